@@ -1,0 +1,233 @@
+"""What a derivative costs: gradient ÷ function, counted and timed, and the time beside HIPS autograd.
+
+    python benchmarks/derivatives.py [--quick] [--json FILE] [--plot FILE]
+
+Both packages differentiate the same source (`_functions.py`), and their derivatives are compared before any
+is timed. `f` is the plain NumPy function; `ops` and `bytes` divide what the gradient computes and moves, as
+counted on its trace, by the same of the function; `grad/f` divides the times; `ratio` is wengert's time ÷
+autograd's (median of the rounds), `min` that of the fastest samples, and `value too` the ratio for value and
+gradient together.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import autograd
+import autograd.numpy
+import numpy as np
+from _functions import Function
+from _measure import Comparison, Samples, compare, interleave, machine, machine_line, table, write_json
+from _problems import Array, Problem, problems
+from threadpoolctl import threadpool_limits
+
+import wengert as wg
+
+TOLERANCE = 1e-8
+HEADER = ("function", "sizes", "ops", "bytes", "grad/f", "f ms", "wengert ms", "autograd ms", "ratio", "min",
+          "value too")  # fmt: skip
+
+Derivative = Callable[..., Any]
+
+
+class Peer(NamedTuple):
+    """One package: the NumPy that it wants, and its derivatives with respect to all arguments."""
+
+    numpy: ModuleType
+    gradient: Callable[[Function, int], Derivative]
+    value_and_gradient: Callable[[Function, int], Derivative]
+    pullback: Callable[[Function, tuple[Array, ...]], Callable[[Array], Sequence[Array]]]
+
+
+def wengert_pullback(f: Function, arguments: tuple[Array, ...]) -> Callable[[Array], Sequence[Array]]:
+    """The map from an adjoint of the output to the adjoints of the arguments."""
+    return wg.vjp(f, *arguments)[1]
+
+
+def autograd_pullback(f: Function, arguments: tuple[Array, ...]) -> Callable[[Array], Sequence[Array]]:
+    """The same map of autograd's."""
+    return autograd.make_vjp(f, tuple(range(len(arguments))))(*arguments)[0]
+
+
+PEERS = {
+    "wengert": Peer(
+        np,
+        lambda f, n: wg.grad(f, tuple(range(n))),
+        lambda f, n: wg.value_and_grad(f, tuple(range(n))),
+        wengert_pullback,
+    ),
+    "autograd": Peer(
+        autograd.numpy,
+        lambda f, n: autograd.grad(f, tuple(range(n))),
+        lambda f, n: autograd.value_and_grad(f, tuple(range(n))),
+        autograd_pullback,
+    ),
+}
+
+
+def blocks(peer: Peer, f: Function, outputs: int) -> Derivative:
+    """Jacobian blocks of a function whose output's rows depend on the same rows of its arguments only.
+
+    One pullback per column of the output gives that row of every block.
+    """
+
+    def jacobian_blocks(*arguments: Array) -> list[Array]:
+        pullback = peer.pullback(f, arguments)
+        seeds = np.broadcast_to(np.eye(outputs)[:, None, :], (outputs, len(arguments[0]), outputs))
+        return [np.stack(rows, axis=1) for rows in zip(*map(pullback, seeds), strict=True)]
+
+    return jacobian_blocks
+
+
+def derivative(peer: Peer, problem: Problem) -> Derivative:
+    """The derivative that the problem asks for."""
+    f = problem.build(peer.numpy)
+    if problem.outputs:
+        return blocks(peer, f, problem.outputs)
+    return peer.gradient(f, len(problem.arguments))
+
+
+def with_value(peer: Peer, problem: Problem) -> Derivative:
+    """Value and gradient together; the blocks have no such form, so they stand for themselves."""
+    if problem.outputs:
+        return derivative(peer, problem)
+    return peer.value_and_gradient(problem.build(peer.numpy), len(problem.arguments))
+
+
+def disagreement(ours: Iterable[Array], theirs: Iterable[Array]) -> float:
+    """Largest difference, relative to the largest entry of the array that it stands in."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return max(float(np.max(np.abs(a - b)) / max(1.0, float(np.max(np.abs(b))))) for a, b in pairs)
+
+
+def check(problem: Problem, tolerance: float = TOLERANCE) -> float:
+    """The packages' disagreement on a problem; ends the program where it is more than the tolerance."""
+    ours, theirs = (derivative(peer, problem)(*problem.arguments) for peer in PEERS.values())
+    worst = disagreement(ours, theirs)
+    if not worst <= tolerance:
+        sys.exit(f"{problem.name} ({problem.sizes}): the derivatives differ by {worst:.2g}")
+    return worst
+
+
+def counted(problem: Problem) -> dict[str, Any]:
+    """Operations and bytes of the function and of its derivative, in all and by kind."""
+    costs = {
+        "function": wg.cost(problem.build(np))(*problem.arguments),
+        "derivative": wg.cost(derivative(PEERS["wengert"], problem))(*problem.arguments),
+    }
+    return {name: quantities(cost) for name, cost in costs.items()}
+
+
+def quantities(cost: Any) -> dict[str, Any]:
+    """The numbers of a counted cost."""
+    return {"operations": cost.operations, "bytes": cost.bytes, "by_kind": dict(cost.by_kind)}
+
+
+def timed(problem: Problem, rounds: int, floor: float) -> dict[str, Samples]:
+    """Samples of the function, of both packages' derivatives, and of both with the value as well."""
+    f, arguments = problem.build(np), problem.arguments
+    calls: dict[str, Callable[[], object]] = {"function": lambda: f(*arguments)}
+    for name, peer in PEERS.items():
+        calls[name] = bound(derivative(peer, problem), arguments)
+    for name, peer in PEERS.items():
+        calls[f"{name} value"] = bound(with_value(peer, problem), arguments)
+    return interleave(calls, rounds, floor)
+
+
+def bound(call: Derivative, arguments: tuple[Array, ...]) -> Callable[[], object]:
+    """The call with its arguments filled in."""
+    return lambda: call(*arguments)
+
+
+def measure(problem: Problem, rounds: int, floor: float) -> dict[str, Any]:
+    """Everything about one problem."""
+    worst, counts, samples = check(problem), counted(problem), timed(problem, rounds, floor)
+    return {
+        "name": problem.name,
+        "sizes": problem.sizes,
+        "disagreement": worst,
+        "counted": counts,
+        "counted_ratio": quotient(counts, "operations"),
+        "bytes_ratio": quotient(counts, "bytes"),
+        "timed_ratio": compare(samples["wengert"], samples["function"]),
+        "ratio": compare(samples["wengert"], samples["autograd"]),
+        "value_ratio": compare(samples["wengert value"], samples["autograd value"]),
+        "samples": samples,
+    }
+
+
+def quotient(counts: dict[str, Any], quantity: str) -> float:
+    """A counted quantity of the derivative divided by that of the function."""
+    return counts["derivative"][quantity] / counts["function"][quantity]
+
+
+def row(result: dict[str, Any]) -> list[str]:
+    """One line of the table."""
+    ratio: Comparison = result["ratio"]
+    times = [f"{1e3 * result['samples'][name].median:.3f}" for name in ("function", "wengert", "autograd")]
+    quotients = [result["counted_ratio"], result["bytes_ratio"], result["timed_ratio"].median]
+    comparisons = [ratio.median, ratio.minimum, result["value_ratio"].median]
+    return [result["name"], result["sizes"], *map("{:.2f}".format, quotients), *times,
+            *map("{:.2f}".format, comparisons)]  # fmt: skip
+
+
+def plot(results: Sequence[dict[str, Any]], path: Path) -> None:
+    """Two charts: gradient ÷ function, counted and timed; and the time beside autograd's."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 0.5 * len(results) + 1.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    cost, time = figure.subplots(1, 2, sharey=True)
+    places = np.arange(len(results))
+    cost.plot([r["counted_ratio"] for r in results], places, "o", label="counted operations")
+    cost.plot([r["timed_ratio"].median for r in results], places, "D", label="time")
+    cost.axvline(4, color="black", linestyle=":", linewidth=1)
+    cost.set(title="gradient ÷ function", xscale="log", yticks=places,
+             yticklabels=[f"{r['name']}\n{r['sizes']}" for r in results])  # fmt: skip
+    cost.legend()
+    cost.invert_yaxis()
+    time.barh(places, [r["ratio"].median for r in results], 0.6, color="tab:green")
+    time.axvline(1, color="black", linestyle=":", linewidth=1)
+    time.set(title="time of the gradient, wengert ÷ autograd")
+    figure.savefig(path, dpi=120)
+
+
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, few and short samples")
+    parser.add_argument("--only", metavar="NAME", help="problems whose name contains this")
+    parser.add_argument("--threads", type=int, default=1, help="threads of NumPy's matmul (default 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table as a PNG")
+    return parser.parse_args(argv)
+
+
+def chosen(options: argparse.Namespace) -> list[Problem]:
+    """The problems that the options ask for."""
+    wanted = (options.only or "").lower()
+    return [p for p in problems() if (p.small or not options.quick) and wanted in p.name.lower()]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measures, prints, and writes what was asked for."""
+    options = parsed(argv)
+    rounds, floor = (5, 0.005) if options.quick else (15, 0.02)
+    with threadpool_limits(options.threads):
+        results = [measure(problem, rounds, floor) for problem in chosen(options)]
+    where = machine(("numpy", "wengert", "autograd"), threads=options.threads)
+    print(table(HEADER, [row(r) for r in results], left=2))
+    print(machine_line(where))
+    if options.json:
+        settings = {"rounds": rounds, "floor_seconds": floor}
+        write_json(options.json, {"machine": where, **settings, "results": results})
+    if options.plot:
+        plot(results, options.plot)
+
+
+if __name__ == "__main__":
+    main()
