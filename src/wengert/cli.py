@@ -1,0 +1,404 @@
+"""The command line: ``wengert train``, ``wengert predict``, ``wengert evaluate``.
+
+Progress and notes go to stderr, results to stdout. A mistake in what was asked for ends with one line,
+``wengert: error: where: what; what to do instead``, exit code 2, and nothing written. Files are replaced
+only when their new content is complete. Heavy imports wait until they are needed, so that ``wengert --help``
+answers at once.
+"""
+
+import json
+import math
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from wengert._jobs import Options, Problem
+    from wengert.data import Table, Target
+    from wengert.models import Model
+    from wengert.train import Fit
+
+app = typer.Typer(
+    name="wengert",
+    help="Train small networks on tables, and use them. `wengert train digits` needs nothing but itself.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Task = Enum("Task", {name: name for name in ("classification", "regression")}, type=str)
+Activation = Enum(
+    "Activation",
+    {name: name for name in ("relu", "leaky_relu", "softplus", "tanh", "logistic", "identity")},
+    type=str,
+)
+Optimiser = Enum("Optimiser", {name: name for name in ("adam", "momentum", "sgd")}, type=str)
+
+RELU, ADAM = Activation("relu"), Optimiser("adam")
+DATA_HELP = (
+    "A CSV file, or one of the embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
+)
+
+
+class UsageMistake(Exception):
+    """A wish that cannot be carried out; the message says what to do instead."""
+
+
+# ------------------------------------------------------------------------------------------- options
+
+
+def _hidden(text: str) -> tuple[int, ...]:
+    """Sizes of the hidden layers: ``64,32``, or ``0`` for none."""
+    words = [word.strip() for word in text.split(",")]
+    if words == ["0"]:
+        return ()
+    if not all(word.isdecimal() and 0 < int(word) <= 100_000 for word in words):
+        raise typer.BadParameter(
+            f"{text!r} are not sizes of hidden layers; write for instance 64,32 (or 0 for none)"
+        )
+    return tuple(int(word) for word in words)
+
+
+def _rate(value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not a positive number; write for instance 0.001")
+    return value
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"wengert {version('wengert')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+# ------------------------------------------------------------------------------------------ commands
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    target: Annotated[str | None, typer.Option(help="The column to predict.  [default: target]")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The model file.  [default: <data>.wengert]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.")] = "128",
+    activation: Annotated[Activation, typer.Option(help="Of the hidden units.")] = RELU,
+    optimiser: Annotated[Optimiser, typer.Option(help="How gradients become steps.")] = ADAM,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(callback=_rate, help="Step length.  [default: adam 0.001, momentum 0.01, sgd 0.1]"),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="At most so many passes over the training part.")] = 100,
+    batch_size: Annotated[int, typer.Option(min=1, help="Patterns per step.")] = 32,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Stop when the validation error has not fallen for so many epochs.")
+    ] = 10,
+    validation_fraction: Annotated[float, typer.Option(help="Share of the rows to stop early by.")] = 0.1,
+    test_fraction: Annotated[float, typer.Option(help="Share of the rows for the final score.")] = 0.2,
+    task: Annotated[Task | None, typer.Option(help="Instead of what the target column suggests.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the learning curve into this PNG file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are not models, too.")] = False,
+) -> None:
+    """Train a network on a table and save it, scored on rows that it has not seen.
+
+    wengert train digits
+
+    wengert train houses.csv --target price --hidden 64,32 --plot curve.png
+    """
+    from wengert._jobs import Options
+
+    options = Options(
+        target=target,
+        task=task.value if task else None,  # type: ignore[arg-type]
+        hidden=_hidden(hidden),
+        activation=activation.value,
+        optimiser=optimiser.value,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        batch_size=batch_size,
+        patience=patience,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+    )
+    output = output or Path(f"{_stem(data)}.wengert")
+    _refuse_output(output, [data], replaces="model", force=force)
+    if plot is not None:
+        _refuse_output(plot, [data, str(output)], replaces="picture", force=force)
+    _train(data, output, plot, options)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A model file written by `wengert train`.")],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The CSV file to write.  [default: stdout]")
+    ] = None,
+) -> None:
+    """Predict every row of a table: the class and its probabilities, or the number.
+
+    Columns are found by name; the target may be missing and other columns are ignored.
+
+    wengert predict digits.wengert digits --output predictions.csv
+    """
+    from wengert import models
+    from wengert._console import csv_text
+
+    if output is not None:
+        _refuse_output(output, [data, model], replaces="anything but a model", force=False)
+    network = models.load(model)
+    text = csv_text(_prediction_rows(network, network.predict_table(_read(data))))
+    _write(output, text)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model file written by `wengert train`.")],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare the predictions for a table with its target column.
+
+    wengert evaluate digits.wengert digits --json
+    """
+    from wengert import models
+
+    network = models.load(model)
+    report = _report(network, _read(data))
+    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _report_text(report))
+
+
+# --------------------------------------------------------------------------------------------- train
+
+
+def _train(data: str, output: Path, plot: Path | None, options: "Options") -> None:
+    from wengert import _jobs, models
+    from wengert._console import training_progress
+
+    table = _read(data)
+    problem = _jobs.prepare(table, options)
+    print(_about_data(table, problem), flush=True)
+    model = _jobs.start(problem, options)
+    print(_about_network(model, options), flush=True)
+    with training_progress(options.epochs) as report:
+        result = _jobs.train(model, problem, options, report)
+    if not result.epochs:
+        raise KeyboardInterrupt
+    model, scores = _jobs.finish(model, problem, options, result)
+    models.save(model, output)
+    print(_about_training(result, options), f"model {output}", sep="\n")
+    if plot is not None:
+        result.curve.save(plot, title=f"Learning curve of {Path(output).stem}", best=result.best_epoch)
+        print(f"learning curve {plot}")
+    for name, score in scores.items():
+        print(f"{name} {score:.4f}")
+    if result.interrupted:
+        raise typer.Exit(130)
+
+
+def _about_data(table: "Table", problem: "Problem") -> str:
+    from wengert._console import note
+
+    target, parts = problem.target, problem.parts
+    if problem.constant:
+        note(f"constant in the training part, and so of no use: {', '.join(problem.constant)}")
+    sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
+    return (
+        f"data {table.source}: {len(table.rows)} rows, {len(problem.features)} features\n"
+        f"target {target.name}: {_about_target(target)}\n"
+        f"rows {sizes}"
+    )
+
+
+def _about_target(target: "Target") -> str:
+    kinds = f" into {len(target.classes)} classes" if target.classes else ""
+    other = "regression" if target.classes else "classification"
+    override = "" if target.reason == "as told" else f"; --task {other} overrides"
+    return f"{target.task}{kinds} ({target.reason}{override})"
+
+
+def _about_network(model: "Model", options: "Options") -> str:
+    layers = model.network.layers
+    count = sum(layer.weights.size + layer.biases.size for layer in layers)
+    sizes = "-".join(map(str, model.network.sizes))
+    return (
+        f"network {sizes} {options.activation}, {count} weights\n"
+        f"optimiser {options.optimiser}, learning rate {options.rate:g}, batches of {options.batch_size}, "
+        f"seed {options.seed}"
+    )
+
+
+def _about_training(result: "Fit", options: "Options") -> str:
+    why = {
+        result.stopped_early: f"the validation error had not fallen for {options.patience}",
+        result.interrupted: "interrupted",
+    }.get(True, "all of them")
+    return f"trained {result.epochs} of {options.epochs} epochs ({why}); weights of epoch {result.best_epoch}"
+
+
+# ------------------------------------------------------------------------------- predict and evaluate
+
+
+def _prediction_rows(model: "Model", y: Any) -> list[list[str]]:
+    if model.task == "regression":
+        return [["prediction"], *([f"{value:.7g}"] for value in y)]
+    header = ["prediction", *(f"probability_{name}" for name in model.classes)]
+    best = y.argmax(axis=1)
+    return [header, *([model.classes[k], *(f"{p:.7g}" for p in row)] for k, row in zip(best, y))]
+
+
+def _report(model: "Model", table: "Table") -> dict[str, Any]:
+    """Everything ``evaluate`` has to say, ready for JSON."""
+    from dataclasses import asdict
+
+    from wengert import _jobs, metrics
+
+    y, t = model.predict_table(table), _jobs.true_values(model, table)
+    scores = {_json_name(name): value for name, value in _jobs.scores(model, y, t).items()}
+    report = {"task": model.task, "target": model.target, "rows": len(table.rows), **scores}
+    if model.task == "classification":
+        report["classes"] = [asdict(s) for s in metrics.class_scores(model.classes, y.argmax(axis=1), t)]
+    return {key: None if value != value else value for key, value in report.items()}
+
+
+def _json_name(name: str) -> str:
+    return {"R²": "r2"}.get(name, name.lower().replace("-", "_"))
+
+
+def _report_text(report: dict[str, Any]) -> str:
+    from wengert._console import columns
+
+    lines = [f"rows {report['rows']}"]
+    if "classes" in report:
+        keys = ("precision", "recall", "f1")
+        body = [[c["name"], *(f"{c[key]:.4f}" for key in keys), str(c["rows"])] for c in report["classes"]]
+        lines.append(columns([[report["target"], *keys, "rows"], *body]))
+    titles = {
+        "cross_entropy": "cross-entropy",
+        "accuracy": "accuracy",
+        "mae": "MAE",
+        "rmse": "RMSE",
+        "r2": "R²",
+    }
+    lines += [f"{title} {_number(report[key])}" for key, title in titles.items() if key in report]
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+def _read(data: str) -> "Table":
+    from wengert._console import note
+    from wengert.data import datasets, read_table
+
+    if data in datasets.NAMES and Path(data).is_file():
+        note(f"using the embedded data set {data}, not the file {data}; write ./{data} for the file")
+    return read_table(data)
+
+
+def _stem(data: str) -> str:
+    """The name of a data file without its folder and endings."""
+    return Path(data).name.removesuffix(".gz").removesuffix(".csv") or "model"
+
+
+def _refuse_output(path: Path, sources: list[str], replaces: str, force: bool) -> None:
+    """Stop before any work where the result could not be written, or would destroy something else."""
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise UsageMistake(f"{path}: {what}; name a file in a folder that exists")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageMistake(f"{path}: the folder {path.parent} cannot be written to; choose another")
+    for source in sources:
+        if Path(source) == path or (Path(source).exists() and path.exists() and path.samefile(source)):
+            raise UsageMistake(f"{path}: would overwrite what {source} holds; choose another name")
+    if path.is_file() and not force and not _may_replace(path, replaces):
+        raise UsageMistake(f"{path}: exists and is no such file as this command writes; choose another name")
+
+
+def _may_replace(path: Path, kind: str) -> bool:
+    from wengert.models import is_model
+
+    if kind == "picture":
+        with path.open("rb") as file:
+            return file.read(8) in (b"\x89PNG\r\n\x1a\n", b"")
+    empty = path.stat().st_size == 0
+    return empty or (is_model(path) if kind == "model" else not is_model(path))
+
+
+def _write(output: Path | None, text: str) -> None:
+    from wengert._files import write_atomically
+
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(output, text.encode())
+
+
+# ---------------------------------------------------------------------------------------------- main
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0, 2 after a mistake of the user's, or 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = _interrupted()
+    except Exception as error:
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> int:
+    from wengert._console import fail
+
+    fail("interrupted before the end of the first epoch; nothing was written")
+    return 130
+
+
+def _explain(error: Exception) -> int:
+    """One line for what the user can mend; anything else is a defect here and shows its traceback."""
+    from wengert._console import fail
+    from wengert.errors import WengertError
+
+    if isinstance(error, (WengertError, UsageMistake)):
+        fail(str(error))
+    elif isinstance(error, OSError) and error.filename is not None:
+        fail(f"{error.filename}: {error.strerror}; choose another place or mend this one")
+    elif hasattr(error, "format_message"):  # what Typer says about options and arguments
+        fail(f"{error.format_message()} (see wengert --help)")
+    else:
+        raise error
+    return 2
+
+
+if __name__ == "__main__":
+    main()

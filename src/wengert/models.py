@@ -1,0 +1,276 @@
+r"""A model: a trained network with all that is needed to use it on a table.
+
+The outputs of the network are pre-activations; what they mean depends on the task,
+
+.. math:: y = a \;\text{(number)}, \qquad y = \sigma(a) \;\text{(two classes)}, \qquad
+          y_k = \frac{e^{a_k}}{\sum_j e^{a_j}} \;\text{(more)},
+
+each with the error that goes with it by likelihood: squares, binary cross-entropy, categorical cross-entropy.
+
+A model file, ``.wengert``, is a `safetensors` file: the arrays, and a description in JSON under the key
+``wengert`` of its metadata. Nothing in it is executed on loading.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wengert import losses, nn
+from wengert._files import write_atomically
+from wengert.data import Standardiser, Table, Task, numbers
+from wengert.errors import DataError, ModelFileError
+
+Array = np.ndarray
+
+FORMAT = "wengert model"
+VERSION = 1
+
+
+# -------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the output units mean: how many there are, their error, and their activation."""
+
+    units: Callable[[int], int]
+    loss: Callable[[Array, Array], Array]
+    activation: Callable[[Array], Array]
+
+
+NUMBER = Output(lambda classes: 1, losses.mean_squared_error, nn.identity)
+TWO_CLASSES = Output(lambda classes: 1, losses.binary_cross_entropy, nn.logistic)
+CLASSES = Output(lambda classes: classes, losses.softmax_cross_entropy, nn.softmax)
+
+
+def output_for(task: Task, classes: Sequence[str]) -> Output:
+    """Output units and error paired by likelihood."""
+    if task == "regression":
+        return NUMBER
+    return TWO_CLASSES if len(classes) == 2 else CLASSES
+
+
+def network_targets(output: Output, values: Array, dtype: Any) -> Array:
+    """Targets as the error of these output units takes them: a column, or class indices."""
+    return values if output is CLASSES else values[:, None].astype(dtype)
+
+
+# -------------------------------------------------------------------------------------------- model
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network, the columns it reads and predicts, and how they are scaled.
+
+    Attributes
+    ----------
+    network
+        The network; it sees standardised inputs.
+    features, target
+        Names of the columns.
+    task, classes
+        ``"classification"`` with the names of the classes, or ``"regression"`` with none.
+    inputs, outputs
+        The scales of the inputs and, in regression, of the target.
+    training
+        How it was trained: options, seed, scores. For people; nothing depends on it.
+    """
+
+    network: nn.MLP
+    features: tuple[str, ...]
+    target: str
+    task: Task
+    classes: tuple[str, ...]
+    inputs: Standardiser
+    outputs: Standardiser
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, x: Array) -> Array:
+        """Probabilities of shape (rows, classes), or predicted numbers of shape (rows,)."""
+        return self.from_outputs(self.network(self.scaled(x)))
+
+    def scaled(self, x: Array) -> Array:
+        """Inputs as the network takes them."""
+        with np.errstate(over="ignore"):
+            return self.inputs(x).astype(self.network.layers[0].weights.dtype)
+
+    def from_outputs(self, a: Array) -> Array:
+        """What the pre-activations of the output units mean."""
+        a = a.astype(np.float64)
+        if self.task == "regression":
+            return self.outputs.inverse(a[:, 0])
+        y = output_for(self.task, self.classes).activation(a)
+        return np.concatenate([1 - y, y], axis=1) if len(self.classes) == 2 else y
+
+    def predict_table(self, table: Table) -> Array:
+        """Predictions for the rows of a table; columns are found by name, others ignored."""
+        x = numbers(table, self.features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = self.predict(x)
+        _require_finite(y.reshape(len(x), -1), table)
+        return y
+
+
+def _require_finite(y: Array, table: Table) -> None:
+    wrong = np.flatnonzero(~np.isfinite(y).all(axis=1))
+    if wrong.size:
+        raise DataError(
+            f"{table.where(int(wrong[0]))}: the values are too far from those of the training data "
+            "to compute a prediction; check their units"
+        )
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+def to_bytes(model: Model) -> bytes:
+    """The content of a model file; equal models give equal bytes."""
+    from safetensors.numpy import save
+
+    arrays = _arrays(model)
+    description = _describe(model) | {"sha256": _digest(arrays)}
+    return save(arrays, {"wengert": json.dumps(description, sort_keys=True, ensure_ascii=False)})
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a model file, whole or not at all."""
+    write_atomically(path, to_bytes(model))
+
+
+def load(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is not there, not a model, damaged, or written by a newer version.
+    """
+    return from_bytes(_read(Path(path)), str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot read the model ({error.strerror}); check the path") from error
+
+
+def from_bytes(content: bytes, source: str = "model") -> Model:
+    """The model whose file content this is."""
+    description = _description(content, source)
+    try:
+        return _build(_checked_arrays(content, description), description)
+    except ModelFileError as error:
+        raise ModelFileError(f"{source}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ModelFileError(f"{source}: damaged model file ({error}); train or copy it again") from error
+
+
+def is_model(path: str | Path) -> bool:
+    """Whether a file is a model of any version, intact or not."""
+    return _metadata(_read(Path(path))) is not None
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "task": model.task,
+        "target": model.target,
+        "classes": list(model.classes),
+        "features": list(model.features),
+        "activations": [layer.activation.__name__ for layer in model.network.layers],
+        "training": dict(model.training),
+    }
+
+
+def _arrays(model: Model) -> dict[str, Array]:
+    arrays = {}
+    for i, layer in enumerate(model.network.layers):
+        arrays |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
+    for name, scale in (("inputs", model.inputs), ("outputs", model.outputs)):
+        arrays |= {f"{name}.mean": scale.mean, f"{name}.scale": scale.scale}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _metadata(content: bytes) -> dict[str, Any] | None:
+    """The description in the header, if there is one."""
+    size = int.from_bytes(content[:8], "little")
+    try:
+        description = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["wengert"])
+        return description if description["format"] == FORMAT else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _description(content: bytes, source: str) -> dict[str, Any]:
+    """The description of a model file, refused unless it is one that this version reads."""
+    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") > len(content) - 8:
+        raise ModelFileError(f"{source}: the model file is cut short; copy or train it again")
+    description = _metadata(content)
+    if description is None:
+        raise ModelFileError(f"{source}: not a wengert model; name a file that `wengert train` wrote")
+    _check_version(description.get("version"), source)
+    return description
+
+
+def _check_version(version: Any, source: str) -> None:
+    if not isinstance(version, int) or version > VERSION:
+        raise ModelFileError(
+            f"{source}: written in format {version} by a newer wengert, and this one reads up to {VERSION}; "
+            "upgrade wengert"
+        )
+
+
+def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as load_arrays
+
+    try:
+        arrays = load_arrays(content)
+    except SafetensorError as error:
+        raise ModelFileError(f"damaged model file ({error}); copy or train it again") from error
+    if _digest(arrays) != description.get("sha256"):
+        raise ModelFileError("damaged model file (its numbers were changed); copy or train it again")
+    return arrays
+
+
+def _build(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Model:
+    layers = tuple(
+        nn.Dense(arrays[f"layers.{i}.weights"], arrays[f"layers.{i}.biases"], nn.activation_named(name))
+        for i, name in enumerate(description["activations"])
+    )
+    scales = [Standardiser(arrays[f"{name}.mean"], arrays[f"{name}.scale"]) for name in ("inputs", "outputs")]
+    names = (tuple(description["features"]), description["target"], description["task"])
+    model = Model(nn.MLP(layers), *names, tuple(description["classes"]), *scales, description["training"])
+    _check_shapes(model)
+    return model
+
+
+def _check_shapes(model: Model) -> None:
+    """The parts must fit: features, layers and classes."""
+    sizes = [len(model.features)]
+    for layer in model.network.layers:
+        sizes.append(layer.biases.size)
+        _require(layer.weights.shape == tuple(sizes[-2:]), "its layers do not fit together")
+    _require(model.task in ("classification", "regression"), f"unknown task {model.task!r}")
+    _require(sizes[-1] == output_for(model.task, model.classes).units(len(model.classes)), "wrong outputs")
+    _require(model.inputs.mean.shape == model.inputs.scale.shape == (sizes[0],), "wrong scales")
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ModelFileError(f"damaged model file ({what}); copy or train it again")

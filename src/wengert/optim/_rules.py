@@ -1,0 +1,134 @@
+"""The update rules, each written once for one array and mapped over the tree of parameters."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from wengert.core import tree
+
+Tree = Any
+
+
+class Optimiser(Protocol):
+    """What :func:`wengert.train.fit` asks of an optimiser."""
+
+    def init(self, params: Tree) -> Tree:
+        """The state before the first step."""
+
+    def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        """The parameters and the state after a step."""
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class SGD:
+    r"""Stochastic gradient descent, with momentum on request.
+
+    .. math::
+        \mathbf v &\leftarrow \mu \mathbf v + \nabla E, \\
+        \mathbf w &\leftarrow \mathbf w - \eta \mathbf v
+        \quad\text{or, after Nesterov,}\quad \mathbf w - \eta (\nabla E + \mu \mathbf v).
+
+    Parameters
+    ----------
+    learning_rate
+        The step length :math:`\eta`.
+    momentum
+        The share :math:`\mu` of the last step that is kept, from 0 (none) to below 1.
+    nesterov
+        Look ahead along the velocity (needs momentum).
+
+    Examples
+    --------
+    >>> rule = SGD(learning_rate=0.1)
+    >>> weights = {"w": np.array([1.0])}
+    >>> gradients = {"w": np.array([2.0])}
+    >>> rule.update(gradients, rule.init(weights), weights)
+    ({'w': array([0.8])}, ())
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, f"learning_rate must be positive, not {self.learning_rate}")
+        _require(0 <= self.momentum < 1, f"momentum must be at least 0 and below 1, not {self.momentum}")
+        _require(self.momentum > 0 or not self.nesterov, "nesterov needs momentum; write momentum=0.9")
+
+    def init(self, params: Tree) -> Tree:
+        """No velocity yet: zeros like the parameters, or nothing at all without momentum."""
+        return tree.map(np.zeros_like, params) if self.momentum else ()
+
+    def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        """One step down: the new parameters and the new velocity."""
+        if not self.momentum:
+            return self._step(params, gradients), ()
+        velocity = tree.map(lambda v, g: self.momentum * v + g, state, gradients)
+        if not self.nesterov:
+            return self._step(params, velocity), velocity
+        return self._step(params, tree.map(lambda v, g: g + self.momentum * v, velocity, gradients)), velocity
+
+    def _step(self, params: Tree, direction: Tree) -> Tree:
+        return tree.map(lambda w, d: w - self.learning_rate * d, params, direction)
+
+
+class AdamState(NamedTuple):
+    """Steps taken, and the running means of the gradients and of their squares."""
+
+    steps: int
+    mean: Tree
+    square: Tree
+
+
+@dataclass(frozen=True)
+class Adam:
+    r"""Adaptive moments: every weight with a step length of its own.
+
+    .. math::
+        \mathbf m &\leftarrow \beta_1 \mathbf m + (1 - \beta_1) \nabla E, \\
+        \mathbf s &\leftarrow \beta_2 \mathbf s + (1 - \beta_2) (\nabla E)^2, \\
+        \mathbf w &\leftarrow \mathbf w - \eta \frac{\mathbf m / (1 - \beta_1^\tau)}
+                                               {\sqrt{\mathbf s / (1 - \beta_2^\tau)} + \epsilon}.
+
+    Parameters
+    ----------
+    learning_rate
+        The step length :math:`\eta`.
+    b1, b2
+        How much of the running means is kept each step, :math:`\beta_1` and :math:`\beta_2`.
+    eps
+        Keeps the quotient finite where gradients vanish.
+    """
+
+    learning_rate: float = 0.001
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, f"learning_rate must be positive, not {self.learning_rate}")
+        _require(0 <= self.b1 < 1, f"b1 must be at least 0 and below 1, not {self.b1}")
+        _require(0 <= self.b2 < 1, f"b2 must be at least 0 and below 1, not {self.b2}")
+        _require(self.eps > 0, f"eps must be positive, not {self.eps}")
+
+    def init(self, params: Tree) -> AdamState:
+        """Both running means start at zero."""
+        return AdamState(0, tree.map(np.zeros_like, params), tree.map(np.zeros_like, params))
+
+    def update(self, gradients: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
+        """One step: the new parameters and the new running means."""
+        steps = state.steps + 1
+        mean = tree.map(lambda m, g: self.b1 * m + (1 - self.b1) * g, state.mean, gradients)
+        square = tree.map(lambda s, g: self.b2 * s + (1 - self.b2) * (g * g), state.square, gradients)
+        rate, correction = self.learning_rate / (1 - self.b1**steps), (1 - self.b2**steps) ** -0.5
+
+        def step(w: Any, m: Any, s: Any) -> Any:
+            return w - rate * m / (np.sqrt(s) * correction + self.eps)
+
+        return tree.map(step, params, mean, square), AdamState(steps, mean, square)
