@@ -1,0 +1,778 @@
+r"""The transformations: ``grad``, ``jvp``, ``vjp``, ``jacobian``, ``hessian``, ``hvp``, ``vmap`` and their kin.
+
+Each takes a function written in ordinary NumPy and gives another function. All rest on one act, recording the
+function's evaluation trace, and on two passes over it: tangents forwards, adjoints backwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import wengert.ops  # noqa: F401  (fills the registry)
+from wengert import numerical
+from wengert.core import tree
+from wengert.core.recorder import Recorder, Tracer, type_of
+from wengert.core.recording import Recording, own_all, record
+from wengert.core.trace import Trace, Type, Var
+from wengert.errors import DerivativeError, MismatchError, at_user_line
+from wengert.transforms.adjoint import conform, pull, strong
+from wengert.transforms.batch import evaluate_batch, spread
+from wengert.transforms.tangent import push, zeros
+
+Function = Callable[..., Any]
+Argnums = int | tuple[int, ...]
+
+
+# --- arguments as leaves ----------------------------------------------------------------------------------------------
+
+
+class _Selection:
+    """The arguments that a derivative is taken with respect to, as flat leaves."""
+
+    __slots__ = ("args", "counts", "kwargs", "leaves", "places", "structures")
+
+    def __init__(self, args: Sequence[Any], kwargs: dict[str, Any], places: Sequence[int]) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.places = places
+        self.leaves: list[Any] = []
+        self.structures: list[Any] = []
+        self.counts: list[int] = []
+        for place in places:
+            leaves, structure = tree.flatten(args[place])
+            self.leaves.extend(leaves)
+            self.structures.append(structure)
+            self.counts.append(len(leaves))
+
+    def call(self, f: Function, tracers: Sequence[Any]) -> Any:
+        """Call f with tracers in place of the leaves."""
+        args = list(self.args)
+        for place, argument in zip(self.places, self.restore(tracers), strict=True):
+            args[place] = argument
+        return f(*args, **self.kwargs)
+
+    def restore(self, leaves: Sequence[Any]) -> list[Any]:
+        """One tree for each selected argument."""
+        if len(self.counts) == 1:
+            return [tree.unflatten(self.structures[0], leaves)]
+        found, start = [], 0
+        for count, structure in zip(self.counts, self.structures, strict=True):
+            found.append(tree.unflatten(structure, leaves[start : start + count]))
+            start += count
+        return found
+
+
+def _select(args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, name: str) -> _Selection:
+    places = argnums if isinstance(argnums, tuple | list) else (argnums,)
+    for place in places:
+        if not -len(args) <= place < len(args):
+            raise TypeError(
+                at_user_line(
+                    f"{name} was asked for argument {place}, but the call has {len(args)} positional arguments. "
+                    "Pass the arguments to differentiate by position, or change argnums."
+                )
+            )
+    selection = _Selection(args, kwargs, [place % len(args) for place in places])
+    _check_inexact(selection, name)
+    return selection
+
+
+def _check_inexact(selection: _Selection, name: str) -> None:
+    for i, leaf in enumerate(selection.leaves):
+        kind = _kind(leaf)
+        if kind is None or kind not in "fc":
+            where = _leaf_name(selection, i)
+            what = f"{type_of(leaf)}" if kind is not None else f"a {type(leaf).__name__}"
+            raise DerivativeError(
+                at_user_line(
+                    f"{name} with respect to {where}, which is {what}: derivatives need floating-point numbers. "
+                    "Convert it with float(x) or x.astype(float), leave it out of argnums, or (in a dataclass) declare it "
+                    'with field(metadata={"static": True}).'
+                )
+            )
+
+
+_PYTHON_KINDS = {float: "f", complex: "c", int: "i", bool: "b"}
+
+
+def _kind(leaf: Any) -> str | None:
+    found = _PYTHON_KINDS.get(type(leaf))
+    if found is None and isinstance(getattr(leaf, "dtype", None), np.dtype):
+        return str(leaf.dtype.kind)
+    return found
+
+
+def _leaf_name(selection: _Selection, i: int) -> str:
+    for place, count in zip(selection.places, selection.counts, strict=True):
+        if i < count:
+            return f"argument {place}{tree.paths(selection.args[place])[i]}"
+        i -= count
+    raise IndexError(i)
+
+
+def _named(f: Function, wrapped: Function) -> Function:
+    functools.update_wrapper(wrapped, f, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    return wrapped
+
+
+# --- reverse mode -----------------------------------------------------------------------------------------------------
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    r"""The gradient of a scalar-valued function.
+
+    .. math:: \nabla f(x)_i = \frac{\partial f}{\partial x_i}
+
+    One recording of f and one backward pass (reverse mode), whatever the size of x.
+
+    Parameters
+    ----------
+    f : callable
+        Takes trees of numbers and NumPy arrays and gives one floating-point number; with ``has_aux`` a pair
+        ``(number, anything)``.
+    argnums : int or tuple of int
+        The positional arguments to differentiate. A tuple gives a tuple of gradients.
+    has_aux : bool
+        Whether f also returns something that is passed through: the result is then ``(gradient, aux)``.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments and gives the gradient, a tree like the argument: same shapes, same dtypes (denominator
+        layout).
+
+    Raises
+    ------
+    TypeError
+        Where the argument is not of floating point, or the value is not a real scalar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.2.2; DESIGN of this package, section 4.
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, result = both(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return _named(f, gradient)
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The value and the gradient of a scalar-valued function, from one recording.
+
+    Parameters, errors and trees as in `grad`.
+
+    Returns
+    -------
+    callable
+        Gives ``(value, gradient)``, or ``((value, aux), gradient)`` with ``has_aux``.
+
+    Examples
+    --------
+    >>> import wengert as wg
+    >>> wg.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 5.0)
+    (10.0, (5.0, 2.0))
+    """
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        selection = _select(args, kwargs, argnums, "grad")
+        recording = record(f, selection.leaves, selection.call)
+        value, output = _scalar_output(recording, has_aux)
+        gradients = _pull_back(recording, [output], [_one(output)])
+        recording.recorder.close()
+        results = selection.restore(own_all(gradients, selection.leaves))
+        return value, tuple(results) if isinstance(argnums, tuple | list) else results[0]
+
+    return _named(f, both)
+
+
+def _scalar_output(recording: Recording, has_aux: bool) -> tuple[Any, Any]:
+    """The value (with aux, where there is one) and the output that is differentiated."""
+    result = recording.result()
+    value = _split_aux(result)[0] if has_aux else result
+    if len(recording.outputs) == 0 or not tree.is_leaf(value):
+        raise DerivativeError(
+            at_user_line(
+                f"grad needs a function that gives one number, and it gave a {type(value).__name__}. Return one number; "
+                "for extra results return (number, extras) and say has_aux=True; for several outputs use wg.jacobian."
+            )
+        )
+    _check_scalar(value)
+    return result, recording.outputs[0]
+
+
+def _split_aux(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise DerivativeError(
+            at_user_line(
+                "has_aux=True needs a function that returns a pair (number, aux), and it returned something else."
+            )
+        )
+    return result[0], result[1]
+
+
+def _check_scalar(value: Any) -> None:
+    kind = _kind(value)
+    if kind is None or kind != "f":
+        what = type_of(value) if kind is not None else f"a {type(value).__name__}"
+        hint = {"c": "Return a real number such as np.real(z) or np.abs(z).", None: "Return a number."}.get(
+            kind, "Return a floating-point number, for example with 1.0 * x."
+        )
+        raise DerivativeError(
+            at_user_line(f"grad needs a real floating-point value, and the function gave {what}. {hint}")
+        )
+    shape = np.shape(value)
+    if shape:
+        size = int(np.prod(shape))
+        hint = "Write y[0] or y.item()." if size == 1 else "Write np.sum(y), or use wg.jacobian."
+        raise DerivativeError(
+            at_user_line(
+                f"grad needs a function that gives one number, and it gave an array of shape {shape}. {hint}"
+            )
+        )
+
+
+def _one(output: Any) -> Any:
+    return type_of(output).dtype.type(1)
+
+
+def _pull_back(recording: Recording, outputs: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+    """The adjoints of the inputs, zeros where an output does not depend on them."""
+    cotangents: dict[Var, Any] = {}
+    for output, seed in zip(outputs, seeds, strict=True):
+        if recording.is_traced(output) and output.type.inexact:
+            before = cotangents.get(output.variable)
+            cotangents[output.variable] = seed if before is None else before + seed
+    pull(recording.recorder.equations, recording.recorder.env, cotangents)
+    return [cotangents[var] if var in cotangents else zeros(var.type) for var in recording.inputs]
+
+
+def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
+    r"""The value of a function and its pullback, the product of a cotangent with the Jacobian.
+
+    .. math:: \mathrm{pullback}(c) = c^T J,\qquad \bar x_i=\sum_k c_k\frac{\partial y_k}{\partial x_i}
+
+    Parameters
+    ----------
+    f : callable
+        Any function of trees of floating-point numbers and arrays.
+    *primals
+        Where to evaluate it.
+    has_aux : bool
+        Whether f gives ``(value, aux)``; the result is then ``(value, pullback, aux)``.
+
+    Returns
+    -------
+    value, pullback
+        ``pullback(cotangent)``, for a cotangent like the value, gives a tuple with one tree for each primal. It may be
+        called any number of times.
+
+    Raises
+    ------
+    TypeError
+        Where primals are not of floating point, or the cotangent's tree, shape or dtype is not the value's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> y, pullback = wg.vjp(np.sin, np.array([0.0, np.pi]))
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([  1., -10.]),)
+    """
+    selection = _select(primals, {}, tuple(range(len(primals))), "vjp")
+    selection.leaves = [leaf.copy() if type(leaf) is np.ndarray else leaf for leaf in selection.leaves]
+    recording = record(f, selection.leaves, selection.call)
+    recording.recorder.keep()
+    result = recording.result()
+    count = len(recording.outputs)
+    if has_aux:
+        result, aux = _split_aux(result)
+        count = len(tree.flatten(result)[0])
+    outputs, structure = recording.outputs[:count], tree.flatten(result)[1]
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        seeds = _like(cotangent, structure, [type_of(o) for o in outputs], "cotangent", "value")
+        gradients = _pull_back(recording, outputs, seeds)
+        return tuple(selection.restore(own_all(gradients, (*selection.leaves, *seeds))))
+
+    return (result, pullback, aux) if has_aux else (result, pullback)
+
+
+def _like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str) -> list[Any]:
+    """The leaves of a tangent or cotangent, checked against its primal's."""
+    leaves, found = tree.flatten(given)
+    if not tree.same_structure(found, structure):
+        raise MismatchError(
+            at_user_line(
+                f"the tree of the {what} ({found}) is not that of the {of} ({structure}). Give a {what} like the {of}."
+            )
+        )
+    return [_leaf_like(leaf, type, what, of) for leaf, type in zip(leaves, types, strict=True)]
+
+
+def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
+    leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+    if leaf.shape != type.shape:
+        raise MismatchError(
+            at_user_line(
+                f"the shape of the {what} is {leaf.shape}, and that of the {of} {type.shape}. Give a {what} like the {of}."
+            )
+        )
+    if leaf.dtype == type.dtype or not type.inexact:
+        return leaf
+    if leaf.dtype.kind == "c" and type.dtype.kind != "c":
+        raise MismatchError(
+            at_user_line(f"the {what} is complex and the {of} is {type}. Give a real {what}.")
+        )
+    return leaf.astype(type.dtype)
+
+
+# --- forward mode -----------------------------------------------------------------------------------------------------
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    r"""The value of a function and the product of its Jacobian with a tangent, from one forward pass.
+
+    .. math:: \dot y = J\dot x,\qquad \dot y_k=\sum_i\frac{\partial y_k}{\partial x_i}\dot x_i
+
+    Parameters
+    ----------
+    f : callable
+        Any function of trees of floating-point numbers and arrays.
+    primals, tangents : tuple or list
+        The arguments, and one tangent like each of them.
+    has_aux : bool
+        Whether f gives ``(value, aux)``; the result is then ``(value, tangent, aux)``.
+
+    Returns
+    -------
+    value, tangent
+        The tangent is a tree like the value.
+
+    Raises
+    ------
+    TypeError
+        Where primals are not of floating point, or a tangent's tree, shape or dtype is not its primal's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.jvp(lambda x: x**2, (3.0,), (1.0,))
+    (9.0, 6.0)
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.2.1.
+    """
+    primals = _as_tuple(primals, "primals")
+    selection = _select(primals, {}, tuple(range(len(primals))), "jvp")
+    seeds = _tangent_leaves(selection, _as_tuple(tangents, "tangents"))
+    recording = record(f, selection.leaves, selection.call)
+    env: dict[Var, Any] = dict(zip(recording.inputs, seeds, strict=True))
+    push(recording.recorder.equations, recording.recorder.env, env)
+    result = recording.result()
+    moved = own_all([_tangent_of(recording, env, o) for o in recording.outputs], seeds)
+    recording.recorder.close()
+    tangent = tree.unflatten(recording.structure, moved)
+    if not has_aux:
+        return result, tangent
+    (value, aux), (value_tangent, _) = _split_aux(result), _split_aux(tangent)
+    return value, value_tangent, aux
+
+
+def _as_tuple(given: Any, name: str) -> tuple[Any, ...]:
+    if not isinstance(given, tuple | list):
+        raise MismatchError(
+            at_user_line(
+                f"{name} must be a tuple, one for each argument. Write ({name},) around a single one."
+            )
+        )
+    return tuple(given)
+
+
+def _tangent_leaves(selection: _Selection, tangents: tuple[Any, ...]) -> list[Any]:
+    if len(tangents) != len(selection.structures):
+        raise MismatchError(
+            at_user_line(f"there are {len(selection.structures)} primals and {len(tangents)} tangents.")
+        )
+    seeds, start = [], 0
+    for tangent, structure, count in zip(tangents, selection.structures, selection.counts, strict=True):
+        types = [type_of(leaf) for leaf in selection.leaves[start : start + count]]
+        seeds.extend(_like(tangent, structure, types, "tangent", "primal"))
+        start += count
+    return seeds
+
+
+def _tangent_of(recording: Recording, env: dict[Var, Any], output: Any) -> Any:
+    if recording.is_traced(output) and output.variable in env:
+        return env[output.variable]
+    return zeros(type_of(output)) if _kind(output) is not None else output
+
+
+def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[Any, ...]:
+    r"""The product of the Hessian with a vector, in a small multiple of the cost of f: forward over reverse.
+
+    .. math:: Hv = \frac{d}{dr}\,\nabla f(x+rv)\Big|_{r=0}
+
+    Parameters
+    ----------
+    f : callable
+        Scalar-valued.
+    primals, vectors : tuple or list
+        The arguments, and one vector like each of them.
+
+    Returns
+    -------
+    tuple
+        One tree for each primal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    (array([6., 0.]),)
+
+    References
+    ----------
+    Pearlmutter, *Fast exact multiplication by the Hessian* (1994); Bishop 8.1.6: O(W) steps.
+    """
+    primals = _as_tuple(primals, "primals")
+    gradient = grad(f, tuple(range(len(primals))))
+    result: tuple[Any, ...] = jvp(gradient, primals, vectors)[1]
+    return result
+
+
+# --- matrices of derivatives ------------------------------------------------------------------------------------------
+
+
+def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
+    r"""The Jacobian of a function.
+
+    .. math:: J_{ki} = \frac{\partial y_k}{\partial x_i}
+
+    Parameters
+    ----------
+    f : callable
+        Gives a tree of arrays.
+    argnums : int or tuple of int
+        The arguments to differentiate; a tuple gives a tuple.
+    mode : {"auto", "forward", "reverse", "numerical"}
+        ``forward`` takes one tangent pass for each of the D inputs, ``reverse`` one adjoint pass for each of the K outputs,
+        all passes of a mode at once over a batch axis. ``auto`` takes forward where D ≤ K. ``numerical`` takes central
+        differences.
+
+    Returns
+    -------
+    callable
+        Gives, for every output leaf, a tree like the argument of arrays of shape ``output shape + input shape``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.jacobian(lambda x: x[0] * x)(np.array([2.0, 3.0]))
+    array([[4., 0.],
+           [3., 2.]])
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.1.5 and 8.2.
+    """
+    if mode not in ("auto", "forward", "reverse", "numerical"):
+        raise ValueError(f"mode is {mode!r}; it must be 'auto', 'forward', 'reverse' or 'numerical'.")
+
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        selection = _select(args, kwargs, argnums, "jacobian")
+        if mode == "numerical":
+            return _numerical_jacobian(f, selection, isinstance(argnums, tuple | list))
+        recording = record(f, selection.leaves, selection.call)
+        _check_outputs(recording)
+        blocks = _BLOCKS[mode if mode != "auto" else _cheaper(recording)](recording)
+        recording.recorder.close()
+        return _assembled(recording, selection, blocks, isinstance(argnums, tuple | list))
+
+    return _named(f, matrix)
+
+
+def _check_outputs(recording: Recording) -> None:
+    for output in recording.outputs:
+        kind = _kind(output)
+        if kind is None or kind not in "fc":
+            what = type_of(output) if kind is not None else f"a {type(output).__name__}"
+            raise DerivativeError(
+                at_user_line(f"jacobian of an output that is {what}: return floating-point arrays only.")
+            )
+
+
+def _cheaper(recording: Recording) -> str:
+    inputs = sum(var.type.size for var in recording.inputs)
+    outputs = sum(int(np.prod(np.shape(o))) for o in recording.outputs)
+    return "forward" if inputs <= outputs else "reverse"
+
+
+def _assembled(recording: Recording, selection: _Selection, blocks: list[list[Any]], several: bool) -> Any:
+    rows = []
+    flat = own_all([block for row in blocks for block in row])
+    for i in range(len(recording.outputs)):
+        restored = selection.restore(flat[i * len(recording.inputs) : (i + 1) * len(recording.inputs)])
+        rows.append(tuple(restored) if several else restored[0])
+    return tree.unflatten(recording.structure, rows)
+
+
+def _linear_trace(
+    recording: Recording, types: Sequence[Type], run: Callable[[list[Tracer]], list[Any]]
+) -> Trace:
+    """Record a pass that is linear in its seeds, on seeds of these types."""
+    recorder = Recorder(abstract=True)
+    seeds = [recorder.input(strong(type)) for type in types]
+    trace = recorder.trace([seed.variable for seed in seeds], run(seeds))
+    recorder.close()
+    return trace
+
+
+def _basis(types: Sequence[Type]) -> tuple[list[Any], int]:
+    """The unit vectors of a list of leaves, as one batch for each leaf."""
+    sizes = [type.size for type in types]
+    total, start, batches = sum(sizes), 0, []
+    for type, size in zip(types, sizes, strict=True):
+        batch = np.zeros((total, size), type.dtype)
+        batch[start + np.arange(size), np.arange(size)] = 1
+        batches.append(batch.reshape(total, *type.shape))
+        start += size
+    return batches, total
+
+
+def _run_batch(trace: Trace, types: Sequence[Type]) -> list[Any]:
+    batches, total = _basis(types)
+    results = evaluate_batch(trace, batches, [True] * len(batches), total)
+    return [value if flag else spread(value, total) for value, flag in results]
+
+
+def _forward_blocks(recording: Recording) -> list[list[Any]]:
+    inputs = [var.type for var in recording.inputs]
+
+    def run(seeds: list[Tracer]) -> list[Any]:
+        env: dict[Var, Any] = dict(zip(recording.inputs, seeds, strict=True))
+        push(recording.recorder.equations, recording.recorder.env, env)
+        return [_tangent_of(recording, env, output) for output in recording.outputs]
+
+    columns = _run_batch(_linear_trace(recording, inputs, run), inputs)
+    starts = np.cumsum([0] + [type.size for type in inputs])
+    return [
+        [_to_last(column[a:b], type) for a, b, type in zip(starts, starts[1:], inputs, strict=False)]
+        for column in columns
+    ]
+
+
+def _to_last(batch: Any, type: Type) -> Any:
+    moved = np.moveaxis(batch, 0, -1)
+    return np.reshape(moved, (*moved.shape[:-1], *type.shape))
+
+
+def _reverse_blocks(recording: Recording) -> list[list[Any]]:
+    outputs = [type_of(output) for output in recording.outputs]
+    trace = _linear_trace(recording, outputs, lambda seeds: _pull_back(recording, recording.outputs, seeds))
+    rows = _run_batch(trace, outputs)
+    starts = np.cumsum([0] + [type.size for type in outputs])
+    return [
+        [np.reshape(row[a:b], (*type.shape, *row.shape[1:])) for row in rows]
+        for a, b, type in zip(starts, starts[1:], outputs, strict=False)
+    ]
+
+
+_BLOCKS = {"forward": _forward_blocks, "reverse": _reverse_blocks}
+
+
+def _numerical_jacobian(f: Function, selection: _Selection, several: bool) -> Any:
+    leaves, structure = tree.flatten(selection.call(f, selection.leaves))
+    rows = []
+    for k in range(len(leaves)):
+        blocks = [_numerical_block(f, selection, i, k) for i in range(len(selection.leaves))]
+        restored = selection.restore(blocks)
+        rows.append(tuple(restored) if several else restored[0])
+    return tree.unflatten(structure, rows)
+
+
+def _numerical_block(f: Function, selection: _Selection, i: int, k: int) -> Any:
+    def part(x: Any) -> Any:
+        leaves = [*selection.leaves[:i], x, *selection.leaves[i + 1 :]]
+        return tree.flatten(selection.call(f, leaves))[0][k]
+
+    return numerical.jacobian(part, selection.leaves[i])
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    r"""The Hessian of a scalar-valued function: forward over reverse.
+
+    .. math:: H_{ij} = \frac{\partial^2 f}{\partial x_i\,\partial x_j}
+
+    Parameters
+    ----------
+    f : callable
+        Scalar-valued.
+    argnums : int or tuple of int
+        The arguments to differentiate.
+
+    Returns
+    -------
+    callable
+        For an array argument of shape s an array of shape s + s; for trees and several arguments a tree of blocks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.1.6 and 8.2: O(W²) steps.
+    """
+    return _named(f, jacobian(grad(f, argnums), argnums, mode="forward"))
+
+
+# --- vmap -------------------------------------------------------------------------------------------------------------
+
+
+def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
+    r"""Apply a function to every example of a batch at once.
+
+    .. math:: Y_b = f(X_b)
+
+    f is recorded once, for one example, and its trace is run with a batch axis in front. Python's ``if`` and ``while`` on the
+    values raise: examples may disagree.
+
+    Parameters
+    ----------
+    f : callable
+        A function of one example.
+    in_axes : int, None, or a tuple or tree of them
+        The batch axis of each argument; None for an argument that all examples share.
+    out_axes : int, or a tree of them
+        Where the batch axis goes in the results.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.vmap(np.dot, in_axes=(0, None))(np.eye(2), np.array([5.0, 7.0]))
+    array([5., 7.])
+    """
+
+    def batched(*args: Any, **kwargs: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, tuple | list) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise MismatchError(at_user_line(f"vmap has {len(axes)} in_axes for {len(args)} arguments."))
+        selection = _Selection(args, kwargs, range(len(args)))
+        flat_axes = [axis for arg, axis in zip(args, axes, strict=True) for axis in _prefix(arg, axis)]
+        return _vmapped(f, selection, flat_axes, out_axes)
+
+    return _named(f, batched)
+
+
+def _prefix(argument: Any, axes: Any) -> list[Any]:
+    """One axis for each leaf: `axes` may be a number or a tree that begins like the argument."""
+    leaves = tree.flatten(argument)[0]
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(leaves)
+    return tree.broadcast_prefix(axes, argument)
+
+
+def _vmapped(f: Function, selection: _Selection, axes: list[Any], out_axes: Any) -> Any:
+    leaves = [leaf if hasattr(leaf, "ndim") or axis is None else np.asarray(leaf) for leaf, axis in zip(selection.leaves, axes, strict=True)]  # fmt: skip
+    size = _batch_size(leaves, axes)
+    values = [
+        leaf if axis is None else np.moveaxis(leaf, axis, 0) for leaf, axis in zip(leaves, axes, strict=True)
+    ]
+    chosen = [i for i, axis in enumerate(axes) if axis is not None]
+
+    def call(f: Function, tracers: Sequence[Any]) -> Any:
+        arguments = list(leaves)
+        for i, tracer in zip(chosen, tracers, strict=True):
+            arguments[i] = tracer
+        return selection.call(f, arguments)
+
+    recording = record(f, [_example(values[i]) for i in chosen], call, abstract=True)
+    results = evaluate_batch(recording.trace(), [values[i] for i in chosen], [True] * len(chosen), size)
+    recording.recorder.close()
+    outputs = [value if flag else spread(value, size) for value, flag in results]
+    structure = tree.unflatten(recording.structure, outputs)
+    places = _prefix(structure, out_axes)
+    moved = [
+        value if place == 0 else np.moveaxis(value, 0, place)
+        for value, place in zip(outputs, places, strict=True)
+    ]
+    return tree.unflatten(recording.structure, own_all(moved, values))
+
+
+def _batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:
+    sizes = set()
+    for leaf, axis in zip(leaves, axes, strict=True):
+        if axis is None:
+            continue
+        if not -leaf.ndim <= axis < leaf.ndim:
+            raise MismatchError(
+                at_user_line(
+                    f"vmap over axis {axis} of an argument of shape {leaf.shape}. Give it in_axes=None."
+                )
+            )
+        sizes.add(leaf.shape[axis])
+    if len(sizes) != 1:
+        found = f"they have the sizes {sorted(sizes)}" if sizes else "all in_axes are None"
+        raise MismatchError(at_user_line(f"vmap needs batch axes of one size, and {found}."))
+    return int(sizes.pop())
+
+
+def _example(batch: Any) -> Type:
+    from wengert.core.trace import type_for
+
+    return type_for(tuple(batch.shape[1:]), batch.dtype)
+
+
+# --- other transformations --------------------------------------------------------------------------------------------
+
+
+def jit(f: Function) -> Function:
+    """Run a function as native code: same results, same errors.
+
+    Native code comes with a later version; for now the function runs as it is, on NumPy.
+    """
+
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        return f(*args, **kwargs)
+
+    return _named(f, compiled)
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same value, with a derivative of zero.
+
+    Examples
+    --------
+    >>> import wengert as wg
+    >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
+    3.0
+    """
+    return tree.map(lambda leaf: wengert.ops.stop_gradient(leaf) if isinstance(leaf, Tracer) else leaf, x)
+
+
+_ = conform, operator

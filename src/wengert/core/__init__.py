@@ -1,0 +1,1 @@
+"""What an evaluation trace is, how one is recorded, checked and run."""

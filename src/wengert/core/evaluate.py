@@ -1,0 +1,41 @@
+r"""The reference interpreter: run a trace, equation by equation, on NumPy.
+
+.. math:: v_i = \mathrm{op}_i(v_{\mathrm{pa}(i)}),\qquad i=1,2,\dots
+
+It is the oracle that every other executor must agree with. Given tracers, it replays the trace on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.core.recorder import bind
+from wengert.core.trace import Atom, Literal, Trace, Var
+
+Env = dict[Var, Any]
+
+
+def evaluate(trace: Trace, values: Sequence[Any]) -> list[Any]:
+    """The outputs of a trace for these inputs."""
+    env = environment(trace, values)
+    return [read(env, atom) for atom in trace.outputs]
+
+
+def environment(trace: Trace, values: Sequence[Any]) -> Env:
+    """The value of every variable of a trace for these inputs."""
+    env: Env = dict(zip(trace.inputs, values, strict=True))
+    for equation in trace.equations:
+        operands = [read(env, atom) for atom in equation.inputs]
+        weak = equation.outputs[0].type.weak if equation.outputs else False
+        result = bind(equation.primitive, operands, equation.params, weak)
+        if equation.primitive.multiple:
+            env.update(zip(equation.outputs, result, strict=True))
+        else:
+            env[equation.outputs[0]] = result
+    return env
+
+
+def read(env: Env, atom: Atom) -> Any:
+    """The value of an operand."""
+    return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]

@@ -1,0 +1,219 @@
+"""The recorder: every operation on a tracer becomes an equation, and is evaluated at once.
+
+A tracer's value may itself be a tracer of an outer recording. An operation is recorded by the innermost recording
+among its operands and evaluated on the values below, where the outer ones record it in their turn; so derivatives
+nest to any depth. An *abstract* recording has types in place of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from wengert.core.primitive import Primitive
+from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.errors import LeakError, at_user_line
+
+# Constants up to this size are copied when they enter a trace; larger ones are locked against writing until the
+# recording ends, because a derivative would be computed from the changed values without a word.
+COPY_BYTES = 1 << 14
+
+current: ContextVar[Recorder | None] = ContextVar("wengert_recorder", default=None)
+
+
+class Tracer:
+    """Stands for a number or an array while a function is being recorded. See `core.tracer` for what it can do."""
+
+    __slots__ = ("recorder", "value", "variable")
+
+    recorder: Recorder
+    variable: Var
+    value: Any
+
+    @property
+    def type(self) -> Type:
+        """Shape, dtype and weakness."""
+        return self.variable.type
+
+
+Wrap = Callable[["Recorder", Var, Any], Tracer]
+_wrap: Wrap
+
+
+def set_tracer_factory(factory: Wrap) -> None:
+    """Called once by `core.tracer`, which knows the tracer classes."""
+    global _wrap
+    _wrap = factory
+
+
+_PYTHON_TYPES: dict[type, Type] = {
+    bool: type_for((), np.dtype(bool), True),
+    int: type_for((), np.dtype(np.int64), True),
+    float: type_for((), np.dtype(np.float64), True),
+    complex: type_for((), np.dtype(np.complex128), True),
+}
+
+
+def type_of(value: Any) -> Type:
+    """The type of a NumPy value, a Python scalar or a tracer."""
+    found = _PYTHON_TYPES.get(type(value))
+    if found is not None:
+        return found
+    if isinstance(value, Tracer):
+        return value.variable.type
+    return type_for(value.shape, value.dtype)
+
+
+class Recorder:
+    """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
+
+    __slots__ = ("abstract", "env", "equations", "level", "locked", "open")
+
+    def __init__(self, abstract: bool = False) -> None:
+        outer = current.get()
+        self.level: int = 0 if outer is None else outer.level + 1
+        self.abstract = abstract
+        self.open = True
+        self.equations: list[Equation] = []
+        self.env: dict[Var, Any] = {}
+        self.locked: list[np.ndarray[Any, Any]] = []
+
+    def input(self, value: Any) -> Tracer:
+        """A new tracer that stands for an argument."""
+        type = value if isinstance(value, Type) else type_of(value)
+        var = Var(type)
+        self.env[var] = value
+        return _wrap(self, var, value)
+
+    def literal(self, value: Any) -> Literal:
+        """A constant operand, protected from later changes (see `COPY_BYTES`)."""
+        if type(value) is np.ndarray and value.flags.writeable:
+            value = self._protect(value)
+        return Literal(value, type_of(value))
+
+    def _protect(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if value.nbytes <= COPY_BYTES:
+            return value.copy(order="K")
+        value.flags.writeable = False
+        self.locked.append(value)
+        return value
+
+    def record(self, primitive: Primitive, args: Sequence[Any], params: Mapping[str, Any], weak: bool) -> Any:
+        """Evaluate the operation on the values below and write the equation down."""
+        if not self.open:
+            raise LeakError(at_user_line(LEAK))
+        inputs: list[Atom] = []
+        values: list[Any] = []
+        for arg in args:
+            if isinstance(arg, Tracer) and arg.recorder is self:
+                inputs.append(arg.variable)
+                values.append(arg.value)
+            else:
+                literal = self.literal(arg)
+                inputs.append(literal)
+                values.append(literal.value)
+        if self.abstract:
+            result = infer(primitive, [atom.type for atom in inputs], params, weak)
+        else:
+            result = bind(primitive, values, params, weak)
+        if primitive.multiple:
+            return self._assign(primitive, inputs, params, result)
+        var = Var(result if self.abstract else type_of(result))
+        self.equations.append(Equation(primitive, inputs, params, (var,)))
+        self.env[var] = result
+        return _wrap(self, var, result)
+
+    def _assign(
+        self, primitive: Primitive, inputs: Sequence[Atom], params: Mapping[str, Any], results: Iterable[Any]
+    ) -> tuple[Tracer, ...]:
+        results = tuple(results)
+        outputs = tuple(Var(r if self.abstract else type_of(r)) for r in results)
+        self.equations.append(Equation(primitive, inputs, params, outputs))
+        self.env.update(zip(outputs, results, strict=True))
+        return tuple(_wrap(self, var, r) for var, r in zip(outputs, results, strict=True))
+
+    def atom(self, value: Any) -> Atom:
+        """The variable of one of this recording's tracers, or a literal for anything else."""
+        if isinstance(value, Tracer) and value.recorder is self:
+            return value.variable
+        return self.literal(value)
+
+    def trace(self, inputs: Sequence[Var], outputs: Sequence[Any]) -> Trace:
+        """What has been recorded, as a trace."""
+        return Trace(inputs, self.equations, [self.atom(output) for output in outputs])
+
+    def keep(self) -> None:
+        """End the recording but keep its values for later passes: constants that could still change are copied."""
+        copies = {id(array): array.copy() for array in self.locked}
+        for equation in self.equations:
+            for atom in equation.inputs:
+                if type(atom) is Literal and id(atom.value) in copies:
+                    atom.value = copies[id(atom.value)]
+        self.close()
+
+    def close(self) -> None:
+        """End the recording: tracers may not be used any more, constants are unlocked."""
+        self.open = False
+        for array in self.locked:
+            array.flags.writeable = True
+        self.locked.clear()
+
+
+LEAK = (
+    "a tracer was used after the function it was recorded in had returned. Return the value from the function instead "
+    "of keeping it in a global, an attribute or a closure (use has_aux=True to return extra values)."
+)
+
+
+def innermost(args: Iterable[Any]) -> Recorder | None:
+    """The recorder of the innermost tracer among the arguments."""
+    found: Recorder | None = None
+    for arg in args:
+        if isinstance(arg, Tracer) and (found is None or arg.recorder.level > found.level):
+            found = arg.recorder
+    return found
+
+
+def bind(primitive: Primitive, args: Sequence[Any], params: Mapping[str, Any], weak: bool = False) -> Any:
+    """Apply an operation: record it where an operand is a tracer, evaluate it where none is.
+
+    ``weak`` says that the result is a Python scalar, as Python's own operators give for Python scalars.
+    """
+    recorder = innermost(args)
+    if recorder is not None:
+        return recorder.record(primitive, args, params, weak)
+    if weak and primitive.python is not None:
+        return primitive.python(*args, **params)
+    return primitive.numpy(*args, **params)
+
+
+def infer(primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any], weak: bool = False) -> Any:
+    """The type of the result (a tuple of types for several results), without its value."""
+    if primitive.infer is not None:
+        found = primitive.infer(*types, **params)
+        return tuple(type_for(*t) for t in found) if primitive.multiple else type_for(*found, weak=weak)
+    if primitive.kind == "elementwise" or (primitive.kind == "constant" and primitive.core is not None):
+        return _infer_elementwise(primitive, types, params, weak)
+    result = primitive.numpy(*[sample(type) for type in types], **params)
+    if primitive.multiple:
+        return tuple(type_of(r) for r in result)
+    return type_for(type_of(result).shape, type_of(result).dtype, weak)
+
+
+def _infer_elementwise(
+    primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any], weak: bool
+) -> Type:
+    shape = np.broadcast_shapes(*[type.shape for type in types])
+    one = primitive.numpy(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
+    return type_for(shape, type_of(one).dtype, weak)
+
+
+def sample(type: Type) -> Any:
+    """A value of this type that takes no memory: ones."""
+    if type.weak:
+        return type.dtype.type(1).item()
+    one = np.ones((), type.dtype)
+    return np.broadcast_to(one, type.shape) if type.shape else one[()]

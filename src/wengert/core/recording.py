@@ -1,0 +1,109 @@
+"""Recording a call: a function of trees of numbers and arrays becomes a trace with its values.
+
+While the outermost recording of a context is running, NumPy's array-creating functions give *adoptive* arrays to the
+recorded code (see `core.adoptive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core import adoptive, tree
+from wengert.core.recorder import Recorder, Tracer, current
+from wengert.core.trace import Atom, Trace, Type, Var
+from wengert.core.tracer import CONVERTERS, assemble, has_tracer
+
+
+class Recording:
+    """The recorded call: ``inputs`` are variables, ``outputs`` the leaves of the result, ``structure`` their tree."""
+
+    __slots__ = ("inputs", "outputs", "recorder", "structure")
+
+    def __init__(self, recorder: Recorder, inputs: Sequence[Var], outputs: list[Any], structure: Any) -> None:
+        self.recorder = recorder
+        self.inputs = inputs
+        self.outputs = outputs
+        self.structure = structure
+
+    def value(self, output: Any) -> Any:
+        """What an output is below this recording: a NumPy value or a tracer of an outer one."""
+        return output.value if self.is_traced(output) else output
+
+    def is_traced(self, output: Any) -> bool:
+        """Whether an output depends on the inputs."""
+        return isinstance(output, Tracer) and output.recorder is self.recorder
+
+    def result(self) -> Any:
+        """The function's result, as a tree of values."""
+        return tree.unflatten(self.structure, [self.value(output) for output in self.outputs])
+
+    def trace(self) -> Trace:
+        """The recorded trace."""
+        return self.recorder.trace(self.inputs, self.outputs)
+
+    def atoms(self) -> list[Atom]:
+        """The outputs as atoms of the trace."""
+        return [self.recorder.atom(output) for output in self.outputs]
+
+
+def record(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    call: Callable[[Callable[..., Any], list[Any]], Any],
+    abstract: bool = False,
+) -> Recording:
+    """Record ``call(f, tracers)``, where the tracers stand for ``inputs`` (values, or types for an abstract recording)."""
+    recorder = Recorder(abstract)
+    tracers = [recorder.input(value) for value in inputs]
+    variables = [tracer.variable for tracer in tracers]
+    token = current.set(recorder)
+    release = adoptive.engage() if recorder.level == 0 else None
+    try:
+        leaves, structure = tree.flatten(call(f, tracers))
+        outputs = [settle(leaf) for leaf in leaves]
+    except BaseException:
+        recorder.close()
+        raise
+    finally:
+        current.reset(token)
+        if release is not None:
+            release()
+    return Recording(recorder, variables, outputs, structure)
+
+
+def settle(leaf: Any) -> Any:
+    """A leaf of a result as a tracer or a plain NumPy value."""
+    converter = CONVERTERS.get(type(leaf))
+    if converter is not None:
+        return converter(leaf)
+    if type(leaf) is np.ndarray and leaf.dtype == object and has_tracer(leaf):
+        return assemble(leaf)
+    return leaf
+
+
+def own(value: Any, others: Iterable[Any] = ()) -> Any:
+    """A NumPy value that the caller owns: writeable, and no other name's memory."""
+    if type(value) is np.ndarray:
+        shared = (
+            value.base is not None or not value.flags.writeable or any(value is other for other in others)
+        )
+        return value.copy() if shared else value
+    return value
+
+
+def own_all(values: Sequence[Any], others: Sequence[Any] = ()) -> list[Any]:
+    """`own` for several results that must not share memory with each other either."""
+    owned: list[Any] = []
+    for value in values:
+        owned.append(own(value, (*others, *owned)))
+    return owned
+
+
+def types(values: Iterable[Any]) -> list[Type]:
+    """The types of values."""
+    from wengert.core.recorder import type_of
+
+    return [type_of(value) for value in values]

@@ -1,0 +1,548 @@
+"""Tracers: what a recorded function sees in place of its arrays, so that NumPy's protocols write equations.
+
+NumPy hands every ufunc to ``__array_ufunc__`` and most other functions to ``__array_function__``; Python hands over
+the operators. Scalars are a class without ``__getitem__``, because NumPy takes anything indexable for a sequence.
+Writing (``x[i] = v``, ``x += v``, ``out=x``) makes the tracer stand for a new variable; a view keeps its root and
+writes through, as in NumPy.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from wengert.core import fallback
+from wengert.core.primitive import FUNCTIONS, UFUNCS
+from wengert.core.recorder import Recorder, Tracer, bind, set_tracer_factory
+from wengert.core.trace import Type, Var
+from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line
+
+_PYTHON_SCALARS = frozenset({int, float, bool, complex})
+_PLAIN = _PYTHON_SCALARS | {np.float64, np.float32, np.int64, np.int32, np.bool_, np.complex128, np.complex64}
+
+# How other modules teach `operand` about further kinds of argument (adoptive arrays).
+CONVERTERS: dict[type, Callable[[Any], Any]] = {}
+
+
+def concrete(value: Any) -> Any:
+    """The NumPy value behind a tracer, where there is one."""
+    while isinstance(value, Tracer):
+        if value.recorder.abstract:
+            raise ControlFlowError(at_user_line(_ABSTRACT.format(type=value.type)))
+        value = value.value
+    return value
+
+
+_ABSTRACT = (
+    "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
+    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and while."
+)
+
+
+def operand(value: Any) -> Any:
+    """An argument of an operation: a tracer, a Python scalar, or a NumPy array or scalar."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value if value.dtype != object else assemble(value)
+    if kind in _PLAIN or isinstance(value, Tracer):
+        return value
+    return _convert(value, kind)
+
+
+def _convert(value: Any, kind: type) -> Any:
+    converter = CONVERTERS.get(kind)
+    if converter is not None:
+        return converter(value)
+    if isinstance(value, list | tuple):
+        return assemble(value)
+    if isinstance(value, np.generic):
+        return value
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise UnsupportedError(
+            at_user_line(f"a {kind.__name__} cannot be an operand. Give numbers or arrays.")
+        )
+    return array
+
+
+def has_tracer(value: Any) -> bool:
+    """Whether a tracer hides in a scalar, list, tuple or object array."""
+    if isinstance(value, Tracer):
+        return True
+    if isinstance(value, list | tuple):
+        return any(has_tracer(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return any(has_tracer(item) for item in value.flat)
+    return type(value) in CONVERTERS and isinstance(CONVERTERS[type(value)](value), Tracer)
+
+
+def assemble(nested: Any) -> Any:
+    """An array from nested lists, tuples or object arrays of numbers, arrays and tracers."""
+    if not has_tracer(nested):
+        return np.array(nested.tolist() if isinstance(nested, np.ndarray) else nested)
+    if isinstance(nested, np.ndarray):
+        items = [operand(item) for item in nested.flat]
+        return FUNCTIONS[np.reshape](FUNCTIONS[np.stack](items), nested.shape)
+    if isinstance(nested, list | tuple):
+        return FUNCTIONS[np.stack]([assemble(item) for item in nested])
+    return operand(nested)
+
+
+def apply(ufunc: Any, inputs: tuple[Any, ...], weak: bool = False) -> Any:
+    """Record a ufunc call."""
+    rule = FUNCTIONS.get(ufunc)
+    if rule is not None:
+        return rule(*inputs, weak=weak)
+    primitive = UFUNCS.get(ufunc) or fallback.find_ufunc(ufunc)
+    return bind(primitive, inputs, {}, weak)
+
+
+def _is_weak(value: Any) -> bool:
+    return type(value) in _PYTHON_SCALARS or (isinstance(value, Tracer) and value.variable.type.weak)
+
+
+def _binary(ufunc: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forward(self: Tracer, other: Any) -> Any:
+        if other is None or isinstance(other, str | dict):
+            return NotImplemented
+        other = operand(other)
+        return apply(ufunc, (self, other), self.variable.type.weak and _is_weak(other))
+
+    def backward(self: Tracer, other: Any) -> Any:
+        if other is None or isinstance(other, str | dict):
+            return NotImplemented
+        other = operand(other)
+        return apply(ufunc, (other, self), self.variable.type.weak and _is_weak(other))
+
+    return forward, backward
+
+
+def _unary(ufunc: Any) -> Callable[..., Any]:
+    return lambda self: apply(ufunc, (self,), self.variable.type.weak)
+
+
+def _lost(what: str, instead: str) -> Callable[..., Any]:
+    def refuse(self: Tracer, *_: Any) -> Any:
+        raise DerivativeError(
+            at_user_line(f"{what} would lose the derivative of x ({self.type}). Write {instead}.")
+        )
+
+    return refuse
+
+
+class _Operators(Tracer):
+    """Python's operators and conversions, common to scalars and arrays."""
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    __add__, __radd__ = _binary(np.add)
+    __sub__, __rsub__ = _binary(np.subtract)
+    __mul__, __rmul__ = _binary(np.multiply)
+    __truediv__, __rtruediv__ = _binary(np.divide)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide)
+    __mod__, __rmod__ = _binary(np.remainder)
+    __pow__, __rpow__ = _binary(np.power)
+    __matmul__, __rmatmul__ = _binary(np.matmul)
+    __and__, __rand__ = _binary(np.bitwise_and)
+    __or__, __ror__ = _binary(np.bitwise_or)
+    __xor__, __rxor__ = _binary(np.bitwise_xor)
+    __lshift__, __rlshift__ = _binary(np.left_shift)
+    __rshift__, __rrshift__ = _binary(np.right_shift)
+    __lt__, __gt__ = _binary(np.less)[0], _binary(np.greater)[0]
+    __le__, __ge__ = _binary(np.less_equal)[0], _binary(np.greater_equal)[0]
+    __eq__, __ne__ = _binary(np.equal)[0], _binary(np.not_equal)[0]  # type: ignore[assignment]
+    __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
+    __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
+    __hash__ = object.__hash__
+
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __bool__(self) -> bool:
+        return bool(concrete(self))
+
+    def __int__(self) -> int:
+        return int(concrete(self))
+
+    def __index__(self) -> int:
+        return operator.index(concrete(self))
+
+    def __float__(self) -> float:
+        return self._number(
+            float,
+            "float(x), or a function of C or of math that takes a float,",
+            "x itself, or np.sin(x) for math.sin(x)",
+        )
+
+    def __complex__(self) -> complex:
+        return self._number(complex, "complex(x)", "x + 0j")
+
+    def _number(self, kind: Callable[[Any], Any], what: str, instead: str) -> Any:
+        if self.type.inexact:
+            _lost(what, instead)(self)
+        return kind(concrete(self))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not kwargs and method == "__call__":
+            return apply(ufunc, tuple(map(operand, inputs)))
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(func, args, kwargs)
+
+    def __format__(self, spec: str) -> str:
+        return format(concrete(self), spec) if not self.recorder.abstract else repr(self)
+
+    def __repr__(self) -> str:
+        return f"Tracer({self.type!r})" if self.recorder.abstract else f"Tracer({concrete(self)!r})"
+
+    def __copy__(self) -> Any:
+        return _make(self.recorder, self.variable, self.value)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
+
+    __reduce__ = _lost("pickling x", "the value back with has_aux=True")  # type: ignore[assignment]
+    __reduce_ex__ = __reduce__  # type: ignore[assignment]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.variable.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.variable.type.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.variable.type.dtype
+
+    @property
+    def size(self) -> int:
+        return self.variable.type.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.variable.type.nbytes
+
+    @property
+    def real(self) -> Any:
+        return FUNCTIONS[np.real](self)
+
+    @property
+    def imag(self) -> Any:
+        return FUNCTIONS[np.imag](self)
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def flat(self) -> Any:
+        return np.reshape(self, -1)  # type: ignore[call-overload]
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        np.reshape(self, -1)[...] = value  # type: ignore[call-overload]
+
+    def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+        return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return FUNCTIONS[np.transpose](self, axes or None)
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
+        return FUNCTIONS[np.astype](self, dtype)
+
+    def flatten(self, order: str = "C") -> Any:
+        return FUNCTIONS[np.ravel](self, order).__copy__()
+
+    def copy(self, order: str = "C") -> Any:
+        return self.__copy__()
+
+    def conj(self) -> Any:
+        return np.conjugate(self)  # type: ignore[call-overload]
+
+    conjugate = conj
+
+    def item(self, *index: Any) -> Any:
+        if index:
+            flat = FUNCTIONS[np.reshape](self, -1)
+            return FUNCTIONS["item"](flat[index[0]] if len(index) == 1 else operator.getitem(self, index))
+        return FUNCTIONS["item"](self)
+
+    def tolist(self) -> Any:
+        return self.item() if not self.shape else [row.tolist() for row in self]  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in SCALAR_FUNCTIONS:
+            return lambda: getattr(np, name)(self)
+        if hasattr(np.ndarray, name):
+            raise UnsupportedError(at_user_line(f"x.{name} is not recorded (x is {self.type}). {_INSTEAD}"))
+        raise AttributeError(name)
+
+
+_INSTEAD = "Write it with NumPy functions of x, or take it from a constant array."
+
+# NumPy calls these methods on the elements of object arrays.
+SCALAR_FUNCTIONS = frozenset(
+    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
+    "sqrt cbrt square fabs rint floor ceil trunc reciprocal degrees radians isnan isfinite isinf sign".split()
+)
+
+
+class ScalarTracer(_Operators):
+    """A tracer of a number."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> Any:
+        return self.dtype.type if not self.type.weak else type(self.dtype.type(0).item())
+
+    @__class__.setter
+    def __class__(self, _: Any) -> None:
+        raise TypeError("The class of a tracer cannot be changed.")
+
+    def __floor__(self) -> int:
+        return int(np.floor(concrete(self)))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(concrete(self)))
+
+    def __trunc__(self) -> int:
+        return int(np.trunc(concrete(self)))
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(concrete(self), ndigits)
+
+    def is_integer(self) -> bool:
+        return float(concrete(self)).is_integer()
+
+
+class ArrayTracer(_Operators):
+    """A tracer of an array; a write makes it stand for a new variable."""
+
+    __slots__ = ("version",)
+    __hash__ = None  # type: ignore[assignment]
+
+    version: int
+
+    @property
+    def __class__(self) -> Any:
+        return np.ndarray
+
+    @__class__.setter
+    def __class__(self, _: Any) -> None:
+        raise TypeError("The class of a tracer cannot be changed.")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS[operator.getitem](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.rebind(FUNCTIONS[operator.setitem](self, index, value))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if not self.type.inexact:
+            return np.array(concrete(self), dtype=dtype)
+        elements = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            elements[index] = self[index]
+        return elements if dtype is None else elements.astype(dtype)
+
+    def rebind(self, new: Tracer) -> None:
+        """Stand for another variable of the same type from now on."""
+        self.recorder, self.variable, self.value = new.recorder, new.variable, new.value
+        self.version += 1
+
+    def assign(self, value: Any) -> Any:
+        """``self[...] = value`` with the casting rule of in-place operators; gives self."""
+        if not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                at_user_line(
+                    f"a {value.dtype} result cannot be written into x ({self.type}). Write x = x + ... ."
+                )
+            )
+        if value.shape == self.shape and value.dtype == self.dtype and isinstance(value, Tracer):
+            self.rebind(value)
+        else:
+            self[...] = value
+        return self
+
+    @property
+    def mT(self) -> Any:
+        return FUNCTIONS[np.swapaxes](self, -1, -2)
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def sort(self, axis: int = -1, **kwargs: Any) -> None:
+        self.rebind(np.sort(self, axis=axis, **kwargs))  # type: ignore[call-overload]
+
+    def dot(self, other: Any) -> Any:
+        return FUNCTIONS[np.dot](self, other)
+
+
+class ViewTracer(ArrayTracer):
+    """A view of another array tracer: ``take(root)`` reads it, ``put(root, new)`` gives the root with it replaced."""
+
+    __slots__ = ("_put", "_seen", "_take", "root")
+
+    root: ArrayTracer
+    _take: Callable[[Any], Any]
+    _put: Callable[[Any, Any], Any]
+    _seen: int
+
+    def __init__(self, taken: Tracer, root: ArrayTracer, take: Any, put: Any) -> None:
+        _set(self, taken)
+        self.root, self._take, self._put = root, take, put
+        self._seen = root.version
+
+    def _refresh(self) -> None:
+        if self._seen != self.root.version:
+            self._seen = self.root.version
+            _set(self, self._take(self.root))
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self.root.version
+
+    @property
+    def recorder(self) -> Recorder:  # type: ignore[override]
+        self._refresh()
+        return _RECORDER.__get__(self)  # type: ignore[no-any-return]
+
+    @property
+    def variable(self) -> Var:  # type: ignore[override]
+        self._refresh()
+        return _VAR.__get__(self)  # type: ignore[no-any-return]
+
+    @property
+    def value(self) -> Any:
+        self._refresh()
+        return _VALUE.__get__(self)
+
+    def rebind(self, new: Tracer) -> None:
+        self.root.rebind(self._put(self.root, new))
+        _set(self, new)
+        self._seen = self.root.version
+
+
+_RECORDER, _VAR, _VALUE = Tracer.recorder, Tracer.variable, Tracer.value
+
+
+def _set(view: ViewTracer, new: Tracer) -> None:
+    _RECORDER.__set__(view, new.recorder)  # type: ignore[attr-defined]
+    _VAR.__set__(view, new.variable)  # type: ignore[attr-defined]
+    _VALUE.__set__(view, new.value)
+
+
+def _make(recorder: Recorder, var: Var, value: Any) -> Tracer:
+    if var.type.shape:
+        array = ArrayTracer.__new__(ArrayTracer)
+        array.version = 0
+        tracer: Tracer = array
+    else:
+        tracer = ScalarTracer.__new__(ScalarTracer)
+    tracer.recorder, tracer.variable, tracer.value = recorder, var, value
+    return tracer
+
+
+set_tracer_factory(_make)
+
+
+def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Any:
+    """Make a result a view of its root, where both are array tracers and NumPy would give a view."""
+    if type(taken) is ArrayTracer and isinstance(root, ArrayTracer) and _shares(taken, root):
+        return ViewTracer(taken, root, take, put)
+    return taken
+
+
+def _shares(taken: Tracer, root: Tracer) -> bool:
+    view, base = taken.value, root.value
+    if isinstance(view, Tracer) and isinstance(base, Tracer):
+        return _shares(view, base)
+    if isinstance(view, Type) or isinstance(base, Type):
+        return True
+    return bool(np.may_share_memory(view, base))
+
+
+def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A ufunc call with keywords, or one of its methods (``reduce``, ``outer``, ...)."""
+    out = kwargs.pop("out", None)
+    result = fallback.ufunc_method(ufunc, method)(*map(operand, inputs), **kwargs)
+    return result if out is None else write_out(result, out)
+
+
+def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy function that got a tracer somewhere among its arguments."""
+    rule = FUNCTIONS.get(func)
+    if rule is None:
+        return fallback.run_python(func)(*args, **kwargs)
+    out = kwargs.pop("out", None) if "out" in kwargs else None
+    result = rule(*args, **kwargs)
+    return result if out is None else write_out(result, out)
+
+
+def write_out(result: Any, out: Any) -> Any:
+    """Honour ``out=``: possible for tracers and for arrays made during the recording."""
+    target = out[0] if isinstance(out, tuple) else out
+    target = CONVERTERS[type(target)](target, adopt=True) if type(target) in CONVERTERS else target
+    if isinstance(target, ArrayTracer):
+        return target.assign(result)
+    raise DerivativeError(
+        at_user_line(
+            "out= points into an array that was made before the recording, where a derivative cannot be kept. "
+            "Use the result of the call instead of out=."
+        )
+    )
+
+
+def _inplace(ufunc: Any) -> Callable[..., Any]:
+    def update(self: ArrayTracer, other: Any) -> Any:
+        return self.assign(apply(ufunc, (self, operand(other))))
+
+    return update
+
+
+_INPLACE = {
+    "iadd": np.add, "isub": np.subtract, "imul": np.multiply, "itruediv": np.divide, "ifloordiv": np.floor_divide,
+    "imod": np.remainder, "ipow": np.power, "iand": np.bitwise_and, "ior": np.bitwise_or, "ixor": np.bitwise_xor,
+    "imatmul": np.matmul,
+}  # fmt: skip
+for _name, _ufunc in _INPLACE.items():
+    setattr(ArrayTracer, f"__{_name}__", _inplace(_ufunc))
+
+_METHODS = (
+    "sum prod mean var std max min any all argmax argmin cumsum cumprod clip round repeat take ravel squeeze "
+    "swapaxes diagonal trace argsort searchsorted nonzero compress choose ptp"
+)
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: getattr(np, name)(self, *args, **kwargs)
+
+
+for _name in _METHODS.split():
+    setattr(_Operators, _name, _method(_name))

@@ -1,0 +1,102 @@
+"""Trees: dicts, lists, tuples, named tuples and dataclasses of numbers and arrays.
+
+A thin layer over optree that also understands dataclasses: their fields are children, except those declared with
+``field(metadata={"static": True})``, which belong to the structure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+NAMESPACE = "wengert"
+_LEAVES = frozenset({np.ndarray, float, int, complex, bool, np.float64, np.float32})
+_registered: set[type] = set()
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """``(leaves, structure)``. ``None`` is an empty tree."""
+    if type(tree) in _LEAVES:
+        return [tree], _LEAF
+    leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
+    unknown = {type(leaf) for leaf in leaves if _is_dataclass(leaf)}
+    if not unknown:
+        return leaves, structure
+    for cls in unknown:
+        register_dataclass(cls)
+    return flatten(tree)
+
+
+def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
+    """The tree of this structure with these leaves."""
+    return leaves[0] if structure is _LEAF else optree.tree_unflatten(structure, leaves)
+
+
+def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """The tree of ``f(leaf, ...)`` over trees of one structure."""
+    leaves, structure = flatten(tree)
+    columns = [flatten(other)[0] for other in rest]
+    return unflatten(structure, [f(*row) for row in zip(leaves, *columns, strict=True)])
+
+
+def broadcast_prefix(prefix: Any, tree: Any) -> list[Any]:
+    """One leaf of the prefix for each leaf of the tree that stands below it; None is a leaf."""
+    flatten(tree)
+    return list(optree.broadcast_prefix(prefix, tree, none_is_leaf=True, namespace=NAMESPACE))
+
+
+def paths(tree: Any) -> list[str]:
+    """Where each leaf stands, as Python would write it: ``['w'][0]``."""
+    accessors = optree.tree_accessors(tree, namespace=NAMESPACE) if not is_leaf(tree) else [""]
+    return [a if isinstance(a, str) else a.codify("") for a in accessors]
+
+
+def is_leaf(tree: Any) -> bool:
+    """Whether the tree is a single number or array."""
+    return flatten(tree)[1] == _LEAF
+
+
+def same_structure(a: Any, b: Any) -> bool:
+    """Whether two structures from `flatten` are the same."""
+    return bool(a == b)
+
+
+def _is_dataclass(leaf: Any) -> bool:
+    cls = type(leaf)
+    return dataclasses.is_dataclass(cls) and cls not in _registered
+
+
+def _is_static(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("static", False))
+
+
+def register_dataclass(cls: type) -> None:
+    """Make a dataclass a tree; done on first sight."""
+    fields = dataclasses.fields(cls)
+    children = tuple(f.name for f in fields if not _is_static(f))
+    static = tuple(f.name for f in fields if _is_static(f))
+
+    def to_children(node: Any) -> tuple[Any, Any, tuple[str, ...]]:
+        return [getattr(node, n) for n in children], tuple(getattr(node, n) for n in static), children
+
+    def from_children(values: Any, items: Sequence[Any]) -> Any:
+        node = object.__new__(cls)
+        for name, value in zip((*static, *children), (*values, *items), strict=True):
+            object.__setattr__(node, name, value)
+        return node
+
+    _registered.add(cls)
+    optree.register_pytree_node(
+        cls,
+        to_children,
+        from_children,
+        namespace=NAMESPACE,
+        path_entry_type=optree.DataclassEntry,
+    )
+
+
+_LEAF = optree.tree_structure(0, namespace=NAMESPACE)

@@ -1,0 +1,88 @@
+"""The exceptions of the package, and the place in the user's code that an error speaks of.
+
+Every message says *where* (file and line of the user's code), *what* is wrong, and *what to write instead*:
+``model.py:12: math.exp(x) would lose the derivative of x (float64[256,64]). Write np.exp(x).``
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+
+_PACKAGE = str(Path(__file__).parent)
+_FOREIGN = ("numpy", "scipy", "optree", "functools", "contextlib", "contextvars", "copy", "copyreg")
+
+
+class WengertError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class DerivativeError(WengertError, TypeError):
+    """A derivative that does not exist, or that the code would drop without a word."""
+
+
+class MismatchError(WengertError, TypeError, ValueError):
+    """A tangent, cotangent or argument whose tree, shape or dtype is not that of its primal."""
+
+
+class UnsupportedError(WengertError, TypeError, NotImplementedError):
+    """An operation that has no rule here."""
+
+
+class ControlFlowError(WengertError, TypeError):
+    """Python asked for the number behind a tracer that stands for many numbers (``vmap``, ``scan``)."""
+
+
+class LeakError(WengertError, RuntimeError):
+    """A tracer was used after the function that it belongs to had returned."""
+
+
+class GradientMismatch(WengertError, AssertionError):
+    """``check_gradients`` found a derivative that disagrees with the numerical one."""
+
+
+class NotFiniteError(WengertError, FloatingPointError):
+    """A derivative came out as NaN or infinite."""
+
+
+class DataError(WengertError, ValueError):
+    """Data that cannot be read or used as it stands."""
+
+
+class ModelFileError(WengertError, ValueError):
+    """A model file that is damaged, foreign, or of a newer version."""
+
+
+class DivergenceError(WengertError, ArithmeticError):
+    """Training left the finite numbers."""
+
+
+def is_foreign(module: str) -> bool:
+    """Whether a module belongs to this package or to a library below the user's code."""
+    return module.partition(".")[0] in _FOREIGN
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame that is the user's own code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not _is_users(frame):
+        frame = frame.f_back
+    return frame
+
+
+def _is_users(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    file = frame.f_code.co_filename
+    return not (is_foreign(name) or file.startswith(_PACKAGE) or file.startswith("<__array_function__"))
+
+
+def location() -> str:
+    """``file:line: `` of the user's code, or an empty string where there is none."""
+    frame = user_frame()
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}: " if frame else ""
+
+
+def at_user_line(message: str) -> str:
+    """The message with the user's file and line in front."""
+    return location() + message
