@@ -1,10 +1,450 @@
-"""Arrays made during a recording, into which a tracer may be written later."""
+"""Adoptive arrays: arrays made during a recording, into which a tracer may be written later.
+
+``out = np.zeros(n); out[i] = x`` is how people write NumPy, and NumPy does not dispatch ``np.zeros``. So while a recording
+runs, the creation functions of the ``numpy`` namespace give the recorded code an `Adoptive`: a real array, an ordinary
+constant until a tracer is written into it. From then on it stands for a variable of the trace, and its own numbers are NaN,
+so that code which bypasses NumPy's protocols fails loudly.
+"""
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.core import fallback
+from wengert.core.primitive import FUNCTIONS, linear
+from wengert.core.recorder import Tracer, current
+from wengert.core.tracer import (
+    CONVERTERS,
+    ArrayTracer,
+    apply,
+    assemble,
+    call_function,
+    call_ufunc,
+    concrete,
+    has_tracer,
+    operand,
+)
+from wengert.errors import LeakError, at_user_line, is_foreign
+
+# An array of constants, as a variable that can be written to.
+variable = linear("variable", lambda x: x, lambda ct, x: ct, infer=lambda x: (x.shape, x.dtype), text="{0}")
+
+
+class Adoptive(np.ndarray):
+    """An array made during a recording. A view knows its parent, and how to take itself from the parent's tracer."""
+
+    _tracer: ArrayTracer | None = None
+    _parent: Adoptive | None = None
+    _take: Callable[[Any], Any]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        given = [settled(x) for x in inputs]
+        if any(has_tracer(x) for x in given) or has_tracer(kwargs.get("where")):
+            if method == "__call__" and not kwargs:
+                return apply(ufunc, tuple(map(operand, given)))
+            return call_ufunc(ufunc, method, tuple(given), kwargs)
+        out = kwargs.get("out", ())
+        if any(isinstance(settled(x), Tracer) for x in out):
+            return settled(out[0]).assign(getattr(ufunc, method)(*given))
+        kwargs = {k: tuple(map(settled, v)) if k == "out" else settled(v) for k, v in kwargs.items()}
+        result = getattr(ufunc, method)(*given, **kwargs)
+        return out[0] if len(out) == 1 else _fresh(result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        plain_args, plain_kwargs = _settle_all(args), _settle_all(kwargs)
+        if _any_tracer(plain_args) or _any_tracer(list(plain_kwargs.values())):
+            return call_function(func, plain_args if func not in _WRITERS else args, plain_kwargs)
+        result = func(*plain_args, **plain_kwargs)
+        if args and args[0] is self and type(result) is np.ndarray and np.may_share_memory(result, self):
+            return _view(result, self, lambda t: func(t, *args[1:], **kwargs))
+        return _fresh(result)
+
+    def __getitem__(self, index: Any) -> Any:
+        now = settled(self)
+        taken = now[index]
+        if isinstance(now, Tracer) or type(taken) is not np.ndarray or taken.base is None:
+            return taken
+        return _view(taken, self, lambda tracer: tracer[index])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        target = adopt(self) if has_tracer(value) else settled(self)
+        target[index] = value
+
+    def __copy__(self) -> Any:
+        return _fresh(settled(self).copy())
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
+
+    def __format__(self, spec: str) -> str:
+        return format(settled(self), spec)
+
+    def __reduce__(self) -> Any:
+        return settled(self).__reduce__()
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def flat(self) -> Any:
+        return settled(self).flat if type(settled(self)) is np.ndarray and not self.flags.c_contiguous else self.reshape(-1)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.reshape(-1)[...] = value
+
+    @property
+    def real(self) -> Any:
+        return settled(self).real
+
+    @property
+    def imag(self) -> Any:
+        return settled(self).imag
+
+
+def settled(value: Any) -> Any:
+    """What an adoptive array stands for now: a tracer, or a plain array of the same memory."""
+    if type(value) is not Adoptive:
+        return value
+    if value._tracer is None and value._parent is not None and isinstance(settled(value._parent), Tracer):
+        value._tracer = value._take(settled(value._parent))
+    return value.view(np.ndarray) if value._tracer is None else value._tracer
+
+
+def adopt(array: Adoptive) -> ArrayTracer:
+    """Make an adoptive array stand for a variable of the running recording."""
+    now = settled(array)
+    if isinstance(now, ArrayTracer):
+        return now
+    if array._parent is not None:
+        adopt(array._parent)
+        return settled(array)  # type: ignore[no-any-return]
+    recorder = current.get()
+    if recorder is None:
+        raise LeakError(at_user_line("a tracer was written into an array after the recording it belongs to had ended."))
+    array._tracer = recorder.record(variable, (now.copy(),), {}, False)
+    if now.dtype.kind in "fc":
+        now.fill(np.nan)
+    return array._tracer  # type: ignore[return-value]
+
+
+def _view(array: Any, parent: Adoptive, take: Callable[[Any], Any]) -> Adoptive:
+    view = array.view(Adoptive)
+    view._parent, view._take = parent, take
+    return view  # type: ignore[no-any-return]
+
+
+def _fresh(result: Any) -> Any:
+    """New arrays computed from adoptive ones are adoptive."""
+    return result.view(Adoptive) if type(result) is np.ndarray and result.ndim else result
+
+
+def _convert(array: Adoptive, adopt_it: bool = False) -> Any:
+    """As an operand: a constant is copied, because the array may be written to later."""
+    if adopt_it:
+        return adopt(array)
+    now = settled(array)
+    return now if isinstance(now, Tracer) else now.copy()
+
+
+CONVERTERS[Adoptive] = lambda array, adopt=False: _convert(array, adopt)
+
+_WRITERS = {np.copyto, np.put_along_axis, np.putmask, np.put, np.fill_diagonal, np.place}
+
+
+def _settle_all(value: Any) -> Any:
+    kind = type(value)
+    if kind is Adoptive:
+        return settled(value)
+    if kind in (list, tuple):
+        return kind(_settle_all(item) for item in value)
+    return {k: _settle_all(v) for k, v in value.items()} if kind is dict else value
+
+
+def _any_tracer(values: Any) -> bool:
+    return any(has_tracer(value) for value in values)
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Adoptive, *args: Any, **kwargs: Any) -> Any:
+        now = settled(self)
+        if not isinstance(now, Tracer) and _any_tracer(args):
+            return getattr(np, name)(now, *args, **kwargs)
+        result = getattr(now, name)(*args, **kwargs)
+        if type(result) is not np.ndarray:
+            return result
+        if result.base is not None and np.may_share_memory(result, self):
+            return _view(result, self, lambda tracer: getattr(tracer, name)(*args, **kwargs))
+        return _fresh(result)
+
+    method.__name__ = name
+    return method
+
+
+_METHODS = (
+    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum "
+    "diagonal dot flatten item max mean min nonzero prod ptp ravel repeat reshape round searchsorted squeeze std sum swapaxes "
+    "take tobytes tolist trace transpose var sort partition __bool__ __int__ __float__ __complex__ __index__ __contains__ "
+    "__repr__ __str__ __array__"
+)
+for _name in _METHODS.split():
+    if hasattr(np.ndarray, _name) and not (_name in Adoptive.__dict__):
+        setattr(Adoptive, _name, _method(_name))
+
+
+def _fill(self: Adoptive, value: Any) -> None:
+    self[...] = value
+
+
+Adoptive.fill = _fill  # type: ignore[method-assign, assignment]
+
+# --- creation functions -----------------------------------------------------------------------------------------------
+
+
+def _made(original: Callable[..., Any]) -> Callable[..., Any]:
+    """zeros, ones, empty, eye, ...: a new array."""
+    return lambda *args, **kwargs: _fresh(original(*map(_number, args), **kwargs))
+
+
+def _number(value: Any) -> Any:
+    return tuple(map(_number, value)) if type(value) is tuple else concrete(settled(value))
+
+
+def _like(original: Callable[..., Any]) -> Callable[..., Any]:
+    """zeros_like, ones_like, empty_like: a new array of a tracer's shape and dtype."""
+
+    def like(prototype: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> Any:
+        prototype = assemble(prototype) if isinstance(prototype, list | tuple) else settled(prototype)
+        prototype = prototype if hasattr(prototype, "shape") else np.asarray(prototype)
+        pattern = np.broadcast_to(np.zeros((), prototype.dtype), prototype.shape)
+        made = original(pattern, dtype=dtype, shape=shape, subok=False)
+        return _fresh(np.ascontiguousarray(made) if made.ndim else made[()])
+
+    return like
+
+
+def _full(original: Callable[..., Any]) -> Callable[..., Any]:
+    def full(shape: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        fill_value, shape = settled(fill_value), _number(shape)
+        if not has_tracer(fill_value):
+            return _fresh(original(shape, fill_value, dtype, **kwargs))
+        value = operand(fill_value)
+        return np.broadcast_to(value if dtype is None else np.astype(value, dtype), shape)
+
+    return full
+
+
+def _full_like(original: Callable[..., Any]) -> Callable[..., Any]:
+    def full_like(a: Any, fill_value: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> Any:
+        a = operand(a)
+        target = np.shape(a) if shape is None else shape
+        return np.full(target, fill_value, dtype=getattr(a, "dtype", None) if dtype is None else dtype)
+
+    return full_like
+
+
+def _array(copy: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """array, asarray and their kin: lists of tracers become one tracer, and tracers stay tracers."""
+
+    def declare(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+            given = _settle_all(a) if type(a) in (Adoptive, list, tuple) else a
+            if has_tracer(given):
+                return _from_tracers(given, dtype, copy and kwargs.get("copy", True) is not False, kwargs.get("ndmin", 0))
+            if type(a) is Adoptive and not copy and dtype in (None, a.dtype):
+                return a
+            result = original(given, dtype, *args, **kwargs)
+            return result if type(given) is np.ndarray and np.may_share_memory(result, given) else _fresh(result)
+
+        return make
+
+    return declare
+
+
+def _from_tracers(given: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
+    value = given if isinstance(given, Tracer) else assemble(given)
+    if dtype is not None and np.dtype(dtype) != object and value.dtype != np.dtype(dtype):
+        value = np.astype(value, np.dtype(dtype))
+    if value.ndim < ndmin:
+        value = np.reshape(value, (1,) * (ndmin - value.ndim) + value.shape)
+    return value.copy() if copy and isinstance(value, ArrayTracer) else value
+
+
+def _copied(original: Callable[..., Any]) -> Callable[..., Any]:
+    def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+        given = settled(a)
+        return operand(given).copy() if has_tracer(given) else _fresh(np.array(given, order=order, copy=True))  # type: ignore[call-overload]
+
+    return copy
+
+
+def _linspace(original: Callable[..., Any]) -> Callable[..., Any]:
+    def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, **kwargs: Any) -> Any:
+        start, stop = settled(start), settled(stop)
+        if not (has_tracer(start) or has_tracer(stop)):
+            result = original(start, stop, int(num), endpoint, retstep, **kwargs)
+            return result if retstep else _fresh(result)
+        start, stop = operand(start), operand(stop)
+        steps = (int(num) - 1 if endpoint else int(num)) or 1
+        step = (stop - start) / steps
+        places = np.reshape(np.arange(int(num), dtype=float), (-1,) + (1,) * np.ndim(step))
+        points = start + places * step
+        return (points, step) if retstep else points
+
+    return linspace
+
+
+def _arange(original: Callable[..., Any]) -> Callable[..., Any]:
+    def arange(*args: Any, **kwargs: Any) -> Any:
+        if not _any_tracer(args):
+            return _fresh(original(*args, **kwargs))
+        start, stop, step = (args + (None, None))[:3] if len(args) > 1 else (0, args[0], None)
+        step = 1 if step is None else step
+        count = len(original(concrete(start), concrete(stop), concrete(step)))
+        return start + step * original(count)
+
+    return arange
+
+
+_MAKERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    **dict.fromkeys(("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter", "geomspace", "logspace"), _made),
+    **dict.fromkeys(("zeros_like", "ones_like", "empty_like"), _like),
+    **dict.fromkeys(("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _array(False)),
+    "array": _array(True),
+    "copy": _copied,
+    "full": _full,
+    "full_like": _full_like,
+    "linspace": _linspace,
+    "arange": _arange,
+}
+
+_ORIGINALS: dict[str, Any] = {name: getattr(np, name) for name in _MAKERS if hasattr(np, name)}
+_MADE = {name: _MAKERS[name](original) for name, original in _ORIGINALS.items()}
+for _name in ("zeros_like", "ones_like", "empty_like", "full_like", "linspace"):
+    FUNCTIONS[_ORIGINALS[_name]] = _MADE[_name]
+fallback.CREATION.update(_MADE)
+
+
+def _guarded(name: str) -> Callable[..., Any]:
+    """The creation function as everybody sees it while a recording runs: only recorded code gets the special one."""
+    original, made = _ORIGINALS[name], _MADE[name]
+
+    def create(*args: Any, **kwargs: Any) -> Any:
+        if current.get() is None or _is_exempt(sys._getframe(1).f_globals.get("__name__", "")):
+            return original(*args, **kwargs)
+        return made(*args, **kwargs)
+
+    create.__name__ = create.__qualname__ = name
+    create.__doc__ = original.__doc__
+    create.__wrapped__ = original  # type: ignore[attr-defined]
+    return create
+
+
+_GUARDED = {id(original): (original, _guarded(name)) for name, original in _ORIGINALS.items()}
+
+
+_ENGINE = ("wengert.core", "wengert.ops", "wengert.transforms", "wengert.api", "wengert.control", "wengert.numerical")
+_exempt: dict[str, bool] = {}
+
+
+def _is_exempt(module: str) -> bool:
+    """Whether a caller is NumPy, SciPy or the engine itself, which must get ordinary arrays."""
+    found = _exempt.get(module)
+    if found is None:
+        found = _exempt[module] = is_foreign(module) or module.startswith(_ENGINE)
+    return found
+
+
+def intercept(function: Any, recorded: Callable[..., Any]) -> None:
+    """Have another function that does not dispatch replaced while a recording runs."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (function if current.get() is None else recorded)(*args, **kwargs)
+
+    call.__name__ = function.__name__
+    _GUARDED[id(function)] = (function, call)
+    _scanned.clear()
+
+
+# --- replacing the names ----------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_running = 0
+_scanned: dict[int, tuple[int, list[str]]] = {}
+_modules_seen = 0
+_namespaces: dict[int, dict[str, Any]] = {}
 
 
 def engage() -> Callable[[], None]:
     """Give adoptive arrays to recorded code until the returned function is called."""
-    return lambda: None
+    global _running
+    with _lock:
+        _running += 1
+        if _running == 1:
+            _find_namespaces()
+            _replace(0, 1)
+    return _disengage
+
+
+def _disengage() -> None:
+    global _running
+    with _lock:
+        _running -= 1
+        if _running == 0:
+            _replace(1, 0)
+
+
+def _find_namespaces() -> None:
+    """Namespaces that hold creation functions: numpy's own, and every module that imported the names before."""
+    global _modules_seen
+    if len(sys.modules) != _modules_seen or not _scanned:
+        _modules_seen = len(sys.modules)
+        for name, module in list(sys.modules.items()):
+            names = getattr(module, "__dict__", None)
+            if type(names) is dict and (name in _ROOTS or not _is_library(name)):
+                _scan(names)
+    main = sys.modules["__main__"].__dict__
+    if _scanned.get(id(main), (0,))[0] != len(main):
+        _scan(main)
+
+
+_ROOTS = ("numpy", "scipy.special")
+_LIBRARIES = frozenset(
+    "wengert jax jaxlib torch autograd sklearn pandas polars pyarrow matplotlib mpl_toolkits pytest _pytest hypothesis numba "
+    "joblib xarray statsmodels tensorflow".split()
+)
+
+
+def _is_library(name: str) -> bool:
+    root = name.partition(".")[0]
+    return is_foreign(name) or root in _LIBRARIES or root in sys.stdlib_module_names and root != "__main__"
+
+
+def _scan(names: dict[str, Any]) -> None:
+    found = [key for key, value in list(names.items()) if id(value) in _GUARDED and _GUARDED[id(value)][0] is value]
+    _scanned[id(names)] = (len(names), found)
+    if found:
+        _namespaces[id(names)] = names
+
+
+def _replace(old: int, new: int) -> None:
+    """Exchange originals (0) and guarded functions (1) in every namespace."""
+    table = {id(pair[old]): pair[new] for pair in _GUARDED.values()}
+    for key, names in _namespaces.items():
+        for name in _scanned[key][1]:
+            replacement = table.get(id(names.get(name)))
+            if replacement is not None:
+                names[name] = replacement

@@ -53,7 +53,10 @@ class Primitive:
     python : callable, optional
         Python's own operator, for Python scalars.
     domain : sequence of (low, high)
-        Where the generated tests draw operands from.
+        Where the generated tests draw the operands of an elementwise operation from.
+    examples : callable
+        For any other operation: ``examples(draw)`` lists pairs ``(operands, params)`` for the generated tests, where
+        ``draw(*shape)`` gives random numbers.
     """
 
     __slots__ = (
@@ -61,6 +64,7 @@ class Primitive:
         "core",
         "cost",
         "domain",
+        "examples",
         "infer",
         "kind",
         "multiple",

@@ -289,7 +289,7 @@ class _Operators(Tracer):
     def __getattr__(self, name: str) -> Any:
         if name in SCALAR_FUNCTIONS:
             return lambda: getattr(np, name)(self)
-        if hasattr(np.ndarray, name):
+        if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise UnsupportedError(at_user_line(f"x.{name} is not recorded (x is {self.type}). {_INSTEAD}"))
         raise AttributeError(name)
 
