@@ -195,9 +195,10 @@ def infer(primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any]
     if primitive.infer is not None:
         found = primitive.infer(*types, **params)
         return tuple(type_for(*t) for t in found) if primitive.multiple else type_for(*found, weak=weak)
-    if primitive.kind == "elementwise" or (primitive.kind == "constant" and primitive.core is not None):
+    if primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core)):
         return _infer_elementwise(primitive, types, params, weak)
-    result = primitive.numpy(*[sample(type) for type in types], **params)
+    with np.errstate(all="ignore"):
+        result = primitive.numpy(*[sample(type) for type in types], **params)
     if primitive.multiple:
         return tuple(type_of(r) for r in result)
     return type_for(type_of(result).shape, type_of(result).dtype, weak)
@@ -207,7 +208,8 @@ def _infer_elementwise(
     primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any], weak: bool
 ) -> Type:
     shape = np.broadcast_shapes(*[type.shape for type in types])
-    one = primitive.numpy(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
+    with np.errstate(all="ignore"):
+        one = primitive.numpy(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
     return type_for(shape, type_of(one).dtype, weak)
 
 

@@ -16,49 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.primitive import FUNCTIONS, UFUNCS, constant, elementwise, implements
+from wengert.core.primitive import UFUNCS, constant, elementwise, implements, linear, nonlinear
 from wengert.core.recorder import bind, type_of
-from wengert.core.tracer import call_ufunc, operand
+from wengert.core.tracer import operand
 
 LN2, LN10 = float(np.log(2.0)), float(np.log(10.0))
 DIVIDE, ROOT, TRANSCENDENTAL, POWER = 4, 4, 16, 32
 
 ANY = ((-4.0, 4.0),)
 POSITIVE = ((0.2, 4.0),)
-UNIT = ((-0.9, 0.9),)
-
-
-# --- arithmetic -------------------------------------------------------------------------------------------------------
-
-add = elementwise("add", np.add, (1, 1), text="{0} + {1}", python=operator.add, domain=ANY * 2)
-subtract = elementwise(
-    "subtract", np.subtract, (1, -1), text="{0} - {1}", python=operator.sub, domain=ANY * 2
-)
-multiply = elementwise(
-    "multiply", np.multiply, (lambda a, b, y: b, lambda a, b, y: a), text="{0} * {1}", python=operator.mul, domain=ANY * 2
-)  # fmt: skip
-divide = elementwise(
-    "divide", np.divide, (lambda a, b, y: 1 / b, lambda a, b, y: -y / b),
-    text="{0} / {1}", weight=DIVIDE, domain=ANY + POSITIVE,
-)  # fmt: skip
-negative = elementwise("negative", np.negative, (-1,), text="-{0}", python=operator.neg, domain=ANY)
-positive = elementwise("positive", np.positive, (1,), text="{0}", python=operator.pos, domain=ANY)
-remainder = elementwise(
-    "remainder", np.remainder, (1, lambda a, b, y: -np.floor(a / b)), text="{0} % {1}", weight=DIVIDE, domain=ANY + POSITIVE
-)  # fmt: skip
-fmod = elementwise(
-    "fmod", np.fmod, (1, lambda a, b, y: -np.trunc(a / b)), weight=DIVIDE, domain=ANY + POSITIVE
-)  # fmt: skip
-floor_divide = constant(
-    "floor_divide", np.floor_divide, text="{0} // {1}", weight=DIVIDE, domain=ANY + POSITIVE
-)
-reciprocal = elementwise("reciprocal", np.reciprocal, (lambda x, y: -y * y,), weight=DIVIDE, domain=POSITIVE)
-square = elementwise("square", np.square, (lambda x, y: 2 * x,), text="{0}²", domain=ANY)
-sqrt = elementwise("sqrt", np.sqrt, (lambda x, y: 0.5 / y,), text="√{0}", weight=ROOT, domain=POSITIVE)
-cbrt = elementwise("cbrt", np.cbrt, (lambda x, y: 1 / (3 * y * y),), weight=TRANSCENDENTAL, domain=POSITIVE)
-hypot = elementwise(
-    "hypot", np.hypot, (lambda a, b, y: a / _nonzero(y), lambda a, b, y: b / _nonzero(y)), weight=8, domain=ANY * 2
-)  # fmt: skip
+UNIT = ((-0.8, 0.8),)
 
 
 def _nonzero(y: Any) -> Any:
@@ -66,28 +33,76 @@ def _nonzero(y: Any) -> Any:
     return np.where(y == 0, 1, y)
 
 
-# --- powers -----------------------------------------------------------------------------------------------------------
+# --- arithmetic -----------------------------------------------------------------------------------------------
+
+# fmt: off
+add = elementwise("add", np.add, (1, 1), text="{0} + {1}", python=operator.add, domain=ANY * 2)
+subtract = elementwise("subtract", np.subtract, (1, -1), text="{0} - {1}", python=operator.sub, domain=ANY * 2)
+multiply = elementwise(
+    "multiply", np.multiply, (lambda a, b, y: b, lambda a, b, y: a),
+    text="{0} * {1}", python=operator.mul, domain=ANY * 2,
+)
+divide = elementwise(
+    "divide", np.divide, (lambda a, b, y: 1 / b, lambda a, b, y: -y / b),
+    text="{0} / {1}", weight=DIVIDE, python=operator.truediv, domain=ANY + POSITIVE,
+)
+negative = elementwise("negative", np.negative, (-1,), text="-{0}", python=operator.neg, domain=ANY)
+positive = elementwise("positive", np.positive, (1,), text="{0}", python=operator.pos, domain=ANY)
+remainder = elementwise(
+    "remainder", np.remainder, (1, lambda a, b, y: -np.floor_divide(a, b)),
+    text="{0} % {1}", weight=DIVIDE, python=operator.mod, domain=ANY + POSITIVE,
+)
+fmod = elementwise(
+    "fmod", np.fmod, (1, lambda a, b, y: -np.rint((a - y) / b)), weight=DIVIDE, domain=ANY + POSITIVE
+)
+floor_divide = constant(
+    "floor_divide", np.floor_divide,
+    text="{0} // {1}", weight=DIVIDE, python=operator.floordiv, domain=ANY + POSITIVE,
+)
+reciprocal = elementwise("reciprocal", np.reciprocal, (lambda x, y: -y * y,), weight=DIVIDE, domain=POSITIVE)
+square = elementwise("square", np.square, (lambda x, y: 2 * x,), text="{0}²", domain=ANY)
+sqrt = elementwise("sqrt", np.sqrt, (lambda x, y: 0.5 / y,), text="√{0}", weight=ROOT, domain=POSITIVE)
+cbrt = elementwise("cbrt", np.cbrt, (lambda x, y: 1 / (3 * y * y),), weight=TRANSCENDENTAL, domain=POSITIVE)
+hypot = elementwise(
+    "hypot", np.hypot, (lambda a, b, y: a / _nonzero(y), lambda a, b, y: b / _nonzero(y)),
+    weight=8, domain=ANY * 2,
+)
+# fmt: on
+
+
+@implements(np.divmod)
+def _divmod(a: Any, b: Any, weak: bool = False) -> Any:
+    return np.floor_divide(a, b), np.remainder(a, b)
+
+
+# --- powers ---------------------------------------------------------------------------------------------------
 
 
 def _power_by_base(a: Any, b: Any, y: Any) -> Any:
-    exponent = np.where(b == 0, 1, b)
-    return b * np.power(a, exponent - 1)
+    """b·a^(b-1), and 0 where b = 0, even at a = 0."""
+    return b * np.power(a, np.where(b == 0, 1, b) - 1)
 
 
 def _power_by_exponent(a: Any, b: Any, y: Any) -> Any:
+    """y·ln a, and 0 at a = 0."""
     return y * np.log(np.where(a == 0, 1, a))
 
 
 def _integer_power_by_base(x: Any, y: Any, *, exponent: int) -> Any:
-    if exponent in (0, 1, 2):
-        return {0: lambda: 0 * x, 1: lambda: np.ones_like(y), 2: lambda: 2 * x}[exponent]()
-    return exponent * x ** (exponent - 1)
+    if exponent == 0:
+        return 0
+    return 2 * x if exponent == 2 else exponent * x ** (exponent - 1)
 
 
 power = elementwise(
-    "power", np.power, (_power_by_base, _power_by_exponent),
-    text="{0} ^ {1}", weight=POWER, python=operator.pow, domain=POSITIVE * 2,
-)  # fmt: skip
+    "power",
+    np.power,
+    (_power_by_base, _power_by_exponent),
+    text="{0} ^ {1}",
+    weight=POWER,
+    python=operator.pow,
+    domain=POSITIVE * 2,
+)
 integer_power = elementwise(
     "integer_power",
     lambda x, exponent: np.power(x, exponent),
@@ -95,12 +110,11 @@ integer_power = elementwise(
     text="{0} ^ {exponent}",
     weight=2,
     python=lambda x, exponent: x**exponent,
-    domain=ANY,
-    ufunc="integer_power",
+    examples=lambda draw: [((draw(2, 3),), {"exponent": n}) for n in (-2, -1, 0, 1, 2, 3, 4)],
 )
 float_power = elementwise(
     "float_power", np.float_power, (_power_by_base, _power_by_exponent), weight=POWER, domain=POSITIVE * 2
-)  # fmt: skip
+)
 
 
 @implements(np.power)
@@ -110,217 +124,119 @@ def _power(a: Any, b: Any, weak: bool = False) -> Any:
     return bind(power, (a, b), {}, weak)
 
 
-# --- exponentials and logarithms --------------------------------------------------------------------------------------
+# --- exponentials and logarithms ------------------------------------------------------------------------------
 
+
+def _share(exp: Any, a: Any, y: Any) -> Any:
+    """exp(a - y), where -inf - (-inf) counts as -inf."""
+    return exp(a - np.where(y == -np.inf, 0, y))
+
+
+# fmt: off
 exp = elementwise("exp", np.exp, (lambda x, y: y,), text="exp({0})", weight=TRANSCENDENTAL, domain=ANY)
 exp2 = elementwise("exp2", np.exp2, (lambda x, y: LN2 * y,), weight=TRANSCENDENTAL, domain=ANY)
 expm1 = elementwise("expm1", np.expm1, (lambda x, y: y + 1,), weight=TRANSCENDENTAL, domain=ANY)
-log = elementwise(
-    "log", np.log, (lambda x, y: 1 / x,), text="ln({0})", weight=TRANSCENDENTAL, domain=POSITIVE
-)
+log = elementwise("log", np.log, (lambda x, y: 1 / x,), text="ln({0})", weight=TRANSCENDENTAL, domain=POSITIVE)
 log2 = elementwise("log2", np.log2, (lambda x, y: (1 / LN2) / x,), weight=TRANSCENDENTAL, domain=POSITIVE)
 log10 = elementwise("log10", np.log10, (lambda x, y: (1 / LN10) / x,), weight=TRANSCENDENTAL, domain=POSITIVE)
 log1p = elementwise("log1p", np.log1p, (lambda x, y: 1 / (1 + x),), weight=TRANSCENDENTAL, domain=POSITIVE)
-
-
-def _share(a: Any, y: Any) -> Any:
-    """exp(a - y), where -inf - (-inf) counts as -inf."""
-    return np.exp(np.where(np.isneginf(y), -np.inf, a - np.where(np.isneginf(y), 0, y)))
-
-
-def _share2(a: Any, y: Any) -> Any:
-    return np.exp2(np.where(np.isneginf(y), -np.inf, a - np.where(np.isneginf(y), 0, y)))
-
-
 logaddexp = elementwise(
-    "logaddexp", np.logaddexp, (lambda a, b, y: _share(a, y), lambda a, b, y: _share(b, y)),
+    "logaddexp", np.logaddexp, (lambda a, b, y: _share(np.exp, a, y), lambda a, b, y: _share(np.exp, b, y)),
     weight=2 * TRANSCENDENTAL, domain=ANY * 2,
-)  # fmt: skip
+)
 logaddexp2 = elementwise(
-    "logaddexp2", np.logaddexp2, (lambda a, b, y: _share2(a, y), lambda a, b, y: _share2(b, y)),
+    "logaddexp2", np.logaddexp2, (lambda a, b, y: _share(np.exp2, a, y), lambda a, b, y: _share(np.exp2, b, y)),
     weight=2 * TRANSCENDENTAL, domain=ANY * 2,
-)  # fmt: skip
-
-# --- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
-
-sin = elementwise(
-    "sin", np.sin, (lambda x, y: np.cos(x),), text="sin({0})", weight=TRANSCENDENTAL, domain=ANY
 )
-cos = elementwise(
-    "cos", np.cos, (lambda x, y: -np.sin(x),), text="cos({0})", weight=TRANSCENDENTAL, domain=ANY
-)
+
+# --- trigonometric and hyperbolic functions -------------------------------------------------------------------
+
+sin = elementwise("sin", np.sin, (lambda x, y: np.cos(x),), text="sin({0})", weight=TRANSCENDENTAL, domain=ANY)
+cos = elementwise("cos", np.cos, (lambda x, y: -np.sin(x),), text="cos({0})", weight=TRANSCENDENTAL, domain=ANY)
 tan = elementwise("tan", np.tan, (lambda x, y: 1 + y * y,), weight=TRANSCENDENTAL, domain=((-1.2, 1.2),))
-arcsin = elementwise(
-    "arcsin", np.arcsin, (lambda x, y: 1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT
-)
-arccos = elementwise(
-    "arccos", np.arccos, (lambda x, y: -1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT
-)
+arcsin = elementwise("arcsin", np.arcsin, (lambda x, y: 1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
+arccos = elementwise("arccos", np.arccos, (lambda x, y: -1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
 arctan = elementwise("arctan", np.arctan, (lambda x, y: 1 / (1 + x * x),), weight=TRANSCENDENTAL, domain=ANY)
 arctan2 = elementwise(
-    "arctan2",
-    np.arctan2,
+    "arctan2", np.arctan2,
     (lambda a, b, y: b / _nonzero(a * a + b * b), lambda a, b, y: -a / _nonzero(a * a + b * b)),
-    weight=TRANSCENDENTAL,
-    domain=POSITIVE * 2,
+    weight=TRANSCENDENTAL, domain=POSITIVE * 2,
 )
 sinh = elementwise("sinh", np.sinh, (lambda x, y: np.cosh(x),), weight=TRANSCENDENTAL, domain=ANY)
 cosh = elementwise("cosh", np.cosh, (lambda x, y: np.sinh(x),), weight=TRANSCENDENTAL, domain=ANY)
-tanh = elementwise(
-    "tanh", np.tanh, (lambda x, y: 1 - y * y,), text="tanh({0})", weight=TRANSCENDENTAL, domain=ANY
-)
-arcsinh = elementwise(
-    "arcsinh", np.arcsinh, (lambda x, y: 1 / np.sqrt(x * x + 1),), weight=TRANSCENDENTAL, domain=ANY
-)
+tanh = elementwise("tanh", np.tanh, (lambda x, y: 1 - y * y,), text="tanh({0})", weight=TRANSCENDENTAL, domain=ANY)
+arcsinh = elementwise("arcsinh", np.arcsinh, (lambda x, y: 1 / np.sqrt(x * x + 1),), weight=TRANSCENDENTAL, domain=ANY)
 arccosh = elementwise(
-    "arccosh", np.arccosh, (lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),), weight=TRANSCENDENTAL, domain=((1.2, 4.0),)
-)  # fmt: skip
-arctanh = elementwise(
-    "arctanh", np.arctanh, (lambda x, y: 1 / (1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT
+    "arccosh", np.arccosh, (lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),),
+    weight=TRANSCENDENTAL, domain=((1.2, 4.0),),
 )
+arctanh = elementwise("arctanh", np.arctanh, (lambda x, y: 1 / (1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
 degrees = elementwise("degrees", np.degrees, (lambda x, y: 180 / np.pi,), domain=ANY)
 radians = elementwise("radians", np.radians, (lambda x, y: np.pi / 180,), domain=ANY)
 UFUNCS[np.rad2deg], UFUNCS[np.deg2rad] = degrees, radians
+# fmt: on
 
-# --- kinks ------------------------------------------------------------------------------------------------------------
+
+@implements(np.sinc)
+def _sinc(x: Any) -> Any:
+    x = np.pi * operand(x)
+    near = abs(x) < 0.5
+    safe = np.where(near, 1, x)
+    return np.where(near, _sinc_series(x * x), np.sin(safe) / safe)
 
 
-def _winner(a: Any, b: Any, wins: Any) -> Any:
+def _sinc_series(square: Any) -> Any:
+    """The series of sin(x)/x in x², which keeps every derivative right at 0."""
+    total: Any = 0.0
+    for n in range(20, 0, -2):
+        total = (1 + total) * (square * (-1 / (n * (n + 1))))
+    return 1 + total
+
+
+# --- kinks ----------------------------------------------------------------------------------------------------
+
+
+def _wins(a: Any, b: Any, above: Any) -> Any:
     """1 where a wins, 1/2 on ties, 0 elsewhere."""
-    return np.where(a == b, 0.5, wins).astype(np.result_type(a, b))
+    return np.where(a == b, 0.5, above).astype(np.result_type(a, b))
 
 
+def _sign_partial(x: Any, y: Any) -> Any:
+    return np.sign(x)
+
+
+# fmt: off
 maximum = elementwise(
-    "maximum", np.maximum, (lambda a, b, y: _winner(a, b, a > b), lambda a, b, y: _winner(a, b, b > a)), domain=ANY * 2
-)  # fmt: skip
+    "maximum", np.maximum, (lambda a, b, y: _wins(a, b, a > b), lambda a, b, y: _wins(a, b, b > a)),
+    text="max({0}, {1})", domain=ANY * 2,
+)
 minimum = elementwise(
-    "minimum", np.minimum, (lambda a, b, y: _winner(a, b, a < b), lambda a, b, y: _winner(a, b, b < a)), domain=ANY * 2
-)  # fmt: skip
+    "minimum", np.minimum, (lambda a, b, y: _wins(a, b, a < b), lambda a, b, y: _wins(a, b, b < a)),
+    text="min({0}, {1})", domain=ANY * 2,
+)
 fmax = elementwise(
     "fmax", np.fmax,
-    (lambda a, b, y: _winner(a, b, (a > b) | np.isnan(b)), lambda a, b, y: _winner(a, b, (b > a) | np.isnan(a))),
+    (lambda a, b, y: _wins(a, b, (a > b) | np.isnan(b)), lambda a, b, y: _wins(a, b, (b > a) | np.isnan(a))),
     domain=ANY * 2,
-)  # fmt: skip
+)
 fmin = elementwise(
     "fmin", np.fmin,
-    (lambda a, b, y: _winner(a, b, (a < b) | np.isnan(b)), lambda a, b, y: _winner(a, b, (b < a) | np.isnan(a))),
+    (lambda a, b, y: _wins(a, b, (a < b) | np.isnan(b)), lambda a, b, y: _wins(a, b, (b < a) | np.isnan(a))),
     domain=ANY * 2,
-)  # fmt: skip
-real_absolute = elementwise(
-    "absolute", np.absolute, (lambda x, y: np.sign(x),), text="|{0}|", python=operator.abs, domain=POSITIVE
-)  # fmt: skip
-fabs = elementwise("fabs", np.fabs, (lambda x, y: np.sign(x),), domain=POSITIVE)
-copysign = elementwise(
-    "copysign", np.copysign, (lambda a, b, y: np.sign(a) * np.copysign(1, b), None), domain=POSITIVE + ANY
-)  # fmt: skip
-nextafter = elementwise("nextafter", np.nextafter, (1, None), domain=ANY * 2)
-ldexp = elementwise("ldexp", np.ldexp, (lambda a, b, y: np.exp2(b).astype(y.dtype), None))
-
-for _ufunc in (np.sign, np.heaviside, np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.signbit):
-    constant(_ufunc.__name__, _ufunc, domain=ANY * _ufunc.nin)
-for _ufunc in (np.isnan, np.isinf, np.isfinite, np.isnat, np.logical_not, np.invert, np.bitwise_count):
-    constant(_ufunc.__name__, _ufunc)
-for _ufunc, _text in (
-    (np.less, "{0} < {1}"), (np.less_equal, "{0} ≤ {1}"), (np.greater, "{0} > {1}"), (np.greater_equal, "{0} ≥ {1}"),
-    (np.equal, "{0} = {1}"), (np.not_equal, "{0} ≠ {1}"), (np.logical_and, None), (np.logical_or, None),
-    (np.logical_xor, None), (np.bitwise_and, None), (np.bitwise_or, None), (np.bitwise_xor, None),
-    (np.left_shift, None), (np.right_shift, None), (np.gcd, None), (np.lcm, None),
-):  # fmt: skip
-    constant(_ufunc.__name__, _ufunc, text=_text, domain=ANY * 2)
-
-# --- complex numbers --------------------------------------------------------------------------------------------------
-
-
-def _direction(x: Any, y: Any) -> Any:
-    """conj(x)/|x|, and 0 at 0."""
-    return np.conjugate(x) / _nonzero(y)
-
-
-def _absolute_tangent(tangents: Any, operands: Any, y: Any) -> Any:
-    return np.real(_direction(operands[0], y) * tangents[0])
-
-
-from wengert.core.primitive import linear, nonlinear  # noqa: E402
-
-complex_absolute = nonlinear("complex_absolute", np.absolute, _absolute_tangent, weight=8, text="|{0}|")
-real = linear("real", np.real, lambda ct, x: ct.astype(x.dtype))
-imag = linear("imag", np.imag, lambda ct, x: (ct * -1j).astype(x.dtype))
-conjugate = linear("conjugate", np.conjugate, lambda ct, x: np.conjugate(ct))
-UFUNCS[np.conjugate] = conjugate
-
-
-@implements(np.absolute)
-def _absolute(x: Any, weak: bool = False) -> Any:
-    return bind(complex_absolute if type_of(x).dtype.kind == "c" else real_absolute, (x,), {}, weak)
-
-
-@implements(np.real)
-def _real(x: Any) -> Any:
-    x = operand(x)
-    return bind(real, (x,), {}) if type_of(x).dtype.kind == "c" else x
-
-
-@implements(np.imag)
-def _imag(x: Any) -> Any:
-    x = operand(x)
-    return bind(imag, (x,), {}) if type_of(x).dtype.kind == "c" else np.zeros(x.shape, x.dtype)[()]
-
-
-@implements(np.angle)
-def _angle(z: Any, deg: bool = False) -> Any:
-    angle = np.arctan2(_imag(z), _real(z))
-    return np.degrees(angle) if deg else angle
-
-
-# --- ufuncs of several outputs ----------------------------------------------------------------------------------------
-
-
-@implements(np.divmod)
-def _divmod(a: Any, b: Any, weak: bool = False) -> Any:
-    return np.floor_divide(a, b), np.remainder(a, b)
-
-
-@implements(np.modf)
-def _modf(x: Any, weak: bool = False) -> Any:
-    whole = np.trunc(x)
-    return x - whole, whole
-
-
-@implements(np.frexp)
-def _frexp(x: Any, weak: bool = False) -> Any:
-    exponent = constant_exponent(x)
-    return np.ldexp(x, -exponent), exponent
-
-
-constant_exponent = constant("exponent", lambda x: np.frexp(x)[1])
-
-
-stop_gradient = constant("stop_gradient", lambda x: x, core=(0,), python=lambda x: x, text="stop({0})")
-
-# --- choosing ---------------------------------------------------------------------------------------------------------
-
-where = linear(
-    "where",
-    np.where,
-    (None, lambda ct, c, a, b: np.where(c, ct, 0), lambda ct, c, a, b: np.where(c, 0, ct)),
-    text="where({0}, {1}, {2})",
-    core=(0, 0, 0),
-    weight=1,
-    infer=lambda c, a, b: (np.broadcast_shapes(c.shape, a.shape, b.shape), _promoted(a, b)),
 )
-
-
-def _promoted(*types: Any) -> Any:
-    from wengert.core.recorder import sample
-    from wengert.core.trace import type_for
-
-    return np.result_type(*[sample(type_for((), t.dtype, t.weak)) for t in types])
-
-
-@implements(np.where)
-def _where(condition: Any, *branches: Any) -> Any:
-    condition, *branches = map(operand, (condition, *branches))
-    return bind(where, (condition, *branches), {}) if branches else np.nonzero(condition)
+real_absolute = elementwise(
+    "absolute", np.absolute, (_sign_partial,), text="|{0}|", python=operator.abs, domain=POSITIVE
+)
+fabs = elementwise("fabs", np.fabs, (_sign_partial,), domain=POSITIVE)
+copysign = elementwise(
+    "copysign", np.copysign, (lambda a, b, y: np.sign(a) * np.copysign(1, b), None), domain=POSITIVE + POSITIVE
+)
+nextafter = elementwise("nextafter", np.nextafter, (1, None), domain=POSITIVE + ((5.0, 6.0),))
+ldexp = elementwise(
+    "ldexp", np.ldexp, (lambda a, b, y: np.ldexp(np.ones((), y.dtype)[()], b), None),
+    examples=lambda draw: [((draw(3), np.array([1, -2, 0])), {}), ((draw(), np.int64(3)), {})],
+)
+# fmt: on
 
 
 @implements(np.clip)
@@ -333,35 +249,211 @@ def _clip(
     return a
 
 
-@implements(np.sinc)
-def _sinc(x: Any) -> Any:
-    x = np.pi * operand(x)
-    safe = np.where(x == 0, 1, x)
-    # 1 - x²/6 keeps the derivatives right at 0.
-    return np.where(x == 0, 1 - x * x / 6, np.sin(safe) / safe)
+@implements(np.modf)
+def _modf(x: Any, weak: bool = False) -> Any:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@implements(np.frexp)
+def _frexp(x: Any, weak: bool = False) -> Any:
+    power_of_two = exponent(x)
+    return np.ldexp(x, -power_of_two), power_of_two
+
+
+exponent = constant("exponent", lambda x: np.frexp(x)[1], core=(0,), domain=ANY)
+
+# --- operations without a derivative --------------------------------------------------------------------------
+
+_ROUNDING = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.signbit, np.heaviside)
+_TESTS = (np.isnan, np.isinf, np.isfinite, np.logical_not)
+_COMPARISONS: dict[Any, tuple[str | None, Any]] = {
+    np.less: ("{0} < {1}", operator.lt),
+    np.less_equal: ("{0} ≤ {1}", operator.le),
+    np.greater: ("{0} > {1}", operator.gt),
+    np.greater_equal: ("{0} ≥ {1}", operator.ge),
+    np.equal: ("{0} = {1}", operator.eq),
+    np.not_equal: ("{0} ≠ {1}", operator.ne),
+    np.logical_and: (None, None),
+    np.logical_or: (None, None),
+    np.logical_xor: (None, None),
+}
+_ON_INTEGERS: dict[Any, Any] = {
+    np.bitwise_and: operator.and_,
+    np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+    np.left_shift: operator.lshift,
+    np.right_shift: operator.rshift,
+    np.invert: operator.invert,
+    np.gcd: None,
+    np.lcm: None,
+    np.bitwise_count: None,
+}
+
+
+def _integers(ufunc: Any) -> Any:
+    operands = (np.array([6, 3, 12]), np.array([4, 1, 2]))[: ufunc.nin]
+    return lambda draw: [(operands, {}), (operands[:1] + tuple(np.int64(3) for _ in operands[1:]), {})]
+
+
+def _declare_constants() -> None:
+    for ufunc in (*_ROUNDING, *_TESTS):
+        constant(ufunc.__name__, ufunc, domain=ANY * ufunc.nin)
+    for ufunc, (text, python) in _COMPARISONS.items():
+        constant(ufunc.__name__, ufunc, text=text, python=python, domain=ANY * 2)
+    for ufunc, python in _ON_INTEGERS.items():
+        constant(ufunc.__name__, ufunc, python=python, examples=_integers(ufunc))
+
+
+_declare_constants()
+real_sign = UFUNCS[np.sign]
+rounded = constant(
+    "round",
+    lambda x, decimals: np.round(x, decimals),
+    core=(0,),
+    examples=lambda draw: [((draw(3),), {"decimals": 0}), ((draw(),), {"decimals": 2})],
+)
+stop_gradient = constant(
+    "stop_gradient", lambda x: x, core=(0,), python=lambda x: x, text="stop({0})", domain=ANY
+)
 
 
 @implements(np.round, np.around)
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    return rounded(a, decimals=decimals)
+    return rounded(operand(a), decimals=decimals)
 
 
-rounded = constant("round", lambda x, decimals: np.round(x, decimals))
-
-
-@implements(np.nan_to_num)
-def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    info = np.finfo(x.dtype)
-    x = np.where(np.isnan(x), nan, x)
-    x = np.where(x == np.inf, info.max if posinf is None else posinf, x)
-    return np.where(x == -np.inf, info.min if neginf is None else neginf, x)
+@implements(np.fix)
+def _fix(x: Any, out: Any = None) -> Any:
+    return np.trunc(x)
 
 
 @implements(np.isclose)
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    from wengert.core.tracer import concrete
+    a, b = operand(a), operand(b)
+    close = (abs(a - b) <= atol + rtol * abs(b)) & np.isfinite(b) | (a == b)
+    return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
 
-    return np.isclose(concrete(a), concrete(b), rtol, atol, equal_nan)
+
+# --- complex numbers ------------------------------------------------------------------------------------------
 
 
-_ = call_ufunc, FUNCTIONS
+def _direction(x: Any, y: Any) -> Any:
+    """conj(x)/|x|, and 0 at 0."""
+    return np.conjugate(x) / _nonzero(y)
+
+
+def _absolute_tangent(tangents: Any, operands: Any, y: Any) -> Any:
+    return np.real(_direction(operands[0], y) * tangents[0])
+
+
+def _complex(draw: Any) -> Any:
+    return [((draw(*shape) + 1j * draw(*shape),), {}) for shape in ((), (3,), (2, 3))]
+
+
+complex_absolute = nonlinear(
+    "complex_absolute",
+    np.absolute,
+    _absolute_tangent,
+    weight=8,
+    core=(0,),
+    python=operator.abs,
+    text="|{0}|",
+    examples=_complex,
+)
+real = linear("real", np.real, lambda ct, x: ct.astype(x.dtype), core=(0,), text="Re {0}", examples=_complex)
+imag = linear(
+    "imag", np.imag, lambda ct, x: (ct * -1j).astype(x.dtype), core=(0,), text="Im {0}", examples=_complex
+)
+conjugate = linear(
+    "conjugate", np.conjugate, lambda ct, x: np.conjugate(ct), core=(0,), text="conj({0})", examples=_complex
+)
+UFUNCS[np.conjugate] = conjugate
+
+
+def is_complex(x: Any) -> bool:
+    """Whether an operand is of complex type."""
+    return type_of(x).dtype.kind == "c"
+
+
+@implements(np.absolute)
+def _absolute(x: Any, weak: bool = False) -> Any:
+    return bind(complex_absolute if is_complex(x) else real_absolute, (x,), {}, weak)
+
+
+@implements(np.sign)
+def _sign(x: Any, weak: bool = False) -> Any:
+    return x / _nonzero(abs(x)) if is_complex(x) else bind(real_sign, (x,), {}, weak)
+
+
+@implements(np.real)
+def _real(x: Any) -> Any:
+    x = operand(x)
+    return bind(real, (x,), {}) if is_complex(x) else x
+
+
+@implements(np.imag)
+def _imag(x: Any) -> Any:
+    x = operand(x)
+    return bind(imag, (x,), {}) if is_complex(x) else np.zeros(np.shape(x), type_of(x).dtype)[()]
+
+
+@implements(np.isreal)
+def _isreal(x: Any) -> Any:
+    return np.imag(x) == 0
+
+
+@implements(np.iscomplex)
+def _iscomplex(x: Any) -> Any:
+    return np.imag(x) != 0
+
+
+@implements(np.angle)
+def _angle(z: Any, deg: bool = False) -> Any:
+    angle = np.arctan2(_imag(z), _real(z))
+    return np.degrees(angle) if deg else angle
+
+
+# --- choosing -------------------------------------------------------------------------------------------------
+
+where = linear(
+    "where",
+    np.where,
+    (None, lambda ct, c, a, b: np.where(c, ct, 0), lambda ct, c, a, b: np.where(c, 0, ct)),
+    text="where({0}, {1}, {2})",
+    core=(0, 0, 0),
+    weight=1,
+    examples=lambda draw: [
+        ((draw(3) > 0, draw(3), draw(3)), {}),
+        ((draw(2, 1) > 0, draw(3), draw()), {}),
+        ((np.True_, draw(2), draw(2)), {}),
+    ],
+)
+
+
+@implements(np.where)
+def _where(condition: Any, *branches: Any) -> Any:
+    condition, *chosen = map(operand, (condition, *branches))
+    return bind(where, (condition, *chosen), {}) if chosen else np.nonzero(condition)
+
+
+@implements(np.select)
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    result = default
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+@implements(np.nan_to_num)
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    x = operand(x)
+    if is_complex(x):
+        parts = (_nan_to_num(part, copy, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
+        return next(parts) + 1j * next(parts)
+    if not type_of(x).inexact:
+        return x
+    info = np.finfo(type_of(x).dtype)
+    x = np.where(np.isnan(x), nan, x)
+    x = np.where(x == np.inf, float(info.max) if posinf is None else posinf, x)
+    return np.where(x == -np.inf, float(info.min) if neginf is None else neginf, x)

@@ -1,0 +1,240 @@
+"""Every operation in the registry, tested from its own declaration: no rule is restated here.
+
+An operation says where to try it, with ``domain`` or ``examples``; one that says neither fails. What is asked of each:
+its value and type are NumPy's, the tangent is the limit of differences, the adjoint is the transpose of the tangent, the
+same again for the derivative of the derivative, and a batch is what a loop over its examples gives.
+"""
+
+import itertools
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.core.primitive import REGISTRY
+from wengert.core.recorder import infer, type_of
+
+STEP = 1e-6
+
+
+class Draw:
+    """Random numbers, the same in every run."""
+
+    def __init__(self, name):
+        self.rng = np.random.default_rng(zlib.crc32(name.encode()))
+
+    def __call__(self, *shape):
+        return self.rng.standard_normal(shape)[()]
+
+    def inside(self, interval, shape):
+        return self.rng.uniform(*interval, shape)[()]
+
+    def like(self, x):
+        """A direction: random numbers of the type of x."""
+        direction = self(*np.shape(x))
+        if np.asarray(x).dtype.kind == "c":
+            direction = direction + 1j * self(*np.shape(x))
+        return np.asarray(direction).astype(np.asarray(x).dtype)[()]
+
+
+class Case:
+    """One operation at one point; as a function of its floating-point operands alone."""
+
+    def __init__(self, primitive, operands, params):
+        self.primitive = primitive
+        self.operands = operands
+        self.params = params
+        self.moving = [i for i, x in enumerate(operands) if np.asarray(x).dtype.kind in "fc"]
+
+    def __repr__(self):
+        operands = ", ".join(map(repr, map(type_of, self.operands)))
+        params = "".join(f", {key}={value}" for key, value in self.params.items())
+        return f"{self.primitive.name}({operands}{params})"
+
+    @property
+    def point(self):
+        return tuple(self.operands[i] for i in self.moving)
+
+    def __call__(self, *moved):
+        """The operation, as a list of outputs of floating point."""
+        operands = list(self.operands)
+        for i, x in zip(self.moving, moved):
+            operands[i] = x
+        result = self.primitive(*operands, **self.params)
+        outputs = result if self.primitive.multiple else (result,)
+        return [y for y in outputs if y.dtype.kind in "fc"]
+
+    def astype(self, dtype):
+        """The same case in another precision."""
+        kind = {"f": dtype, "c": np.result_type(dtype, np.complex64)}
+        cast = [
+            x.astype(kind[x.dtype.kind]) if x.dtype.kind in "fc" else x
+            for x in map(np.asarray, self.operands)
+        ]
+        return Case(self.primitive, [x[()] for x in cast], self.params)
+
+
+def examples(primitive):
+    """The places where an operation wants to be tried."""
+    draw = Draw(primitive.name)
+    if primitive.examples is not None:
+        return [Case(primitive, list(operands), params) for operands, params in primitive.examples(draw)]
+    if primitive.domain is None:
+        return []
+    n = len(primitive.domain)
+    shapes = {
+        1: [((),), ((3,),), ((2, 3),), ((0,),)],
+        2: [((), ()), ((3,), (3,)), ((2, 1), (3,)), ((), (2, 2)), ((1, 3), (1,))],
+    }
+    return [
+        Case(
+            primitive, [draw.inside(interval, shape) for interval, shape in zip(primitive.domain, chosen)], {}
+        )
+        for chosen in shapes[n]
+    ]
+
+
+NAMES = sorted(REGISTRY)
+CASES = [case for name in NAMES for case in examples(REGISTRY[name])]
+SMOOTH = [case for case in CASES if case.primitive.kind != "constant" and case.moving]
+
+
+def over(cases):
+    return pytest.mark.parametrize("case", cases, ids=repr)
+
+
+def pairing(xs, ys):
+    return sum(np.sum(np.real(np.asarray(x) * np.asarray(y))) for x, y in zip(xs, ys))
+
+
+def near(found, expected, rtol=1e-6, atol=1e-7):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert np.shape(one) == np.shape(other)
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
+
+
+def differences(f, point, direction, step=STEP):
+    ahead = f(*(x + step * v for x, v in zip(point, direction)))
+    behind = f(*(x - step * v for x, v in zip(point, direction)))
+    return [(np.asarray(a) - np.asarray(b)) / (2 * step) for a, b in zip(ahead, behind)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_says_where_to_try_it(name):
+    assert examples(REGISTRY[name]), f"{name} declares neither domain nor examples"
+
+
+@over(CASES)
+def test_value_and_type_are_numpys(case):
+    expected = case.primitive.numpy(*case.operands, **case.params)
+    expected = expected if case.primitive.multiple else (expected,)
+    found, _ = wg.vjp(lambda *xs: case(*xs), *case.point) if case.moving else (case(), None)
+    near(found, [y for y in expected if np.asarray(y).dtype.kind in "fc"], rtol=0, atol=0)
+    types = infer(case.primitive, [type_of(x) for x in case.operands], case.params)
+    types = types if case.primitive.multiple else (types,)
+    assert [(t.shape, t.dtype) for t in types] == [(np.shape(y), np.asarray(y).dtype) for y in expected]
+
+
+@over([case for case in CASES if case.moving])
+def test_single_precision_stays_single(case):
+    single = case.astype(np.float32)
+    expected = single.primitive.numpy(*single.operands, **single.params)
+    expected = expected if case.primitive.multiple else (expected,)
+    types = infer(case.primitive, [type_of(x) for x in single.operands], case.params)
+    types = types if case.primitive.multiple else (types,)
+    assert [(t.shape, t.dtype) for t in types] == [(np.shape(y), np.asarray(y).dtype) for y in expected]
+    direction = tuple(Draw("single").like(x) for x in single.point)
+    values, tangents = wg.jvp(single, single.point, direction)
+    values, pullback = wg.vjp(single, *single.point)
+    adjoints = pullback(values)
+    assert [t.dtype for t in tangents] == [y.dtype for y in values]
+    assert [a.dtype for a in adjoints] == [x.dtype for x in single.point]
+    exact = wg.jvp(case, case.point, direction)[1]
+    near(tangents, exact, rtol=2e-3, atol=1e-3)
+
+
+@over(SMOOTH)
+def test_tangent_is_the_limit_of_differences(case):
+    draw = Draw("tangent")
+    direction = tuple(draw.like(x) for x in case.point)
+    value, tangent = wg.jvp(case, case.point, direction)
+    near(tangent, differences(case, case.point, direction))
+    near(value, case(*case.point), rtol=0, atol=0)
+
+
+@over(SMOOTH)
+def test_adjoint_is_the_transpose_of_the_tangent(case):
+    draw = Draw("transpose")
+    direction = tuple(draw.like(x) for x in case.point)
+    _, tangent = wg.jvp(case, case.point, direction)
+    value, pullback = wg.vjp(case, *case.point)
+    weights = [draw.like(y) for y in value]
+    adjoint = pullback(weights)
+    assert [np.shape(a) for a in adjoint] == [np.shape(x) for x in case.point]
+    assert pairing(weights, tangent) == pytest.approx(pairing(adjoint, direction), rel=1e-9, abs=1e-9)
+
+
+@over(SMOOTH)
+def test_second_derivative(case):
+    draw = Draw("second")
+    weights = [draw.like(y) for y in case(*case.point)]
+    direction = tuple(draw.like(x) for x in case.point)
+
+    def gradient(*xs):
+        return wg.vjp(case, *xs)[1](weights)
+
+    def tangent(*xs):
+        return wg.jvp(case, xs, direction)[1]
+
+    near(wg.jvp(gradient, case.point, direction)[1], differences(gradient, case.point, direction), 1e-5, 1e-6)
+    near(wg.jvp(tangent, case.point, direction)[1], differences(tangent, case.point, direction), 1e-5, 1e-6)
+    _, pullback = wg.vjp(tangent, *case.point)
+    moved = wg.jvp(tangent, case.point, direction)[1]
+    assert pairing(pullback(weights), direction) == pytest.approx(pairing(weights, moved), rel=1e-8, abs=1e-8)
+
+
+def choices(count):
+    """Which operands are batched: each alone, and all."""
+    alone = [[i == j for j in range(count)] for i in range(count)]
+    return alone if count == 1 else [*alone, [True] * count]
+
+
+@over(CASES)
+def test_a_batch_is_a_loop(case):
+    draw = Draw("batch")
+    for flags in choices(len(case.operands)):
+        operands = [batch_of(x, draw) if flag else x for x, flag in zip(case.operands, flags)]
+        rows = [[x[i] if flag else x for x, flag in zip(operands, flags)] for i in range(3)]
+        expected = [case.primitive(*row, **case.params) for row in rows]
+        in_axes = tuple(0 if flag else None for flag in flags)
+        found = wg.vmap(lambda *xs: case.primitive(*xs, **case.params), in_axes)(*operands)
+        columns = list(zip(*expected)) if case.primitive.multiple else [expected]
+        found = found if case.primitive.multiple else (found,)
+        near(found, [np.stack(column) for column in columns], rtol=1e-12, atol=1e-12)
+        assert [y.dtype for y in found] == [np.asarray(column[0]).dtype for column in columns]
+
+
+def batch_of(x, draw):
+    """Three examples near x; of integers and truth values, copies."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc":
+        return np.stack([x, x[::-1] if x.ndim else x, x])
+    return np.stack([x * (1 + 0.01 * draw(*x.shape)) for _ in range(3)]).astype(x.dtype)
+
+
+@over([case for case in SMOOTH if 0 < sum(np.size(x) for x in case.point) < 40])
+def test_jacobian_is_the_same_forward_and_in_reverse(case):
+    """Both modes run over a batch axis, so this tries the batched tangents and adjoints."""
+    if any(np.iscomplexobj(x) for x in (*case.point, *case(*case.point))):
+        pytest.skip("the two modes of a complex Jacobian are two conventions")
+    argnums = tuple(range(len(case.point)))
+    forward = wg.jacobian(case, argnums, mode="forward")(*case.point)
+    reverse = wg.jacobian(case, argnums, mode="reverse")(*case.point)
+    for one, other in zip(forward, reverse):
+        near(one, other, rtol=1e-9, atol=1e-9)
+
+
+_ = itertools, warnings
