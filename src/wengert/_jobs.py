@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,12 +25,12 @@ from wengert.train import Epoch, Fit, fit
 
 Array = np.ndarray
 
-OPTIMISERS: dict[str, Callable[[float], optim.Optimiser]] = {
+OPTIMISERS: dict[str, Callable[[float], optim.SGD | optim.Adam]] = {
     "adam": optim.Adam,
     "momentum": lambda rate: optim.SGD(rate, momentum=0.9),
     "sgd": optim.SGD,
 }
-LEARNING_RATES = {"adam": 1e-3, "momentum": 1e-2, "sgd": 1e-1}
+LEARNING_RATES = {"adam": 2e-3, "momentum": 1e-2, "sgd": 1e-1}
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Options:
     activation: str = "relu"
     optimiser: str = "adam"
     learning_rate: float | None = None
+    weight_decay: float = 0.1
     epochs: int = 100
-    batch_size: int = 32
+    batch_size: int | None = None
     patience: int = 10
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
@@ -63,8 +64,8 @@ class Options:
             "activation": self.activation,
             "optimiser": self.optimiser,
             "learning_rate": self.rate,
+            "weight_decay": self.weight_decay,
             "epochs": self.epochs,
-            "batch_size": self.batch_size,
             "patience": self.patience,
             "validation_fraction": self.validation_fraction,
             "test_fraction": self.test_fraction,
@@ -103,7 +104,7 @@ def prepare(table: Table, options: Options) -> Problem:
             f"{table.source}:1: there is no column but the target {name!r}; add columns to predict from"
         )
     x = numbers(table, features)
-    rng = np.random.default_rng(_seeds(options)[0])
+    rng = np.random.default_rng(_streams(options).split)
     parts = split(target, options.validation_fraction, options.test_fraction, rng)
     return Problem(
         features, x, target, parts, Standardiser.fit(x[parts.training]), _target_scale(target, parts)
@@ -127,16 +128,30 @@ def _target_scale(target: Target, parts: Split) -> Standardiser:
     return Standardiser.fit(target.values[parts.training, None])
 
 
-def _seeds(options: Options) -> list[np.random.SeedSequence]:
-    """Independent streams for the split, the starting weights and the order of the patterns."""
-    return np.random.SeedSequence(options.seed).spawn(3)
+class Streams(NamedTuple):
+    """Independent streams of random numbers, so that one choice does not shift the others."""
+
+    order: np.random.SeedSequence
+    split: np.random.SeedSequence
+    weights: np.random.SeedSequence
+
+
+def _streams(options: Options) -> Streams:
+    return Streams(*np.random.SeedSequence(options.seed).spawn(3))
+
+
+def batch_size(problem: Problem, options: Options) -> int:
+    """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch."""
+    return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
 
 
 def start(problem: Problem, options: Options, dtype: Any = np.float32) -> Model:
     """The untrained model."""
     units = output_for(problem.target.task, problem.target.classes).units(len(problem.target.classes))
     sizes = (len(problem.features), *options.hidden, units)
-    network = nn.MLP.init(np.random.default_rng(_seeds(options)[1]), sizes, options.activation, dtype=dtype)
+    network = nn.MLP.init(
+        np.random.default_rng(_streams(options).weights), sizes, options.activation, dtype=dtype
+    )
     target = problem.target
     return Model(
         network, problem.features, target.name, target.task, target.classes, problem.inputs, problem.outputs
@@ -158,12 +173,12 @@ def train(
         output.loss,
         x[problem.parts.training],
         t[problem.parts.training],
-        optimiser=OPTIMISERS[options.optimiser](options.rate),
+        optimiser=optim.WeightDecay(OPTIMISERS[options.optimiser](options.rate), options.weight_decay),
         epochs=options.epochs,
-        batch_size=options.batch_size,
+        batch_size=batch_size(problem, options),
         validation=(x[watched], t[watched]) if len(watched) else None,
         patience=options.patience if len(watched) else None,
-        seed=_seeds(options)[2],
+        seed=_streams(options).order,
         on_epoch=on_epoch,
     )
 
@@ -188,7 +203,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     )
     named = {f"test {name}": score for name, score in tested.items()}
     history = {
-        "options": options.known,
+        "options": options.known | {"batch_size": batch_size(problem, options)},
         "best_epoch": result.best_epoch,
         "training_error": result.curve.training,
         "validation_error": result.curve.validation,

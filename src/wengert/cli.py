@@ -10,7 +10,7 @@ import json
 import math
 import os
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,15 +29,33 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Task = Enum("Task", {name: name for name in ("classification", "regression")}, type=str)
-Activation = Enum(
-    "Activation",
-    {name: name for name in ("relu", "leaky_relu", "softplus", "tanh", "logistic", "identity")},
-    type=str,
-)
-Optimiser = Enum("Optimiser", {name: name for name in ("adam", "momentum", "sgd")}, type=str)
 
-RELU, ADAM = Activation("relu"), Optimiser("adam")
+class Task(StrEnum):
+    """What a column is predicted as."""
+
+    classification = "classification"
+    regression = "regression"
+
+
+class Activation(StrEnum):
+    """Names of :data:`wengert.nn.ACTIVATIONS` that suit hidden units."""
+
+    relu = "relu"
+    leaky_relu = "leaky_relu"
+    softplus = "softplus"
+    tanh = "tanh"
+    logistic = "logistic"
+    identity = "identity"
+
+
+class Optimiser(StrEnum):
+    """Names of the optimisers in :mod:`wengert._jobs`."""
+
+    adam = "adam"
+    momentum = "momentum"
+    sgd = "sgd"
+
+
 DATA_HELP = (
     "A CSV file, or one of the embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
 )
@@ -99,14 +117,20 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.")] = "128",
-    activation: Annotated[Activation, typer.Option(help="Of the hidden units.")] = RELU,
-    optimiser: Annotated[Optimiser, typer.Option(help="How gradients become steps.")] = ADAM,
+    activation: Annotated[Activation, typer.Option(help="Of the hidden units.")] = Activation.relu,
+    optimiser: Annotated[Optimiser, typer.Option(help="How gradients become steps.")] = Optimiser.adam,
     learning_rate: Annotated[
         float | None,
-        typer.Option(callback=_rate, help="Step length.  [default: adam 0.001, momentum 0.01, sgd 0.1]"),
+        typer.Option(callback=_rate, help="Step length.  [default: adam 0.002, momentum 0.01, sgd 0.1]"),
     ] = None,
+    weight_decay: Annotated[
+        float,
+        typer.Option(min=0, max=10, help="How much every step shrinks the weights, times the learning rate."),
+    ] = 0.1,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many passes over the training part.")] = 100,
-    batch_size: Annotated[int, typer.Option(min=1, help="Patterns per step.")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Patterns per step.  [default: 32, fewer for small data]")
+    ] = None,
     patience: Annotated[
         int, typer.Option(min=1, help="Stop when the validation error has not fallen for so many epochs.")
     ] = 10,
@@ -131,6 +155,7 @@ def train(
         activation=activation.value,
         optimiser=optimiser.value,
         learning_rate=learning_rate,
+        weight_decay=weight_decay,
         epochs=epochs,
         batch_size=batch_size,
         patience=patience,
@@ -197,7 +222,7 @@ def _train(data: str, output: Path, plot: Path | None, options: "Options") -> No
     problem = _jobs.prepare(table, options)
     print(_about_data(table, problem), flush=True)
     model = _jobs.start(problem, options)
-    print(_about_network(model, options), flush=True)
+    print(_about_network(model, options, _jobs.batch_size(problem, options)), flush=True)
     with training_progress(options.epochs) as report:
         result = _jobs.train(model, problem, options, report)
     if not result.epochs:
@@ -235,14 +260,15 @@ def _about_target(target: "Target") -> str:
     return f"{target.task}{kinds} ({target.reason}{override})"
 
 
-def _about_network(model: "Model", options: "Options") -> str:
+def _about_network(model: "Model", options: "Options", batch_size: int) -> str:
     layers = model.network.layers
     count = sum(layer.weights.size + layer.biases.size for layer in layers)
     sizes = "-".join(map(str, model.network.sizes))
     return (
         f"network {sizes} {options.activation}, {count} weights\n"
-        f"optimiser {options.optimiser}, learning rate {options.rate:g}, batches of {options.batch_size}, "
-        f"seed {options.seed}"
+        f"optimiser {options.optimiser}, learning rate {options.rate:g}, "
+        f"weight decay {options.weight_decay:g}\n"
+        f"batches of {batch_size}, seed {options.seed}"
     )
 
 
@@ -380,7 +406,7 @@ def main() -> None:
 def _interrupted() -> int:
     from wengert._console import fail
 
-    fail("interrupted before the end of the first epoch; nothing was written")
+    fail("interrupted; nothing was written")
     return 130
 
 

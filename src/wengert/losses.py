@@ -109,8 +109,8 @@ def _at_target(a: Array, t: Array) -> Array:
         return np.sum(a * t, axis=-1)
     if np.shape(t) != np.shape(a)[:-1] or t.dtype.kind not in "iu":
         raise ValueError(
-            f"softmax_cross_entropy: targets of shape {np.shape(t)} and type {t.dtype} do not go with outputs "
-            f"of shape {np.shape(a)}; give integers of shape {np.shape(a)[:-1]}, or 1-of-K rows"
+            f"softmax_cross_entropy: targets of shape {np.shape(t)} and type {t.dtype} do not go with "
+            f"outputs of shape {np.shape(a)}; give integers of shape {np.shape(a)[:-1]}, or 1-of-K rows"
         )
     return np.take_along_axis(a, t[..., None], axis=-1)[..., 0]
 

@@ -133,8 +133,9 @@ def to_bytes(model: Model) -> bytes:
     from safetensors.numpy import save
 
     arrays = _arrays(model)
-    description = _describe(model) | {"sha256": _digest(arrays)}
-    return save(arrays, {"wengert": json.dumps(description, sort_keys=True, ensure_ascii=False)})
+    description = _describe(model)
+    sealed = description | {"sha256": _digest(arrays, description)}
+    return save(arrays, {"wengert": json.dumps(sealed, sort_keys=True, ensure_ascii=False)})
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -190,7 +191,7 @@ def _describe(model: Model) -> dict[str, Any]:
 
 
 def _arrays(model: Model) -> dict[str, Array]:
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for i, layer in enumerate(model.network.layers):
         arrays |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
     for name, scale in (("inputs", model.inputs), ("outputs", model.outputs)):
@@ -198,8 +199,10 @@ def _arrays(model: Model) -> dict[str, Array]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _digest(arrays: Mapping[str, Array]) -> str:
-    digest = hashlib.sha256()
+def _digest(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> str:
+    """The SHA-256 of the arrays and of the description, by which any change is noticed."""
+    unsealed = {key: value for key, value in description.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(unsealed, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
@@ -243,21 +246,30 @@ def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str,
         arrays = load_arrays(content)
     except SafetensorError as error:
         raise ModelFileError(f"damaged model file ({error}); copy or train it again") from error
-    if _digest(arrays) != description.get("sha256"):
-        raise ModelFileError("damaged model file (its numbers were changed); copy or train it again")
+    if _digest(arrays, description) != description.get("sha256"):
+        raise ModelFileError("damaged model file (its content was changed); copy or train it again")
     return arrays
 
 
 def _build(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Model:
-    layers = tuple(
-        nn.Dense(arrays[f"layers.{i}.weights"], arrays[f"layers.{i}.biases"], nn.activation_named(name))
-        for i, name in enumerate(description["activations"])
+    model = Model(
+        network=nn.MLP(tuple(_layer(arrays, i, name) for i, name in enumerate(description["activations"]))),
+        features=tuple(description["features"]),
+        target=description["target"],
+        task=description["task"],
+        classes=tuple(description["classes"]),
+        inputs=Standardiser(arrays["inputs.mean"], arrays["inputs.scale"]),
+        outputs=Standardiser(arrays["outputs.mean"], arrays["outputs.scale"]),
+        training=description["training"],
     )
-    scales = [Standardiser(arrays[f"{name}.mean"], arrays[f"{name}.scale"]) for name in ("inputs", "outputs")]
-    names = (tuple(description["features"]), description["target"], description["task"])
-    model = Model(nn.MLP(layers), *names, tuple(description["classes"]), *scales, description["training"])
     _check_shapes(model)
     return model
+
+
+def _layer(arrays: Mapping[str, Array], i: int, activation: str) -> nn.Dense:
+    return nn.Dense(
+        arrays[f"layers.{i}.weights"], arrays[f"layers.{i}.biases"], nn.activation_named(activation)
+    )
 
 
 def _check_shapes(model: Model) -> None:

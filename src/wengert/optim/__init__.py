@@ -10,6 +10,6 @@ new parameters and the new state. Parameters, gradients and what is remembered o
 structure.
 """
 
-from wengert.optim._rules import SGD, Adam, AdamState, Optimiser
+from wengert.optim._rules import SGD, Adam, AdamState, Optimiser, WeightDecay
 
-__all__ = ["SGD", "Adam", "AdamState", "Optimiser"]
+__all__ = ["SGD", "Adam", "AdamState", "Optimiser", "WeightDecay"]

@@ -132,3 +132,49 @@ class Adam:
             return w - rate * m / (np.sqrt(s) * correction + self.eps)
 
         return tree.map(step, params, mean, square), AdamState(steps, mean, square)
+
+
+@dataclass(frozen=True)
+class WeightDecay:
+    r"""Any rule, with every step also shrinking the weights a little.
+
+    .. math:: \mathbf w^{(\tau+1)} = \mathbf w^{(\tau)} + \Delta\mathbf w^{(\tau)}
+              - \eta \lambda \mathbf w^{(\tau)},
+
+    where :math:`\Delta\mathbf w` is the step of the rule. Around :class:`Adam` this is known as AdamW.
+
+    Parameters
+    ----------
+    rule
+        The optimiser that makes the steps.
+    decay
+        The strength :math:`\lambda`; multiplied by the learning rate of the rule.
+
+    Examples
+    --------
+    >>> rule = WeightDecay(SGD(learning_rate=0.1), decay=0.5)
+    >>> rule.update(np.array([0.0]), rule.init(np.array([2.0])), np.array([2.0]))
+    (array([1.9]), ())
+    """
+
+    rule: SGD | Adam
+    decay: float
+
+    def __post_init__(self) -> None:
+        _require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+        _require(self.decay * self.learning_rate < 1, "decay times the learning rate must be below 1")
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the rule."""
+        return self.rule.learning_rate
+
+    def init(self, params: Tree) -> Tree:
+        """The state of the rule."""
+        return self.rule.init(params)
+
+    def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        """One step of the rule, and the shrinking."""
+        stepped, state = self.rule.update(gradients, state, params)
+        share = self.learning_rate * self.decay
+        return tree.map(lambda new, w: new - share * w, stepped, params), state
