@@ -20,7 +20,7 @@ from wengert.errors import at_user_line
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import as_array
 
-# --- matmul and its kin -----------------------------------------------------------------------------------------------
+# --- matmul and its kin ---------------------------------------------------------------------------------
 
 
 def _swap(x: Any) -> Any:
@@ -210,7 +210,7 @@ def _linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return _cross(x1, x2, axis=axis)
 
 
-# --- einsum -----------------------------------------------------------------------------------------------------------
+# --- einsum ---------------------------------------------------------------------------------------------
 
 
 def _evaluate_einsum(a: Any, b: Any, spec: str) -> Any:

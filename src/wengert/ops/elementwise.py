@@ -1,16 +1,18 @@
-r"""Operations on each element: arithmetic, powers, exponentials, trigonometric and hyperbolic functions, comparisons.
+r"""Operations on each element: arithmetic, powers, exponentials, trigonometric functions, comparisons.
 
 Each line states the partial derivatives in the operands and the output y, and both modes follow:
 
 .. math:: \dot y = \sum_i \frac{\partial y}{\partial x_i}\,\dot x_i, \qquad
           \bar x_i \mathrel{+}= \frac{\partial y}{\partial x_i}\,\bar y
 
-``weight`` counts the arithmetic operations of an ordinary implementation; 1 where nothing is said. Decided answers at
-the kinks: d|x|/dx = 0 at 0; d(x⁰)/dx = 0 at 0; ties of maximum and minimum share the derivative equally.
+``weight`` counts the arithmetic operations of an ordinary implementation; 1 where nothing is said. Decided
+answers at the kinks: d|x|/dx = 0 at 0; d(x⁰)/dx = 0 at 0; ties of maximum and minimum share the derivative
+equally.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -22,6 +24,7 @@ from wengert.core.tracer import operand
 
 LN2, LN10 = float(np.log(2.0)), float(np.log(10.0))
 DIVIDE, ROOT, TRANSCENDENTAL, POWER = 4, 4, 16, 32
+transcendental = functools.partial(elementwise, weight=TRANSCENDENTAL)
 
 ANY = ((-4.0, 4.0),)
 POSITIVE = ((0.2, 4.0),)
@@ -33,11 +36,13 @@ def _nonzero(y: Any) -> Any:
     return np.where(y == 0, 1, y)
 
 
-# --- arithmetic -----------------------------------------------------------------------------------------------
+# --- arithmetic -----------------------------------------------------------------------------------------
 
 # fmt: off
 add = elementwise("add", np.add, (1, 1), text="{0} + {1}", python=operator.add, domain=ANY * 2)
-subtract = elementwise("subtract", np.subtract, (1, -1), text="{0} - {1}", python=operator.sub, domain=ANY * 2)
+subtract = elementwise(
+    "subtract", np.subtract, (1, -1), text="{0} - {1}", python=operator.sub, domain=ANY * 2
+)
 multiply = elementwise(
     "multiply", np.multiply, (lambda a, b, y: b, lambda a, b, y: a),
     text="{0} * {1}", python=operator.mul, domain=ANY * 2,
@@ -62,7 +67,7 @@ floor_divide = constant(
 reciprocal = elementwise("reciprocal", np.reciprocal, (lambda x, y: -y * y,), weight=DIVIDE, domain=POSITIVE)
 square = elementwise("square", np.square, (lambda x, y: 2 * x,), text="{0}²", domain=ANY)
 sqrt = elementwise("sqrt", np.sqrt, (lambda x, y: 0.5 / y,), text="√{0}", weight=ROOT, domain=POSITIVE)
-cbrt = elementwise("cbrt", np.cbrt, (lambda x, y: 1 / (3 * y * y),), weight=TRANSCENDENTAL, domain=POSITIVE)
+cbrt = transcendental("cbrt", np.cbrt, (lambda x, y: 1 / (3 * y * y),), domain=POSITIVE)
 hypot = elementwise(
     "hypot", np.hypot, (lambda a, b, y: a / _nonzero(y), lambda a, b, y: b / _nonzero(y)),
     weight=8, domain=ANY * 2,
@@ -75,7 +80,7 @@ def _divmod(a: Any, b: Any, weak: bool = False) -> Any:
     return np.floor_divide(a, b), np.remainder(a, b)
 
 
-# --- powers ---------------------------------------------------------------------------------------------------
+# --- powers ---------------------------------------------------------------------------------------------
 
 
 def _power_by_base(a: Any, b: Any, y: Any) -> Any:
@@ -124,7 +129,7 @@ def _power(a: Any, b: Any, weak: bool = False) -> Any:
     return bind(power, (a, b), {}, weak)
 
 
-# --- exponentials and logarithms ------------------------------------------------------------------------------
+# --- exponentials and logarithms ------------------------------------------------------------------------
 
 
 def _share(exp: Any, a: Any, y: Any) -> Any:
@@ -133,44 +138,45 @@ def _share(exp: Any, a: Any, y: Any) -> Any:
 
 
 # fmt: off
-exp = elementwise("exp", np.exp, (lambda x, y: y,), text="exp({0})", weight=TRANSCENDENTAL, domain=ANY)
-exp2 = elementwise("exp2", np.exp2, (lambda x, y: LN2 * y,), weight=TRANSCENDENTAL, domain=ANY)
-expm1 = elementwise("expm1", np.expm1, (lambda x, y: y + 1,), weight=TRANSCENDENTAL, domain=ANY)
-log = elementwise("log", np.log, (lambda x, y: 1 / x,), text="ln({0})", weight=TRANSCENDENTAL, domain=POSITIVE)
-log2 = elementwise("log2", np.log2, (lambda x, y: (1 / LN2) / x,), weight=TRANSCENDENTAL, domain=POSITIVE)
-log10 = elementwise("log10", np.log10, (lambda x, y: (1 / LN10) / x,), weight=TRANSCENDENTAL, domain=POSITIVE)
-log1p = elementwise("log1p", np.log1p, (lambda x, y: 1 / (1 + x),), weight=TRANSCENDENTAL, domain=POSITIVE)
+exp = transcendental("exp", np.exp, (lambda x, y: y,), text="exp({0})", domain=ANY)
+exp2 = transcendental("exp2", np.exp2, (lambda x, y: LN2 * y,), domain=ANY)
+expm1 = transcendental("expm1", np.expm1, (lambda x, y: y + 1,), domain=ANY)
+log = transcendental("log", np.log, (lambda x, y: 1 / x,), text="ln({0})", domain=POSITIVE)
+log2 = transcendental("log2", np.log2, (lambda x, y: (1 / LN2) / x,), domain=POSITIVE)
+log10 = transcendental("log10", np.log10, (lambda x, y: (1 / LN10) / x,), domain=POSITIVE)
+log1p = transcendental("log1p", np.log1p, (lambda x, y: 1 / (1 + x),), domain=POSITIVE)
 logaddexp = elementwise(
-    "logaddexp", np.logaddexp, (lambda a, b, y: _share(np.exp, a, y), lambda a, b, y: _share(np.exp, b, y)),
+    "logaddexp", np.logaddexp,
+    (lambda a, b, y: _share(np.exp, a, y), lambda a, b, y: _share(np.exp, b, y)),
     weight=2 * TRANSCENDENTAL, domain=ANY * 2,
 )
 logaddexp2 = elementwise(
-    "logaddexp2", np.logaddexp2, (lambda a, b, y: _share(np.exp2, a, y), lambda a, b, y: _share(np.exp2, b, y)),
+    "logaddexp2", np.logaddexp2,
+    (lambda a, b, y: _share(np.exp2, a, y), lambda a, b, y: _share(np.exp2, b, y)),
     weight=2 * TRANSCENDENTAL, domain=ANY * 2,
 )
 
-# --- trigonometric and hyperbolic functions -------------------------------------------------------------------
+# --- trigonometric and hyperbolic functions -------------------------------------------------------------
 
-sin = elementwise("sin", np.sin, (lambda x, y: np.cos(x),), text="sin({0})", weight=TRANSCENDENTAL, domain=ANY)
-cos = elementwise("cos", np.cos, (lambda x, y: -np.sin(x),), text="cos({0})", weight=TRANSCENDENTAL, domain=ANY)
-tan = elementwise("tan", np.tan, (lambda x, y: 1 + y * y,), weight=TRANSCENDENTAL, domain=((-1.2, 1.2),))
-arcsin = elementwise("arcsin", np.arcsin, (lambda x, y: 1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
-arccos = elementwise("arccos", np.arccos, (lambda x, y: -1 / np.sqrt(1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
-arctan = elementwise("arctan", np.arctan, (lambda x, y: 1 / (1 + x * x),), weight=TRANSCENDENTAL, domain=ANY)
-arctan2 = elementwise(
+sin = transcendental("sin", np.sin, (lambda x, y: np.cos(x),), text="sin({0})", domain=ANY)
+cos = transcendental("cos", np.cos, (lambda x, y: -np.sin(x),), text="cos({0})", domain=ANY)
+tan = transcendental("tan", np.tan, (lambda x, y: 1 + y * y,), domain=((-1.2, 1.2),))
+arcsin = transcendental("arcsin", np.arcsin, (lambda x, y: 1 / np.sqrt(1 - x * x),), domain=UNIT)
+arccos = transcendental("arccos", np.arccos, (lambda x, y: -1 / np.sqrt(1 - x * x),), domain=UNIT)
+arctan = transcendental("arctan", np.arctan, (lambda x, y: 1 / (1 + x * x),), domain=ANY)
+arctan2 = transcendental(
     "arctan2", np.arctan2,
     (lambda a, b, y: b / _nonzero(a * a + b * b), lambda a, b, y: -a / _nonzero(a * a + b * b)),
-    weight=TRANSCENDENTAL, domain=POSITIVE * 2,
+    domain=POSITIVE * 2,
 )
-sinh = elementwise("sinh", np.sinh, (lambda x, y: np.cosh(x),), weight=TRANSCENDENTAL, domain=ANY)
-cosh = elementwise("cosh", np.cosh, (lambda x, y: np.sinh(x),), weight=TRANSCENDENTAL, domain=ANY)
-tanh = elementwise("tanh", np.tanh, (lambda x, y: 1 - y * y,), text="tanh({0})", weight=TRANSCENDENTAL, domain=ANY)
-arcsinh = elementwise("arcsinh", np.arcsinh, (lambda x, y: 1 / np.sqrt(x * x + 1),), weight=TRANSCENDENTAL, domain=ANY)
-arccosh = elementwise(
-    "arccosh", np.arccosh, (lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),),
-    weight=TRANSCENDENTAL, domain=((1.2, 4.0),),
+sinh = transcendental("sinh", np.sinh, (lambda x, y: np.cosh(x),), domain=ANY)
+cosh = transcendental("cosh", np.cosh, (lambda x, y: np.sinh(x),), domain=ANY)
+tanh = transcendental("tanh", np.tanh, (lambda x, y: 1 - y * y,), text="tanh({0})", domain=ANY)
+arcsinh = transcendental("arcsinh", np.arcsinh, (lambda x, y: 1 / np.sqrt(x * x + 1),), domain=ANY)
+arccosh = transcendental(
+    "arccosh", np.arccosh, (lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),), domain=((1.2, 4.0),)
 )
-arctanh = elementwise("arctanh", np.arctanh, (lambda x, y: 1 / (1 - x * x),), weight=TRANSCENDENTAL, domain=UNIT)
+arctanh = transcendental("arctanh", np.arctanh, (lambda x, y: 1 / (1 - x * x),), domain=UNIT)
 degrees = elementwise("degrees", np.degrees, (lambda x, y: 180 / np.pi,), domain=ANY)
 radians = elementwise("radians", np.radians, (lambda x, y: np.pi / 180,), domain=ANY)
 UFUNCS[np.rad2deg], UFUNCS[np.deg2rad] = degrees, radians
@@ -193,7 +199,7 @@ def _sinc_series(square: Any) -> Any:
     return 1 + total
 
 
-# --- kinks ----------------------------------------------------------------------------------------------------
+# --- kinks ----------------------------------------------------------------------------------------------
 
 
 def _wins(a: Any, b: Any, above: Any) -> Any:
@@ -229,7 +235,7 @@ real_absolute = elementwise(
 )
 fabs = elementwise("fabs", np.fabs, (_sign_partial,), domain=POSITIVE)
 copysign = elementwise(
-    "copysign", np.copysign, (lambda a, b, y: np.sign(a) * np.copysign(1, b), None), domain=POSITIVE + POSITIVE
+    "copysign", np.copysign, (lambda a, b, y: np.sign(a) * np.copysign(1, b), None), domain=POSITIVE * 2
 )
 nextafter = elementwise("nextafter", np.nextafter, (1, None), domain=POSITIVE + ((5.0, 6.0),))
 ldexp = elementwise(
@@ -263,7 +269,7 @@ def _frexp(x: Any, weak: bool = False) -> Any:
 
 exponent = constant("exponent", lambda x: np.frexp(x)[1], core=(0,), domain=ANY)
 
-# --- operations without a derivative --------------------------------------------------------------------------
+# --- operations without a derivative --------------------------------------------------------------------
 
 _ROUNDING = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.spacing, np.signbit, np.heaviside)
 _TESTS = (np.isnan, np.isinf, np.isfinite, np.logical_not)
@@ -335,7 +341,7 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
 
 
-# --- complex numbers ------------------------------------------------------------------------------------------
+# --- complex numbers ------------------------------------------------------------------------------------
 
 
 def _direction(x: Any, y: Any) -> Any:
@@ -414,7 +420,7 @@ def _angle(z: Any, deg: bool = False) -> Any:
     return np.degrees(angle) if deg else angle
 
 
-# --- choosing -------------------------------------------------------------------------------------------------
+# --- choosing -------------------------------------------------------------------------------------------
 
 where = linear(
     "where",

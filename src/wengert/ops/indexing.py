@@ -90,7 +90,7 @@ def _last_writes(shape: tuple[int, ...], arrays: tuple[Any, ...], index: Index) 
     return (owner[where] == order).astype(np.float32)
 
 
-# --- a batch axis in front --------------------------------------------------------------------------------------------
+# --- a batch axis in front ------------------------------------------------------------------------------
 
 
 def _advanced(index: Index) -> list[int]:
@@ -191,7 +191,7 @@ setitem = linear(
     batch=_setitem_batch,
 )
 
-# --- reading an index as NumPy does -----------------------------------------------------------------------------------
+# --- reading an index as NumPy does ---------------------------------------------------------------------
 
 
 def parse(index: Any, shape: tuple[int, ...]) -> tuple[Index, tuple[Any, ...]]:
@@ -295,7 +295,7 @@ def _place(shape: tuple[int, ...], index: Index, arrays: tuple[Any, ...]) -> Any
     return np.broadcast_to(np.zeros(()), shape)[fill(index, tuple(map(concrete, arrays)))]
 
 
-# --- functions that take by index -------------------------------------------------------------------------------------
+# --- functions that take by index -----------------------------------------------------------------------
 
 
 @implements(np.take)
@@ -407,7 +407,7 @@ def _triu(m: Any, k: int = 0) -> Any:
     return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros((), m.dtype)[()], m)
 
 
-# --- functions that give positions ------------------------------------------------------------------------------------
+# --- functions that give positions ----------------------------------------------------------------------
 
 
 @implements(np.nonzero)
@@ -441,7 +441,7 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     return np.digitize(concrete(x), concrete(bins), right)
 
 
-# --- functions that write ---------------------------------------------------------------------------------------------
+# --- functions that write -------------------------------------------------------------------------------
 
 
 @implements(np.copyto)

@@ -128,7 +128,7 @@ count_nonzero = constant(
     lambda x, axis, keepdims: np.asarray(np.count_nonzero(x, axis=axis, keepdims=keepdims))[()],
 )
 
-# --- logsumexp --------------------------------------------------------------------------------------------------------
+# --- logsumexp ------------------------------------------------------------------------------------------
 
 
 def _evaluate_logsumexp(x: Any, axis: Axes, keepdims: bool) -> Any:
@@ -162,7 +162,7 @@ logsumexp = nonlinear(
     cost=lambda i, o, **_: 18 * i[0].size,
 )
 
-# --- NumPy's signatures -----------------------------------------------------------------------------------------------
+# --- NumPy's signatures ---------------------------------------------------------------------------------
 
 
 def _reduction(primitive: Primitive) -> Callable[..., Any]:
@@ -312,7 +312,7 @@ def _std(a: Any, *args: Any, **kwargs: Any) -> Any:
     return np.sqrt(_var(a, *args, **kwargs))
 
 
-# --- cumulative sums and products -------------------------------------------------------------------------------------
+# --- cumulative sums and products -----------------------------------------------------------------------
 
 cumsum = linear(
     "cumsum",
@@ -349,7 +349,7 @@ def _cumulative(primitive: Primitive) -> Callable[..., Any]:
 
 FUNCTIONS[np.cumsum], FUNCTIONS[np.cumprod] = _cumulative(cumsum), _cumulative(cumprod)
 
-# --- ufunc methods ----------------------------------------------------------------------------------------------------
+# --- ufunc methods --------------------------------------------------------------------------------------
 
 _REDUCE = {
     np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,

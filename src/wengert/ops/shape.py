@@ -27,7 +27,7 @@ def as_array(x: Any) -> Any:
     return x if hasattr(x, "ndim") else np.asarray(x)
 
 
-# --- reshape ----------------------------------------------------------------------------------------------------------
+# --- reshape --------------------------------------------------------------------------------------------
 
 
 def _evaluate_reshape(x: Any, shape: Shape, ndim: int) -> Any:
@@ -107,7 +107,7 @@ FUNCTIONS[np.atleast_1d] = _at_least(1, lambda s: (1,))
 FUNCTIONS[np.atleast_2d] = _at_least(2, lambda s: (1,) * (2 - len(s)) + s)
 FUNCTIONS[np.atleast_3d] = _at_least(3, lambda s: {0: (1, 1, 1), 1: (1, *s, 1), 2: (*s, 1)}[len(s)])
 
-# --- transpose --------------------------------------------------------------------------------------------------------
+# --- transpose ------------------------------------------------------------------------------------------
 
 
 def _permute(x: Any, axes: Shape) -> Any:
@@ -177,7 +177,7 @@ def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return _moveaxis(a, axis, start - 1 if axis < start else start)
 
 
-# --- broadcast --------------------------------------------------------------------------------------------------------
+# --- broadcast ------------------------------------------------------------------------------------------
 
 
 def _broadcast_batch(values: Any, flags: Any, types: Any, size: int, *, shape: Shape) -> Any:
@@ -212,7 +212,7 @@ def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     return tuple(_broadcast_to(a, shape) for a in arrays)
 
 
-# --- joining and splitting --------------------------------------------------------------------------------------------
+# --- joining and splitting ------------------------------------------------------------------------------
 
 
 def _along(ndim: int, axis: int, index: Any) -> tuple[Any, ...]:
@@ -352,7 +352,7 @@ def _unstack(x: Any, /, *, axis: int = 0) -> Any:
     return tuple(x[_along(x.ndim, place, i)] for i in range(x.shape[axis]))
 
 
-# --- flip, roll, pad, repeat, tile ------------------------------------------------------------------------------------
+# --- flip, roll, pad, repeat, tile ----------------------------------------------------------------------
 
 flip = linear(
     "flip",
@@ -480,7 +480,7 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     return m
 
 
-# --- dtype ------------------------------------------------------------------------------------------------------------
+# --- dtype ----------------------------------------------------------------------------------------------
 
 convert = linear(
     "convert",
