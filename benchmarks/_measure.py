@@ -10,6 +10,7 @@ comes out within one or two percent of 1.
     compare(samples["mine"], samples["peer"]).median
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -24,6 +25,7 @@ from time import perf_counter_ns
 from typing import Any
 
 Call = Callable[[], object]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,19 @@ def no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def settle_heap(fresh: bool = False) -> None:
+    """Decides once whether memory that arrays give back is kept by the process, where the C library is glibc.
+
+    By itself glibc learns its threshold from the largest array freed so far, so the same call costs once or
+    three times as much, depending on what ran before it. Kept, no call pays for new pages; fresh, every
+    array above 128 KB does.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, 1 << 17 if fresh else 1 << 30)
+        mallopt(M_MMAP_THRESHOLD, 1 << 17 if fresh else 1 << 25)
 
 
 def seconds_of(call: Call, inner: int) -> float:

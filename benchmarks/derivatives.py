@@ -20,7 +20,17 @@ import autograd
 import autograd.numpy
 import numpy as np
 from _functions import Function
-from _measure import Comparison, Samples, compare, interleave, machine, machine_line, table, write_json
+from _measure import (
+    Comparison,
+    Samples,
+    compare,
+    interleave,
+    machine,
+    machine_line,
+    settle_heap,
+    table,
+    write_json,
+)
 from _problems import Array, Problem, problems
 from threadpoolctl import threadpool_limits
 
@@ -202,6 +212,7 @@ def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, few and short samples")
     parser.add_argument("--only", metavar="NAME", help="problems whose name contains this")
     parser.add_argument("--threads", type=int, default=1, help="threads of NumPy's matmul (default 1)")
+    parser.add_argument("--fresh", action="store_true", help="new memory pages for every large array")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table as a PNG")
     return parser.parse_args(argv)
@@ -217,14 +228,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures, prints, and writes what was asked for."""
     options = parsed(argv)
     rounds, floor = (5, 0.005) if options.quick else (15, 0.02)
+    settle_heap(options.fresh)
     with threadpool_limits(options.threads):
         results = [measure(problem, rounds, floor) for problem in chosen(options)]
-    where = machine(("numpy", "wengert", "autograd"), threads=options.threads)
+    where = machine(
+        ("numpy", "wengert", "autograd"), threads=options.threads, pages="fresh" if options.fresh else "kept"
+    )
     print(table(HEADER, [row(r) for r in results], left=2))
     print(machine_line(where))
     if options.json:
-        settings = {"rounds": rounds, "floor_seconds": floor}
-        write_json(options.json, {"machine": where, **settings, "results": results})
+        write_json(
+            options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, "results": results}
+        )
     if options.plot:
         plot(results, options.plot)
 
