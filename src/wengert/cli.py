@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,15 +75,13 @@ def _hidden(text: str) -> tuple[int, ...]:
     if words == ["0"]:
         return ()
     if not all(word.isdecimal() and 0 < int(word) <= 100_000 for word in words):
-        raise typer.BadParameter(
-            f"{text!r} are not sizes of hidden layers; write for instance 64,32 (or 0 for none)"
-        )
+        raise UsageMistake(f"--hidden {text!r}: no sizes of layers; write for instance 64,32, or 0 for none")
     return tuple(int(word) for word in words)
 
 
 def _rate(value: float | None) -> float | None:
     if value is not None and not 0 < value < math.inf:
-        raise typer.BadParameter(f"{value:g} is not a positive number; write for instance 0.001")
+        raise UsageMistake(f"--learning-rate {value:g}: not a positive number; write for instance 0.001")
     return value
 
 
@@ -138,7 +137,9 @@ def train(
     test_fraction: Annotated[float, typer.Option(help="Share of the rows for the final score.")] = 0.2,
     task: Annotated[Task | None, typer.Option(help="Instead of what the target column suggests.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the learning curve into this PNG file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are not models, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace whatever is there, not only an older model.")
+    ] = False,
 ) -> None:
     """Train a network on a table and save it, scored on rows that it has not seen.
 
@@ -164,9 +165,9 @@ def train(
         seed=seed,
     )
     output = output or Path(f"{_stem(data)}.wengert")
-    _refuse_output(output, [data], replaces="model", force=force)
+    _refuse_output(output, [data], _only_over_models, force)
     if plot is not None:
-        _refuse_output(plot, [data, str(output)], replaces="picture", force=force)
+        _refuse_output(plot, [data, str(output)], _only_over_pictures, force)
     _train(data, output, plot, options)
 
 
@@ -188,7 +189,7 @@ def predict(
     from wengert._console import csv_text
 
     if output is not None:
-        _refuse_output(output, [data, model], replaces="anything but a model", force=False)
+        _refuse_output(output, [data, model], _never_over_models)
     network = models.load(model)
     text = csv_text(_prediction_rows(network, network.predict_table(_read(data))))
     _write(output, text)
@@ -216,7 +217,7 @@ def evaluate(
 
 def _train(data: str, output: Path, plot: Path | None, options: "Options") -> None:
     from wengert import _jobs, models
-    from wengert._console import training_progress
+    from wengert._console import fail, training_progress
 
     table = _read(data)
     problem = _jobs.prepare(table, options)
@@ -226,12 +227,13 @@ def _train(data: str, output: Path, plot: Path | None, options: "Options") -> No
     with training_progress(options.epochs) as report:
         result = _jobs.train(model, problem, options, report)
     if not result.epochs:
-        raise KeyboardInterrupt
+        fail("interrupted before the end of the first epoch; nothing was written")
+        raise typer.Exit(130)
     model, scores = _jobs.finish(model, problem, options, result)
     models.save(model, output)
     print(_about_training(result, options), f"model {output}", sep="\n")
     if plot is not None:
-        result.curve.save(plot, title=f"Learning curve of {Path(output).stem}", best=result.best_epoch)
+        result.curve.save(plot, title=f"Learning curve of {_stem(data)}", best=result.best_epoch)
         print(f"learning curve {plot}")
     for name, score in scores.items():
         print(f"{name} {score:.4f}")
@@ -273,11 +275,12 @@ def _about_network(model: "Model", options: "Options", batch_size: int) -> str:
 
 
 def _about_training(result: "Fit", options: "Options") -> str:
-    why = {
-        result.stopped_early: f"the validation error had not fallen for {options.patience}",
-        result.interrupted: "interrupted",
-    }.get(True, "all of them")
-    return f"trained {result.epochs} of {options.epochs} epochs ({why}); weights of epoch {result.best_epoch}"
+    why = ""
+    if result.interrupted:
+        why = " (interrupted)"
+    elif result.stopped_early:
+        why = f" (the validation error had not fallen for {options.patience})"
+    return f"trained {result.epochs} of {options.epochs} epochs{why}; weights of epoch {result.best_epoch}"
 
 
 # ------------------------------------------------------------------------------- predict and evaluate
@@ -349,7 +352,9 @@ def _stem(data: str) -> str:
     return Path(data).name.removesuffix(".gz").removesuffix(".csv") or "model"
 
 
-def _refuse_output(path: Path, sources: list[str], replaces: str, force: bool) -> None:
+def _refuse_output(
+    path: Path, sources: list[str], allowed: Callable[[Path], None], force: bool = False
+) -> None:
     """Stop before any work where the result could not be written, or would destroy something else."""
     if path.is_dir() or not path.parent.is_dir():
         what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
@@ -359,18 +364,30 @@ def _refuse_output(path: Path, sources: list[str], replaces: str, force: bool) -
     for source in sources:
         if Path(source) == path or (Path(source).exists() and path.exists() and path.samefile(source)):
             raise UsageMistake(f"{path}: would overwrite what {source} holds; choose another name")
-    if path.is_file() and not force and not _may_replace(path, replaces):
-        raise UsageMistake(f"{path}: exists and is no such file as this command writes; choose another name")
+    if path.is_file() and path.stat().st_size and not force:
+        allowed(path)
 
 
-def _may_replace(path: Path, kind: str) -> bool:
+def _only_over_models(path: Path) -> None:
     from wengert.models import is_model
 
-    if kind == "picture":
-        with path.open("rb") as file:
-            return file.read(8) in (b"\x89PNG\r\n\x1a\n", b"")
-    empty = path.stat().st_size == 0
-    return empty or (is_model(path) if kind == "model" else not is_model(path))
+    if not is_model(path):
+        raise UsageMistake(f"{path}: exists and is not a model; choose another name, or write --force")
+
+
+def _only_over_pictures(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(8) != b"\x89PNG\r\n\x1a\n":
+            raise UsageMistake(
+                f"{path}: exists and is not a PNG picture; choose another name, or write --force"
+            )
+
+
+def _never_over_models(path: Path) -> None:
+    from wengert.models import is_model
+
+    if is_model(path):
+        raise UsageMistake(f"{path}: exists and is a model; choose another name")
 
 
 def _write(output: Path | None, text: str) -> None:
@@ -397,17 +414,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (KeyboardInterrupt, typer.Abort):
-        code = _interrupted()
+        code = 130
     except Exception as error:
         code = _explain(error)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupted() -> int:
-    from wengert._console import fail
-
-    fail("interrupted; nothing was written")
-    return 130
 
 
 def _explain(error: Exception) -> int:
@@ -420,7 +430,7 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, OSError) and error.filename is not None:
         fail(f"{error.filename}: {error.strerror}; choose another place or mend this one")
     elif hasattr(error, "format_message"):  # what Typer says about options and arguments
-        fail(f"{error.format_message()} (see wengert --help)")
+        fail(f"{error.format_message().rstrip('.')}; see wengert --help")
     else:
         raise error
     return 2

@@ -162,7 +162,6 @@ class WeightDecay:
 
     def __post_init__(self) -> None:
         _require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
-        _require(self.decay * self.learning_rate < 1, "decay times the learning rate must be below 1")
 
     @property
     def learning_rate(self) -> float:

@@ -1,0 +1,428 @@
+"""The command line as people use it: what it prints, what it writes, how it ends."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from wengert import _jobs, cli, models, nn
+from wengert._console import columns
+
+QUICK = ["--epochs", "3", "--hidden", "8"]
+
+
+@pytest.fixture
+def wengert(tmp_path, monkeypatch, capfd):
+    """Run a command in an empty folder; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wengert", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capfd.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def refuses(wengert, tmp_path):
+    """Run a command that must end with one line of error, exit code 2, and nothing written."""
+
+    def run(*arguments):
+        before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+        code, _, err = wengert(*arguments)
+        assert code == 2
+        assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+        lines = [line for line in err.splitlines() if not line.startswith(("wengert: note: ", "epoch "))]
+        assert len(lines) == 1
+        assert lines[0].startswith("wengert: error: ")
+        print(lines[0])
+        return lines[0].removeprefix("wengert: error: ")
+
+    return run
+
+
+def table(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+# --- train
+
+
+def test_train_classification(wengert, tmp_path):
+    code, out, err = wengert("train", "iris", *QUICK)
+    assert code == 0
+    assert "target target: classification into 3 classes (text; --task regression overrides)" in out
+    assert "rows 105 training, 15 validation, 30 test" in out
+    assert "network 4-8-3 relu, 67 weights" in out
+    assert out.splitlines()[-1].startswith("test accuracy 0.")
+    assert err.splitlines()[0].startswith("epoch 1/3  training ")
+    assert os.listdir(tmp_path) == ["iris.wengert"]
+
+
+def test_train_regression(wengert):
+    _, out, _ = wengert("train", "diabetes", *QUICK)
+    assert "target target: regression (214 different numbers; --task classification overrides)" in out
+    lines = out.splitlines()
+    assert [line.rsplit(" ", 1)[0] for line in lines[-3:]] == ["test MAE", "test RMSE", "test R²"]
+
+
+def test_train_two_classes_from_a_file(wengert, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["a,label,b"] + [
+        f"{x:.3f},{'in' if x * x + y * y < 0.6 else 'out'},{y:.3f}" for x, y in rng.uniform(-1, 1, (300, 2))
+    ]
+    (tmp_path / "disc.csv").write_text("\n".join(rows))
+    code, out, _ = wengert("train", "disc.csv", "--target", "label", "--epochs", 60, "--learning-rate", 0.02)
+    assert code == 0
+    assert float(out.split()[-1]) > 0.9
+    model = models.load("disc.wengert")
+    assert (model.features, model.classes, model.network.sizes) == (("a", "b"), ("in", "out"), (2, 128, 1))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--activation", "tanh"],
+        ["--optimiser", "sgd"],
+        ["--optimiser", "momentum"],
+        ["--hidden", "0"],
+        ["--task", "regression", "--validation-fraction", "0", "--test-fraction", "0"],
+    ],
+    ids=lambda o: o[-1],
+)
+def test_options_of_training(wengert, option):
+    assert wengert("train", "wine", *QUICK, *option)[0] == 0
+
+
+def test_same_seed_same_bytes(wengert, tmp_path):
+    for name in ("a", "b"):
+        wengert("train", "wine", *QUICK, "--seed", 7, "--output", f"{name}.wengert", "--plot", f"{name}.png")
+        wengert("predict", f"{name}.wengert", "wine", "--output", f"{name}.csv")
+    for ending in ("wengert", "png", "csv"):
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+    wengert("train", "wine", *QUICK, "--seed", 8, "--output", "c.wengert")
+    assert (tmp_path / "a.wengert").read_bytes() != (tmp_path / "c.wengert").read_bytes()
+
+
+def test_the_scores_printed_are_kept_in_the_model(wengert):
+    _, out, _ = wengert("train", "iris", *QUICK)
+    model = models.load("iris.wengert")
+    assert out.splitlines()[-1] == f"test accuracy {model.training['scores']['test accuracy']:.4f}"
+    assert model.training["options"]["hidden"] == [8]
+    assert len(model.training["validation_error"]) == 3
+
+
+def test_constant_columns_are_told(wengert, tmp_path):
+    (tmp_path / "c.csv").write_text("x,same,target\n" + "".join(f"{i},1,{i % 2}\n" for i in range(40)))
+    _, _, err = wengert("train", "c.csv", *QUICK)
+    assert "wengert: note: constant in the training part, and so of no use: same" in err
+
+
+def test_a_file_in_the_shadow_of_an_embedded_set_is_told(wengert, tmp_path):
+    (tmp_path / "iris").write_text("x,target\n")
+    _, out, err = wengert("train", "iris", *QUICK)
+    assert "using the embedded data set iris, not the file iris; write ./iris for the file" in err
+    assert "150 rows" in out
+
+
+def test_every_activation_and_optimiser_offered_exists():
+    assert {a.value for a in cli.Activation} <= set(nn.ACTIVATIONS)
+    assert {o.value for o in cli.Optimiser} == set(_jobs.OPTIMISERS) == set(_jobs.LEARNING_RATES)
+
+
+def test_digits_are_learnt(wengert):
+    _, out, _ = wengert("train", "digits", "--plot", "curve.png")
+    assert float(out.splitlines()[-1].removeprefix("test accuracy ")) >= 0.975
+
+
+# --- what train refuses
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument '(DATA|data)'; see wengert --help$"),
+        (["nosuch.csv"], "nosuch.csv: no such file; there are also the embedded sets digits, iris"),
+        (["digts"], r"digts: no such file; did you mean 'digits'\?"),
+        (["t.csv"], r"t.csv:1: which column is to be predicted\? Write --target with one of a, b, text"),
+        (
+            ["t.csv", "--target", "bb"],
+            r"t.csv:1: no column 'bb'; did you mean 'b'\? the file has the columns a, b, text",
+        ),
+        (["t.csv", "--target", "b"], "t.csv:2: column 'text' holds 'u', which is not a number"),
+        (["ragged.csv", "--target", "a"], "ragged.csv:3: 1 cells where the header names 2 columns"),
+        (["one.csv"], "one.csv: target 'target' has one class only, 'a'"),
+        (["only.csv"], "only.csv:1: there is no column but the target 'target'; add columns to predict from"),
+        (["empty.csv"], "empty.csv: the file is empty"),
+        (["few.csv"], "a validation fraction of 0.1 leaves no row of 2 for the validation part"),
+        (
+            ["iris", "--hidden", "8,x"],
+            "--hidden '8,x': no sizes of layers; write for instance 64,32, or 0 for none$",
+        ),
+        (["iris", "--epochs", "0"], "Invalid value for '--epochs': .*; see wengert --help$"),
+        (
+            ["iris", "--learning-rate", "0"],
+            "--learning-rate 0: not a positive number; write for instance 0.001$",
+        ),
+        (["iris", "--activation", "cube"], "Invalid value for '--activation': .*'cube' is not one of 'relu'"),
+        (["iris", "--sede", "1"], "No such option: --sede"),
+        (
+            ["iris", "--test-fraction", "0.95"],
+            "validation fraction 0.1 and test fraction 0.95 leave too little",
+        ),
+        (
+            ["iris", "--output", "no/where"],
+            "no/where: there is no folder no; name a file in a folder that exists",
+        ),
+        (["iris", "--output", "."], ".: is a folder; name a file in a folder that exists"),
+        (
+            ["iris", "--output", "t.csv"],
+            "t.csv: exists and is not a model; choose another name, or write --force",
+        ),
+        (["t.csv", "--output", "t.csv"], "t.csv: would overwrite what t.csv holds; choose another name"),
+        (["t.csv", "--output", "link.csv", "--force"], "link.csv: would overwrite what t.csv holds"),
+        (
+            ["iris", "--plot", "t.csv"],
+            "t.csv: exists and is not a PNG picture; choose another name, or write --force",
+        ),
+        (["iris", "--output", "x", "--plot", "x"], "x: would overwrite what x holds"),
+        (
+            ["iris", "--optimiser", "sgd", "--learning-rate", "1e30"],
+            "training diverged: the training error became",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_train_refuses(refuses, tmp_path, arguments, message):
+    (tmp_path / "t.csv").write_text("a,b,text\n1,2,u\n3,4,v\n")
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
+    (tmp_path / "one.csv").write_text("x,target\n1,a\n2,a\n")
+    (tmp_path / "only.csv").write_text("target\na\nb\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "few.csv").write_text("x,target\n1,a\n2,b\n")
+    (tmp_path / "link.csv").symlink_to("t.csv")
+    assert re.match(message, refuses("train", *arguments))
+
+
+def test_force_replaces_what_is_no_model(wengert, tmp_path):
+    (tmp_path / "notes").write_text("important")
+    assert wengert("train", "iris", *QUICK, "--output", "notes", "--force")[0] == 0
+    models.load("notes")
+
+
+def test_a_full_disk_is_told_and_loses_nothing(refuses, wengert, monkeypatch):
+    wengert("train", "iris", *QUICK)
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "iris.wengert")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert refuses("train", "iris", *QUICK, "--seed", 1).startswith("iris.wengert: No space left on device; ")
+
+
+# --- interruption
+
+
+def interrupting(monkeypatch, when):
+    """Ctrl-C in the given epoch."""
+    original = _jobs.train
+
+    def train(model, problem, options, report):
+        def on_epoch(epoch):
+            report(epoch)
+            if epoch.number == when:
+                raise KeyboardInterrupt
+
+        return original(model, problem, options, on_epoch)
+
+    def step(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_jobs, "train", train)
+    if when == 0:
+        monkeypatch.setattr("wengert.train._Trainer._step", step)
+
+
+def test_ctrl_c_saves_the_best_weights_so_far(wengert, monkeypatch):
+    interrupting(monkeypatch, 2)
+    code, out, _ = wengert("train", "iris", *QUICK)
+    assert code == 130
+    assert "trained 2 of 3 epochs (interrupted)" in out
+    assert len(models.load("iris.wengert").training["training_error"]) == 2
+
+
+def test_ctrl_c_before_the_first_epoch_keeps_the_old_model(wengert, monkeypatch, tmp_path):
+    wengert("train", "iris", *QUICK)
+    before = (tmp_path / "iris.wengert").read_bytes()
+    interrupting(monkeypatch, 0)
+    code, _, err = wengert("train", "iris", *QUICK, "--seed", 1)
+    assert code == 130
+    assert err == "wengert: error: interrupted before the end of the first epoch; nothing was written\n"
+    assert (tmp_path / "iris.wengert").read_bytes() == before
+
+
+# --- predict
+
+
+@pytest.fixture
+def iris(wengert):
+    """A model of the irises in the current folder."""
+    wengert("train", "iris", *QUICK)
+    return "iris.wengert"
+
+
+def test_predict_classes(wengert, iris):
+    code, out, err = wengert("predict", iris, "iris")
+    rows = table(out)
+    assert (code, err, len(rows)) == (0, "", 151)
+    assert rows[0] == ["prediction", "probability_setosa", "probability_versicolor", "probability_virginica"]
+    for label, *probabilities in rows[1:]:
+        p = np.array(probabilities, float)
+        assert p.sum() == pytest.approx(1, abs=1e-5)
+        assert rows[0][1 + p.argmax()] == f"probability_{label}"
+
+
+def test_predict_into_a_file(wengert, iris, tmp_path):
+    _, out, _ = wengert("predict", iris, "iris")
+    assert wengert("predict", iris, "iris", "--output", "p.csv") == (0, "", "")
+    assert (tmp_path / "p.csv").read_text() == out
+
+
+def test_predict_numbers(wengert):
+    wengert("train", "diabetes", *QUICK)
+    rows = table(wengert("predict", "diabetes.wengert", "diabetes")[1])
+    assert rows[0] == ["prediction"]
+    assert all(len(row) == 1 and np.isfinite(float(row[0])) for row in rows[1:])
+
+
+def test_columns_are_found_by_name(wengert, iris, tmp_path):
+    (tmp_path / "new.csv").write_text(
+        "id,petal_width_cm,petal_length_cm,sepal_width_cm,sepal_length_cm\nfirst,0.2,1.4,3.5,5.1\n"
+    )
+    assert table(wengert("predict", iris, "new.csv")[1])[1] == table(wengert("predict", iris, "iris")[1])[1]
+
+
+def test_predict_refuses(refuses, iris, tmp_path):
+    (tmp_path / "new.csv").write_text("petal_width_cm,petal_length_cm,sepal_width_cm\n1,2,3\n")
+    assert refuses("predict", iris, "new.csv").startswith(
+        "new.csv:1: no column 'sepal_length_cm'; did you mean"
+    )
+    assert refuses("predict", "new.csv", "iris").startswith("new.csv: not a wengert model; name a file that")
+    assert refuses("predict", "gone", "iris").startswith(
+        "gone: cannot read the model (No such file or directory)"
+    )
+    assert refuses("predict", iris, "iris", "--output", iris).startswith("iris.wengert: would overwrite what")
+    (tmp_path / "other.wengert").write_bytes((tmp_path / iris).read_bytes())
+    message = "other.wengert: exists and is a model; choose another name"
+    assert refuses("predict", iris, "iris", "--output", "other.wengert") == message
+
+
+# --- evaluate
+
+
+def test_evaluate_classes(wengert, iris):
+    code, out, _ = wengert("evaluate", iris, "iris")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == "rows 150"
+    assert lines[1].split() == ["target", "precision", "recall", "f1", "rows"]
+    assert lines[2].split()[0] == "setosa"
+    assert lines[-1].startswith("accuracy 0.")
+
+
+def test_evaluate_as_json(wengert, iris):
+    report = json.loads(wengert("evaluate", iris, "iris", "--json")[1])
+    predicted = [row[0] for row in table(wengert("predict", iris, "iris")[1])[1:]]
+    true = ["setosa"] * 50 + ["versicolor"] * 50 + ["virginica"] * 50
+    assert report["accuracy"] == pytest.approx(np.mean(np.array(predicted) == true))
+    assert [c["name"] for c in report["classes"]] == ["setosa", "versicolor", "virginica"]
+    assert (report["rows"], report["task"]) == (150, "classification")
+
+
+def test_evaluate_numbers(wengert, tmp_path):
+    wengert("train", "diabetes", *QUICK)
+    report = json.loads(wengert("evaluate", "diabetes.wengert", "diabetes", "--json")[1])
+    assert set(report) == {"task", "target", "rows", "mae", "rmse", "r2"}
+    assert "R² " in wengert("evaluate", "diabetes.wengert", "diabetes")[1]
+
+
+def test_r_squared_of_one_row_is_undefined(wengert, tmp_path):
+    wengert("train", "diabetes", *QUICK)
+    (tmp_path / "row.csv").write_text(
+        "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,target\n59,2,32.1,101,157,93.2,38,4,4.9,87,151\n"
+    )
+    assert json.loads(wengert("evaluate", "diabetes.wengert", "row.csv", "--json")[1])["r2"] is None
+    assert wengert("evaluate", "diabetes.wengert", "row.csv")[1].endswith("R² undefined\n")
+
+
+def test_evaluate_refuses(refuses, iris, tmp_path):
+    header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm"
+    (tmp_path / "unlabelled.csv").write_text(f"{header}\n1,2,3,4\n")
+    assert refuses("evaluate", iris, "unlabelled.csv").startswith("unlabelled.csv:1: no column 'target'")
+    (tmp_path / "rose.csv").write_text(f"{header},target\n1,2,3,4,rose\n")
+    assert refuses("evaluate", iris, "rose.csv").startswith(
+        "rose.csv:2: target 'target' holds the unknown class 'rose'"
+    )
+
+
+# --- the rest
+
+
+def test_help(wengert):
+    code, out, _ = wengert("--help")
+    assert code == 0
+    for command in ("train", "predict", "evaluate"):
+        assert command in out
+        assert "wengert " in wengert(command, "--help")[1]
+    assert wengert() == (0, out, "")
+
+
+def test_version(wengert):
+    code, out, _ = wengert("--version")
+    assert code == 0
+    assert out.startswith("wengert ")
+
+
+def test_an_unknown_command(refuses):
+    assert refuses("tarin").startswith("No such command 'tarin'")
+
+
+def test_tables_are_aligned():
+    assert columns([["name", "rows"], ["a", "100"]]) == "name  rows\na      100"
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-m", "wengert.cli", *arguments]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_a_reader_that_leaves_early_is_no_error(wengert, iris, tmp_path):
+    process = start("predict", iris, "iris", cwd=tmp_path)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() in (0, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_a_real_ctrl_c(tmp_path):
+    process = start("train", "digits", "--epochs", "100000", "--patience", "100000", cwd=tmp_path)
+    assert process.stderr.readline().startswith("wengert: note: ")
+    assert process.stderr.readline().startswith("epoch 1/")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    assert "(interrupted)" in out
+    assert os.listdir(tmp_path) == ["digits.wengert"]
