@@ -97,7 +97,11 @@ class Adoptive(np.ndarray):
 
     @property
     def flat(self) -> Any:
-        return settled(self).flat if type(settled(self)) is np.ndarray and not self.flags.c_contiguous else self.reshape(-1)
+        return (
+            settled(self).flat
+            if type(settled(self)) is np.ndarray and not self.flags.c_contiguous
+            else self.reshape(-1)
+        )
 
     @flat.setter
     def flat(self, value: Any) -> None:
@@ -131,7 +135,9 @@ def adopt(array: Adoptive) -> ArrayTracer:
         return settled(array)  # type: ignore[no-any-return]
     recorder = current.get()
     if recorder is None:
-        raise LeakError(at_user_line("a tracer was written into an array after the recording it belongs to had ended."))
+        raise LeakError(
+            at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
+        )
     array._tracer = recorder.record(variable, (now.copy(),), {}, False)
     if now.dtype.kind in "fc":
         now.fill(np.nan)
@@ -263,11 +269,15 @@ def _array(copy: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def make(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
             given = _settle_all(a) if type(a) in (Adoptive, list, tuple) else a
             if has_tracer(given):
-                return _from_tracers(given, dtype, copy and kwargs.get("copy", True) is not False, kwargs.get("ndmin", 0))
+                return _from_tracers(
+                    given, dtype, copy and kwargs.get("copy", True) is not False, kwargs.get("ndmin", 0)
+                )
             if type(a) is Adoptive and not copy and dtype in (None, a.dtype):
                 return a
             result = original(given, dtype, *args, **kwargs)
-            return result if type(given) is np.ndarray and np.may_share_memory(result, given) else _fresh(result)
+            return (
+                result if type(given) is np.ndarray and np.may_share_memory(result, given) else _fresh(result)
+            )
 
         return make
 
@@ -292,7 +302,9 @@ def _copied(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _linspace(original: Callable[..., Any]) -> Callable[..., Any]:
-    def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, **kwargs: Any) -> Any:
+    def linspace(
+        start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, **kwargs: Any
+    ) -> Any:
         start, stop = settled(start), settled(stop)
         if not (has_tracer(start) or has_tracer(stop)):
             result = original(start, stop, int(num), endpoint, retstep, **kwargs)
@@ -320,9 +332,13 @@ def _arange(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _MAKERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    **dict.fromkeys(("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter", "geomspace", "logspace"), _made),
+    **dict.fromkeys(
+        ("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter", "geomspace", "logspace"), _made
+    ),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like"), _like),
-    **dict.fromkeys(("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _array(False)),
+    **dict.fromkeys(
+        ("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _array(False)
+    ),
     "array": _array(True),
     "copy": _copied,
     "full": _full,
@@ -356,7 +372,14 @@ def _guarded(name: str) -> Callable[..., Any]:
 _GUARDED = {id(original): (original, _guarded(name)) for name, original in _ORIGINALS.items()}
 
 
-_ENGINE = ("wengert.core", "wengert.ops", "wengert.transforms", "wengert.api", "wengert.control", "wengert.numerical")
+_ENGINE = (
+    "wengert.core",
+    "wengert.ops",
+    "wengert.transforms",
+    "wengert.api",
+    "wengert.control",
+    "wengert.numerical",
+)
 _exempt: dict[str, bool] = {}
 
 
@@ -383,9 +406,11 @@ def intercept(function: Any, recorded: Callable[..., Any]) -> None:
 
 _lock = threading.Lock()
 _running = 0
-_scanned: dict[int, tuple[int, list[str]]] = {}
+_scanned: dict[int, int] = {}
 _modules_seen = 0
-_namespaces: dict[int, dict[str, Any]] = {}
+
+# (namespace, name, original, guarded): what is exchanged while a recording runs.
+_places: dict[tuple[int, str], tuple[dict[str, Any], str, Any, Any]] = {}
 
 
 def engage() -> Callable[[], None]:
@@ -395,7 +420,8 @@ def engage() -> Callable[[], None]:
         _running += 1
         if _running == 1:
             _find_namespaces()
-            _replace(0, 1)
+            for names, name, _, guarded in _places.values():
+                names[name] = guarded
     return _disengage
 
 
@@ -404,7 +430,8 @@ def _disengage() -> None:
     with _lock:
         _running -= 1
         if _running == 0:
-            _replace(1, 0)
+            for names, name, original, _ in _places.values():
+                names[name] = original
 
 
 def _find_namespaces() -> None:
@@ -417,7 +444,7 @@ def _find_namespaces() -> None:
             if type(names) is dict and (name in _ROOTS or not _is_library(name)):
                 _scan(names)
     main = sys.modules["__main__"].__dict__
-    if _scanned.get(id(main), (0,))[0] != len(main):
+    if _scanned.get(id(main)) != len(main):
         _scan(main)
 
 
@@ -434,17 +461,8 @@ def _is_library(name: str) -> bool:
 
 
 def _scan(names: dict[str, Any]) -> None:
-    found = [key for key, value in list(names.items()) if id(value) in _GUARDED and _GUARDED[id(value)][0] is value]
-    _scanned[id(names)] = (len(names), found)
-    if found:
-        _namespaces[id(names)] = names
-
-
-def _replace(old: int, new: int) -> None:
-    """Exchange originals (0) and guarded functions (1) in every namespace."""
-    table = {id(pair[old]): pair[new] for pair in _GUARDED.values()}
-    for key, names in _namespaces.items():
-        for name in _scanned[key][1]:
-            replacement = table.get(id(names.get(name)))
-            if replacement is not None:
-                names[name] = replacement
+    _scanned[id(names)] = len(names)
+    for name, value in list(names.items()):
+        pair = _GUARDED.get(id(value))
+        if pair is not None and pair[0] is value:
+            _places[id(names), name] = (names, name, *pair)
