@@ -19,6 +19,7 @@ class _Epoch(Protocol):
 
 
 Report = Callable[[_Epoch], None]
+ROOM_FOR_A_BAR = 80
 
 
 def note(message: str) -> None:
@@ -40,9 +41,10 @@ def training_progress(epochs: int) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
     errors = TextColumn("{task.fields[errors]}")
-    columns = ("epoch", MofNCompleteColumn(), BarColumn(), errors, TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    bar_and_time = (BarColumn(), TimeElapsedColumn()) if console.width >= ROOM_FOR_A_BAR else ()
+    with Progress("epoch", MofNCompleteColumn(), errors, *bar_and_time, console=console) as progress:
         bar = progress.add_task("training", total=epochs, errors="")
         yield lambda epoch: progress.update(bar, completed=epoch.number, errors=_errors(epoch))
 
