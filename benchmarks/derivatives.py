@@ -133,7 +133,8 @@ def counted(problem: Problem) -> dict[str, Any]:
 
 def quantities(cost: Any) -> dict[str, Any]:
     """The numbers of a counted cost."""
-    return {"operations": cost.operations, "bytes": cost.bytes, "by_kind": dict(cost.by_kind)}
+    by_kind = dict(cost.by_kind)  # kind: (operations, bytes, equations)
+    return {"operations": cost.operations, "bytes": cost.bytes, "by_kind": by_kind}
 
 
 def timed(problem: Problem, rounds: int, floor: float) -> dict[str, Samples]:
