@@ -7,7 +7,7 @@ function's evaluation trace, and on two passes over it: tangents forwards, adjoi
 from __future__ import annotations
 
 import functools
-import operator
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +19,11 @@ from wengert.core import tree
 from wengert.core.recorder import Recorder, Tracer, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Trace, Type, Var
-from wengert.errors import DerivativeError, MismatchError, at_user_line
-from wengert.transforms.adjoint import conform, pull, strong
+from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
+from wengert.tables import EvaluationTrace
+from wengert.transforms.adjoint import pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
+from wengert.transforms.counting import Cost
 from wengert.transforms.tangent import push, zeros
 
 Function = Callable[..., Any]
@@ -775,4 +777,164 @@ def stop_gradient(x: Any) -> Any:
     return tree.map(lambda leaf: wengert.ops.stop_gradient(leaf) if isinstance(leaf, Tracer) else leaf, x)
 
 
-_ = conform, operator
+# --- showing and checking ---------------------------------------------------------------------------------------------
+
+
+def trace(f: Function) -> Function:
+    """The evaluation trace of a call, with its values; ``print`` it for the table of primal equations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> print(wg.trace(lambda x1, x2: x1 * x2 - np.sin(x2))(2.0, 5.0))
+    v1 = x1        float64   2
+    v2 = x2        float64   5
+    v3 = v1 * v2   float64   10
+    v4 = sin(v2)   float64   -0.958924
+    v5 = v3 - v4   float64   10.9589
+    output: v5
+    """
+
+    def traced(*args: Any, **kwargs: Any) -> EvaluationTrace:
+        selection = _Selection(args, kwargs, range(len(args)))
+        recording = _record_numbers(f, selection)
+        recording.recorder.keep()
+        labels = _labels(f, selection)
+        return EvaluationTrace(
+            recording.trace(), recording.recorder.env, labels, recording.result(), recording.structure
+        )
+
+    return _named(f, traced)
+
+
+def _record_numbers(f: Function, selection: _Selection) -> Recording:
+    """Record with a tracer for every leaf that is a number; the others stay as they are."""
+    chosen = [i for i, leaf in enumerate(selection.leaves) if (_kind(leaf) or "O") in "biufc"]
+
+    def call(f: Function, tracers: Sequence[Any]) -> Any:
+        leaves = list(selection.leaves)
+        for i, tracer in zip(chosen, tracers, strict=True):
+            leaves[i] = tracer
+        return selection.call(f, leaves)
+
+    return record(f, [selection.leaves[i] for i in chosen], call)
+
+
+def _labels(f: Function, selection: _Selection) -> list[str]:
+    """What the user calls each leaf that is a number."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):
+        names = []
+    names += [f"x{i + 1}" for i in range(len(names), len(selection.args))]
+    labels = [
+        name + path for name, arg in zip(names, selection.args, strict=False) for path in tree.paths(arg)
+    ]
+    return [
+        label for label, leaf in zip(labels, selection.leaves, strict=True) if (_kind(leaf) or "O") in "biufc"
+    ]
+
+
+def cost(f: Function) -> Function:
+    """Counted operations and bytes of a call, by kind; see `Cost`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> W, x = np.ones((4, 3)), np.ones(3)
+    >>> wg.cost(lambda W, x: np.sum((W @ x) ** 2))(W, x).operations
+    36.0
+    """
+
+    def counted(*args: Any, **kwargs: Any) -> Cost:
+        recording = _record_numbers(f, _Selection(args, kwargs, range(len(args))))
+        recording.recorder.close()
+        return Cost(recording.trace())
+
+    return _named(f, counted)
+
+
+def check_gradients(f: Function, args: Sequence[Any], order: int = 2, rtol: float | None = None) -> None:
+    """Compare the derivatives of f with numerical ones; raise with the worst entry named.
+
+    Parameters
+    ----------
+    f : callable
+        A function of trees of floating-point numbers and arrays, smooth around ``args``.
+    args : tuple
+        Where to check.
+    order : {1, 2}
+        With 1 the Jacobian, forward and reverse, against central differences; with 2 also the derivative of the gradient,
+        forward over reverse and reverse over reverse.
+    rtol : float, optional
+        Relative to the largest entry; 1e-5 for float64, 2e-2 for float32 (more at second order) by default.
+
+    Raises
+    ------
+    GradientMismatch
+        Names mode, argument, entry and both values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> wg.check_gradients(lambda x: np.sum(np.sin(x) ** 2), (np.array([0.3, 1.0]),))
+    """
+    args = _as_tuple(args, "args")
+    places = tuple(i for i, arg in enumerate(args) if _is_inexact(arg))
+    _compare(f, args, places, ("forward", "reverse"), "first order", rtol)
+    if order >= 2:
+        _compare(_projected_gradient(f, places), args, places, ("forward", "reverse"), "second order", rtol)
+
+
+def _is_inexact(argument: Any) -> bool:
+    leaves = tree.flatten(argument)[0]
+    return bool(leaves) and all((_kind(leaf) or "O") in "fc" for leaf in leaves)
+
+
+def _projected_gradient(f: Function, places: tuple[int, ...]) -> Function:
+    """The gradient of a fixed linear combination of the outputs."""
+
+    def combined(*args: Any) -> Any:
+        leaves = tree.flatten(f(*args))[0]
+        return sum(np.sum(np.cos(np.arange(np.size(y)).reshape(np.shape(y))) * y) for y in leaves)
+
+    return grad(combined, places)
+
+
+def _compare(
+    f: Function,
+    args: tuple[Any, ...],
+    places: tuple[int, ...],
+    modes: Sequence[str],
+    what: str,
+    rtol: float | None,
+) -> None:
+    expected = tree.flatten(jacobian(f, places, mode="numerical")(*args))[0]
+    for mode in modes:
+        found = tree.flatten(jacobian(f, places, mode=mode)(*args))[0]
+        for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+            _compare_block(np.asarray(a), np.asarray(b), f"{what}, {mode} mode, block {i}", rtol)
+
+
+def _compare_block(found: Any, expected: Any, where: str, rtol: float | None) -> None:
+    tolerance = (
+        rtol
+        if rtol is not None
+        else (2e-2 if found.dtype.itemsize // (1 + (found.dtype.kind == "c")) < 8 else 1e-5)
+    )
+    scale = 1.0 + (np.max(np.abs(expected)) if expected.size else 0.0)
+    error = np.abs(found - expected)
+    wrong = ~(error <= tolerance * scale) if error.size else error
+    if np.any(wrong):
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
+        entry = tuple(int(i) for i in worst)
+        raise GradientMismatch(
+            at_user_line(
+                f"the derivative disagrees with the numerical one ({where}): entry {entry} is {found[worst]:.8g} and should be "
+                f"{expected[worst]:.8g}. If the function has a kink there, check at another point."
+            )
+        )

@@ -42,13 +42,17 @@ def hoist(trace: Trace) -> tuple[Trace, list[Any]]:
             return captured.setdefault(id(atom.value), (Var(atom.type), atom.value))[0]
         return atom
 
-    equations = [Equation(e.primitive, [lifted(a) for a in e.inputs], e.params, e.outputs) for e in trace.equations]
+    equations = [
+        Equation(e.primitive, [lifted(a) for a in e.inputs], e.params, e.outputs) for e in trace.equations
+    ]
     outputs = [lifted(a) for a in trace.outputs]
     new = [var for var, _ in captured.values()]
     return Trace([*new, *trace.inputs], equations, outputs), [value for _, value in captured.values()]
 
 
-def _body(f: Callable[..., Any], types: Sequence[Type], call: Callable[..., Any]) -> tuple[Trace, list[Any], Any]:
+def _body(
+    f: Callable[..., Any], types: Sequence[Type], call: Callable[..., Any]
+) -> tuple[Trace, list[Any], Any]:
     """A function as a closed trace, the tracers it captured, and the structure of its result."""
     recording = record(f, types, call, abstract=True)
     trace, captured = hoist(recording.trace())
@@ -123,17 +127,25 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
         return _python_scan(step, carry, xs, steps)
     carry_leaves, carry_structure = _leaves(carry)
     x_leaves, x_structure = _leaves(xs)
-    carry_leaves = [leaf if hasattr(leaf, "dtype") else type_of(leaf).dtype.type(leaf) for leaf in carry_leaves]
-    body, captured, structure, carry_leaves = _scan_body(step, carry_leaves, carry_structure, x_leaves, x_structure)
+    carry_leaves = [
+        leaf if hasattr(leaf, "dtype") else type_of(leaf).dtype.type(leaf) for leaf in carry_leaves
+    ]
+    body, captured, structure, carry_leaves = _scan_body(
+        step, carry_leaves, carry_structure, x_leaves, x_structure
+    )
     params = {"body": body, "consts": len(captured), "carry": len(carry_leaves), "length": steps}
-    outputs = bind(scan_p, [*captured, *carry_leaves, *x_leaves], {**params, "reverse": False, "history": True})
+    outputs = bind(
+        scan_p, [*captured, *carry_leaves, *x_leaves], {**params, "reverse": False, "history": True}
+    )
     n = len(carry_leaves)
     result = tree.unflatten(structure, outputs[: len(body.outputs)])
     return tree.unflatten(carry_structure, outputs[:n]), result[1]
 
 
 def _length(xs: Any, length: int | None) -> int:
-    sizes = {int(np.shape(leaf)[0]) for leaf in tree.flatten(xs)[0]} | ({int(length)} if length is not None else set())
+    sizes = {int(np.shape(leaf)[0]) for leaf in tree.flatten(xs)[0]} | (
+        {int(length)} if length is not None else set()
+    )
     if len(sizes) != 1:
         what = f"the lengths {sorted(sizes)}" if sizes else "no length: give length= where xs is None"
         raise MismatchError(at_user_line(f"scan needs one length, and found {what}."))
@@ -174,14 +186,18 @@ def _scan_body(
             break
         carry = [_promoted(leaf, t, new) for leaf, t, new in zip(carry, types, found, strict=True)]
     else:
-        raise MismatchError(at_user_line(f"scan: the carry goes in as {types} and comes out as {found}. Keep its type."))
+        raise MismatchError(
+            at_user_line(f"scan: the carry goes in as {types} and comes out as {found}. Keep its type.")
+        )
     return body, captured, structure, carry
 
 
 def _promoted(leaf: Any, before: Type, after: Type) -> Any:
     if before.shape != after.shape:
         raise MismatchError(
-            at_user_line(f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}.")
+            at_user_line(
+                f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}."
+            )
         )
     dtype = np.result_type(before.dtype, after.dtype)
     return leaf if dtype == before.dtype else leaf.astype(dtype)
@@ -200,7 +216,11 @@ def _run_scan(
         rows.append(outputs[carry:])
     types = [atom.type for atom in body.outputs[carry:]]
     stacked = _stacked(rows, types, reverse)
-    kept = _stacked(states, [strong(v.type) for v in body.inputs[consts : consts + carry]], reverse) if history else []
+    kept = (
+        _stacked(states, [strong(v.type) for v in body.inputs[consts : consts + carry]], reverse)
+        if history
+        else []
+    )
     return (*state, *stacked, *kept)
 
 
@@ -277,7 +297,9 @@ def _pushed(body: Trace, values: Values, tangents: Values) -> Values:
     return [moved.get(a, zeros(a.type)) if type(a) is Var else zeros(a.type) for a in outputs]
 
 
-def _scan_pullback(cts: Values, operands: Values, outputs: Values, wants: Sequence[bool], **params: Any) -> Values:
+def _scan_pullback(
+    cts: Values, operands: Values, outputs: Values, wants: Sequence[bool], **params: Any
+) -> Values:
     body, consts, carry = params["body"], params["consts"], params["carry"]
     c_types, s_types, x_types = _split([v.type for v in body.inputs], consts, carry)
     y_types = [atom.type for atom in body.outputs[carry:]]
@@ -290,7 +312,9 @@ def _scan_pullback(cts: Values, operands: Values, outputs: Values, wants: Sequen
     ct_states = _filled(cts[n:], [type_of(o) for o in outputs[n:]])
 
     def step(given: list[Any]) -> Values:
-        c, ds, dc, s, x, dy, dh = _split(given, consts, len(ct_state), len(wanted), carry, len(xs), len(ct_ys))
+        c, ds, dc, s, x, dy, dh = _split(
+            given, consts, len(ct_state), len(wanted), carry, len(xs), len(ct_ys)
+        )
         seeds = [*_with_holes(ds, s_types), *_with_holes(dy, y_types)]
         back = _pulled(body, [*c, *s, *x], seeds)
         b_consts, b_state, b_xs = _split(back, consts, carry)
@@ -338,7 +362,10 @@ def _scan_batch(values: Values, flags: Sequence[bool], types: Any, size: int, **
     xs = [np.moveaxis(x, 0, 1) if flag else x for x, flag in zip(xs, x_flags, strict=True)]
     found = bind(scan_p, [*constants, *state, *xs], {**params, "body": batched})
     flags_out = [*s_flags, *out_flags[carry:], *(s_flags if params["history"] else [])]
-    return tuple(_batch_first(v, flag, i >= carry, size) for i, (v, flag) in enumerate(zip(found, flags_out, strict=True)))
+    return tuple(
+        _batch_first(v, flag, i >= carry, size)
+        for i, (v, flag) in enumerate(zip(found, flags_out, strict=True))
+    )
 
 
 def _batch_first(value: Any, flag: bool, stacked: bool, size: int) -> Any:
@@ -355,9 +382,14 @@ def _batched_body(
     def run(tracers: list[Any]) -> Values:
         results = evaluate_batch(body, tracers, flags, size)
         found[:] = [flag or (i < len(forced) and forced[i]) for i, (_, flag) in enumerate(results)]
-        return [spread(v, size) if now and not flag else v for (v, flag), now in zip(results, found, strict=True)]
+        return [
+            spread(v, size) if now and not flag else v for (v, flag), now in zip(results, found, strict=True)
+        ]
 
-    types = [_batched_type(var.type, size) if flag else var.type for var, flag in zip(body.inputs, flags, strict=True)]
+    types = [
+        _batched_type(var.type, size) if flag else var.type
+        for var, flag in zip(body.inputs, flags, strict=True)
+    ]
     return _record_trace(run, types), found
 
 
@@ -421,7 +453,9 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     step, step_captured, _ = _body(body, types, call)
     found = [strong(atom.type) for atom in step.outputs]
     if found != types:
-        raise MismatchError(at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type."))
+        raise MismatchError(
+            at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type.")
+        )
     params = {"test": test, "step": step, "tests": len(test_captured), "steps": len(step_captured)}
     return tree.unflatten(structure, bind(while_p, [*test_captured, *step_captured, *leaves], params))
 
@@ -482,7 +516,10 @@ def _while_batch(values: Values, flags: Sequence[bool], types: Any, size: int, *
         t, s, now = _split(given, tests, steps)
         new = evaluate_batch(step, [*s, *now], [*s_flags, *every], size)
         alive = running([*t, *now])
-        return [_choose(alive, v if flag else spread(v, size), old) for (v, flag), old in zip(new, now, strict=True)]
+        return [
+            _choose(alive, v if flag else spread(v, size), old)
+            for (v, flag), old in zip(new, now, strict=True)
+        ]
 
     t_types = [type_of(v) for v in t_consts]
     s_types = [type_of(v) for v in s_consts]
@@ -542,7 +579,9 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
     no, no_captured, other = _body(if_false, types, call)
     found = [[strong(atom.type) for atom in trace.outputs] for trace in (yes, no)]
     if not tree.same_structure(result, other) or found[0] != found[1]:
-        raise MismatchError(at_user_line(f"cond: the branches give different types, {found[0]} and {found[1]}."))
+        raise MismatchError(
+            at_user_line(f"cond: the branches give different types, {found[0]} and {found[1]}.")
+        )
     params = {"yes": yes, "no": no, "yeses": len(yes_captured), "nos": len(no_captured)}
     return tree.unflatten(result, bind(cond_p, [operand(pred), *yes_captured, *no_captured, *leaves], params))
 
@@ -600,7 +639,12 @@ def _cond_pullback(cts: Values, operands: Values, outputs: Values, wants: Any, *
 
 
 def _adjoint_branch(
-    branch: Trace, outputs: Sequence[Type], y_types: list[Type], n_types: list[Type], types: list[Type], which: int
+    branch: Trace,
+    outputs: Sequence[Type],
+    y_types: list[Type],
+    n_types: list[Type],
+    types: list[Type],
+    which: int,
 ) -> Callable[[list[Any]], Values]:
     own = (y_types, n_types)[which]
 
@@ -670,7 +714,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         leaves, structure = _leaves((args, kwargs))
         chosen = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tracer)]
         mark = _Mark(outer)
-        recording = record(f, [leaves[i] for i in chosen], _calling(leaves, chosen, structure), outer.abstract)
+        recording = record(
+            f, [leaves[i] for i in chosen], _calling(leaves, chosen, structure), outer.abstract
+        )
         trace, captured = hoist(recording.trace())
         recording.recorder.close()
         mark.restore()
@@ -715,7 +761,9 @@ def _checkpoint_tangent(tangents: Values, operands: Values, outputs: Values, *, 
     return _with_holes(_pushed(body, operands, tangents), [atom.type for atom in body.outputs])
 
 
-def _checkpoint_pullback(cts: Values, operands: Values, outputs: Values, wants: Any, *, body: Trace) -> Values:
+def _checkpoint_pullback(
+    cts: Values, operands: Values, outputs: Values, wants: Any, *, body: Trace
+) -> Values:
     back = _pulled(body, operands, cts)
     return [b if want else None for b, want in zip(back, wants, strict=True)]
 
@@ -734,4 +782,3 @@ checkpoint_p = nonlinear(
     multiple=True,
     text="checkpoint({args})",
 )
-

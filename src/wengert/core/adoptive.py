@@ -332,9 +332,7 @@ def _arange(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _MAKERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    **dict.fromkeys(
-        ("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter", "geomspace", "logspace"), _made
-    ),
+    **dict.fromkeys(("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter"), _made),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like"), _like),
     **dict.fromkeys(
         ("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _array(False)
@@ -352,6 +350,7 @@ _MADE = {name: _MAKERS[name](original) for name, original in _ORIGINALS.items()}
 for _name in ("zeros_like", "ones_like", "empty_like", "full_like", "linspace"):
     FUNCTIONS[_ORIGINALS[_name]] = _MADE[_name]
 fallback.CREATION.update(_MADE)
+fallback.ORIGINALS.update(_ORIGINALS)
 
 
 def _guarded(name: str) -> Callable[..., Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import linecache
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -16,13 +18,16 @@ from typing import Any
 import numpy as np
 
 from wengert.core.primitive import FUNCTIONS, UFUNCS, Primitive
-from wengert.errors import UnsupportedError, at_user_line
+from wengert.errors import UnsupportedError, at_user_line, user_frame
 
 # Ufuncs of libraries that are imported only if the user has done so: module prefix -> ours.
 UFUNC_MODULES: dict[str, Callable[[], None]] = {}
 
 # Creation functions as NumPy's own Python code shall see them: name -> replacement.
 CREATION: dict[str, Callable[..., Any]] = {}
+
+# NumPy's own creation functions (while a recording runs, NumPy's names hold others).
+ORIGINALS: dict[str, Any] = {}
 
 # A ufunc's methods: name -> function of the ufunc that gives the rule.
 METHODS: dict[str, Callable[[Any], Callable[..., Any]]] = {}
@@ -66,6 +71,44 @@ def run_python(func: Any) -> Callable[..., Any]:
     return _rebuilt(implementation)
 
 
+# What a line of code that asks for a plain float is likely to be, and what to write instead.
+_LOSSES: tuple[tuple[str, str, str], ...] = (
+    (r"\bc?math\.(\w+)\(", "math.{0}(x)", "Write np.{1}(x)."),
+    (
+        r"\bnp\.(float\w+|single|double|longdouble|complex\d+)\(",
+        "np.{0}(x)",
+        "Write x.astype(np.{0}), or x itself.",
+    ),
+    (r"\b(float|complex)\(", "{0}(x)", "Write x itself, or wg.stop_gradient(x) for its number alone."),
+    (
+        r"\w\s*(\[)[^=]*\]\s*[-+*/]?=[^=]",
+        "writing x into an array that was made before the recording",
+        "Copy the array inside the function first: A = np.copy(A).",
+    ),
+    (r"[\"'](\s*)%", "formatting x with %", 'Write an f-string: f"{{x:g}}".'),
+)
+_NUMPY_NAMES = {
+    "fabs": "abs", "pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2",
+    "acosh": "arccosh", "asinh": "arcsinh", "atanh": "arctanh", "fsum": "sum",
+}  # fmt: skip
+
+
+def lost_derivative(type: Any, kind: str) -> str:
+    """The message for a tracer that some code wants as a plain number, guessed from the user's line."""
+    frame = user_frame()
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame else ""
+    for pattern, what, instead in _LOSSES:
+        found = re.search(pattern, line)
+        if found:
+            name = found.group(1)
+            advice = instead.format(name, _NUMPY_NAMES.get(name, name))
+            return f"{what.format(name)} would lose the derivative of x ({type}). {advice}"
+    return (
+        f"a {kind} was asked for, which would lose the derivative of x ({type}). Write NumPy functions of x instead of "
+        "functions of C or of the math module."
+    )
+
+
 _mirrors: dict[int, dict[str, Any]] = {}
 _copies: dict[types.FunctionType, types.FunctionType] = {}
 
@@ -107,7 +150,7 @@ class _Names(dict[str, Any]):
         value = self.names[name]
         if value is np or value is sys.modules.get("numpy._core.numeric"):
             return _NUMPY
-        if getattr(np, name, None) is value and name in CREATION:
+        if name in CREATION and ORIGINALS.get(name) is value:
             return CREATION[name]
         if isinstance(value, types.FunctionType) and value.__globals__ is self.names:
             return _rebuilt(value) if not hasattr(value, "_implementation") else value

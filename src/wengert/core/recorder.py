@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.finite import checking, require_finite
 from wengert.core.primitive import Primitive
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
-from wengert.errors import LeakError, at_user_line
+from wengert.errors import LeakError, at_user_line, location
 
 # Constants up to this size are copied when they enter a trace; larger ones are locked against writing until the
 # recording ends, because a derivative would be computed from the changed values without a word.
@@ -70,12 +71,13 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "env", "equations", "level", "locked", "open")
+    __slots__ = ("abstract", "checked", "env", "equations", "level", "locked", "open")
 
     def __init__(self, abstract: bool = False) -> None:
         outer = current.get()
         self.level: int = 0 if outer is None else outer.level + 1
         self.abstract = abstract
+        self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
         self.env: dict[Var, Any] = {}
@@ -124,7 +126,15 @@ class Recorder:
         var = Var(result if self.abstract else type_of(result))
         self.equations.append(Equation(primitive, inputs, params, (var,)))
         self.env[var] = result
+        if self.checked:
+            self._check([result], values)
         return _wrap(self, var, result)
+
+    def _check(self, results: Sequence[Any], values: Sequence[Any]) -> None:
+        """Note the user's line, and see that the results are finite."""
+        equation = self.equations[-1]
+        equation.source = location()
+        require_finite(results, values, equation.primitive.name, equation.source, "value")
 
     def _assign(
         self, primitive: Primitive, inputs: Sequence[Atom], params: Mapping[str, Any], results: Iterable[Any]
@@ -133,6 +143,8 @@ class Recorder:
         outputs = tuple(Var(r if self.abstract else type_of(r)) for r in results)
         self.equations.append(Equation(primitive, inputs, params, outputs))
         self.env.update(zip(outputs, results, strict=True))
+        if self.checked:
+            self._check(results, [self.env.get(a, 0) for a in inputs if type(a) is Var])
         return tuple(_wrap(self, var, r) for var, r in zip(outputs, results, strict=True))
 
     def atom(self, value: Any) -> Atom:

@@ -92,7 +92,7 @@ Atom = Var | Literal
 class Equation:
     """``outputs = primitive(inputs; params)``, recorded at ``source`` (file and line), where that is kept."""
 
-    __slots__ = ("inputs", "outputs", "params", "primitive")
+    __slots__ = ("inputs", "outputs", "params", "primitive", "source")
 
     def __init__(
         self,
@@ -100,8 +100,10 @@ class Equation:
         inputs: Sequence[Atom],
         params: Mapping[str, Any],
         outputs: Sequence[Var],
+        source: str = "",
     ) -> None:
         self.primitive = primitive
+        self.source = source
         self.inputs = inputs
         self.params = params
         self.outputs = outputs

@@ -175,18 +175,14 @@ class _Operators(Tracer):
         return operator.index(concrete(self))
 
     def __float__(self) -> float:
-        return self._number(
-            float,
-            "float(x), or a function of C or of math that takes a float,",
-            "x itself, or np.sin(x) for math.sin(x)",
-        )
+        return self._number(float)  # type: ignore[no-any-return]
 
     def __complex__(self) -> complex:
-        return self._number(complex, "complex(x)", "x + 0j")
+        return self._number(complex)  # type: ignore[no-any-return]
 
-    def _number(self, kind: Callable[[Any], Any], what: str, instead: str) -> Any:
+    def _number(self, kind: type) -> Any:
         if self.type.inexact:
-            _lost(what, instead)(self)
+            raise DerivativeError(at_user_line(fallback.lost_derivative(self.type, kind.__name__)))
         return kind(concrete(self))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.finite import require_finite
 from wengert.core.recorder import Recorder
 from wengert.core.trace import Atom, Equation, Type, Var, type_for
 from wengert.transforms.tangent import Env, operands, scale
@@ -36,8 +37,20 @@ def pull(equations: Sequence[Equation], env: Mapping[Var, Any], cotangents: Env,
             given = cotangents.pop(equation.outputs[0], None)
             live = given is not None
         if live:
-            for var, contribution in cotangents_of(equation, env, given, wanted):
+            contributions = cotangents_of(equation, env, given, wanted)
+            if equation.source:
+                contributions = list(contributions)
+                _check(equation, env, given, contributions)
+            for var, contribution in contributions:
                 accumulate(cotangents, var, contribution)
+
+
+def _check(equation: Equation, env: Mapping[Var, Any], given: Any, contributions: Contributions) -> None:
+    """Under `check_finite`: see that the contributions are finite."""
+    sources = [*operands(equation, env), *(given if equation.primitive.multiple else [given])]
+    require_finite(
+        [c for _, c in contributions], sources, equation.primitive.name, equation.source, "adjoint"
+    )
 
 
 def accumulate(cotangents: Env, var: Var, contribution: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.finite import require_finite
 from wengert.core.primitive import Primitive
 from wengert.core.recorder import bind
 from wengert.core.trace import Equation, Literal, Type, Var
@@ -27,7 +28,11 @@ def push(equations: Sequence[Equation], env: Mapping[Var, Any], tangents: Env) -
         given = [tangents.get(atom) if type(atom) is Var else None for atom in equation.inputs]
         if all(tangent is None for tangent in given):
             continue
-        for var, tangent in zip(equation.outputs, tangents_of(equation, env, given), strict=True):
+        found = tangents_of(equation, env, given)
+        if equation.source:
+            sources = [*operands(equation, env), *given]
+            require_finite(found, sources, equation.primitive.name, equation.source, "tangent")
+        for var, tangent in zip(equation.outputs, found, strict=True):
             if tangent is not None:
                 tangents[var] = tangent
 
