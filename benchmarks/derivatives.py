@@ -199,6 +199,8 @@ def plot(results: Sequence[dict[str, Any]], path: Path) -> None:
     cost.axvline(4, color="black", linestyle=":", linewidth=1)
     cost.set(title="gradient ÷ function", xscale="log", yticks=places,
              yticklabels=[f"{r['name']}\n{r['sizes']}" for r in results])  # fmt: skip
+    cost.set_xticks([1, 2, 4, 8, 16], labels=["1", "2", "4", "8", "16"])
+    cost.minorticks_off()
     cost.legend()
     cost.invert_yaxis()
     time.barh(places, [r["ratio"].median for r in results], 0.6, color="tab:green")
