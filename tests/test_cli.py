@@ -402,22 +402,35 @@ def test_tables_are_aligned():
     assert columns([["name", "rows"], ["a", "100"]]) == "name  rows\na      100"
 
 
-def start(*arguments, **options):
-    command = [sys.executable, "-m", "wengert.cli", *arguments]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+@pytest.fixture
+def start(tmp_path):
+    """Start a command as a process of its own, ended with the test."""
+    processes = []
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "wengert.cli", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen(command, text=True, cwd=tmp_path, **pipes))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
-def test_a_reader_that_leaves_early_is_no_error(wengert, iris, tmp_path):
-    process = start("predict", iris, "iris", cwd=tmp_path)
+def test_a_reader_that_leaves_early_is_no_error(start, iris):
+    process = start("predict", iris, "iris")
     process.stdout.close()
     assert process.stderr.read() == ""
-    process.stderr.close()
     assert process.wait() in (0, 1)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_a_real_ctrl_c(tmp_path):
-    process = start("train", "digits", "--epochs", "100000", "--patience", "100000", cwd=tmp_path)
+def test_a_real_ctrl_c(start, tmp_path):
+    process = start("train", "digits", "--epochs", "100000", "--patience", "100000")
     assert process.stderr.readline().startswith("wengert: note: ")
     assert process.stderr.readline().startswith("epoch 1/")
     time.sleep(0.3)

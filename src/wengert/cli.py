@@ -110,9 +110,9 @@ def _root(
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
-    target: Annotated[str | None, typer.Option(help="The column to predict.  [default: target]")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict (by default: target).")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The model file.  [default: <data>.wengert]")
+        Path | None, typer.Option("--output", "-o", help="The model file (by default <data>.wengert).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
     hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.")] = "128",
@@ -120,7 +120,7 @@ def train(
     optimiser: Annotated[Optimiser, typer.Option(help="How gradients become steps.")] = Optimiser.adam,
     learning_rate: Annotated[
         float | None,
-        typer.Option(callback=_rate, help="Step length.  [default: adam 0.002, momentum 0.01, sgd 0.1]"),
+        typer.Option(callback=_rate, help="Step length (by default adam 0.002, momentum 0.01, sgd 0.1)."),
     ] = None,
     weight_decay: Annotated[
         float,
@@ -128,7 +128,7 @@ def train(
     ] = 0.1,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many passes over the training part.")] = 100,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Patterns per step.  [default: 32, fewer for small data]")
+        int | None, typer.Option(min=1, help="Patterns per step (by default 32, fewer for small data).")
     ] = None,
     patience: Annotated[
         int, typer.Option(min=1, help="Stop when the validation error has not fallen for so many epochs.")
@@ -176,7 +176,7 @@ def predict(
     model: Annotated[str, typer.Argument(help="A model file written by `wengert train`.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The CSV file to write.  [default: stdout]")
+        Path | None, typer.Option("--output", "-o", help="The CSV file to write (by default stdout).")
     ] = None,
 ) -> None:
     """Predict every row of a table: the class and its probabilities, or the number.
