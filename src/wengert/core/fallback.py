@@ -132,11 +132,17 @@ def _mirror(names: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+_NUMERIC = sys.modules["numpy._core.numeric"]
+
+
 class _Numpy(types.ModuleType):
     """The ``numpy`` that NumPy's own code sees while it runs on tracers."""
 
     def __getattr__(self, name: str) -> Any:
-        return CREATION.get(name) or getattr(np, name)
+        found = CREATION.get(name)
+        if found is None:
+            found = getattr(np, name) if hasattr(np, name) else getattr(_NUMERIC, name)
+        return found
 
 
 class _Names(dict[str, Any]):
@@ -148,7 +154,7 @@ class _Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         value = self.names[name]
-        if value is np or value is sys.modules.get("numpy._core.numeric"):
+        if value is np or value is _NUMERIC:
             return _NUMPY
         if name in CREATION and ORIGINALS.get(name) is value:
             return CREATION[name]
