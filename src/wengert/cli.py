@@ -339,8 +339,9 @@ def _number(value: float | None) -> str:
 
 
 def _read(data: str) -> "Table":
+    from wengert import datasets
     from wengert._console import note
-    from wengert.data import datasets, read_table
+    from wengert.data import read_table
 
     if data in datasets.NAMES and Path(data).is_file():
         note(f"using the embedded data set {data}, not the file {data}; write ./{data} for the file")
