@@ -331,6 +331,18 @@ class ScalarTracer(_Operators):
 class ArrayTracer(_Operators):
     """A tracer of an array; a write makes it stand for a new variable."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.variable.type.shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        self.reform(lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old))
+
+    def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
+        """Take another shape in place."""
+        ArrayTracer.rebind(self, forth(self.__copy__()))
+
     __slots__ = ("version",)
     __hash__ = None  # type: ignore[assignment]
 
@@ -439,6 +451,12 @@ class ViewTracer(ArrayTracer):
         self._refresh()
         return _VALUE.__get__(self)
 
+    def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
+        take, put = self._take, self._put
+        _set(self, forth(self.__copy__()))
+        self._take = lambda root: forth(take(root))
+        self._put = lambda root, new: put(root, back(new))
+
     def rebind(self, new: Tracer) -> None:
         self.root.rebind(self._put(self.root, new))
         _set(self, new)
@@ -487,6 +505,10 @@ def _shares(taken: Tracer, root: Tracer) -> bool:
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A ufunc call with keywords, or one of its methods (``reduce``, ``outer``, ...)."""
     out = kwargs.pop("out", None)
+    if method == "at":
+        return fallback.ufunc_method(ufunc, method)(*inputs)
+    if "where" in kwargs and method == "__call__":
+        kwargs["out"] = out
     result = fallback.ufunc_method(ufunc, method)(*map(operand, inputs), **kwargs)
     return result if out is None else write_out(result, out)
 

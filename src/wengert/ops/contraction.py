@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.primitive import bilinear, implements, linear
-from wengert.core.recorder import bind, type_of
+from wengert.core.primitive import bilinear, implements
+from wengert.core.recorder import bind
 from wengert.core.trace import Type
 from wengert.errors import at_user_line
-from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import as_array
 
 # --- matmul and its kin ---------------------------------------------------------------------------------
@@ -25,6 +24,10 @@ from wengert.ops.shape import as_array
 
 def _swap(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
+
+
+def _column(ct: Any) -> Any:
+    return np.expand_dims(ct, -1) if ct.ndim else ct
 
 
 def _outer_last(a: Any, b: Any) -> Any:
@@ -54,7 +57,7 @@ matmul = bilinear(
 vecdot = bilinear(
     "vecdot",
     np.vecdot,
-    (lambda ct, a, b: ct[..., None] * b, lambda ct, a, b: ct[..., None] * a),
+    (lambda ct, a, b: _column(ct) * b, lambda ct, a, b: _column(ct) * a),
     infer=lambda a, b: (np.broadcast_shapes(a.shape[:-1], b.shape[:-1]), np.result_type(a.dtype, b.dtype)),
     cost=_matmul_cost,
     core=(1, 1),
@@ -370,6 +373,3 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     for other in arrays[1:]:
         product = np.dot(product, other)
     return product
-
-
-_ = axes_from_end, linear, type_of

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.fallback import METHODS
-from wengert.core.primitive import FUNCTIONS, constant, implements, linear
+from wengert.core.primitive import constant, implements, linear
 from wengert.core.recorder import Tracer, bind
 from wengert.core.tracer import ArrayTracer, as_view, concrete, operand
 from wengert.errors import DerivativeError, at_user_line
@@ -466,18 +465,14 @@ def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     np.reshape(a, -1)[as_array(ind)] = v
 
 
-def _at(ufunc: Any) -> Any:
-    def at(a: Any, indices: Any, b: Any = None) -> None:
-        if ufunc not in (np.add, np.subtract):
-            raise DerivativeError(
-                at_user_line(f"np.{ufunc.__name__}.at is not recorded. Write it as a loop.")
-            )
-        parsed, arrays = parse(indices, a.shape)
-        place = np.broadcast_to(b, _place(a.shape, parsed, arrays).shape)
-        added = bind(scatter, (np.astype(place, a.dtype), *arrays), {"index": parsed, "shape": a.shape})
-        a.rebind(ufunc(a, added))
-
-    return at
+def add_at(a: Any, indices: Any, b: Any) -> None:
+    """``np.add.at``: an index that occurs twice is added to twice."""
+    parsed, arrays = parse(indices, a.shape)
+    place = np.broadcast_to(b, _place(a.shape, parsed, arrays).shape)
+    added = bind(scatter, (np.astype(place, a.dtype), *arrays), {"index": parsed, "shape": a.shape})
+    a[...] = a + added
 
 
-METHODS["at"] = _at
+def scatter_add(values: Any, places: Any, size: int) -> Any:
+    """A vector of zeros with each value added at its place."""
+    return bind(scatter, (values, places), {"index": (Ellipsis, ARRAY), "shape": (size,)})
