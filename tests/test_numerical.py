@@ -443,13 +443,15 @@ def test_nan_in_the_value():
 
 
 def test_the_edge_of_the_domain():
-    with pytest.raises(NotFiniteError, match=r"f is not finite where x\[1\] is moved.*method='forward'"):
+    with pytest.raises(
+        NotFiniteError, match=r"f has no finite value.* where x\[1\] is moved.*method='forward'"
+    ):
         numerical.gradient(lambda x: np.sum(x * np.sqrt(x)), np.array([1.0, 0.0]))
     assert numerical.derivative(lambda x: x * np.sqrt(x), 0.0, "forward") == pytest.approx(0, abs=1e-6)
 
 
 def test_a_given_step_that_leaves_the_domain():
-    with pytest.raises(NotFiniteError, match="f is not finite where x is moved"):
+    with pytest.raises(NotFiniteError, match=r"f has no finite value.* where x is moved"):
         numerical.derivative(np.log, 0.1, step=0.2)
 
 
@@ -469,11 +471,21 @@ def test_a_step_of_another_shape():
         numerical.gradient(np.sum, np.ones(3), step=np.ones(2))
 
 
-def test_a_value_that_changes_its_shape():
+def test_steps_that_change_the_shape_are_passed_over():
+    x = np.array([0.1, -2.0, 3.0])
+    assert numerical.jacobian(lambda x: x[x > 0] ** 2, x) == pytest.approx(np.array([[0.2, 0, 0], [0, 0, 6]]))
+
+
+def test_a_value_that_changes_its_shape_at_x():
+    with pytest.raises(NotFiniteError, match="f has no finite value of this shape where x is moved"):
+        numerical.jacobian(lambda x: np.ones(1 + int(x > 1)), 1.0)
+
+
+def test_complex_step_of_a_value_that_changes_its_shape():
     with pytest.raises(
         MismatchError, match=r"f changes the shape of its value near x: \[\(2,\)\], expected \[\(1,\)\]"
     ):
-        numerical.jacobian(lambda x: np.ones(1 + int(x > 1)), 1.0)
+        numerical.jacobian(lambda x: np.ones(1 + np.iscomplexobj(x)) * x, 1.0, "complex")
 
 
 def test_errors_of_f_are_not_hidden():

@@ -86,8 +86,8 @@ def derivative(
         The :math:`\epsilon` of the formula, which is then applied once, as it stands; a negative one looks
         the other way. By default the step is chosen: quotients for a sequence of shrinking steps are
         extrapolated to :math:`\epsilon = 0` (Ridders), and the one with the least truncation and round-off
-        is taken.
-        The first step is 0.15 max(abs(x), 1); steps that leave the domain of f are passed over.
+        is taken. The first step is 0.15 max(abs(x), 1); steps that leave the domain of f, or change the shape
+        of its value, are passed over.
     return_error
         Return ``(value, error)``: an estimate of the absolute error of every entry. Infinite where the
         quotients did not converge (a warning says so if the error is not asked for).
@@ -436,30 +436,28 @@ class _Rows:
         return _Rows(f, batched, inputs, outputs, vector, outputs.vector(), eps)
 
     def __call__(self, points: Array) -> Array:
-        """Values at points near x; NaN where f leaves its domain, with whatever error."""
+        """Values at points near x; NaN where f leaves its domain, with whatever error or another shape."""
         with np.errstate(all="ignore"):
-            return self._each(points, self._tried)
+            return self._each(points, self._near)
 
     def exact(self, points: Array) -> Array:
         """Values at points near x; errors are f's own."""
-        return self._each(points, self.f)
+        return self._each(points, self._at)
 
-    def _each(self, points: Array, f: Callable[[Any], Any]) -> Array:
+    def _each(self, points: Array, at: Callable[[Any, tuple[int, ...]], Array]) -> Array:
         if self.batched and len(points):
-            return self._flat(f(self.inputs.stack(points)), points.shape[:1])
-        rows = [self._flat(f(self.inputs.tree(point)), ()) for point in points]
+            return at(self.inputs.stack(points), points.shape[:1])
+        rows = [at(self.inputs.tree(point), ()) for point in points]
         return np.stack(rows) if rows else np.empty((0, self.value.size))
 
-    def _tried(self, point: Any) -> Any:
+    def _near(self, point: Any, lead: tuple[int, ...]) -> Array:
         try:
-            return self.f(point)
+            return self._at(point, lead)
         except (ArithmeticError, ValueError):
-            return None
-
-    def _flat(self, value: Any, lead: tuple[int, ...]) -> Array:
-        if value is None:
             return np.full((*lead, self.value.size), np.nan)
-        space = _Space.of(value)
+
+    def _at(self, point: Any, lead: tuple[int, ...]) -> Array:
+        space = _Space.of(self.f(point))
         found, expected = ([a.shape for a in s.arrays] for s in (space, self.outputs))
         if found != [lead + shape for shape in expected]:
             what = (
@@ -625,7 +623,9 @@ def _check_reached(rows: _Rows, at: Array, value: Array) -> None:
     lost = np.argwhere(~np.isfinite(value))
     if len(lost):
         names = " and ".join(dict.fromkeys(rows.name(int(i)) for i in at[lost[0][0]]))
-        what = f"f is not finite where {names} is moved: x may lie at the edge of f's domain."
+        what = (
+            f"f has no finite value of this shape where {names} is moved: x may be at the edge of its domain."
+        )
         raise NotFiniteError(
             at_user_line(f"{what} Try method='forward', a negative step with it, or a smaller one.")
         )
