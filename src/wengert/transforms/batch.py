@@ -52,8 +52,9 @@ def _apply(equation: Equation, values: list[Any], flags: list[bool], size: int) 
         core = primitive.core or (0,) * len(values)
         values = _aligned(values, flags, types, core)
     else:
-        values = [v if flag or v_type.ndim == 0 and i > 0 else spread(v, size) for i, (v, flag, v_type) in enumerate(zip(values, flags, types, strict=True))]  # fmt: skip
-    return _typed(bind(primitive, values, equation.params), equation.outputs[0].type)
+        values = [v if flag else spread(v, size) for v, flag in zip(values, flags, strict=True)]
+    result = bind(primitive, values, equation.params)
+    return result if primitive.multiple else _typed(result, equation.outputs[0].type)
 
 
 def spread(value: Any, size: int) -> Any:
