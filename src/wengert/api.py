@@ -193,7 +193,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     def both(*args: Any, **kwargs: Any) -> Any:
         selection = _select(args, kwargs, argnums, "grad")
         recording = record(f, selection.leaves, selection.call)
-        value, output = _scalar_output(recording, has_aux)
+        value, output = _scalar_output(recording, has_aux, selection.leaves)
         gradients = _pull_back(recording, [output], [_one(output)])
         recording.recorder.close()
         results = selection.restore(own_all(gradients, selection.leaves))
@@ -202,9 +202,9 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     return _named(f, both)
 
 
-def _scalar_output(recording: Recording, has_aux: bool) -> tuple[Any, Any]:
+def _scalar_output(recording: Recording, has_aux: bool, inputs: Sequence[Any]) -> tuple[Any, Any]:
     """The value (with aux, where there is one) and the output that is differentiated."""
-    result = recording.result()
+    result = recording.result(inputs)
     value = _split_aux(result)[0] if has_aux else result
     if len(recording.outputs) == 0 or not tree.is_leaf(value):
         raise DerivativeError(
@@ -300,7 +300,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     selection.leaves = [leaf.copy() if type(leaf) is np.ndarray else leaf for leaf in selection.leaves]
     recording = record(f, selection.leaves, selection.call)
     recording.recorder.keep()
-    result = recording.result()
+    result = recording.result(kept=True)
     count = len(recording.outputs)
     if has_aux:
         result, aux = _split_aux(result)
@@ -388,7 +388,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     recording = record(f, selection.leaves, selection.call)
     env: dict[Var, Any] = dict(zip(recording.inputs, seeds, strict=True))
     push(recording.recorder.equations, recording.recorder.env, env)
-    result = recording.result()
+    result = recording.result(selection.leaves)
     moved = own_all([_tangent_of(recording, env, o) for o in recording.outputs], seeds)
     recording.recorder.close()
     tangent = tree.unflatten(recording.structure, moved)
@@ -760,7 +760,10 @@ def jit(f: Function) -> Function:
     """
 
     def compiled(*args: Any, **kwargs: Any) -> Any:
-        return f(*args, **kwargs)
+        selection = _Selection(args, kwargs, range(len(args)))
+        recording = _record_numbers(f, selection)
+        recording.recorder.close()
+        return recording.result(selection.leaves)
 
     return _named(f, compiled)
 

@@ -155,11 +155,28 @@ def _length(xs: Any, length: int | None) -> int:
 def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: int) -> tuple[Any, Any]:
     rows = []
     for t in range(steps):
+        before = carry
         carry, y = step(carry, tree.map(lambda leaf: leaf[t], xs))  # noqa: B023
+        _check_carry(before, carry)
         rows.append(y)
     if not rows:
         return _empty_scan(step, carry, xs)
     return carry, tree.map(lambda *leaves: np.stack(leaves), rows[0], *rows[1:])
+
+
+def _check_carry(before: Any, after: Any) -> None:
+    (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
+    if not tree.same_structure(old_structure, new_structure):
+        raise MismatchError(
+            at_user_line(f"scan: the carry goes in as {old_structure} and comes out as {new_structure}.")
+        )
+    for a, b in zip(old, new, strict=True):
+        if np.shape(a) != np.shape(b):
+            raise MismatchError(
+                at_user_line(
+                    f"scan: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}."
+                )
+            )
 
 
 def _empty_scan(step: Callable[..., Any], carry: Any, xs: Any) -> tuple[Any, Any]:

@@ -38,16 +38,18 @@ variable = linear("variable", lambda x: x, lambda ct, x: ct, infer=lambda x: (x.
 class Adoptive(np.ndarray):
     """An array made during a recording. A view knows its parent, and how to take itself from the parent's tracer."""
 
-    _tracer: ArrayTracer | None = None
+    _tracer: Any = None
     _parent: Adoptive | None = None
     _take: Callable[[Any], Any]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         given = [settled(x) for x in inputs]
+        if method == "at" and inputs[0] is self and any(has_tracer(x) for x in given[1:]):
+            given[0] = adopt(self)
         if any(has_tracer(x) for x in given) or has_tracer(kwargs.get("where")):
             if method == "__call__" and not kwargs:
                 return apply(ufunc, tuple(map(operand, given)))
-            return call_ufunc(ufunc, method, tuple(given), kwargs)
+            return _call_into(ufunc, method, tuple(given), kwargs)
         out = kwargs.get("out", ())
         if any(isinstance(settled(x), Tracer) for x in out):
             return settled(out[0]).assign(getattr(ufunc, method)(*given))
@@ -72,6 +74,9 @@ class Adoptive(np.ndarray):
         return _view(taken, self, lambda tracer: tracer[index])
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if self.ndim == 0 and (has_tracer(value) or self._tracer is not None):
+            self._tracer = np.astype(operand(settled(value)), self.dtype)
+            return
         target = adopt(self) if has_tracer(value) else settled(self)
         target[index] = value
 
@@ -116,6 +121,15 @@ class Adoptive(np.ndarray):
         return settled(self).imag
 
 
+def _call_into(ufunc: Any, method: str, given: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A recorded ufunc call whose ``out=`` may be an array of no dimensions, which a scalar tracer fills."""
+    out = kwargs.get("out", (None,))[0]
+    if type(out) is not Adoptive or out.ndim:
+        return call_ufunc(ufunc, method, given, kwargs)
+    out[()] = call_ufunc(ufunc, method, given, {k: v for k, v in kwargs.items() if k != "out"})
+    return out
+
+
 def settled(value: Any) -> Any:
     """What an adoptive array stands for now: a tracer, or a plain array of the same memory."""
     if type(value) is not Adoptive:
@@ -152,7 +166,7 @@ def _view(array: Any, parent: Adoptive, take: Callable[[Any], Any]) -> Adoptive:
 
 def _fresh(result: Any) -> Any:
     """New arrays computed from adoptive ones are adoptive."""
-    return result.view(Adoptive) if type(result) is np.ndarray and result.ndim else result
+    return result.view(Adoptive) if type(result) is np.ndarray and result.dtype != object else result
 
 
 def _convert(array: Adoptive, adopt_it: bool = False) -> Any:
@@ -257,7 +271,7 @@ def _full_like(original: Callable[..., Any]) -> Callable[..., Any]:
     def full_like(a: Any, fill_value: Any, dtype: Any = None, *_: Any, shape: Any = None, **__: Any) -> Any:
         a = operand(a)
         target = np.shape(a) if shape is None else shape
-        return np.full(target, fill_value, dtype=getattr(a, "dtype", None) if dtype is None else dtype)
+        return _MADE["full"](target, fill_value, getattr(a, "dtype", None) if dtype is None else dtype)
 
     return full_like
 
@@ -331,6 +345,30 @@ def _arange(original: Callable[..., Any]) -> Callable[..., Any]:
     return arange
 
 
+class ArrayConverter:
+    """In place of NumPy's ``_array_converter``, with which its Python code reads arguments."""
+
+    def __init__(self, *args: Any) -> None:
+        self.arrays = tuple(_MADE["asarray"](arg) for arg in args)
+        self.scalar_input = tuple(np.ndim(array) == 0 for array in self.arrays)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.arrays[i]
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def as_arrays(self, subok: bool = True, pyscalars: str = "convert") -> tuple[Any, ...]:
+        return self.arrays
+
+    def result_type(self, extra_dtype: Any = None, ensure_inexact: bool = False) -> Any:
+        dtypes = [array.dtype for array in self.arrays] + ([extra_dtype] if extra_dtype is not None else [])
+        return np.result_type(*dtypes, *([0.0] if ensure_inexact else []))
+
+    def wrap(self, array: Any, to_scalar: Any = None) -> Any:
+        return array
+
+
 _MAKERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     **dict.fromkeys(("zeros", "ones", "empty", "eye", "identity", "tri", "fromiter"), _made),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like"), _like),
@@ -349,7 +387,7 @@ _ORIGINALS: dict[str, Any] = {name: getattr(np, name) for name in _MAKERS if has
 _MADE = {name: _MAKERS[name](original) for name, original in _ORIGINALS.items()}
 for _name in ("zeros_like", "ones_like", "empty_like", "full_like", "linspace"):
     FUNCTIONS[_ORIGINALS[_name]] = _MADE[_name]
-fallback.CREATION.update(_MADE)
+fallback.CREATION.update(_MADE, _array_converter=ArrayConverter)
 fallback.ORIGINALS.update(_ORIGINALS)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core import adoptive, tree
 from wengert.core.recorder import Recorder, Tracer, current
 from wengert.core.trace import Atom, Trace, Type, Var
-from wengert.core.tracer import CONVERTERS, assemble, has_tracer
+from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
 
 
 class Recording:
@@ -36,9 +36,16 @@ class Recording:
         """Whether an output depends on the inputs."""
         return isinstance(output, Tracer) and output.recorder is self.recorder
 
-    def result(self) -> Any:
-        """The function's result, as a tree of values."""
-        return tree.unflatten(self.structure, [self.value(output) for output in self.outputs])
+    def result(self, others: Sequence[Any] = (), kept: bool = False) -> Any:
+        """The function's result, as a tree of values that the caller owns.
+
+        ``others`` is memory that is not to be shared; ``kept`` says that the recording's own values are still needed.
+        """
+        values = [
+            value.copy() if type(value) is np.ndarray and (kept or not self.is_traced(output)) else value
+            for output, value in zip(self.outputs, map(self.value, self.outputs), strict=True)
+        ]
+        return tree.unflatten(self.structure, own_all(values, others))
 
     def trace(self) -> Trace:
         """The recorded trace."""
@@ -76,6 +83,8 @@ def record(
 
 def settle(leaf: Any) -> Any:
     """A leaf of a result as a tracer or a plain NumPy value."""
+    if isinstance(leaf, ViewTracer):
+        return leaf.__copy__()
     converter = CONVERTERS.get(type(leaf))
     if converter is not None:
         return converter(leaf)

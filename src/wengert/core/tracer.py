@@ -337,7 +337,9 @@ class ArrayTracer(_Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        self.reform(lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old))
+        self.reform(
+            lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old)
+        )
 
     def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
         """Take another shape in place."""
