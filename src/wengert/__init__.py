@@ -1,23 +1,30 @@
-"""wengert: derivatives and feed-forward networks from ordinary NumPy code, on a CPU, with every step shown."""
+"""wengert: derivatives and feed-forward networks from ordinary NumPy code, on a CPU, with every step shown.
 
-from wengert import numerical
-from wengert.api import (
-    check_gradients,
-    cost,
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jit,
-    jvp,
-    stop_gradient,
-    trace,
-    value_and_grad,
-    vjp,
-    vmap,
-)
-from wengert.control import checkpoint, cond, scan, while_loop
-from wengert.core.finite import check_finite
+The names are imported on first use, so that ``import wengert`` takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wengert import errors, losses, nn, numerical, optim, special, train
+    from wengert.api import (
+        check_gradients,
+        cost,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jit,
+        jvp,
+        stop_gradient,
+        trace,
+        value_and_grad,
+        vjp,
+        vmap,
+    )
+    from wengert.control import checkpoint, cond, scan, while_loop
+    from wengert.core.finite import check_finite
 
 __all__ = [
     "check_finite",
@@ -25,19 +32,48 @@ __all__ = [
     "checkpoint",
     "cond",
     "cost",
+    "errors",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jit",
     "jvp",
+    "losses",
+    "nn",
     "numerical",
+    "optim",
     "scan",
+    "special",
     "stop_gradient",
     "trace",
+    "train",
     "value_and_grad",
     "vjp",
     "vmap",
     "while_loop",
 ]
 __version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
+    "check_finite": "wengert.core.finite",
+}
+_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "special", "train"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'wengert' has no attribute {name!r}")
+    import_module("wengert.api")
+    found = (
+        import_module(f"wengert.{name}")
+        if name in _MODULES
+        else getattr(import_module(_HOMES.get(name, "wengert.api")), name)
+    )
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from wengert import numerical
 from wengert.core import tree
 from wengert.core.recorder import Recorder, Tracer, type_of
 from wengert.core.recording import Recording, own_all, record
-from wengert.core.trace import Trace, Type, Var
+from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
 from wengert.tables import EvaluationTrace
-from wengert.transforms.adjoint import pull, strong
+from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
 from wengert.transforms.counting import Cost
 from wengert.transforms.tangent import push, zeros
@@ -194,7 +194,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         selection = _select(args, kwargs, argnums, "grad")
         recording = record(f, selection.leaves, selection.call)
         value, output = _scalar_output(recording, has_aux, selection.leaves)
-        gradients = _pull_back(recording, [output], [_one(output)])
+        gradients = _pull_back(recording, [output], [_one(output)], recording.recorder.unwind())
         recording.recorder.close()
         results = selection.restore(own_all(gradients, selection.leaves))
         return value, tuple(results) if isinstance(argnums, tuple | list) else results[0]
@@ -252,15 +252,16 @@ def _one(output: Any) -> Any:
     return type_of(output).dtype.type(1)
 
 
-def _pull_back(recording: Recording, outputs: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+def _pull_back(
+    recording: Recording, outputs: Sequence[Any], seeds: Sequence[Any], backwards: Iterable[Equation]
+) -> list[Any]:
     """The adjoints of the inputs, zeros where an output does not depend on them."""
-    cotangents: dict[Var, Any] = {}
+    adjoints = Adjoints()
     for output, seed in zip(outputs, seeds, strict=True):
         if recording.is_traced(output) and output.type.inexact:
-            before = cotangents.get(output.variable)
-            cotangents[output.variable] = seed if before is None else before + seed
-    pull(recording.recorder.equations, recording.recorder.env, cotangents)
-    return [cotangents[var] if var in cotangents else zeros(var.type) for var in recording.inputs]
+            adjoints.add(output.variable, seed)
+    pull(backwards, recording.recorder.env, adjoints)
+    return [adjoints[var] if var in adjoints else zeros(var.type) for var in recording.inputs]
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
@@ -309,7 +310,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         seeds = _like(cotangent, structure, [type_of(o) for o in outputs], "cotangent", "value")
-        gradients = _pull_back(recording, outputs, seeds)
+        gradients = _pull_back(recording, outputs, seeds, reversed(recording.recorder.equations))
         return tuple(selection.restore(own_all(gradients, (*selection.leaves, *seeds))))
 
     return (result, pullback, aux) if has_aux else (result, pullback)
@@ -590,7 +591,11 @@ def _to_last(batch: Any, type: Type) -> Any:
 
 def _reverse_blocks(recording: Recording) -> list[list[Any]]:
     outputs = [type_of(output) for output in recording.outputs]
-    trace = _linear_trace(recording, outputs, lambda seeds: _pull_back(recording, recording.outputs, seeds))
+    trace = _linear_trace(
+        recording,
+        outputs,
+        lambda seeds: _pull_back(recording, recording.outputs, seeds, recording.recorder.unwind()),
+    )
     rows = _run_batch(trace, outputs)
     starts = np.cumsum([0] + [type.size for type in outputs])
     return [

@@ -23,7 +23,7 @@ from wengert.core.recording import record
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.core.tracer import concrete, operand
 from wengert.errors import DerivativeError, MismatchError, at_user_line
-from wengert.transforms.adjoint import pull, strong
+from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
 from wengert.transforms.tangent import push, zeros
 
@@ -356,12 +356,12 @@ def _scan_pullback(
 def _pulled(body: Trace, values: Values, seeds: Values) -> Values:
     """The cotangents of a body's inputs, None where there is none."""
     env = environment(body, values)
-    cotangents: dict[Var, Any] = {}
+    adjoints = Adjoints()
     for atom, seed in zip(body.outputs, seeds, strict=True):
         if type(atom) is Var and seed is not None:
-            cotangents[atom] = seed if atom not in cotangents else cotangents[atom] + seed
-    pull(body.equations, env, cotangents)
-    return [cotangents.get(var) for var in body.inputs]
+            adjoints.add(atom, seed)
+    pull(reversed(body.equations), env, adjoints)
+    return [adjoints.get(var) for var in body.inputs]
 
 
 def _scan_batch(values: Values, flags: Sequence[bool], types: Any, size: int, **params: Any) -> Any:

@@ -18,7 +18,7 @@ from wengert.core.recorder import Recorder, Tracer
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
 from wengert.core.tracer import concrete
 from wengert.errors import ControlFlowError, MismatchError, WengertError, at_user_line
-from wengert.transforms.adjoint import accumulate, cotangents_of, strong
+from wengert.transforms.adjoint import Adjoints, cotangents_of, strong
 from wengert.transforms.tangent import push, tangents_of, zeros
 
 Env = dict[Var, Any]
@@ -167,12 +167,12 @@ class EvaluationTrace(Trace):
             From the output back to the inputs; ``table.result`` lists the adjoints of the inputs.
         """
         names = self.names()
-        cts: Env = {}
+        cts = Adjoints()
         seeds = self._seeds(cotangents, self.outputs, "cotangent")
         terms: dict[Var, list[str]] = {}
         for atom, seed in zip(self.outputs, seeds, strict=True):
             if type(atom) is Var and np.any(seed):
-                accumulate(cts, atom, seed)
+                cts.add(atom, seed)
                 terms.setdefault(atom, []).append(_plain(seed))
         for equation in reversed(self.equations):
             _adjoint_terms(equation, self.values, names, cts, terms)
@@ -234,7 +234,7 @@ def _tangent_texts(equation: Equation, env: Env, seed: Callable[[Atom], Any], mo
 
 
 def _adjoint_terms(
-    equation: Equation, values: Env, names: dict[Var, str], cts: Env, terms: dict[Var, list[str]]
+    equation: Equation, values: Env, names: dict[Var, str], cts: Adjoints, terms: dict[Var, list[str]]
 ) -> None:
     given: Any = [cts.get(v) for v in equation.outputs]
     if all(ct is None for ct in given):
@@ -243,17 +243,19 @@ def _adjoint_terms(
     contributions = list(cotangents_of(equation, values, given))
     texts = _expressions(equation, names, lambda e, env, seed: _adjoint_texts(e, env, seed, cts), _barred)
     for var, contribution in contributions:
-        accumulate(cts, var, contribution)
+        cts.add(var, contribution)
     for var in dict.fromkeys(var for var, _ in contributions):
         terms.setdefault(var, []).append(texts.get(var, "?"))
 
 
-def _adjoint_texts(equation: Equation, env: Env, seed: Callable[[Atom], Any], cts: Env) -> dict[Var, Any]:
+def _adjoint_texts(
+    equation: Equation, env: Env, seed: Callable[[Atom], Any], cts: Adjoints
+) -> dict[Var, Any]:
     given: Any = [seed(v) if v in cts else None for v in equation.outputs]
     given = given if equation.primitive.multiple else given[0]
-    found: Env = {}
+    found = Adjoints()
     for var, contribution in cotangents_of(equation, env, given):
-        accumulate(found, var, contribution)
+        found.add(var, contribution)
     return found
 
 

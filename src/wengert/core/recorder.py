@@ -7,7 +7,7 @@ nest to any depth. An *abstract* recording has types in place of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.core.finite import checking, require_finite
 from wengert.core.primitive import Primitive
-from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.core.trace import _TYPES, Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.errors import LeakError, at_user_line, location
 
 # Constants up to this size are copied when they enter a trace; larger ones are locked against writing until the
@@ -43,11 +43,15 @@ class Tracer:
 Wrap = Callable[["Recorder", Var, Any], Tracer]
 _wrap: Wrap
 
+# The tracer classes: asking for the exact type is faster than isinstance.
+TRACERS: set[type] = set()
 
-def set_tracer_factory(factory: Wrap) -> None:
+
+def set_tracer_factory(factory: Wrap, classes: Iterable[type]) -> None:
     """Called once by `core.tracer`, which knows the tracer classes."""
     global _wrap
     _wrap = factory
+    TRACERS.update(classes)
 
 
 _PYTHON_TYPES: dict[type, Type] = {
@@ -63,9 +67,9 @@ def type_of(value: Any) -> Type:
     found = _PYTHON_TYPES.get(type(value))
     if found is not None:
         return found
-    if isinstance(value, Tracer):
-        return value.variable.type
-    return type_for(value.shape, value.dtype)
+    if type(value) in TRACERS:
+        return value.variable.type  # type: ignore[no-any-return]
+    return _TYPES.get((value.shape, value.dtype, False)) or type_for(value.shape, value.dtype)
 
 
 class Recorder:
@@ -110,7 +114,7 @@ class Recorder:
         inputs: list[Atom] = []
         values: list[Any] = []
         for arg in args:
-            if isinstance(arg, Tracer) and arg.recorder is self:
+            if type(arg) in TRACERS and arg.recorder is self:
                 inputs.append(arg.variable)
                 values.append(arg.value)
             else:
@@ -157,6 +161,14 @@ class Recorder:
         """What has been recorded, as a trace."""
         return Trace(inputs, self.equations, [self.atom(output) for output in outputs])
 
+    def unwind(self) -> Iterator[Equation]:
+        """The equations from last to first, each forgotten with its values once it has been used: for one backward pass."""
+        while self.equations:
+            equation = self.equations.pop()
+            yield equation
+            for var in equation.outputs:
+                self.env.pop(var, None)
+
     def keep(self) -> None:
         """End the recording but keep its values for later passes: constants that could still change are copied."""
         copies = {id(array): array.copy() for array in self.locked}
@@ -184,8 +196,10 @@ def innermost(args: Iterable[Any]) -> Recorder | None:
     """The recorder of the innermost tracer among the arguments."""
     found: Recorder | None = None
     for arg in args:
-        if isinstance(arg, Tracer) and (found is None or arg.recorder.level > found.level):
-            found = arg.recorder
+        if type(arg) in TRACERS:
+            recorder = arg.recorder
+            if found is None or recorder.level > found.level:
+                found = recorder
     return found
 
 

@@ -104,15 +104,18 @@ def _is_weak(value: Any) -> bool:
     return type(value) in _PYTHON_SCALARS or (isinstance(value, Tracer) and value.variable.type.weak)
 
 
+_NO_OPERANDS = frozenset({type(None), str, bytes, dict, set})
+
+
 def _binary(ufunc: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Tracer, other: Any) -> Any:
-        if other is None or isinstance(other, str | dict):
+        if type(other) in _NO_OPERANDS:
             return NotImplemented
         other = operand(other)
         return apply(ufunc, (self, other), self.variable.type.weak and _is_weak(other))
 
     def backward(self: Tracer, other: Any) -> Any:
-        if other is None or isinstance(other, str | dict):
+        if type(other) in _NO_OPERANDS:
             return NotImplemented
         other = operand(other)
         return apply(ufunc, (other, self), self.variable.type.weak and _is_weak(other))
@@ -231,6 +234,10 @@ class _Operators(Tracer):
     @property
     def nbytes(self) -> int:
         return self.variable.type.nbytes
+
+    @property
+    def flags(self) -> Any:
+        return np.empty(0).flags
 
     @property
     def real(self) -> Any:
@@ -426,8 +433,15 @@ class ViewTracer(ArrayTracer):
 
     def __init__(self, taken: Tracer, root: ArrayTracer, take: Any, put: Any) -> None:
         _set(self, taken)
+        if isinstance(root, ViewTracer):
+            root, take, put = root.root, *root.compose(take, put)
         self.root, self._take, self._put = root, take, put
         self._seen = root.version
+
+    def compose(self, take: Any, put: Any) -> tuple[Any, Any]:
+        """A view of this view, as a view of the root."""
+        first, back = self._take, self._put
+        return lambda root: take(first(root)), lambda root, new: back(root, put(first(root), new))
 
     def _refresh(self) -> None:
         if self._seen != self.root.version:
@@ -485,7 +499,7 @@ def _make(recorder: Recorder, var: Var, value: Any) -> Tracer:
     return tracer
 
 
-set_tracer_factory(_make)
+set_tracer_factory(_make, (ScalarTracer, ArrayTracer, ViewTracer))
 
 
 def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Any:
