@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from wengert import losses, nn
 from wengert._files import write_atomically
@@ -92,7 +93,8 @@ class Model:
 
     def predict(self, x: Array) -> Array:
         """Probabilities of shape (rows, classes), or predicted numbers of shape (rows,)."""
-        return self.from_outputs(self.network(self.scaled(x)))
+        with threadpool_limits(1, user_api="blas"):
+            return self.from_outputs(self.network(self.scaled(x)))
 
     def scaled(self, x: Array) -> Array:
         """Inputs as the network takes them."""

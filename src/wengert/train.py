@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from wengert.api import value_and_grad
 from wengert.errors import DivergenceError
@@ -163,12 +164,14 @@ def fit(
     trainer = _Trainer(network, loss, x, y, optimiser or Adam(), batch_size, validation)
     result = Fit(network, LearningCurve(), best_epoch=0)
     try:
-        for epoch in trainer.run(epochs, np.random.default_rng(seed)):
-            result = _judge(result, epoch, trainer.network, patience)
-            if on_epoch is not None:
-                on_epoch(epoch)
-            if result.stopped_early:
-                break
+        # Sums inside the BLAS come out in another order on another number of threads.
+        with threadpool_limits(1, user_api="blas"):
+            for epoch in trainer.run(epochs, np.random.default_rng(seed)):
+                result = _judge(result, epoch, trainer.network, patience)
+                if on_epoch is not None:
+                    on_epoch(epoch)
+                if result.stopped_early:
+                    break
     except KeyboardInterrupt:
         return replace(result, interrupted=True)
     return result

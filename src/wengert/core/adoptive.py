@@ -475,6 +475,7 @@ def _find_namespaces() -> None:
     """Namespaces that hold creation functions: numpy's own, and every module that imported the names before."""
     global _modules_seen
     if len(sys.modules) != _modules_seen or not _scanned:
+        fallback.load_libraries()
         _modules_seen = len(sys.modules)
         for name, module in list(sys.modules.items()):
             names = getattr(module, "__dict__", None)

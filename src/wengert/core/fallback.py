@@ -20,7 +20,7 @@ import numpy as np
 from wengert.core.primitive import FUNCTIONS, UFUNCS, Primitive
 from wengert.errors import UnsupportedError, at_user_line, user_frame
 
-# Ufuncs of libraries that are imported only if the user has done so: module prefix -> ours.
+# Operations of libraries that are imported only if the user has done so: module -> what declares them.
 UFUNC_MODULES: dict[str, Callable[[], None]] = {}
 
 # Creation functions as NumPy's own Python code shall see them: name -> replacement.
@@ -31,6 +31,13 @@ ORIGINALS: dict[str, Any] = {}
 
 # A ufunc's methods: name -> function of the ufunc that gives the rule.
 METHODS: dict[str, Callable[[Any], Callable[..., Any]]] = {}
+
+
+def load_libraries() -> None:
+    """Declare the operations of the libraries that the user has imported."""
+    for name, load in UFUNC_MODULES.items():
+        if name in sys.modules:
+            load()
 
 
 def find_ufunc(ufunc: Any) -> Primitive:
