@@ -1,7 +1,11 @@
-"""Taking and putting by index: basic, fancy and boolean; what NumPy gives as a view writes through.
+r"""Taking and putting by index: basic, fancy and boolean; what NumPy gives as a view writes through.
 
-Taking is linear and its transpose adds back: ``x̄[index] += ȳ``. The ``index`` parameter is a tuple for the last axes
-of x in which `ARRAY` marks the places of integer arrays; those are operands.
+Taking is linear and its transpose adds back, to an element that is taken twice both times:
+
+.. math:: y = x_I,\qquad \bar x_I \mathrel{+}= \bar y
+
+The ``index`` parameter is a tuple for the last axes of x in which `ARRAY` marks the places of integer arrays;
+those are operands.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.primitive import constant, implements, linear
-from wengert.core.recorder import Tracer, bind
+from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
+from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import ArrayTracer, as_view, concrete, operand
 from wengert.errors import DerivativeError, at_user_line
 from wengert.ops.reduction import axes_from_end
@@ -77,25 +81,26 @@ def _setitem_transpose_value(ct: Any, x: Any, value: Any, *arrays: Any, index: I
     taken = bind(getitem, (ct, *arrays), {"index": index})
     if not arrays:
         return taken
-    return taken * _last_writes(x.shape, tuple(map(concrete, arrays)), index)
+    kept = bind(survives, arrays, {"index": index, "shape": tuple(x.shape)})
+    return np.where(kept, taken, ct.dtype.type(0))
 
 
-def _last_writes(shape: tuple[int, ...], arrays: tuple[Any, ...], index: Index) -> Any:
-    """1 where a value survives and 0 where a later one overwrites it (an index that occurs twice)."""
+def _evaluate_survives(*arrays: Any, index: Index, shape: tuple[int, ...]) -> Any:
+    """Whether a written value stays, or is overwritten by a later one (an index that occurs twice)."""
     where = fill(index, arrays)
     owner = np.zeros(shape, np.intp)
     order = np.arange(owner[where].size).reshape(owner[where].shape)
     owner[where] = order
-    return (owner[where] == order).astype(np.float32)
+    return owner[where] == order
+
+
+def _taken_shape(shape: tuple[int, ...], index: Index, arrays: Any) -> tuple[int, ...]:
+    """The shape of ``x[index]``, whatever numbers the index arrays hold."""
+    zeros = tuple(np.broadcast_to(np.intp(0), np.shape(a)) for a in arrays)
+    return np.broadcast_to(np.empty(()), shape)[fill(index, zeros)].shape
 
 
 # --- a batch axis in front ------------------------------------------------------------------------------
-
-
-def _advanced(index: Index) -> list[int]:
-    """Where arrays and integers stand in the index (without its Ellipsis), axes of length 1 not counted."""
-    axes = [part for part in index[1:] if part is not None]
-    return [i for i, part in enumerate(axes) if part is ARRAY or type(part) is int]
 
 
 def _is_apart(index: Index) -> bool:
@@ -169,25 +174,69 @@ def _setitem_batch(values: Any, flags: Any, types: Any, size: int, *, index: Ind
         return np.stack(rows)
     x = x if flags[0] else np.broadcast_to(x, (size, *types[0].shape))
     if flags[1]:
-        missing = _place(types[0].shape, index, tuple(arrays)).ndim - types[1].ndim
+        missing = len(_taken_shape(types[0].shape, index, types[2:])) - types[1].ndim
         value = np.reshape(value, (size,) + (1,) * missing + types[1].shape)
     return bind(setitem, (x, value, *arrays), {"index": index})
 
 
-getitem = linear("getitem", _evaluate_getitem, _getitem_transpose, batch=_getitem_batch, text="{0}[{index}]")
-scatter = linear(
+I, J = np.array([2, 0, 2]), np.array([[1], [0]])
+
+getitem: Primitive = linear(
+    "getitem",
+    _evaluate_getitem,
+    _getitem_transpose,
+    infer=lambda x, *arrays, index: (_taken_shape(x.shape, index, arrays), x.dtype),
+    batch=_getitem_batch,
+    text="{0}[{index}]",
+    examples=lambda draw: [
+        ((draw(3, 4),), {"index": (..., 1, slice(None, None, -2))}),
+        ((draw(3, 4),), {"index": (..., None, slice(1, 3), -1)}),
+        ((draw(1),), {"index": (..., 0)}),
+        ((draw(3, 4), I), {"index": (..., ARRAY, slice(None))}),
+        ((draw(3, 4), I, J), {"index": (..., ARRAY, ARRAY)}),
+        ((draw(3, 2, 4), I, J), {"index": (..., ARRAY, slice(None), ARRAY)}),
+        ((draw(2, 3, 4), I), {"index": (..., slice(1), None, ARRAY, 2)}),
+        ((draw(1), np.array([0, -1, 0])), {"index": (..., ARRAY)}),
+        ((draw(3), np.intp(1)), {"index": (..., ARRAY)}),
+    ],
+)
+scatter: Primitive = linear(
     "scatter",
     _evaluate_scatter,
     _scatter_transpose,
-    infer=lambda ct, *a, index, shape: (shape, ct.dtype),
+    infer=lambda ct, *arrays, index, shape: (shape, ct.dtype),
     batch=_scatter_batch,
+    examples=lambda draw: [
+        ((draw(2),), {"index": (..., 1, slice(None, None, -2)), "shape": (3, 4)}),
+        ((draw(3, 4), I), {"index": (..., ARRAY, slice(None)), "shape": (3, 4)}),
+        ((draw(2, 3), I, J), {"index": (..., ARRAY, ARRAY), "shape": (3, 4)}),
+        ((draw(2, 3, 2), I, J), {"index": (..., ARRAY, slice(None), ARRAY), "shape": (3, 2, 4)}),
+    ],
 )
-setitem = linear(
+setitem: Primitive = linear(
     "setitem",
     _evaluate_setitem,
     (_setitem_transpose_x, _setitem_transpose_value),
-    infer=lambda x, value, *a, index: (x.shape, x.dtype),
+    infer=lambda x, value, *arrays, index: (x.shape, x.dtype),
     batch=_setitem_batch,
+    text="{0}[{index}] = {1}",
+    examples=lambda draw: [
+        ((draw(3, 4), draw()), {"index": (..., 1, slice(None, None, -2))}),
+        ((draw(3, 4), draw(4)), {"index": (..., slice(0, 2), slice(None))}),
+        ((draw(3, 4), draw(3, 4), I), {"index": (..., ARRAY, slice(None))}),
+        ((draw(3, 4), draw(3), I, J), {"index": (..., ARRAY, ARRAY)}),
+        ((draw(3, 2, 4), draw(2), I, J), {"index": (..., ARRAY, slice(None), ARRAY)}),
+    ],
+)
+survives = constant(
+    "survives",
+    _evaluate_survives,
+    infer=lambda *arrays, index, shape: (_taken_shape(shape, index, arrays), np.dtype(bool)),
+    batch="loop",
+    examples=lambda draw: [
+        ((I,), {"index": (..., ARRAY, slice(None)), "shape": (3, 4)}),
+        ((I, J), {"index": (..., ARRAY, ARRAY), "shape": (3, 4)}),
+    ],
 )
 
 # --- reading an index as NumPy does ---------------------------------------------------------------------
@@ -209,7 +258,7 @@ def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
     if part is None or part is Ellipsis or type(part) in (int, slice):
         return [part if type(part) is not slice else _plain_slice(part)]
     part = operand(part)
-    if isinstance(part, Tracer) and part.dtype.kind not in "biu":
+    if isinstance(part, Tracer) and part.type.dtype.kind not in "biu":
         raise IndexError(at_user_line(f"x[i] needs an integer index, and i is {part.type}. Write x[int(i)]."))
     if part.dtype == bool if hasattr(part, "dtype") else isinstance(part, bool):
         return _parse_mask(np.asarray(concrete(part)), arrays)
@@ -263,35 +312,40 @@ def _read(root: Any, index: Index) -> Any:
 
 @implements(operator.setitem)
 def _setitem(x: Any, index: Any, value: Any) -> Any:
+    if isinstance(index, Tracer) and index.type.dtype == bool and np.ndim(value) == 0:
+        return _masked(x, index, value)
     parsed, arrays = parse(index, x.shape)
     return _written(x, parsed, arrays, operand(value))
 
 
+def _masked(x: Any, mask: Any, value: Any) -> Any:
+    """``x[mask] = number``, without asking which elements are meant."""
+    mask = np.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
+    return np.where(mask, np.astype(operand(value), x.dtype), x)
+
+
 def _written(x: Any, index: Index, arrays: tuple[Any, ...], value: Any) -> Any:
-    kind = np.result_type(value).kind if not isinstance(value, Tracer) else value.dtype.kind
-    if isinstance(value, Tracer) and kind in "fc" and x.dtype.kind not in "fc":
+    dtype = type_of(value).dtype
+    if isinstance(value, Tracer) and dtype.kind in "fc" and x.dtype.kind not in "fc":
         raise DerivativeError(
             at_user_line(
                 f"writing a {value.type} into an array of {x.dtype} would lose its derivative. "
                 "Make the array with dtype=float."
             )
         )
-    if kind == "c" and x.dtype.kind == "f":
+    if dtype.kind == "c" and x.dtype.kind == "f":
         raise TypeError(
             at_user_line("a complex value cannot be written into a real array. Make it with dtype=complex.")
         )
-    value = np.astype(value, x.dtype) if isinstance(value, Tracer) and value.dtype != x.dtype else value
+    if isinstance(value, Tracer) and dtype != x.dtype:
+        value = FUNCTIONS[np.astype](value, x.dtype)
     return bind(setitem, (x, _trim(value, x, index, arrays), *arrays), {"index": index})
 
 
 def _trim(value: Any, x: Any, index: Index, arrays: tuple[Any, ...]) -> Any:
     """NumPy lets a value have leading axes of length 1 that the place has not."""
-    extra = np.ndim(value) - np.ndim(_place(x.shape, index, arrays)) if np.ndim(value) else 0
+    extra = np.ndim(value) - len(_taken_shape(x.shape, index, arrays)) if np.ndim(value) else 0
     return np.reshape(value, np.shape(value)[extra:]) if extra > 0 else value
-
-
-def _place(shape: tuple[int, ...], index: Index, arrays: tuple[Any, ...]) -> Any:
-    return np.broadcast_to(np.zeros(()), shape)[fill(index, tuple(map(concrete, arrays)))]
 
 
 # --- functions that take by index -----------------------------------------------------------------------
@@ -307,11 +361,7 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     n = a.shape[place]
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
-    return (
-        as_array(a)[_along(a.ndim, place, indices)]
-        if isinstance(a, Tracer)
-        else _getitem(a, _along(a.ndim, place, indices))
-    )
+    return _getitem(a, _along(a.ndim, place, indices))
 
 
 @implements(np.take_along_axis)
@@ -397,13 +447,13 @@ def _linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
 @implements(np.tril)
 def _tril(m: Any, k: int = 0) -> Any:
     m = as_array(m)
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros((), m.dtype)[()])
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, m.dtype.type(0))
 
 
 @implements(np.triu)
 def _triu(m: Any, k: int = 0) -> Any:
     m = as_array(m)
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros((), m.dtype)[()], m)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), m.dtype.type(0), m)
 
 
 # --- functions that give positions ----------------------------------------------------------------------
@@ -425,8 +475,16 @@ def _argwhere(a: Any) -> Any:
 
 
 searchsorted = constant(
-    "searchsorted", lambda a, v, *, side: np.searchsorted(a, v, side=side), infer=lambda a, v, side: (v.shape, np.dtype(np.intp))
-)  # fmt: skip
+    "searchsorted",
+    lambda a, v, *, side: np.searchsorted(a, v, side=side),
+    infer=lambda a, v, side: (v.shape, np.dtype(np.intp)),
+    batch="loop",
+    cost=lambda i, o, **_: o[0].size * max(i[0].size, 2).bit_length(),
+    examples=lambda draw: [
+        ((np.sort(draw(5)), draw(2, 3)), {"side": "left"}),
+        ((np.sort(draw(4)), draw()), {"side": "right"}),
+    ],
+)
 
 
 @implements(np.searchsorted)
@@ -437,7 +495,11 @@ def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any
 
 @implements(np.digitize)
 def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    return np.digitize(concrete(x), concrete(bins), right)
+    x, bins = as_array(x), as_array(bins)
+    side = "left" if right else "right"
+    if bins.size < 2 or bool(bins[0] <= bins[-1]):
+        return bind(searchsorted, (bins, x), {"side": side})
+    return bins.size - bind(searchsorted, (np.flip(bins), x), {"side": side})
 
 
 # --- functions that write -------------------------------------------------------------------------------
@@ -460,6 +522,12 @@ def _putmask(a: Any, mask: Any, values: Any) -> None:
     a[...] = np.where(mask, values, a)
 
 
+@implements(np.place)
+def _place(arr: Any, mask: Any, vals: Any) -> None:
+    places = np.flatnonzero(concrete(mask))
+    np.reshape(arr, -1)[places] = np.resize(vals, len(places))
+
+
 @implements(np.put)
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     np.reshape(a, -1)[as_array(ind)] = v
@@ -468,7 +536,7 @@ def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 def add_at(a: Any, indices: Any, b: Any) -> None:
     """``np.add.at``: an index that occurs twice is added to twice."""
     parsed, arrays = parse(indices, a.shape)
-    place = np.broadcast_to(b, _place(a.shape, parsed, arrays).shape)
+    place = np.broadcast_to(b, _taken_shape(a.shape, parsed, arrays))
     added = bind(scatter, (np.astype(place, a.dtype), *arrays), {"index": parsed, "shape": a.shape})
     a[...] = a + added
 

@@ -149,6 +149,14 @@ def _inv(a: Any) -> Any:
     return bind(inv, (_square(a),), {})
 
 
+@implements(np.linalg.tensorsolve)
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    a, b = floating(a), floating(b)
+    if axes is not None:
+        a = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
+    return np.reshape(_solve(np.reshape(a, (b.size, -1)), np.reshape(b, -1)), a.shape[b.ndim :])
+
+
 @implements(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
     a = _square(a)

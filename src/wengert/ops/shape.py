@@ -1,21 +1,28 @@
-"""Operations that move numbers about and compute none: reshape, transpose, concatenate, pad, ...
+r"""Operations that move numbers about and compute none: reshape, transpose, concatenate, pad, ...
 
-All are linear, and each stands beside its transpose. Axes are counted from the end and shapes speak of the last ``ndim``
-axes, so a batch axis in front changes nothing.
+All are linear, and each stands beside its transpose: what goes from place j to i comes back from i to j.
+
+.. math:: y_i = x_{\pi(i)},\qquad \bar x_j \mathrel{+}= \sum_{i:\,\pi(i)=j}\bar y_i
+
+Axes are counted from the end and shapes speak of the last ``ndim`` axes, so a batch axis in front changes
+nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.core.primitive import FUNCTIONS, constant, implements, linear, variadic
-from wengert.core.recorder import bind, type_of
+from wengert.core.fallback import run_python
+from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear, variadic
+from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.trace import Type
-from wengert.core.tracer import CONVERTERS, as_view, operand
-from wengert.errors import UnsupportedError, at_user_line
+from wengert.core.tracer import as_view, operand
+from wengert.errors import at_user_line
 from wengert.ops.reduction import axes_from_end
 
 Shape = tuple[int, ...]
@@ -34,7 +41,7 @@ def _evaluate_reshape(x: Any, shape: Shape, ndim: int) -> Any:
     return x.reshape(x.shape[: x.ndim - ndim] + shape) if shape or x.ndim > ndim else x.reshape(())[()]
 
 
-reshape = linear(
+reshape: Primitive = linear(
     "reshape",
     _evaluate_reshape,
     lambda ct, x, *, shape, ndim: bind(
@@ -42,18 +49,30 @@ reshape = linear(
     ),
     infer=lambda x, shape, ndim: (x.shape[: x.ndim - ndim] + shape, x.dtype),
     text="reshape({0}, {shape})",
+    examples=lambda draw: [
+        ((draw(2, 3),), {"shape": (3, 2), "ndim": 2}),
+        ((draw(2, 3),), {"shape": (6,), "ndim": 2}),
+        ((draw(),), {"shape": (1, 1), "ndim": 0}),
+        ((draw(1),), {"shape": (), "ndim": 1}),
+        ((draw(0, 2),), {"shape": (0,), "ndim": 2}),
+    ],
 )
 
 
+def as_shape(shape: Any) -> Shape:
+    """A ``shape`` argument of NumPy's as a tuple."""
+    return tuple(int(n) for n in (shape if np.ndim(shape) else (shape,)))
+
+
 def _resolve(shape: Any, size: int) -> Shape:
-    dims = [int(n) for n in (shape if isinstance(shape, tuple | list) else (shape,))]
+    dims = as_shape(shape)
     known = math.prod(n for n in dims if n != -1)
     if (
         dims.count(-1) > 1
         or (-1 not in dims and known != size)
         or (-1 in dims and (not known or size % known))
     ):
-        raise ValueError(at_user_line(f"cannot reshape array of size {size} into shape {tuple(dims)}"))
+        raise ValueError(at_user_line(f"cannot reshape array of size {size} into shape {dims}"))
     return tuple(size // known if n == -1 else n for n in dims)
 
 
@@ -119,7 +138,7 @@ def _inverse(axes: Shape) -> Shape:
     return tuple(int(i) - len(axes) for i in np.argsort(axes))
 
 
-transpose = linear(
+transpose: Primitive = linear(
     "transpose",
     _permute,
     lambda ct, x, *, axes: bind(transpose, (ct,), {"axes": _inverse(axes)}),
@@ -128,6 +147,10 @@ transpose = linear(
         x.dtype,
     ),
     text="{0}ᵀ",
+    examples=lambda draw: [
+        ((draw(2, 3),), {"axes": (-1, -2)}),
+        ((draw(2, 3, 4),), {"axes": (-1, -3, -2)}),
+    ],
 )
 
 
@@ -193,13 +216,18 @@ broadcast_to = linear(
     infer=lambda x, shape: (shape, x.dtype),
     batch=_broadcast_batch,
     text="broadcast({0})",
+    examples=lambda draw: [
+        ((draw(),), {"shape": (2, 3)}),
+        ((draw(3),), {"shape": (2, 3)}),
+        ((draw(2, 1),), {"shape": (4, 2, 3)}),
+    ],
 )
 
 
 @implements(np.broadcast_to)
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     array = as_array(array)
-    shape = tuple(int(n) for n in (shape if isinstance(shape, tuple | list) else (shape,)))
+    shape = as_shape(shape)
     if np.broadcast_shapes(array.shape, shape) != shape:
         raise ValueError(at_user_line(f"cannot broadcast {array.shape} to {shape}"))
     return array if shape == array.shape else bind(broadcast_to, (array,), {"shape": shape})
@@ -225,20 +253,51 @@ def _concatenate_transpose(ct: Any, i: int, *operands: Any, axis: int) -> Any:
     return ct[_along(ct.ndim, axis, slice(start, start + operands[i].shape[axis]))]
 
 
-concatenate = variadic("concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_transpose)
+def _concatenated_type(*types: Type, axis: int) -> Any:
+    first = types[0].shape
+    place = axis + len(first)
+    length = sum(type.shape[axis] for type in types)
+    return (*first[:place], length, *first[place + 1 :]), np.result_type(*[type.dtype for type in types])
+
+
+def _stacked_type(*types: Type, axis: int) -> Any:
+    shape = types[0].shape
+    place = axis + len(shape) + 1
+    return (*shape[:place], len(types), *shape[place:]), _promoted(types)
+
+
+def _promoted(types: Any) -> Any:
+    """The dtype that NumPy gives operands of these types."""
+    return np.result_type(*[type.dtype.type(0).item() if type.weak else type.dtype for type in types])
+
+
+concatenate = variadic(
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis=axis),
+    _concatenate_transpose,
+    infer=_concatenated_type,
+    text="concatenate",
+    examples=lambda draw: [
+        ((draw(2, 3), draw(1, 3)), {"axis": -2}),
+        ((draw(2), draw(0), draw(3)), {"axis": -1}),
+    ],
+)
 stack = variadic(
     "stack",
     lambda *xs, axis: np.stack(xs, axis=axis),
     lambda ct, i, *operands, axis: ct[_along(ct.ndim, axis, i)],
+    infer=_stacked_type,
+    text="stack",
+    examples=lambda draw: [
+        ((draw(), draw(), draw()), {"axis": -1}),
+        ((draw(2, 3), draw(2, 3)), {"axis": -2}),
+        ((draw(2), draw(2)), {"axis": -2}),
+    ],
 )
 
 
 def _common_dtype(arrays: list[Any], dtype: Any) -> list[Any]:
     return arrays if dtype is None else [_astype(a, dtype) for a in arrays]
-
-
-def _fit(value: Any) -> Any:
-    return np.asarray(value) if not hasattr(value, "ndim") else value
 
 
 @implements(np.concatenate)
@@ -334,7 +393,7 @@ def _splitter(exact: bool, default: Any) -> Any:
         axis = default(ary) if axis is None else axis
         points = _split_points(ary.shape[axis], indices_or_sections, exact)
         (place,) = axes_from_end(axis, ary.ndim)
-        return [ary[_along(ary.ndim, place, slice(a, b))] for a, b in zip(points, points[1:], strict=False)]
+        return [ary[_along(ary.ndim, place, slice(a, b))] for a, b in itertools.pairwise(points)]
 
     return split
 
@@ -354,17 +413,22 @@ def _unstack(x: Any, /, *, axis: int = 0) -> Any:
 
 # --- flip, roll, pad, repeat, tile ----------------------------------------------------------------------
 
-flip = linear(
+flip: Primitive = linear(
     "flip",
     lambda x, axes: np.flip(x, axes),
     lambda ct, x, *, axes: bind(flip, (ct,), {"axes": axes}),
     infer=lambda x, axes: (x.shape, x.dtype),
+    examples=lambda draw: [((draw(2, 3),), {"axes": (-1,)}), ((draw(2, 3),), {"axes": (-2, -1)})],
 )
-roll = linear(
+roll: Primitive = linear(
     "roll",
     lambda x, shift, axes: np.roll(x, shift, axes),
     lambda ct, x, *, shift, axes: bind(roll, (ct,), {"shift": tuple(-s for s in shift), "axes": axes}),
     infer=lambda x, shift, axes: (x.shape, x.dtype),
+    examples=lambda draw: [
+        ((draw(5),), {"shift": (2,), "axes": (-1,)}),
+        ((draw(2, 3),), {"shift": (1, -1), "axes": (-2, -1)}),
+    ],
 )
 
 
@@ -415,40 +479,37 @@ pad = linear(
         + tuple(n + sum(w) for n, w in zip(x.shape[x.ndim - len(widths) :], widths, strict=True)),
         x.dtype,
     ),
+    examples=lambda draw: [
+        ((draw(3),), {"widths": ((1, 2),)}),
+        ((draw(2, 2),), {"widths": ((0, 1), (2, 0))}),
+    ],
 )
 
 
 @implements(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     array = as_array(array)
-    if mode != "constant":
-        return _pad_by_index(array, pad_width, mode, kwargs)
+    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
+        return _by_position(array, lambda positions: np.pad(positions, pad_width, mode=mode, **kwargs))
+    value = kwargs.get("constant_values", 0)
+    if mode != "constant" or np.ndim(value) or isinstance(pad_width, dict):
+        return run_python(np.pad)(array, pad_width, mode, **kwargs)
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (array.ndim, 2)))
     padded = bind(pad, (array,), {"widths": widths})
-    value = kwargs.get("constant_values", 0)
     if type(value) in (int, float) and value == 0:
         return padded
-    inside = np.pad(np.ones(array.shape, bool), widths)
-    if np.ndim(value):
-        raise UnsupportedError(
-            at_user_line("np.pad with different constant_values is not recorded. Use one number.")
-        )
-    return np.where(inside, padded, value)
+    return np.where(np.pad(np.ones(array.shape, bool), widths), padded, value)
 
 
-def _pad_by_index(array: Any, pad_width: Any, mode: Any, kwargs: Any) -> Any:
-    """Modes that copy elements: pad the array of positions, then take."""
-    if (
-        mode not in ("edge", "reflect", "symmetric", "wrap", "empty")
-        or kwargs.get("reflect_type", "even") != "even"
-    ):
-        raise UnsupportedError(
-            at_user_line(f"np.pad(mode={mode!r}) is not recorded. Use constant, edge, reflect or wrap.")
-        )
-    positions = np.pad(
-        np.arange(array.size).reshape(array.shape), pad_width, mode="edge" if mode == "empty" else mode
-    )
-    return _reshape(array, -1)[positions]
+def _by_position(array: Any, rearrange: Callable[[Any], Any]) -> Any:
+    """A function that only copies elements: rearrange the array of positions, then take."""
+    return _reshape(array, -1)[rearrange(np.arange(array.size).reshape(array.shape))]
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def _sliding_window_view(x: Any, window_shape: Any, axis: Any = None, **_: Any) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view
+    return _by_position(as_array(x), lambda positions: windows(positions, window_shape, axis))
 
 
 @implements(np.repeat)
@@ -482,20 +543,45 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 # --- dtype ----------------------------------------------------------------------------------------------
 
-convert = linear(
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype)[()]
+
+
+def _python_number(x: Any) -> Any:
+    return x if type(x) in (int, float, bool, complex) else x.item()
+
+
+def _casts(*names: str) -> Callable[..., Any]:
+    """Cases of a change of dtype."""
+    return lambda draw: [((draw(*shape),), {"dtype": np.dtype(n)}) for shape in ((), (2, 3)) for n in names]
+
+
+convert: Primitive = linear(
     "convert",
-    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    _cast,
     lambda ct, x, *, dtype: ct,
     infer=lambda x, dtype: (x.shape, dtype),
     text="{dtype}({0})",
+    examples=_casts("float64", "complex128"),
 )
 discretise = constant(
     "discretise",
-    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    _cast,
     infer=lambda x, dtype: (x.shape, dtype),
     text="{dtype}({0})",
+    examples=_casts("int64", "bool"),
 )
-item = linear("item", lambda x: x.item(), batch=lambda values, flags, types, size: values[0], transpose=lambda ct, x: ct, infer=lambda x: (x.shape, x.dtype), text="{0}", python=lambda x: x if type(x) in (int, float, bool, complex) else x.item())  # fmt: skip
+item = linear(
+    "item",
+    lambda x: np.asarray(x)[()],
+    lambda ct, x: ct,
+    batch=lambda values, flags, types, size: values[0],
+    infer=lambda x: (x.shape, x.dtype),
+    python=_python_number,
+    text="{0}",
+    examples=lambda draw: [((draw(),), {})],
+)
 
 
 @implements(np.astype)
@@ -552,11 +638,6 @@ def _result_type(*args: Any) -> Any:
 
 
 def _dtype_or_weak(x: Any) -> Any:
-    from wengert.core.recorder import Tracer
-
     if isinstance(x, Tracer):
-        return x.dtype.type(0).item() if x.type.weak else x.dtype
+        return x.type.dtype.type(0).item() if x.type.weak else x.type.dtype
     return x
-
-
-_ = CONVERTERS, Type

@@ -1,4 +1,9 @@
-"""Sorting: the order is found on the numbers, and the derivative follows the elements. All sorts are stable."""
+r"""Sorting: the order is found on the numbers, and the derivative follows the elements.
+
+.. math:: y_i = x_{\pi(i)},\qquad \dot y_i = \dot x_{\pi(i)}
+
+All sorts are stable, so equal elements keep their order.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import numpy as np
 
 from wengert.core.primitive import constant, implements
 from wengert.core.recorder import bind
+from wengert.core.tracer import concrete
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import as_array
 
@@ -16,6 +22,7 @@ argsort = constant(
     lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
     infer=lambda x, axis: (x.shape, np.dtype(np.intp)),
     cost=lambda i, o, **_: i[0].size * max(i[0].size, 2).bit_length(),
+    examples=lambda draw: [((draw(5),), {"axis": -1}), ((draw(3, 4),), {"axis": -2})],
 )
 
 
@@ -47,6 +54,4 @@ def _argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", o
 
 @implements(np.lexsort)
 def _lexsort(keys: Any, axis: int = -1) -> Any:
-    from wengert.core.tracer import concrete
-
     return np.lexsort([concrete(key) for key in keys], axis=axis)
