@@ -7,6 +7,7 @@ from wengert.ops import (
     linalg,
     methods,
     reduction,
+    sampling,
     shape,
     sorting,
     statistics,
@@ -23,5 +24,6 @@ __all__ = [
     "linalg",
     "sorting",
     "statistics",
+    "sampling",
     "methods",
 ]

@@ -1,6 +1,6 @@
 r"""Products that sum over shared axes: matmul, dot, einsum, tensordot, inner, outer.
 
-All are bilinear, so the derivative is the product rule. For :math:`Y=XW` (seeds: "no need to use the Jacobian")
+All are bilinear, so the derivative is the product rule. For :math:`Y=XW`
 
 .. math:: \dot Y=\dot X W+X\dot W,\qquad \bar X=\bar Y W^T,\qquad \bar W=X^T\bar Y
 """
@@ -53,6 +53,12 @@ matmul = bilinear(
     cost=_matmul_cost,
     core=(2, 2),
     text="{0} @ {1}",
+    examples=lambda draw: [
+        ((draw(2, 3), draw(3, 4)), {}),
+        ((draw(5, 2, 3), draw(3, 1)), {}),
+        ((draw(2, 1, 2, 3), draw(3, 3, 2)), {}),
+        ((draw(2, 0), draw(0, 3)), {}),
+    ],
 )
 vecdot = bilinear(
     "vecdot",
@@ -62,6 +68,11 @@ vecdot = bilinear(
     cost=_matmul_cost,
     core=(1, 1),
     text="{0} · {1}",
+    examples=lambda draw: [
+        ((draw(3), draw(3)), {}),
+        ((draw(2, 3), draw(3)), {}),
+        ((draw(2, 1, 3), draw(4, 3)), {}),
+    ],
 )
 matvec = bilinear(
     "matvec",
@@ -74,6 +85,11 @@ matvec = bilinear(
     cost=_matmul_cost,
     core=(2, 1),
     text="{0} @ {1}",
+    examples=lambda draw: [
+        ((draw(2, 3), draw(3)), {}),
+        ((draw(4, 2, 3), draw(3)), {}),
+        ((draw(2, 3), draw(4, 3)), {}),
+    ],
 )
 
 
@@ -265,11 +281,17 @@ einsum = bilinear(
     cost=_einsum_cost,
     batch=_einsum_batch,
     text="einsum({spec}; {0}, {1})",
+    examples=lambda draw: [
+        ((draw(2, 3), draw(3, 4)), {"spec": "ij,jk->ik"}),
+        ((draw(2, 3), draw(2, 3)), {"spec": "ij,ij->"}),
+        ((draw(2), draw(3)), {"spec": "i,j->ji"}),
+        ((draw(2, 3, 2), draw(3, 2)), {"spec": "bij,ij->bi"}),
+    ],
 )
 
 
 @implements(np.einsum)
-def _einsum(*operands: Any, out: Any = None, optimize: Any = True, **kwargs: Any) -> Any:
+def _einsum(*operands: Any, out: Any = None, optimize: Any = True, dtype: Any = None, **_: Any) -> Any:
     if not isinstance(operands[0], str):
         operands = _interleaved(operands)
     spec, arrays = operands[0].replace(" ", ""), [as_array(x) for x in operands[1:]]
@@ -279,7 +301,7 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = True, **kwargs: Any
         chosen = [pairs.pop(i) for i in sorted(places, reverse=True)]
         pairs.append(_contract(chosen, set("".join(t for _, t in pairs)) | set(result)))
     x, term = pairs[0]
-    return _arranged(x, term, result)
+    return _arranged(x if dtype is None else np.astype(x, np.dtype(dtype)), term, result)
 
 
 def _interleaved(operands: Any) -> Any:

@@ -1,12 +1,13 @@
 r"""Linear algebra: solve, inverse, determinant, norms and the factorisations.
 
-The derivatives are those of Giles, *Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation* (2008). For :math:`X=A^{-1}B`, :math:`d=\det A` and :math:`A=V\Lambda V^H`:
+The derivatives are those of Giles, *Collected matrix derivative results for forward and reverse mode
+algorithmic differentiation* (2008). For :math:`X=A^{-1}B`, :math:`d=\det A` and :math:`A=V\Lambda V^H`:
 
 .. math:: \dot X=A^{-1}(\dot B-\dot A X),\qquad \dot d=\mathrm{tr}(\mathrm{adj}(A)\,\dot A),\qquad
           \dot\lambda_i=(V^H\dot A V)_{ii}
 
-Every operation works on stacks of matrices. Cholesky and eigh differentiate through the triangle that NumPy reads.
+Every operation works on stacks of matrices. Cholesky and eigh differentiate through the triangle that NumPy
+reads.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _square(x: Any) -> Any:
 
 
 def _cube(inputs: Any, outputs: Any, **_: Any) -> int:
-    """Counted operations of a factorisation: of the order of the number of elements times the shorter side."""
+    """Counted operations of a factorisation: in the order of the elements times the shorter side."""
     return int(2 * inputs[0].size * min(inputs[0].shape[-2:]))
 
 
@@ -298,7 +299,7 @@ def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
 
 
 def _inverse_gaps(values: Any) -> Any:
-    """1/(x_j - x_i), and 0 for i = j; NaN where two of them coincide: their vectors have no derivative there."""
+    """1/(x_j - x_i), and 0 for i = j; NaN where two coincide, as their vectors have no derivative there."""
     gaps = _row(values) - _column(values)
     same = gaps == 0
     off_diagonal = ~np.eye(values.shape[-1], dtype=bool)
@@ -350,7 +351,7 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
 def _eig(a: Any) -> Any:
     raise UnsupportedError(
         at_user_line(
-            "np.linalg.eig and eigvals are not recorded. For a symmetric or Hermitian matrix write np.linalg.eigh."
+            "np.linalg.eig and eigvals are not recorded. For a Hermitian matrix write np.linalg.eigh."
         )
     )
 
@@ -455,8 +456,8 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
     if compute_uv and full_matrices and a.shape[-1] != a.shape[-2]:
         raise UnsupportedError(
             at_user_line(
-                "np.linalg.svd(full_matrices=True) completes the vectors in an arbitrary way, which has no derivative. "
-                "Say full_matrices=False."
+                "np.linalg.svd(full_matrices=True) completes the vectors in an arbitrary way, which has no "
+                "derivative. Say full_matrices=False."
             )
         )
     result = bind(svd, (a,), {})
@@ -597,7 +598,7 @@ def _cond(x: Any, p: Any = None) -> Any:
 def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = as_array(A)
     if a.ndim < 2:
-        return np.astype(np.any(a != 0), np.intp)
+        return np.sum(np.any(a != 0))
     s = _svdvals(a)
     relative = max(a.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else rtol
     limit = np.max(s, axis=-1, keepdims=True) * relative if tol is None else np.expand_dims(tol, -1)

@@ -257,11 +257,14 @@ def _reduction(primitive: Primitive) -> Callable[..., Any]:
         if where is not True and where is not np._NoValue:
             a = np.where(where, a, _neutral(primitive, a.dtype))
         axes = axes_from_end(axis, a.ndim)
-        params = {"axis": axes, "keepdims": keepdims if type(keepdims) is bool else keeps(keepdims)}
+        params: dict[str, Any] = {
+            "axis": axes,
+            "keepdims": keepdims if type(keepdims) is bool else keeps(keepdims),
+        }
         if not given(initial):
             return bind(primitive, (a,), params)
         if 0 in a.shape and primitive.name in ("max", "min"):
-            return np.broadcast_to(initial, reduced(type_of(a), **params))
+            return np.broadcast_to(initial, reduced(type_of(a), axes, params["keepdims"]))
         return _COMBINE[primitive.name](bind(primitive, (a,), params), initial)
 
     return reduce
@@ -351,7 +354,7 @@ def _cumprod_tangent(tangents: Any, operands: Any, y: Any, *, axis: int) -> Any:
 
 
 def _shifted(x: Any, by: int, fill: int) -> Any:
-    """x moved along its last axis, with a number in the places that become free."""
+    """Move x along its last axis, with a number in the places that become free."""
     front = np.broadcast_to(x.dtype.type(fill), (*x.shape[:-1], by))
     return np.concatenate([front, x[..., :-by]], axis=-1)
 

@@ -183,7 +183,7 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
 
 # --- quantiles --------------------------------------------------------------------------------------------
 
-# Continuous methods place the q-quantile of n sorted numbers at n q + α + q (1 - α - β) - 1 (Hyndman and Fan, 1996).
+# Continuous methods place the q-quantile of n sorted numbers at nq + α + q(1-α-β) - 1 (Hyndman, Fan 1996).
 _PLOTTING = {
     "linear": (1.0, 1.0),
     "weibull": (0.0, 0.0),
@@ -221,7 +221,7 @@ def _rows(a: Any, axis: Any) -> Any:
 
 
 def _among(rows: Any, n: Any, q: Any, method: str) -> Any:
-    """The quantiles of each row of sorted numbers, of which the first n count; the quantiles on the last axis."""
+    """The quantiles, on the last axis, of each row of sorted numbers, of which the first n count."""
     n = np.expand_dims(n, -1)
     place = np.clip(_place(n, q, method), 0, n - 1)
     place = np.broadcast_to(np.astype(place, np.float64), (*rows.shape[:-1], q.shape[-1]))
@@ -292,7 +292,7 @@ FUNCTIONS.update(
 
 
 def _filled(a: Any, value: Any) -> Any:
-    """a with a number in place of NaN."""
+    """The array with a number in place of NaN."""
     a = as_array(a)
     return np.where(np.isnan(a), a.dtype.type(value), a) if a.dtype.kind in "fc" else a
 
@@ -354,8 +354,8 @@ def _no_histogram(name: str) -> Callable[..., Any]:
     def histogram(*args: Any, **kwargs: Any) -> Any:
         raise UnsupportedError(
             at_user_line(
-                f"np.{name} counts, which has no derivative. Write np.bincount(np.digitize(x, edges)) for counts "
-                "without one, or count smoothly, for example with sums of np.exp(-(((x - centre) / width) ** 2))."
+                f"np.{name} counts, which has no derivative. Write np.bincount(np.digitize(x, edges)) for "
+                "counts without one, or count smoothly with sums of np.exp(-(((x - centre) / width) ** 2))."
             )
         )
 
