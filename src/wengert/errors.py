@@ -46,6 +46,10 @@ class NotFiniteError(WengertError, FloatingPointError):
     """A derivative came out as NaN or infinite."""
 
 
+class TraceError(WengertError, AssertionError):
+    """A trace breaks one of its own rules: a mistake in a pass of this package, not in the user's code."""
+
+
 class DataError(WengertError, ValueError):
     """Data that cannot be read or used as it stands."""
 
