@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-import wengert.ops  # noqa: F401  (fills the registry)
-from wengert import numerical
+from wengert import numerical, ops
 from wengert.core import tree
-from wengert.core.recorder import Recorder, Tracer, type_of
+from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
@@ -782,7 +781,7 @@ def stop_gradient(x: Any) -> Any:
     >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
     3.0
     """
-    return tree.map(lambda leaf: wengert.ops.stop_gradient(leaf) if isinstance(leaf, Tracer) else leaf, x)
+    return tree.map(lambda leaf: bind(ops.stop_gradient, (leaf,), {}) if isinstance(leaf, Tracer) else leaf, x)
 
 
 # --- showing and checking ---------------------------------------------------------------------------------------------

@@ -92,11 +92,6 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
 
-    def __call__(self, *args: Any, **params: Any) -> Any:
-        from wengert.core.recorder import bind
-
-        return bind(self, args, params)
-
 
 REGISTRY: dict[str, Primitive] = {}
 UFUNCS: dict[Any, Primitive] = {}
@@ -124,7 +119,7 @@ def constant(name: str, numpy: Rule, **facts: Any) -> Primitive:
     """An operation whose derivative is zero wherever it has one (comparisons, rounding, argmax)."""
     if hasattr(numpy, "nin"):
         facts.setdefault("core", (0,) * numpy.nin)
-    primitive = _register(Primitive(name, "constant", numpy, weight=facts.pop("weight", 1), **facts))
+    primitive = _register(Primitive(name, "constant", numpy, **facts))
     if hasattr(numpy, "nin"):
         UFUNCS[numpy] = primitive
     return primitive

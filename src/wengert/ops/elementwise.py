@@ -428,7 +428,6 @@ where = linear(
     (None, lambda ct, c, a, b: np.where(c, ct, 0), lambda ct, c, a, b: np.where(c, 0, ct)),
     text="where({0}, {1}, {2})",
     core=(0, 0, 0),
-    weight=1,
     examples=lambda draw: [
         ((draw(3) > 0, draw(3), draw(3)), {}),
         ((draw(2, 1) > 0, draw(3), draw()), {}),
