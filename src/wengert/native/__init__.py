@@ -1,0 +1,1 @@
+"""Trace to machine code. The only place that imports llvmlite."""

@@ -1,0 +1,270 @@
+"""A small writer of LLVM IR: a function is a list of lines, a value a name with a type.
+
+Plain text is written at once, because building instruction objects would take longer than LLVM takes to compile them. Types
+are LLVM's own spellings: ``float``, ``<16 x float>``, ``i64``, ``ptr``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Value(NamedTuple):
+    """An SSA value or constant: how it is written, and its type."""
+
+    name: str
+    type: str
+
+
+_TYPES = {"f4": "float", "f8": "double", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64", "b1": "i8", "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64"}  # fmt: skip
+
+
+def type_name(dtype: Any) -> str:
+    """LLVM's type of one number of a dtype as it lies in memory; booleans are bytes."""
+    dtype = np.dtype(dtype)
+    return _TYPES[f"{dtype.kind}{dtype.itemsize}"]
+
+
+def vector(element: str, lanes: int) -> str:
+    """A vector type; one lane is a plain number."""
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+def element_of(type: str) -> str:
+    """The element type of a vector type."""
+    return type.partition(" x ")[2][:-1] if type.startswith("<") else type
+
+
+def lanes_of(type: str) -> int:
+    """How many lanes a type has."""
+    return int(type[1:].partition(" ")[0]) if type.startswith("<") else 1
+
+
+def number(value: Any, element: str) -> str:
+    """A constant as LLVM writes it; floating-point numbers by their bits."""
+    if element == "double":
+        return f"0x{struct.pack('>d', float(value)).hex().upper()}"
+    if element == "float":
+        return f"0x{struct.pack('>d', float(np.float32(value))).hex().upper()}"
+    return str(int(value)) if element != "i1" else ("true" if value else "false")
+
+
+def constant(value: Any, type: str) -> Value:
+    """A number, or a vector with the number in every lane."""
+    element, lanes = element_of(type), lanes_of(type)
+    text = number(value, element)
+    if lanes == 1:
+        return Value(text, type)
+    return Value("<" + ", ".join([f"{element} {text}"] * lanes) + ">", type)
+
+
+class Module:
+    """Functions, and the declarations they need."""
+
+    def __init__(self) -> None:
+        self.functions: list[Function] = []
+        self.declared: dict[str, str] = {}
+        self.globals: list[str] = []
+
+    def function(self, name: str, result: str, params: Sequence[tuple[str, str]], linkage: str = "") -> Function:
+        """A new function; ``params`` are (name, type with attributes)."""
+        function = Function(self, name, result, params, linkage)
+        self.functions.append(function)
+        return function
+
+    def declare(self, name: str, result: str, params: Sequence[str]) -> None:
+        """Declare an external function or intrinsic."""
+        self.declared[name] = f"declare {result} @{name}({', '.join(params)})"
+
+    def __str__(self) -> str:
+        return "\n\n".join([*self.globals, *self.declared.values(), *map(str, self.functions)])
+
+
+class Function:
+    """A function while it is being written."""
+
+    def __init__(
+        self, module: Module, name: str, result: str, params: Sequence[tuple[str, str]], linkage: str = ""
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.result = result
+        self.header = f"define {linkage + ' ' if linkage else ''}{result} @{name}"
+        self.params = params
+        self.lines: list[str] = []
+        self.attributes = "nounwind"
+        self._count = 0
+        self.label = "entry"
+
+    def param(self, name: str) -> Value:
+        """A parameter as a value."""
+        return Value(f"%{name}", dict(self.params)[name].split()[0])
+
+    def __str__(self) -> str:
+        params = ", ".join(f"{type} %{name}" for name, type in self.params)
+        return f"{self.header}({params}) {self.attributes} {{\nentry:\n" + "\n".join(self.lines) + "\n}"
+
+    # --- instructions -------------------------------------------------------------------------------------------------
+
+    def emit(self, text: str, type: str) -> Value:
+        """An instruction with a result."""
+        self._count += 1
+        name = f"%v{self._count}"
+        self.lines.append(f"  {name} = {text}")
+        return Value(name, type)
+
+    def do(self, text: str) -> None:
+        """An instruction without a result."""
+        self.lines.append(f"  {text}")
+
+    def binary(self, op: str, a: Value, b: Value) -> Value:
+        """``fadd``, ``fmul``, ``add``, ``and``, ``shl``, ... of two values of one type."""
+        return self.emit(f"{op} {a.type} {a.name}, {b.name}", a.type)
+
+    def unary(self, op: str, a: Value) -> Value:
+        """``fneg``."""
+        return self.emit(f"{op} {a.type} {a.name}", a.type)
+
+    def compare(self, op: str, a: Value, b: Value) -> Value:
+        """``fcmp olt``, ``icmp eq``, ...: a boolean in every lane."""
+        return self.emit(f"{op} {a.type} {a.name}, {b.name}", vector("i1", lanes_of(a.type)))
+
+    def select(self, mask: Value, a: Value, b: Value) -> Value:
+        """a where the mask is set, else b."""
+        return self.emit(f"select {mask.type} {mask.name}, {a.type} {a.name}, {b.type} {b.name}", a.type)
+
+    def cast(self, op: str, a: Value, type: str) -> Value:
+        """``bitcast``, ``sitofp``, ``fptosi``, ``zext``, ``trunc``, ``fpext``, ``fptrunc``, ..."""
+        return self.emit(f"{op} {a.type} {a.name} to {type}", type)
+
+    def intrinsic(self, name: str, type: str, *args: Value) -> Value:
+        """``llvm.<name>.<suffix>`` overloaded on the result type."""
+        full = f"llvm.{name}.{_suffix(type)}"
+        return self.call(full, type, *args)
+
+    def call(self, name: str, type: str, *args: Value) -> Value:
+        """Call a declared or intrinsic function, declaring it if need be."""
+        if name not in self.module.declared and not any(f.name == name for f in self.module.functions):
+            self.module.declare(name, type, [a.type for a in args])
+        given = ", ".join(f"{a.type} {a.name}" for a in args)
+        if type == "void":
+            self.do(f"call void @{name}({given})")
+            return Value("", "void")
+        return self.emit(f"call {type} @{name}({given})", type)
+
+    # --- memory -------------------------------------------------------------------------------------------------------
+
+    def offset(self, pointer: Value, element: str, index: Value) -> Value:
+        """The address of ``pointer[index]``."""
+        return self.emit(f"getelementptr {element}, ptr {pointer.name}, {index.type} {index.name}", "ptr")
+
+    def load(self, type: str, pointer: Value, align: int = 1) -> Value:
+        """Read a number or vector."""
+        return self.emit(f"load {type}, ptr {pointer.name}, align {align}", type)
+
+    def store(self, value: Value, pointer: Value, align: int = 1) -> None:
+        """Write a number or vector."""
+        self.do(f"store {value.type} {value.name}, ptr {pointer.name}, align {align}")
+
+    # --- vectors ------------------------------------------------------------------------------------------------------
+
+    def splat(self, a: Value, lanes: int) -> Value:
+        """A number in every lane."""
+        if lanes == 1:
+            return a
+        type = vector(a.type, lanes)
+        one = self.emit(f"insertelement {type} poison, {a.type} {a.name}, i64 0", type)
+        return self.emit(f"shufflevector {type} {one.name}, {type} poison, <{lanes} x i32> zeroinitializer", type)
+
+    def shuffle(self, a: Value, b: Value, picks: Sequence[int]) -> Value:
+        """Lanes picked from a and b."""
+        element = element_of(a.type)
+        mask = "<" + ", ".join(f"i32 {i}" for i in picks) + ">"
+        text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(picks)} x i32> {mask}"
+        return self.emit(text, f"<{len(picks)} x {element}>")
+
+    def extract(self, a: Value, lane: int) -> Value:
+        """One lane."""
+        return self.emit(f"extractelement {a.type} {a.name}, i64 {lane}", element_of(a.type))
+
+    # --- control ------------------------------------------------------------------------------------------------------
+
+    def new_label(self, hint: str = "b") -> str:
+        """A label that is not taken."""
+        self._count += 1
+        return f"{hint}{self._count}"
+
+    def start(self, label: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{label}:")
+        self.label = label
+
+    def jump(self, label: str) -> None:
+        """Go to a block."""
+        self.do(f"br label %{label}")
+
+    def branch(self, condition: Value, yes: str, no: str) -> None:
+        """Go to one block or the other."""
+        self.do(f"br i1 {condition.name}, label %{yes}, label %{no}")
+
+    def phi(self, type: str, *sources: tuple[str, str]) -> Value:
+        """A value by where control came from: (value name, label) pairs."""
+        return self.emit(f"phi {type} " + ", ".join(f"[ {v}, %{label} ]" for v, label in sources), type)
+
+    def ret(self, value: Value | None = None) -> None:
+        """Return."""
+        self.do("ret void" if value is None else f"ret {value.type} {value.name}")
+
+    @contextmanager
+    def loop(self, begin: Value, end: Value, step: int, carried: Sequence[Value] = ()) -> Iterator[Loop]:
+        """``for i in range(begin, end, step)`` on i64, with values carried round.
+
+        Inside, ``loop.index`` and ``loop.state`` are the values of this round and ``loop.next`` is to be set to the next
+        state; afterwards ``loop.state`` is the last.
+        """
+        head, body, after = self.new_label("head"), self.new_label("body"), self.new_label("after")
+        before = self.label
+        self.jump(head)
+        self.start(head)
+        place = len(self.lines)
+        loop = Loop(self, carried)
+        more = self.compare("icmp slt", loop.index, end)
+        self.branch(more, body, after)
+        self.start(body)
+        yield loop
+        following = self.emit(f"add nsw i64 {loop.index.name}, {step}", "i64")
+        last = self.label
+        self.jump(head)
+        phis = [(loop.index, begin, following), *zip(loop.first, carried, loop.next, strict=True)]
+        self.lines[place:place] = [
+            f"  {phi.name} = phi {phi.type} [ {a.name}, %{before} ], [ {b.name}, %{last} ]" for phi, a, b in phis
+        ]
+        loop.state = list(loop.first)
+        self.start(after)
+
+
+class Loop:
+    """A loop while its body is being written."""
+
+    def __init__(self, function: Function, carried: Sequence[Value]) -> None:
+        names = ["%" + function.new_label("i") for _ in range(len(carried) + 1)]
+        self.index = Value(names[0], "i64")
+        self.first = [Value(name, v.type) for name, v in zip(names[1:], carried, strict=True)]
+        self.state: list[Value] = list(self.first)
+        self.next: list[Value] = []
+
+
+def _suffix(type: str) -> str:
+    element, lanes = element_of(type), lanes_of(type)
+    short = {"float": "f32", "double": "f64"}.get(element, element)
+    return short if lanes == 1 else f"v{lanes}{short}"
+
+
+def index(value: int) -> Value:
+    """An i64 constant."""
+    return Value(str(value), "i64")
