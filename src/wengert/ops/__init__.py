@@ -10,6 +10,7 @@ from wengert.ops import (
     sampling,
     shape,
     sorting,
+    special,
     statistics,
 )
 from wengert.ops.elementwise import stop_gradient
@@ -25,5 +26,6 @@ __all__ = [
     "sorting",
     "statistics",
     "sampling",
+    "special",
     "methods",
 ]

@@ -263,7 +263,7 @@ def _modf(x: Any, weak: bool = False) -> Any:
 
 @implements(np.frexp)
 def _frexp(x: Any, weak: bool = False) -> Any:
-    power_of_two = exponent(x)
+    power_of_two = bind(exponent, (x,), {})
     return np.ldexp(x, -power_of_two), power_of_two
 
 
@@ -326,7 +326,7 @@ stop_gradient = constant(
 
 @implements(np.round, np.around)
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    return rounded(operand(a), decimals=decimals)
+    return bind(rounded, (operand(a),), {"decimals": decimals})
 
 
 @implements(np.fix)

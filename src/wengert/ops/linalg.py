@@ -218,8 +218,8 @@ adjugate = nonlinear(
 det = nonlinear(
     "det",
     np.linalg.det,
-    lambda tangents, operands, y: np.sum(_t(adjugate(operands[0])) * tangents[0], axis=(-2, -1)),
-    pullback=lambda ct, operands, y, wants: [np.expand_dims(ct, (-2, -1)) * _t(adjugate(operands[0]))],
+    lambda tangents, operands, y: np.sum(_t(bind(adjugate, operands, {})) * tangents[0], axis=(-2, -1)),
+    pullback=lambda ct, operands, y, wants: [np.expand_dims(ct, (-2, -1)) * _t(bind(adjugate, operands, {}))],
     infer=lambda a: (a.shape[:-2], a.dtype),
     cost=_cube,
     text="det({0})",
