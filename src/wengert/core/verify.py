@@ -123,20 +123,22 @@ def _is_variadic(equation: Equation) -> bool:
 def _is_linear_loop(equation: Equation, live: Sequence[bool]) -> bool:
     """A loop is linear where its body is, in all that comes to depend on the inputs as the loop goes round."""
     body, consts = equation.params["body"], equation.params.get("consts", 0)
-    count = equation.params.get("carry", 0)
-    carries = body.inputs[consts : consts + count]
-    sources = {var for var, flag in zip(body.inputs, live, strict=True) if flag}
+    carried = slice(consts, consts + equation.params.get("carry", 0))
+    linear = [flag or is_zero(atom) for flag, atom in zip(live, equation.inputs, strict=True)]
+    sources = {var for var, flag in zip(body.inputs, linear, strict=True) if flag}
+    reached = _reached_in_loop(body, body.inputs[carried], sources)
+    if any(var in reached for var, flag in zip(body.inputs, linear, strict=True) if not flag):
+        return False
+    return all(is_linear(e, reached) for e in body.equations if any(v in reached for v in e.variables()))
+
+
+def _reached_in_loop(body: Trace, carries: Sequence[Var], sources: set[Var]) -> set[Var]:
     while True:
         reached = reachable(body.equations, list(sources))
         grown = {var for var, atom in zip(carries, body.outputs, strict=False) if atom in reached}
         if grown <= sources:
-            break
-        sources |= grown
-    starts = equation.inputs[consts : consts + count]
-    started = zip(carries, starts, live[consts : consts + count], strict=True)
-    if any(var in sources and not flag and not is_zero(start) for var, start, flag in started):
-        return False
-    return all(is_linear(e, reached) for e in body.equations if any(v in reached for v in e.variables()))
+            return reached
+        sources = sources | grown
 
 
 def is_zero(atom: Any) -> bool:
