@@ -239,7 +239,7 @@ copysign = elementwise(
 )
 nextafter = elementwise("nextafter", np.nextafter, (1, None), domain=POSITIVE + ((5.0, 6.0),))
 ldexp = elementwise(
-    "ldexp", np.ldexp, (lambda a, b, y: np.ldexp(np.ones((), y.dtype)[()], b), None),
+    "ldexp", np.ldexp, (lambda a, b, y: np.exp2(b).astype(y.dtype), None),
     examples=lambda draw: [((draw(3), np.array([1, -2, 0])), {}), ((draw(), np.int64(3)), {})],
 )
 # fmt: on
@@ -367,10 +367,8 @@ complex_absolute = nonlinear(
     text="|{0}|",
     examples=_complex,
 )
-real = linear("real", np.real, lambda ct, x: ct.astype(x.dtype), core=(0,), text="Re {0}", examples=_complex)
-imag = linear(
-    "imag", np.imag, lambda ct, x: (ct * -1j).astype(x.dtype), core=(0,), text="Im {0}", examples=_complex
-)
+real = linear("real", np.real, lambda ct, x: ct + 0j, core=(0,), text="Re {0}", examples=_complex)
+imag = linear("imag", np.imag, lambda ct, x: ct * -1j, core=(0,), text="Im {0}", examples=_complex)
 conjugate = linear(
     "conjugate", np.conjugate, lambda ct, x: np.conjugate(ct), core=(0,), text="conj({0})", examples=_complex
 )

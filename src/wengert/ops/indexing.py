@@ -47,7 +47,8 @@ def fill(index: Index, arrays: tuple[Any, ...]) -> Index:
 
 
 def _evaluate_getitem(x: Any, *arrays: Any, index: Index) -> Any:
-    return x[fill(index, arrays)]
+    taken = x[fill(index, arrays)]
+    return taken if taken.ndim else taken[()]
 
 
 def _getitem_transpose(ct: Any, x: Any, *arrays: Any, index: Index) -> Any:
@@ -137,7 +138,7 @@ def _getitem_batched_arrays(x: Any, arrays: Any, flags: Any, types: Any, size: i
         taken = bind(getitem, (x, *lifted), {"index": index})
         return np.moveaxis(taken, first, 0)
     rows = np.reshape(np.arange(size), (size,) + (1,) * ndim)
-    taken = bind(getitem, (x, rows, *lifted), {"index": (ARRAY, *index[1:])})
+    taken = bind(getitem, (x, rows, *lifted), {"index": (Ellipsis, ARRAY, *index[1:])})
     if first == 0:
         return taken
     return np.moveaxis(taken, range(1, 1 + ndim), range(1 + first, 1 + first + ndim))
@@ -254,6 +255,15 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[Index, tuple[Any, ...]]:
     return (Ellipsis, *_fill_axes(found, len(shape))), tuple(arrays)
 
 
+def is_abstract(value: Any) -> bool:
+    """Whether a tracer stands for many numbers."""
+    while isinstance(value, Tracer):
+        if value.recorder.abstract:
+            return True
+        value = value.value
+    return False
+
+
 def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
     if part is None or part is Ellipsis or type(part) in (int, slice):
         return [part if type(part) is not slice else _plain_slice(part)]
@@ -262,7 +272,7 @@ def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
         raise IndexError(at_user_line(f"x[i] needs an integer index, and i is {part.type}. Write x[int(i)]."))
     if part.dtype == bool if hasattr(part, "dtype") else isinstance(part, bool):
         return _parse_mask(np.asarray(concrete(part)), arrays)
-    if np.ndim(part) == 0 and not isinstance(part, np.ndarray):
+    if np.ndim(part) == 0 and not isinstance(part, np.ndarray) and not is_abstract(part):
         return [operator.index(part)]
     if part.dtype.kind not in "iu" and part.size:
         raise IndexError(at_user_line("arrays used as indices must be of integer (or boolean) type"))
@@ -321,7 +331,7 @@ def _setitem(x: Any, index: Any, value: Any) -> Any:
 def _masked(x: Any, mask: Any, value: Any) -> Any:
     """``x[mask] = number``, without asking which elements are meant."""
     mask = np.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
-    return np.where(mask, np.astype(operand(value), x.dtype), x)
+    return np.where(mask, FUNCTIONS[np.astype](value, x.dtype), x)
 
 
 def _written(x: Any, index: Index, arrays: tuple[Any, ...], value: Any) -> Any:
@@ -456,6 +466,35 @@ def _triu(m: Any, k: int = 0) -> Any:
     return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), m.dtype.type(0), m)
 
 
+@implements(np.delete)
+def _delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    arr, place = _one_axis(arr, axis)
+    return _take(arr, np.delete(np.arange(arr.shape[place]), obj), place)
+
+
+@implements(np.insert)
+def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    arr, place = _one_axis(arr, axis)
+    values = np.astype(as_array(values), arr.dtype)
+    values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
+    n = arr.shape[place]
+    if np.ndim(obj) == 0 and not isinstance(obj, slice):
+        values = np.moveaxis(values, 0, place)
+        count = values.shape[place]
+    else:
+        count = np.insert(np.arange(n), obj, 0).size - n
+    shape = tuple(count if i == place + arr.ndim else m for i, m in enumerate(arr.shape))
+    order = np.insert(np.arange(n), obj, np.arange(n, n + count))
+    return _take(np.concatenate([arr, np.broadcast_to(values, shape)], axis=place), order, place)
+
+
+def _one_axis(arr: Any, axis: Any) -> tuple[Any, int]:
+    """The array, flat where no axis is given, and the axis."""
+    arr = as_array(arr)
+    arr, axis = (np.reshape(arr, -1), 0) if axis is None else (arr, axis)
+    return arr, axes_from_end(axis, arr.ndim)[0]
+
+
 # --- functions that give positions ----------------------------------------------------------------------
 
 
@@ -500,6 +539,24 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if bins.size < 2 or bool(bins[0] <= bins[-1]):
         return bind(searchsorted, (bins, x), {"side": side})
     return bins.size - bind(searchsorted, (np.flip(bins), x), {"side": side})
+
+
+@implements(np.unravel_index)
+def _unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
+    found, rest = [], as_array(indices)
+    for n in shape[::-1] if order == "C" else shape:
+        found.append(rest % n)
+        rest = rest // n
+    return tuple(found[::-1] if order == "C" else found)
+
+
+@implements(np.ravel_multi_index)
+def _ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Any:
+    total: Any = 0
+    pairs = list(zip(multi_index, dims, strict=True))
+    for i, n in pairs if order == "C" else pairs[::-1]:
+        total = total * n + i
+    return total
 
 
 # --- functions that write -------------------------------------------------------------------------------
