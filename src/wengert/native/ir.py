@@ -171,7 +171,30 @@ class Function:
         """Write a number or vector."""
         self.do(f"store {value.type} {value.name}, ptr {pointer.name}, align {align}")
 
+    def advance(self, pointer: Value, *distances: Value) -> Value:
+        """The address so many bytes further on."""
+        for distance in distances:
+            pointer = self.offset(pointer, "i8", distance)
+        return pointer
+
+    def masked_load(self, type: str, pointer: Value, mask: Value, align: int = 1) -> Value:
+        """Read the lanes whose mask is set; the others are zero and their memory is not touched."""
+        zero = Value("zeroinitializer", type)
+        return self.call(f"llvm.masked.load.{_suffix(type)}.p0", type, pointer, Value(str(align), "i32"), mask, zero)
+
+    def masked_store(self, value: Value, pointer: Value, mask: Value, align: int = 1) -> None:
+        """Write the lanes whose mask is set; the memory of the others is not touched."""
+        name = f"llvm.masked.store.{_suffix(value.type)}.p0"
+        self.call(name, "void", value, pointer, Value(str(align), "i32"), mask)
+
     # --- vectors ------------------------------------------------------------------------------------------------------
+
+    def first_lanes(self, count: Value, lanes: int, bits: int = 32) -> Value:
+        """A mask of the lanes below a count (an i64), compared as integers of so many bits."""
+        type = vector(f"i{bits}", lanes)
+        limit = self.splat(count if bits == 64 else self.cast("trunc", count, f"i{bits}"), lanes)
+        numbers = "<" + ", ".join(f"i{bits} {lane}" for lane in range(lanes)) + ">" if lanes > 1 else "0"
+        return self.compare("icmp ult", Value(numbers, type), limit)
 
     def splat(self, a: Value, lanes: int) -> Value:
         """A number in every lane."""
