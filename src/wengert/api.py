@@ -1,4 +1,4 @@
-r"""The transformations: ``grad``, ``jvp``, ``vjp``, ``jacobian``, ``hessian``, ``hvp``, ``vmap`` and their kin.
+r"""The transformations: ``grad``, ``jvp``, ``vjp``, ``jacobian``, ``hessian``, ``hvp``, ``vmap``, ...
 
 Each takes a function written in ordinary NumPy and gives another function. All rest on one act, recording the
 function's evaluation trace, and on two passes over it: tangents forwards, adjoints backwards.
@@ -29,7 +29,7 @@ Function = Callable[..., Any]
 Argnums = int | tuple[int, ...]
 
 
-# --- arguments as leaves ----------------------------------------------------------------------------------------------
+# --- arguments as leaves ------------------------------------------------------------------------------
 
 
 class _Selection:
@@ -74,8 +74,8 @@ def _select(args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, name:
         if not -len(args) <= place < len(args):
             raise TypeError(
                 at_user_line(
-                    f"{name} was asked for argument {place}, but the call has {len(args)} positional arguments. "
-                    "Pass the arguments to differentiate by position, or change argnums."
+                    f"{name} was asked for argument {place}, but the call has {len(args)} positional "
+                    "arguments. Pass the arguments to differentiate by position, or change argnums."
                 )
             )
     selection = _Selection(args, kwargs, [place % len(args) for place in places])
@@ -91,9 +91,9 @@ def _check_inexact(selection: _Selection, name: str) -> None:
             what = f"{type_of(leaf)}" if kind is not None else f"a {type(leaf).__name__}"
             raise DerivativeError(
                 at_user_line(
-                    f"{name} with respect to {where}, which is {what}: derivatives need floating-point numbers. "
-                    "Convert it with float(x) or x.astype(float), leave it out of argnums, or (in a dataclass) declare it "
-                    'with field(metadata={"static": True}).'
+                    f"{name} with respect to {where}, which is {what}: derivatives need floating-point "
+                    "numbers. Convert it with float(x) or x.astype(float), leave it out of argnums, or (in a "
+                    'dataclass) declare it with field(metadata={"static": True}).'
                 )
             )
 
@@ -121,7 +121,7 @@ def _named(f: Function, wrapped: Function) -> Function:
     return wrapped
 
 
-# --- reverse mode -----------------------------------------------------------------------------------------------------
+# --- reverse mode -------------------------------------------------------------------------------------
 
 
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -144,8 +144,8 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     Returns
     -------
     callable
-        Takes f's arguments and gives the gradient, a tree like the argument: same shapes, same dtypes (denominator
-        layout).
+        Takes f's arguments and gives the gradient, a tree like the argument: same shapes, same dtypes
+        (denominator layout).
 
     Raises
     ------
@@ -208,8 +208,9 @@ def _scalar_output(recording: Recording, has_aux: bool, inputs: Sequence[Any]) -
     if len(recording.outputs) == 0 or not tree.is_leaf(value):
         raise DerivativeError(
             at_user_line(
-                f"grad needs a function that gives one number, and it gave a {type(value).__name__}. Return one number; "
-                "for extra results return (number, extras) and say has_aux=True; for several outputs use wg.jacobian."
+                f"grad needs a function that gives one number, and it gave a {type(value).__name__}. Return "
+                "one number; for extra results return (number, extras) and say has_aux=True; for several "
+                "outputs use wg.jacobian."
             )
         )
     _check_scalar(value)
@@ -220,7 +221,8 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise DerivativeError(
             at_user_line(
-                "has_aux=True needs a function that returns a pair (number, aux), and it returned something else."
+                "has_aux=True needs a function that returns a pair (number, aux), and it returned something "
+                "else."
             )
         )
     return result[0], result[1]
@@ -280,8 +282,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     Returns
     -------
     value, pullback
-        ``pullback(cotangent)``, for a cotangent like the value, gives a tuple with one tree for each primal. It may be
-        called any number of times.
+        ``pullback(cotangent)``, for a cotangent like the value, gives a tuple with one tree for each primal.
+        It may be called any number of times.
 
     Raises
     ------
@@ -321,7 +323,8 @@ def _like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str)
     if not tree.same_structure(found, structure):
         raise MismatchError(
             at_user_line(
-                f"the tree of the {what} ({found}) is not that of the {of} ({structure}). Give a {what} like the {of}."
+                f"the tree of the {what} ({found}) is not that of the {of} ({structure}). Give a {what} like "
+                f"the {of}."
             )
         )
     return [_leaf_like(leaf, type, what, of) for leaf, type in zip(leaves, types, strict=True)]
@@ -332,7 +335,8 @@ def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
     if leaf.shape != type.shape:
         raise MismatchError(
             at_user_line(
-                f"the shape of the {what} is {leaf.shape}, and that of the {of} {type.shape}. Give a {what} like the {of}."
+                f"the shape of the {what} is {leaf.shape}, and that of the {of} {type.shape}. Give a {what} "
+                f"like the {of}."
             )
         )
     if leaf.dtype == type.dtype or not type.inexact:
@@ -344,7 +348,7 @@ def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
     return leaf.astype(type.dtype)
 
 
-# --- forward mode -----------------------------------------------------------------------------------------------------
+# --- forward mode -------------------------------------------------------------------------------------
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
@@ -461,7 +465,7 @@ def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[An
     return result
 
 
-# --- matrices of derivatives ------------------------------------------------------------------------------------------
+# --- matrices of derivatives --------------------------------------------------------------------------
 
 
 def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
@@ -476,14 +480,15 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
     argnums : int or tuple of int
         The arguments to differentiate; a tuple gives a tuple.
     mode : {"auto", "forward", "reverse", "numerical"}
-        ``forward`` takes one tangent pass for each of the D inputs, ``reverse`` one adjoint pass for each of the K outputs,
-        all passes of a mode at once over a batch axis. ``auto`` takes forward where D ≤ K. ``numerical`` takes central
-        differences.
+        ``forward`` takes one tangent pass for each of the D inputs, ``reverse`` one adjoint pass for each of
+        the K outputs, all passes of a mode at once over a batch axis. ``auto`` takes forward where D ≤ K.
+        ``numerical`` takes central differences.
 
     Returns
     -------
     callable
-        Gives, for every output leaf, a tree like the argument of arrays of shape ``output shape + input shape``.
+        Gives, for every output leaf, a tree like the argument of arrays of shape ``output shape + input
+        shape``.
 
     Examples
     --------
@@ -639,7 +644,8 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     Returns
     -------
     callable
-        For an array argument of shape s an array of shape s + s; for trees and several arguments a tree of blocks.
+        For an array argument of shape s an array of shape s + s; for trees and several arguments a tree of
+        blocks.
 
     Examples
     --------
@@ -656,7 +662,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return _named(f, jacobian(grad(f, argnums), argnums, mode="forward"))
 
 
-# --- vmap -------------------------------------------------------------------------------------------------------------
+# --- vmap ---------------------------------------------------------------------------------------------
 
 
 def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
@@ -664,8 +670,8 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
 
     .. math:: Y_b = f(X_b)
 
-    f is recorded once, for one example, and its trace is run with a batch axis in front. Python's ``if`` and ``while`` on the
-    values raise: examples may disagree.
+    f is recorded once, for one example, and its trace is run with a batch axis in front. Python's ``if`` and
+    ``while`` on the values raise: examples may disagree.
 
     Parameters
     ----------
@@ -704,7 +710,8 @@ def _prefix(argument: Any, axes: Any) -> list[Any]:
 
 
 def _vmapped(f: Function, selection: _Selection, axes: list[Any], out_axes: Any) -> Any:
-    leaves = [leaf if hasattr(leaf, "ndim") or axis is None else np.asarray(leaf) for leaf, axis in zip(selection.leaves, axes, strict=True)]  # fmt: skip
+    pairs = zip(selection.leaves, axes, strict=True)
+    leaves = [leaf if hasattr(leaf, "ndim") or axis is None else np.asarray(leaf) for leaf, axis in pairs]
     size = _batch_size(leaves, axes)
     values = [
         leaf if axis is None else np.moveaxis(leaf, axis, 0) for leaf, axis in zip(leaves, axes, strict=True)
@@ -754,22 +761,73 @@ def _example(batch: Any) -> Type:
     return type_for(tuple(batch.shape[1:]), batch.dtype)
 
 
-# --- other transformations --------------------------------------------------------------------------------------------
+# --- other transformations ----------------------------------------------------------------------------
 
 
 def jit(f: Function) -> Function:
     """Run a function as native code: same results, same errors.
 
-    Native code comes with a later version; for now the function runs as it is, on NumPy.
+    The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
+    records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
+    followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
+    call. Inside other transformations the function is recorded as it stands.
+
+    Parameters
+    ----------
+    f : callable
+        A function of trees of numbers and arrays; other leaves must be hashable.
+
+    Raises
+    ------
+    TypeError
+        Where a leaf that is no number cannot be hashed.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where the function is run by the interpreter after all: too many paths, or shapes that depend on
+        values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> step = wg.jit(lambda x: x / 2 if x > 1.0 else 3 * x)
+    >>> step(4.0), step(0.5)
+    (2.0, 1.5)
     """
+    known: dict[Any, Any] = {}
 
     def compiled(*args: Any, **kwargs: Any) -> Any:
-        selection = _Selection(args, kwargs, range(len(args)))
-        recording = _record_numbers(f, selection)
-        recording.recorder.close()
-        return recording.result(selection.leaves)
+        leaves, structure = tree.flatten((args, kwargs))
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return f(*args, **kwargs)
+        chosen = [i for i, leaf in enumerate(leaves) if (_kind(leaf) or "O") in "biufc"]
+        key = (structure, *(type_of(leaf) if i in chosen else leaf for i, leaf in enumerate(leaves)))
+        values = [leaves[i] for i in chosen]
+        if key not in known:
+            known[key] = _paths(f, values)
+        results, shape = known[key](values, _calling(leaves, chosen, structure))
+        return tree.unflatten(shape, own_all(results, values))
 
     return _named(f, compiled)
+
+
+def _paths(f: Function, values: Sequence[Any]) -> Any:
+    from wengert.native.paths import Paths, signature
+
+    return Paths(f, signature(values))
+
+
+def _calling(leaves: Sequence[Any], chosen: Sequence[int], structure: Any) -> Callable[..., Any]:
+    def call(f: Function, tracers: Sequence[Any]) -> Any:
+        filled = list(leaves)
+        for i, tracer in zip(chosen, tracers, strict=True):
+            filled[i] = tracer
+        args, kwargs = tree.unflatten(structure, filled)
+        return f(*args, **kwargs)
+
+    return call
 
 
 def stop_gradient(x: Any) -> Any:
@@ -781,10 +839,14 @@ def stop_gradient(x: Any) -> Any:
     >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
     3.0
     """
-    return tree.map(lambda leaf: bind(ops.stop_gradient, (leaf,), {}) if isinstance(leaf, Tracer) else leaf, x)
+
+    def stopped(leaf: Any) -> Any:
+        return bind(ops.stop_gradient, (leaf,), {}) if isinstance(leaf, Tracer) else leaf
+
+    return tree.map(stopped, x)
 
 
-# --- showing and checking ---------------------------------------------------------------------------------------------
+# --- showing and checking -----------------------------------------------------------------------------
 
 
 def trace(f: Function) -> Function:
@@ -874,8 +936,8 @@ def check_gradients(f: Function, args: Sequence[Any], order: int = 2, rtol: floa
     args : tuple
         Where to check.
     order : {1, 2}
-        With 1 the Jacobian, forward and reverse, against central differences; with 2 also the derivative of the gradient,
-        forward over reverse and reverse over reverse.
+        With 1 the Jacobian, forward and reverse, against central differences; with 2 also the derivative of
+        the gradient, forward over reverse and reverse over reverse.
     rtol : float, optional
         Relative to the largest entry; 1e-5 for float64, 2e-2 for float32 (more at second order) by default.
 
@@ -941,7 +1003,8 @@ def _compare_block(found: Any, expected: Any, where: str, rtol: float | None) ->
         entry = tuple(int(i) for i in worst)
         raise GradientMismatch(
             at_user_line(
-                f"the derivative disagrees with the numerical one ({where}): entry {entry} is {found[worst]:.8g} and should be "
-                f"{expected[worst]:.8g}. If the function has a kink there, check at another point."
+                f"the derivative disagrees with the numerical one ({where}): entry {entry} is "
+                f"{found[worst]:.8g} and should be {expected[worst]:.8g}. If the function has a kink there, "
+                "check at another point."
             )
         )

@@ -1,11 +1,13 @@
-r"""Loops and branches that stay loops and branches in the trace: ``scan``, ``while_loop``, ``cond``, ``checkpoint``.
+r"""Loops and branches that stay so in the trace: ``scan``, ``while_loop``, ``cond``, ``checkpoint``.
 
-Their bodies are traces of their own, recorded once for types; what a body takes from outside becomes an operand. A scan
+Their bodies are traces of their own, recorded once for types; what a body takes from outside becomes an
+operand. A scan
 
 .. math:: (c_{t+1}, y_t) = s(c_t, x_t),\qquad t=0,\dots,T-1
 
-has the tangent :math:`\dot c_{t+1}=\partial_c s\,\dot c_t+\partial_x s\,\dot x_t`, which is a scan over the stored carries, and
-the adjoint :math:`\bar c_t=(\partial_c s)^T\bar c_{t+1}+(\partial_c y)^T\bar y_t`, which is the same scan run backwards.
+has the tangent :math:`\dot c_{t+1}=\partial_c s\,\dot c_t+\partial_x s\,\dot x_t`, which is a scan over the
+stored carries, and the adjoint :math:`\bar c_t=(\partial_c s)^T\bar c_{t+1}+(\partial_c y)^T\bar y_t`, which
+is the same scan run backwards.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from wengert.transforms.tangent import push, zeros
 Values = Sequence[Any]
 
 
-# --- bodies -----------------------------------------------------------------------------------------------------------
+# --- bodies -------------------------------------------------------------------------------------------
 
 
 def hoist(trace: Trace) -> tuple[Trace, list[Any]]:
@@ -86,7 +88,7 @@ def _split(values: Values, *counts: int) -> list[list[Any]]:
     return [*parts, list(values[start:])]
 
 
-# --- scan -------------------------------------------------------------------------------------------------------------
+# --- scan ---------------------------------------------------------------------------------------------
 
 
 def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = None) -> tuple[Any, Any]:
@@ -97,7 +99,8 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
     Parameters
     ----------
     step : callable
-        ``step(carry, x)`` gives ``(carry, y)``. It is recorded once, so Python's ``if`` on values raises inside.
+        ``step(carry, x)`` gives ``(carry, y)``. It is recorded once, so Python's ``if`` on values raises
+        inside.
     carry : tree
         The first state; every step must give the same tree, shapes and dtypes.
     xs : tree of arrays, or None
@@ -426,14 +429,14 @@ scan_p = nonlinear(
 )
 
 
-# --- while_loop -------------------------------------------------------------------------------------------------------
+# --- while_loop ---------------------------------------------------------------------------------------
 
 
 def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -> Any:
     """Repeat ``carry = body(carry)`` as long as ``cond(carry)`` is true.
 
-    Differentiates forwards (``jvp``); backwards the number of steps must be known: use `scan`, or Python's own ``while``,
-    which is recorded as it runs.
+    Differentiates forwards (``jvp``); backwards the number of steps must be known: use `scan`, or Python's
+    own ``while``, which is recorded as it runs.
 
     Parameters
     ----------
@@ -512,8 +515,9 @@ def _ignoring(test: Trace, extra: Sequence[Type]) -> Trace:
 def _while_pullback(*_: Any, **__: Any) -> Any:
     raise DerivativeError(
         at_user_line(
-            "reverse mode through wg.while_loop is not defined, because the number of steps is not known. Use wg.scan with a "
-            "fixed length, Python's own while (it is recorded as it runs), or forward mode (wg.jvp)."
+            "reverse mode through wg.while_loop is not defined, because the number of steps is not known. "
+            "Use wg.scan with a fixed length, Python's own while (it is recorded as it runs), or forward "
+            "mode (wg.jvp)."
         )
     )
 
@@ -563,11 +567,11 @@ while_p = nonlinear(
 )
 
 
-# --- cond -------------------------------------------------------------------------------------------------------------
+# --- cond ---------------------------------------------------------------------------------------------
 
 
 def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *operands: Any) -> Any:
-    """``if_true(*operands)`` where ``pred`` is true, else ``if_false(*operands)``; only the chosen branch is run.
+    """``if_true(*operands)`` where ``pred`` is true, else ``if_false(*operands)``; only one branch is run.
 
     Parameters
     ----------
@@ -705,7 +709,7 @@ cond_p = nonlinear(
 )
 
 
-# --- checkpoint -------------------------------------------------------------------------------------------------------
+# --- checkpoint ---------------------------------------------------------------------------------------
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -714,7 +718,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Parameters
     ----------
     f : callable
-        Any function of trees of numbers and arrays. Its arguments and results are all that reverse mode keeps.
+        Any function of trees of numbers and arrays. Its arguments and results are all that reverse mode
+        keeps.
 
     Examples
     --------

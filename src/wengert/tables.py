@@ -1,9 +1,10 @@
-r"""The trace shows itself: tables of primal, tangent and adjoint equations with their numbers, as a textbook prints them.
+r"""The trace shows itself: primal, tangent and adjoint equations with their numbers, as in a textbook.
 
 .. math:: v_3 = v_1 v_2, \qquad \dot v_3 = \dot v_1 v_2 + v_1\dot v_2, \qquad \bar v_1 = \bar v_3 v_2
 
-The derivative equations are not stored anywhere: each is read off the same rule that computes it, by recording the rule on
-named variables and writing the result down (Bishop, *Deep Learning*, 8.2, equations 8.50 to 8.80).
+The derivative equations are not stored anywhere: each is read off the same rule that computes it, by
+recording the rule on named variables and writing the result down (Bishop, *Deep Learning*, 8.2, equations
+8.50 to 8.80).
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ class EvaluationTrace(Trace):
         return "output: " + ", ".join(_atom_text(atom, names) for atom in self.outputs)
 
     def tangent(self, *tangents: Any) -> Table:
-        r"""The tangent equations and their numbers, :math:`\dot v_i=\sum_{j\in pa(i)}\dot v_j\,\partial v_i/\partial v_j`.
+        r"""The tangent equations and their numbers.
+
+        .. math:: \dot v_i=\sum_{j\in pa(i)}\dot v_j\,\partial v_i/\partial v_j
 
         Parameters
         ----------
@@ -151,15 +154,18 @@ class EvaluationTrace(Trace):
         push(self.equations, self.values, moved)
         for equation in self.equations:
             rows.extend(_tangent_rows(equation, names, moved))
-        return Table(rows, self._outputs([moved.get(a, zeros(a.type)) for a in self.outputs]))  # type: ignore[call-overload]
+        return Table(rows, self._outputs([moved.get(a, zeros(a.type)) for a in self.outputs]))  # type: ignore[arg-type]
 
     def adjoint(self, *cotangents: Any) -> Table:
-        r"""The adjoint equations and their numbers, :math:`\bar v_i=\sum_{j\in ch(i)}\bar v_j\,\partial v_j/\partial v_i`.
+        r"""The adjoint equations and their numbers.
+
+        .. math:: \bar v_i=\sum_{j\in ch(i)}\bar v_j\,\partial v_j/\partial v_i
 
         Parameters
         ----------
         *cotangents
-            One number or array for each output leaf; without any, 1 for the first output and 0 for the others.
+            One number or array for each output leaf; without any, 1 for the first output and 0 for the
+            others.
 
         Returns
         -------
@@ -215,7 +221,7 @@ def _atom_text(atom: Atom, names: dict[Var, str]) -> str:
     return names[atom]  # type: ignore[index]
 
 
-# --- derivative equations ---------------------------------------------------------------------------------------------
+# --- derivative equations -----------------------------------------------------------------------------
 
 
 def _tangent_rows(equation: Equation, names: dict[Var, str], moved: Env) -> list[Row]:
@@ -300,7 +306,11 @@ def _text(value: Any, known: dict[Var, str], makers: dict[Var, Equation]) -> tup
     equation = makers[var]
     parts = [_text(atom, known, makers) for atom in equation.inputs]
     level = binding(equation)
-    texts = [text if level == 9 or mine > level or _associates(equation, i, mine, level) else f"({text})" for i, (text, mine) in enumerate(parts)]  # fmt: skip
+    bare = [
+        level == 9 or mine > level or _associates(equation, i, mine, level)
+        for i, (_, mine) in enumerate(parts)
+    ]
+    texts = [text if free else f"({text})" for (text, _), free in zip(parts, bare, strict=True)]
     return _tidy(write(equation, texts)), level
 
 
@@ -361,5 +371,5 @@ def _joined(terms: Sequence[str]) -> str:
 
 
 def _tidy(text: str) -> str:
-    """a + -b as a - b, and a * 1 / b as a / b."""
+    """Write a + -b as a - b, and a * 1 / b as a / b."""
     return text.replace(" + -", " - ").replace(" * 1 / ", " / ")

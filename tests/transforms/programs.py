@@ -16,7 +16,7 @@ UNARY = [
     lambda a: a - 0.0,
     lambda a: a - (-0.0),
     lambda a: a + np.full(a.shape, -0.0),
-    lambda a: -(-a),
+    lambda a: np.negative(-a),
     lambda a: -a,
     lambda a: +a,
     lambda a: a**1,

@@ -1,7 +1,10 @@
-"""What happens to a NumPy function that has no rule: its own Python code runs on tracers, or an error names the nearest.
+"""What happens to a NumPy function that has no rule.
 
-Many of NumPy's functions (``gradient``, ``trapezoid``, ``polyval``, ``median``, ...) are Python code over other functions.
-They run as they are, in a copy of their module's names where the array-creating functions keep tracers.
+Its own Python code runs on tracers, or an error names the nearest function that has one.
+
+Many of NumPy's functions (``gradient``, ``trapezoid``, ``polyval``, ``median``, ...) are Python code over
+other functions. They run as they are, in a copy of their module's names where the array-creating functions
+keep tracers.
 """
 
 from __future__ import annotations
@@ -111,8 +114,8 @@ def lost_derivative(type: Any, kind: str) -> str:
             advice = instead.format(name, _NUMPY_NAMES.get(name, name))
             return f"{what.format(name)} would lose the derivative of x ({type}). {advice}"
     return (
-        f"a {kind} was asked for, which would lose the derivative of x ({type}). Write NumPy functions of x instead of "
-        "functions of C or of the math module."
+        f"a {kind} was asked for, which would lose the derivative of x ({type}). Write NumPy functions of x "
+        "instead of functions of C or of the math module."
     )
 
 

@@ -1,7 +1,7 @@
 """Finding the equation that makes a NaN or an infinity.
 
-Inside ``with check_finite():`` every equation remembers the user's line, and the first value, tangent or cotangent that is not
-finite while everything it came from is, raises and names it.
+Inside ``with check_finite():`` every equation remembers the user's line, and the first value, tangent or
+cotangent that is not finite while everything it came from is, raises and names it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def require_finite(results: Iterable[Any], sources: Iterable[Any], name: str, wh
     """Raise where a result is not finite although its sources are."""
     if all(is_finite(r) for r in results) or not all(is_finite(s) for s in sources):
         return
-    place = f"{where}" if where else ""
     raise NotFiniteError(
-        f"{place}the {what} of {name} is not finite, although all it is computed from is. Keep its operand away from the singular point, for example with np.where on the operand."
+        f"{where}the {what} of {name} is not finite, although all it is computed from is. Keep its operand "
+        "away from the singular point, for example with np.where on the operand."
     )

@@ -12,8 +12,8 @@ kind              tangent                                     adjoint of an oper
 ``constant``      zero                                        zero
 ================  ==========================================  =============================================
 
-Broadcasting and dtype promotion are NumPy's; their transposes live in one place (`transforms.adjoint.conform`), so no
-rule mentions them.
+Broadcasting and dtype promotion are NumPy's; their transposes live in one place
+(`transforms.adjoint.conform`), so no rule mentions them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Primitive:
     numpy : callable
         ``numpy(*values, **params)`` evaluates the operation on NumPy values.
     partials : sequence of callable, 1, -1 or None
-        For ``elementwise``: ``partial(*operands, y, **params)``, one for each operand; None for an operand that
-        has no derivative.
+        For ``elementwise``: ``partial(*operands, y, **params)``, one for each operand; None for an operand
+        that has no derivative.
     transposes : sequence of callable or None
         For ``linear`` and ``bilinear``: ``transpose(cotangent, *operands, **params)``, one for each operand.
     tangent : callable
         For ``nonlinear``: ``tangent(tangents, operands, y, **params)``, linear in the tangents.
     infer : callable, optional
-        ``infer(*types, **params)`` gives ``(shape, dtype)`` (a list for several outputs). Without it the operation is
-        evaluated on ones that take no memory, so that NumPy itself decides.
+        ``infer(*types, **params)`` gives ``(shape, dtype)`` (a list for several outputs). Without it the
+        operation is evaluated on ones that take no memory, so that NumPy itself decides.
     core : sequence of int, optional
         How many trailing axes of each operand the operation works on, where it broadcasts over the others.
     batch : callable, optional
@@ -55,8 +55,8 @@ class Primitive:
     domain : sequence of (low, high)
         Where the generated tests draw the operands of an elementwise operation from.
     examples : callable
-        For any other operation: ``examples(draw)`` lists pairs ``(operands, params)`` for the generated tests, where
-        ``draw(*shape)`` gives random numbers.
+        For any other operation: ``examples(draw)`` lists pairs ``(operands, params)`` for the generated
+        tests, where ``draw(*shape)`` gives random numbers.
     """
 
     __slots__ = (
@@ -78,6 +78,24 @@ class Primitive:
         "transposes",
         "weight",
     )
+
+    name: str
+    kind: str
+    numpy: Rule
+    partials: Sequence[Any]
+    transposes: Sequence[Any]
+    tangent: Rule
+    pullback: Rule | None
+    infer: Rule | None
+    core: Sequence[int] | None
+    batch: Any
+    cost: Rule | None
+    weight: float | None
+    multiple: bool | None
+    python: Rule | None
+    text: str | None
+    domain: Any
+    examples: Rule | None
 
     def __init__(self, name: str, kind: str, numpy: Rule, **facts: Any) -> None:
         self.name = name
@@ -108,7 +126,7 @@ def _register(primitive: Primitive) -> Primitive:
 def elementwise(
     name: str, numpy: Rule, partials: Sequence[Any], *, weight: float = 1, ufunc: Any = None, **facts: Any
 ) -> Primitive:
-    """An operation on each element; ``partials`` in the operands and the output. ``weight`` is its counted cost."""
+    """An operation on each element; ``partials`` in operands and output, ``weight`` is its counted cost."""
     primitive = _register(Primitive(name, "elementwise", numpy, partials=partials, weight=weight, **facts))
     if ufunc is not None or hasattr(numpy, "nin"):
         UFUNCS[ufunc or numpy] = primitive

@@ -1,7 +1,7 @@
 """Trees: dicts, lists, tuples, named tuples and dataclasses of numbers and arrays.
 
-A thin layer over optree that also understands dataclasses: their fields are children, except those declared with
-``field(metadata={"static": True})``, which belong to the structure.
+A thin layer over optree that also understands dataclasses: their fields are children, except those declared
+with ``field(metadata={"static": True})``, which belong to the structure.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def register_dataclass(cls: type) -> None:
         return [getattr(node, n) for n in children], tuple(getattr(node, n) for n in static), children
 
     def from_children(values: Any, items: Sequence[Any]) -> Any:
-        node = object.__new__(cls)
+        node: Any = object.__new__(cls)
         for name, value in zip((*static, *children), (*values, *items), strict=True):
             object.__setattr__(node, name, value)
         return node
@@ -93,10 +93,10 @@ def register_dataclass(cls: type) -> None:
     optree.register_pytree_node(
         cls,
         to_children,
-        from_children,
+        from_children,  # type: ignore[arg-type]
         namespace=NAMESPACE,
         path_entry_type=optree.DataclassEntry,
     )
 
 
-_LEAF = optree.tree_structure(0, namespace=NAMESPACE)
+_LEAF: Any = optree.tree_structure(0, namespace=NAMESPACE)  # type: ignore[arg-type]

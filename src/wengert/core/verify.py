@@ -1,7 +1,8 @@
 r"""The rules that every trace keeps, checked after every pass in the tests.
 
-*Single assignment*: every variable is assigned once. *Order*: an operand is defined before it is used. *Types*: shape and
-dtype of every variable are those that its operation gives. *Linearity*: a tangent or adjoint trace is linear in its seeds,
+*Single assignment*: every variable is assigned once. *Order*: an operand is defined before it is used.
+*Types*: shape and dtype of every variable are those that its operation gives. *Linearity*: a tangent or
+adjoint trace is linear in its seeds,
 
 .. math:: f(\alpha u + \beta v) = \alpha f(u) + \beta f(v)
 """
@@ -62,9 +63,10 @@ def _require_types(equation: Equation, where: str) -> None:
         raise TraceError(f"{where}: the results are said to be {said}, and the operation gives {found}.")
 
 
-# --- linearity --------------------------------------------------------------------------------------------------------
+# --- linearity ----------------------------------------------------------------------------------------
 
-# Elementwise operations that are linear in all operands taken together, and in each of some operands by itself.
+# Elementwise operations that are linear in all operands taken together, and in each of some operands by
+# itself.
 _TOGETHER = frozenset({"add", "subtract", "negative", "positive", "degrees", "radians"})
 _SEPARATELY = {"multiply": (0, 1), "divide": (0,)}
 
@@ -121,7 +123,7 @@ def _is_variadic(equation: Equation) -> bool:
 
 
 def _is_linear_loop(equation: Equation, live: Sequence[bool]) -> bool:
-    """A loop is linear where its body is, in all that comes to depend on the inputs as the loop goes round."""
+    """A loop is linear where its body is, in all that comes to depend on the inputs as it goes round."""
     body, consts = equation.params["body"], equation.params.get("consts", 0)
     carried = slice(consts, consts + equation.params.get("carry", 0))
     linear = [flag or is_zero(atom) for flag, atom in zip(live, equation.inputs, strict=True)]

@@ -2,10 +2,11 @@ r"""Reverse mode: adjoints flow from the outputs back to the inputs.
 
 .. math:: \bar v_i = \sum_{j\in\mathrm{ch}(i)} \bar v_j\,\frac{\partial v_j}{\partial v_i}
 
-Each equation is linearised and transposed where it stands: its tangent is linear in the tangents of its operands, and the
-adjoint is the transpose of that map. One backward pass gives the gradient of one output with respect to all inputs, at
-a cost that does not depend on their number (Bishop 8.2.2). Partial derivatives are computed beside their only use, so
-none is stored. The values may be tracers: then the pass itself is recorded.
+Each equation is linearised and transposed where it stands: its tangent is linear in the tangents of its
+operands, and the adjoint is the transpose of that map. One backward pass gives the gradient of one output
+with respect to all inputs, at a cost that does not depend on their number (Bishop 8.2.2). Partial derivatives
+are computed beside their only use, so none is stored. The values may be tracers: then the pass itself is
+recorded.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Adjoints(dict[Var, Any]):
 def pull(backwards: Iterable[Equation], env: Mapping[Var, Any], adjoints: Adjoints) -> None:
     """Extend the adjoints of the outputs to those of the inputs, through the equations from last to first.
 
-    ``env`` holds the primal values (a type will do where a rule needs only the shape). Adjoints of variables that equations
-    compute are taken out as they are used up.
+    ``env`` holds the primal values (a type will do where a rule needs only the shape). Adjoints of variables
+    that equations compute are taken out as they are used up.
     """
     for equation in backwards:
         given = _taken(equation, adjoints)
@@ -98,7 +99,7 @@ def _unbroadcast(cotangent: Any, type: Type) -> Any:
 
 
 def _sum_short(cotangent: Any) -> Any:
-    """The sum over the last axis; over a few elements NumPy's own takes ten times as long as adding columns."""
+    """The sum over the last axis; NumPy's own takes ten times as long as adding a few columns."""
     if type(cotangent) is not np.ndarray or not 1 < cotangent.shape[-1] <= 8:
         return np.sum(cotangent, axis=-1)
     total = cotangent[..., 0] + cotangent[..., 1]

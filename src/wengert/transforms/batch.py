@@ -2,8 +2,8 @@ r"""vmap: one trace for one example becomes one trace for a batch, with a new ax
 
 .. math:: \mathrm{vmap}(f)(X)_b = f(X_b)
 
-Elementwise operations and products broadcast over the new axis. For the rest axes are counted from the end, so most
-operations need no rule: an operand without the batch axis is given one.
+Elementwise operations and products broadcast over the new axis. For the rest axes are counted from the end,
+so most operations need no rule: an operand without the batch axis is given one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def spread(value: Any, size: int) -> Any:
 
 
 def _aligned(values: list[Any], flags: list[bool], types: list[Type], core: Sequence[int]) -> list[Any]:
-    """Put axes of length 1 behind the batch axis, so that the other leading axes broadcast among themselves."""
+    """Put axes of length 1 behind the batch axis, so that the other leading axes broadcast."""
     outer = max(type.ndim - c for type, c in zip(types, core, strict=True))
     return [
         _lifted(value, outer - (type.ndim - c)) if flag else value

@@ -1,8 +1,9 @@
 r"""What a trace costs: arithmetic operations and bytes, counted from the types alone.
 
-Additions and multiplications count 1, a division or root 4, an elementary function 16 (an ordinary implementation's
-polynomial), a matrix product 2mnk; comparisons, choices and movement count none and show in the bytes. A gradient costs at most 6 times its function, whatever the number of inputs (Bishop
-8.2; in practice 2 to 3).
+Additions and multiplications count 1, a division or root 4, an elementary function 16 (an ordinary
+implementation's polynomial), a matrix product 2mnk; comparisons, choices and movement count none and show in
+the bytes. A gradient costs at most 6 times its function, whatever the number of inputs (Bishop 8.2; in
+practice 2 to 3).
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@ r"""Fewer equations for the same numbers: identities, constants, common subexpre
 .. math:: v_3 = v_1 + v_2,\; v_4 = v_3 \cdot 1,\; v_5 = v_1 + v_2,\; v_6 = v_4 - v_5
           \qquad\to\qquad v_3 = v_1 + v_2,\; v_6 = v_3 - v_3
 
-Every pass keeps every output bit for bit (a NaN stays a NaN, whatever its sign), its type and its derivatives. So x + 0 stays
-where x may be -0.0, which it would turn into 0.0, and x·0 stays because of NaN and infinities. An identity is a rule in a
-table, under the name of its operation; a pass is a function from trace to trace; `simplify` is the loop around them.
+Every pass keeps every output bit for bit (a NaN stays a NaN, whatever its sign), its type and its
+derivatives. So x + 0 stays where x may be -0.0, which it would turn into 0.0, and x·0 stays because of NaN
+and infinities. An identity is a rule in a table, under the name of its operation; a pass is a function from
+trace to trace; `simplify` is the loop around them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def _size(trace: Trace) -> int:
     return sum(1 + sum(map(_size, bodies(equation))) for equation in trace.equations)
 
 
-# --- the loop that passes share ---------------------------------------------------------------------------------------
+# --- the loop that passes share -----------------------------------------------------------------------
 
 
 class Makers(dict[Var, Equation]):
@@ -57,7 +58,10 @@ Found = Atom | Equation | Sequence[Atom] | None
 
 
 def rewrite(trace: Trace, rule: Callable[[Equation, Makers], Found]) -> Trace:
-    """Pass once over the equations; ``rule`` gives what stands for an equation: atoms, a new equation, or None for itself."""
+    """Pass once over the equations.
+
+    ``rule`` gives what stands for an equation: atoms, a new equation, or None for itself.
+    """
     known: dict[Atom, Atom] = {}
     makers = Makers()
     equations: list[Equation] = []
@@ -86,7 +90,7 @@ def _like(equation: Equation, **new: Any) -> Equation:
     return Equation(**parts)
 
 
-# --- identities -------------------------------------------------------------------------------------------------------
+# --- identities ---------------------------------------------------------------------------------------
 
 
 def identities(trace: Trace) -> Trace:
@@ -281,7 +285,7 @@ IDENTITIES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-# --- constants --------------------------------------------------------------------------------------------------------
+# --- constants ----------------------------------------------------------------------------------------
 
 
 def constants(trace: Trace) -> Trace:
@@ -305,7 +309,7 @@ def _is_foldable(equation: Equation) -> bool:
     return primitive.kind in ("elementwise", "linear") and not others and output.type.size <= SMALL
 
 
-# --- common subexpressions --------------------------------------------------------------------------------------------
+# --- common subexpressions ----------------------------------------------------------------------------
 
 
 def common(trace: Trace) -> Trace:
@@ -342,7 +346,7 @@ def _atom_key(atom: Atom) -> Hashable:
 
 
 def _key(value: Any) -> Hashable:
-    """Equal for values that are the same to the last bit; objects that cannot be compared are equal to themselves."""
+    """Equal for values that are the same to the last bit; other objects are equal to themselves alone."""
     if isinstance(value, np.ndarray):
         return id(value) if value.dtype == object or value.size > SMALL else (value.shape, value.tobytes())
     if isinstance(value, tuple | list):
@@ -356,7 +360,7 @@ def _key(value: Any) -> Hashable:
     return value if isinstance(value, np.dtype) else id(value)
 
 
-# --- dead code --------------------------------------------------------------------------------------------------------
+# --- dead code ----------------------------------------------------------------------------------------
 
 
 def dead(trace: Trace) -> Trace:
@@ -370,7 +374,7 @@ def dead(trace: Trace) -> Trace:
     return Trace(trace.inputs, kept[::-1], trace.outputs)
 
 
-# --- traces inside equations ------------------------------------------------------------------------------------------
+# --- traces inside equations --------------------------------------------------------------------------
 
 
 def nested(trace: Trace) -> Trace:

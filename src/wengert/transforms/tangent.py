@@ -2,9 +2,9 @@ r"""Forward mode: every primal variable carries its tangent along.
 
 .. math:: \dot v_i = \sum_{j\in\mathrm{pa}(i)} \dot v_j\,\frac{\partial v_i}{\partial v_j}
 
-One pass gives the product of the Jacobian with one vector, :math:`J\dot x` (Bishop 8.2.1). A zero tangent is ``None``,
-so nothing is computed for what does not depend on the inputs. The values may be tracers: then the pass itself is
-recorded, and a tangent trace is what is written down.
+One pass gives the product of the Jacobian with one vector, :math:`J\dot x` (Bishop 8.2.1). A zero tangent is
+``None``, so nothing is computed for what does not depend on the inputs. The values may be tracers: then the
+pass itself is recorded, and a tangent trace is what is written down.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def tangents_of(equation: Equation, env: Mapping[Var, Any], tangents: Sequence[A
 
 
 def operands(equation: Equation, env: Mapping[Var, Any]) -> list[Any]:
-    """The values of an equation's operands; weak ones in the dtype of the result, so that rules meet NumPy numbers."""
+    """The values of an equation's operands, weak ones in the result's dtype: rules meet NumPy numbers."""
     dtype = equation.outputs[0].type.dtype
     values = []
     for atom in equation.inputs:
