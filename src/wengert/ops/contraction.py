@@ -260,17 +260,26 @@ def _einsum_type(a: Type, b: Type, *, spec: str) -> Any:
     first, second, out = _labels(spec)
     sizes = dict(zip(first, a.shape[a.ndim - len(first) :], strict=True))
     sizes |= dict(zip(second, b.shape[b.ndim - len(second) :], strict=True))
-    return tuple(sizes[c] for c in out), np.result_type(a.dtype, b.dtype)
+    lead = np.broadcast_shapes(a.shape[: a.ndim - len(first)], b.shape[: b.ndim - len(second)])
+    return lead + tuple(sizes[c] for c in out), np.result_type(a.dtype, b.dtype)
 
 
 def _einsum_cost(inputs: Any, outputs: Any, *, spec: str) -> int:
     first, second, _ = _labels(spec)
-    sizes = dict(zip(first, inputs[0].shape, strict=True)) | dict(zip(second, inputs[1].shape, strict=True))
+    a, b = inputs[0].shape, inputs[1].shape
+    sizes = dict(zip(first, a[len(a) - len(first) :], strict=True))
+    sizes |= dict(zip(second, b[len(b) - len(second) :], strict=True))
     return int(2 * math.prod(sizes.values()))
 
 
 def _einsum_batch(values: Any, flags: Any, types: Any, size: int, *, spec: str) -> Any:
-    return bind(einsum, values, {"spec": spec})
+    labels = _labels(spec)[:2]
+    outer = max(t.ndim - len(term) for t, term in zip(types, labels, strict=True))
+    aligned = [
+        np.reshape(v, (size, *(1,) * (outer + len(term) - t.ndim), *t.shape)) if flag else v
+        for v, flag, t, term in zip(values, flags, types, labels, strict=True)
+    ]
+    return bind(einsum, aligned, {"spec": spec})
 
 
 einsum = bilinear(

@@ -129,19 +129,19 @@ def _getitem_batched_arrays(x: Any, arrays: Any, flags: Any, types: Any, size: i
         np.reshape(a, (size,) + (1,) * (ndim - t.ndim) + t.shape) if flag else a
         for a, flag, t in zip(arrays, flags[1:], types[1:], strict=True)
     ]
-    first = (
-        0
-        if _is_apart(index)
-        else len([p for p in index[1 : 1 + index[1:].index(ARRAY)] if type(p) is not int])
-    )
+    lead = types[0].ndim - len([part for part in index[1:] if part is not None])
+    first = 0 if _is_apart(index) else lead + _before_arrays(index)
     if not flags[0]:
-        taken = bind(getitem, (x, *lifted), {"index": index})
-        return np.moveaxis(taken, first, 0)
+        return np.moveaxis(bind(getitem, (x, *lifted), {"index": index}), first, 0)
     rows = np.reshape(np.arange(size), (size,) + (1,) * ndim)
-    taken = bind(getitem, (x, rows, *lifted), {"index": (Ellipsis, ARRAY, *index[1:])})
-    if first == 0:
-        return taken
-    return np.moveaxis(taken, range(1, 1 + ndim), range(1 + first, 1 + first + ndim))
+    everything = (Ellipsis, ARRAY, *(slice(None),) * lead, *index[1:])
+    taken = bind(getitem, (x, rows, *lifted), {"index": everything})
+    return np.moveaxis(taken, range(1, 1 + ndim), range(1 + first, 1 + first + ndim)) if first else taken
+
+
+def _before_arrays(index: Index) -> int:
+    """How many axes of the result stand in front of those of the index arrays."""
+    return [part is ARRAY or type(part) is int for part in index[1:]].index(True)
 
 
 def _scatter_batch(

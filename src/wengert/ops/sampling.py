@@ -275,6 +275,6 @@ def _between(x: Any, xp: Any, fp: Any) -> Any:
     """On the line through the two neighbours of x."""
     above = np.clip(np.searchsorted(xp, x, side="right"), 1, xp.shape[0] - 1)
     below = above - 1
-    width = xp[above] - xp[below]
-    slope = (fp[above] - fp[below]) / np.where(width == 0, 1, width)
-    return fp[below] + slope * (x - xp[below])
+    (x0, x1), (y0, y1) = ([FUNCTIONS[np.take](p, i) for i in (below, above)] for p in (xp, fp))
+    slope = (y1 - y0) / np.where(x1 == x0, 1, x1 - x0)
+    return y0 + slope * (x - x0)
