@@ -186,7 +186,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     --------
     >>> import wengert as wg
     >>> wg.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 5.0)
-    (10.0, (5.0, 2.0))
+    (10.0, (np.float64(5.0), np.float64(2.0)))
     """
 
     def both(*args: Any, **kwargs: Any) -> Any:
@@ -380,7 +380,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     >>> import numpy as np
     >>> import wengert as wg
     >>> wg.jvp(lambda x: x**2, (3.0,), (1.0,))
-    (9.0, 6.0)
+    (9.0, np.float64(6.0))
 
     References
     ----------
@@ -837,7 +837,7 @@ def stop_gradient(x: Any) -> Any:
     --------
     >>> import wengert as wg
     >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
-    3.0
+    np.float64(3.0)
     """
 
     def stopped(leaf: Any) -> Any:

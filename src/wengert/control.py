@@ -726,7 +726,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> import numpy as np
     >>> import wengert as wg
     >>> wg.grad(lambda x: wg.checkpoint(np.sin)(x) ** 2)(0.0)
-    0.0
+    np.float64(0.0)
     """
 
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

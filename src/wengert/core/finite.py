@@ -33,7 +33,7 @@ def check_finite() -> Iterator[None]:
     >>> import wengert as wg
     >>> with wg.check_finite():
     ...     wg.grad(lambda x: np.sqrt(x * x))(2.0)
-    1.0
+    np.float64(1.0)
     """
     token = checking.set(True)
     try:
