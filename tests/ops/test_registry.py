@@ -1,10 +1,12 @@
 """Every operation in the registry, tested from its own declaration: no rule is restated here.
 
-An operation says where to try it, with ``domain`` or ``examples``; one that says neither fails. Asked are: value
-and type are NumPy's, the tangent is the limit of differences, the adjoint is the transpose of the tangent, the
-same again for the derivative of the derivative, and a batch is what a loop over its examples gives.
+An operation says where to try it, with ``domain`` or ``examples``; one that says neither fails. Asked are:
+value and type are NumPy's, the tangent is the limit of differences, the adjoint is the transpose of the
+tangent, the same again for the derivative of the derivative, and a batch is what a loop over its examples
+gives.
 """
 
+import itertools
 import zlib
 
 import numpy as np
@@ -219,6 +221,35 @@ def test_a_batch_is_a_loop(case):
         found = found if case.primitive.multiple else (found,)
         near(found, [np.stack(column) for column in columns], rtol=1e-12, atol=1e-12)
         assert [y.dtype for y in found] == [np.asarray(column[0]).dtype for column in columns]
+
+
+@over(CASES)
+def test_a_batch_of_batches_is_a_loop(case):
+    """The inner batch is recorded with an axis in front that the operation's parameters do not speak of."""
+    draw = Draw("batches")
+    count = len(case.operands)
+    for outer, inner in itertools.product(choices(count), choices(count)):
+        operands = []
+        for x, o, i in zip(case.operands, outer, inner):
+            x = batch_of(x, draw) if i else x
+            operands.append(batch_of(x, draw)[:2] if o else x)
+        f = wg.vmap(lambda *xs: bind(case.primitive, xs, case.params), _axes(inner))
+        found = wg.vmap(f, _axes(outer))(*operands)
+        rows = [[_pick(operands, outer, inner, a, b) for b in range(3)] for a in range(2)]
+        expected = [[bind(case.primitive, row, case.params) for row in part] for part in rows]
+        for place, y in enumerate(found if case.primitive.multiple else [found]):
+            parts = [[r[place] if case.primitive.multiple else r for r in part] for part in expected]
+            near([y], [np.stack([np.stack(part) for part in parts])], rtol=1e-12, atol=1e-12)
+
+
+def _axes(flags):
+    return tuple(0 if flag else None for flag in flags)
+
+
+def _pick(operands, outer, inner, a, b):
+    """The operands of one example."""
+    rows = [x[a] if o else x for x, o in zip(operands, outer)]
+    return [x[b] if i else x for x, i in zip(rows, inner)]
 
 
 def batch_of(x, draw):
