@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import wengert as wg
 from tests.contract.helpers import close
@@ -216,11 +217,10 @@ def test_an_array_kept_from_a_recording_is_harmless_or_says_so():
 
 def test_numpy_and_scipy_inside_a_recording():
     """Their own creation functions must not be disturbed."""
-    scipy_sparse = pytest.importorskip("scipy.sparse")
 
     def f(x):
         nodes, weights = np.polynomial.legendre.leggauss(5)
-        laplacian = scipy_sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], shape=(3, 3)).toarray()
+        laplacian = sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], shape=(3, 3)).toarray()
         assert np.random.default_rng(0).normal(size=3).shape == (3,)
         assert np.fft.fft(np.ones(4))[0] == 4
         return np.sum(laplacian @ x) + sum(w * x[0] * n**2 for n, w in zip(nodes, weights))

@@ -1,0 +1,198 @@
+"""dtypes follow NumPy 2: Python scalars are weak, float32 stays float32; complex numbers as in JAX."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import wengert as wg
+from tests.contract.helpers import close
+
+F32 = np.array([0.5, -1.5, 2.0], np.float32)
+Z = np.array([1.0 + 2.0j, -0.5 + 0.3j])
+
+
+def dtypes(f, *args):
+    """dtype of f's value as recorded, and of its gradient."""
+    seen = []
+
+    def recorded(*args):
+        value = f(*args)
+        seen.append(value.dtype)
+        return np.sum(value)
+
+    gradient = wg.grad(recorded)(*args)
+    return seen[0], gradient.dtype
+
+
+WEAK = {
+    "times float": lambda x: x * 2.0,
+    "float times": lambda x: 2.0 * x,
+    "plus int": lambda x: x + 1,
+    "over": lambda x: x / 3.0,
+    "minus from": lambda x: 1 - x,
+    "power": lambda x: x**2,
+    "float power": lambda x: np.abs(x) ** 1.5,
+    "base": lambda x: 2.0**x,
+    "maximum": lambda x: np.maximum(x, 0.0),
+    "where": lambda x: np.where(x > 0, x, 0.0),
+    "clip": lambda x: np.clip(x, -1.0, 1.0),
+    "mean": np.mean,
+    "sin": np.sin,
+    "division by len": lambda x: x / len(x),
+    "ones_like": lambda x: x + np.ones_like(x),
+    "float32 array": lambda x: x + np.ones(3, np.float32),
+    "float32 scalar": lambda x: x * np.float32(2),
+    "linspace weak": lambda x: x * float(np.pi),
+}
+
+
+@pytest.mark.parametrize("f", WEAK.values(), ids=WEAK.keys())
+def test_float32_stays_float32(f):
+    assert f(F32).dtype == np.float32
+    assert dtypes(f, F32) == (np.float32, np.float32)
+
+
+STRONG = {
+    "float64 array": lambda x: x + np.ones(3),
+    "float64 scalar": lambda x: x * np.float64(2),
+    "np.pi array": lambda x: x * np.asarray(np.pi),
+    "int64 array": lambda x: x * np.arange(3),
+    "astype": lambda x: x.astype(float),
+}
+
+
+@pytest.mark.parametrize("f", STRONG.values(), ids=STRONG.keys())
+def test_promotion_to_float64_comes_back_as_float32(f):
+    assert f(F32).dtype == np.float64
+    assert dtypes(f, F32) == (np.float64, np.float32)
+
+
+def test_a_python_scalar_argument_is_weak():
+    seen = []
+    wg.grad(lambda a: seen.append((a * F32).dtype) or np.sum(a * F32))(2.0)
+    assert seen == [np.float32]
+
+
+def test_a_numpy_scalar_argument_is_strong():
+    seen = []
+    wg.grad(lambda a: seen.append((a * F32).dtype) or np.sum(a * F32))(np.float64(2.0))
+    assert seen == [np.float64]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_derivative_has_the_dtype_of_its_argument(dtype):
+    x = np.array([0.5, 1.0], dtype)
+    f = lambda x: np.sum(x**3)
+    assert wg.grad(f)(x).dtype == dtype
+    assert wg.value_and_grad(f)(x)[0].dtype == dtype
+    assert wg.hessian(f)(x).dtype == dtype
+    assert wg.hvp(f, (x,), (x,))[0].dtype == dtype
+    value, tangent = wg.jvp(np.sin, (x,), (x,))
+    assert value.dtype == tangent.dtype == dtype
+    value, pullback = wg.vjp(np.sin, x)
+    assert value.dtype == pullback(x)[0].dtype == dtype
+    for mode in ("forward", "reverse"):
+        assert wg.jacobian(np.sin, mode=mode)(x).dtype == dtype
+
+
+def test_float32_numbers_are_right():
+    f = lambda x: np.sum(np.tanh(x) * np.exp(-(x**2)))
+    close(
+        wg.grad(f)(F32),
+        jax.grad(lambda x: jnp.sum(jnp.tanh(x) * jnp.exp(-(x**2))))(F32),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_mixed_precision_arguments_each_keep_their_own():
+    found = wg.grad(lambda x, y: np.sum(x * y), argnums=(0, 1))(F32, F32.astype(float))
+    assert (found[0].dtype, found[1].dtype) == (np.float32, np.float64)
+
+
+def test_integer_constants_and_inputs_do_no_harm():
+    counts = np.array([1, 2, 3])
+    close(wg.grad(lambda x, n: np.sum(x * n) / n.sum())(np.ones(3), counts), counts / 6)
+
+
+def test_what_a_tracer_says_of_itself():
+    def f(x):
+        assert x.dtype == np.float32
+        assert x.shape == (3,)
+        assert (x.ndim, x.size, len(x), x.itemsize, x.nbytes) == (1, 3, 3, 4, 12)
+        assert np.shape(x) == (3,) and np.ndim(x) == 1 and np.size(x) == 3
+        assert np.issubdtype(x.dtype, np.floating)
+        assert np.result_type(x, np.float64) == np.float64
+        assert np.iscomplexobj(x) is False
+        return np.sum(x)
+
+    wg.grad(f)(F32)
+
+
+# Complex numbers -----------------------------------------------------------------------------------------
+
+COMPLEX = {
+    "abs squared": (lambda z: np.sum(np.abs(z) ** 2), lambda z: jnp.sum(jnp.abs(z) ** 2)),
+    "abs": (lambda z: np.sum(np.abs(z)), lambda z: jnp.sum(jnp.abs(z))),
+    "real": (lambda z: np.sum(np.real(z)), lambda z: jnp.sum(jnp.real(z))),
+    "imag": (lambda z: np.sum(np.imag(z)), lambda z: jnp.sum(jnp.imag(z))),
+    "conj": (lambda z: np.sum((z * np.conj(z)).real), lambda z: jnp.sum((z * jnp.conj(z)).real)),
+    "exp": (lambda z: np.sum(np.exp(z)).real, lambda z: jnp.sum(jnp.exp(z)).real),
+    "exp imag": (lambda z: np.sum(np.exp(z)).imag, lambda z: jnp.sum(jnp.exp(z)).imag),
+    "power": (lambda z: np.sum((z**3).imag), lambda z: jnp.sum((z**3).imag)),
+    "quotient": (lambda z: np.abs(z[0] / z[1]), lambda z: jnp.abs(z[0] / z[1])),
+    "sqrt": (lambda z: np.sum(np.sqrt(z)).real, lambda z: jnp.sum(jnp.sqrt(z)).real),
+    "log": (lambda z: np.sum(np.log(z)).imag, lambda z: jnp.sum(jnp.log(z)).imag),
+    "sin": (lambda z: np.sum(np.sin(z)).real, lambda z: jnp.sum(jnp.sin(z)).real),
+    "angle": (lambda z: np.sum(np.angle(z)), lambda z: jnp.sum(jnp.angle(z))),
+    "attributes": (lambda z: np.sum(z.real * z.imag), lambda z: jnp.sum(z.real * z.imag)),
+    "matmul": (lambda z: np.abs(z @ np.array([1j, 2.0])), lambda z: jnp.abs(z @ jnp.array([1j, 2.0]))),
+    "vdot": (
+        lambda z: np.vdot(z, np.array([1j, 2.0])).real,
+        lambda z: jnp.vdot(z, jnp.array([1j, 2.0])).real,
+    ),
+}
+
+
+@pytest.mark.parametrize(("f", "g"), COMPLEX.values(), ids=COMPLEX.keys())
+def test_gradient_by_complex_numbers_is_that_of_jax(f, g):
+    found = wg.grad(f)(Z)
+    assert found.dtype == np.complex128
+    close(found, jax.grad(g)(Z))
+
+
+def test_gradient_is_du_da_minus_i_du_db():
+    assert wg.grad(lambda z: (z**2).real)(1.0 + 2.0j) == pytest.approx(2 + 4j)
+
+
+def test_jvp_by_complex_numbers():
+    value, tangent = wg.jvp(lambda z: z**2, (1 + 2j,), (1j,))
+    assert value == pytest.approx((1 + 2j) ** 2)
+    assert tangent == pytest.approx(2 * (1 + 2j) * 1j)
+
+
+def test_pullback_pairs_as_the_real_part_of_the_sum():
+    c, v = np.array([1.0 - 1j, 0.5j]), np.array([0.3 + 0.1j, -1j])
+    f = lambda z: np.exp(z) * z[::-1]
+    _, tangent = wg.jvp(f, (Z,), (v,))
+    _, pullback = wg.vjp(f, Z)
+    assert np.sum(c * tangent).real == pytest.approx(np.sum(pullback(c)[0] * v).real)
+    close(pullback(c)[0], jax.vjp(lambda z: jnp.exp(z) * z[::-1], Z)[1](c)[0])
+
+
+def test_pullback_of_a_function_that_is_not_analytic():
+    c = np.array([1.0 - 1j, 0.5j])
+    close(wg.vjp(np.conj, Z)[1](c)[0], jax.vjp(jnp.conj, Z)[1](c)[0])
+
+
+def test_real_arguments_through_complex_numbers_have_real_gradients():
+    x = np.array([0.3, 0.7])
+    found = wg.grad(lambda x: np.sum(np.abs(np.exp(1j * x) + 1) ** 2))(x)
+    assert found.dtype == np.float64
+    close(found, -2 * np.sin(x))
+
+
+def test_complex64_stays_complex64():
+    z = Z.astype(np.complex64)
+    assert wg.grad(lambda z: np.sum(np.abs(z * 2.0) ** 2))(z).dtype == np.complex64
