@@ -97,6 +97,13 @@ def ravel_of_contiguous_is_a_view(x):
     return M
 
 
+def reshape_of_a_strided_view_is_a_view(x):
+    y = x * 2
+    z = y[::2].reshape(2, 1)
+    z *= 0.0
+    return y
+
+
 def flatten_is_a_copy(x):
     M = np.outer(x, x)
     M.flatten()[1] = 100.0
