@@ -1,7 +1,7 @@
 """Random programs: every mode of differentiation gives the same derivative, and every pass keeps the value.
 
-A program is a list of steps over arrays of random shapes, lengths 0 and 1 among them. Each step is drawn so that
-it fits the shapes before it, and is written for NumPy and for JAX alike.
+A program is a list of steps over arrays of random shapes, lengths 0 and 1 among them. Each step is drawn so
+that it fits the shapes before it, and is written for NumPy and for JAX alike.
 """
 
 import jax
