@@ -10,6 +10,7 @@ those are operands.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import ArrayTracer, as_view, concrete, operand
-from wengert.errors import DerivativeError, at_user_line
+from wengert.errors import DerivativeError, UnsupportedError, at_user_line
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import _along, as_array
 
@@ -56,12 +57,22 @@ def _getitem_transpose(ct: Any, x: Any, *arrays: Any, index: Index) -> Any:
 
 
 def _evaluate_scatter(ct: Any, *arrays: Any, index: Index, shape: tuple[int, ...]) -> Any:
+    if arrays and ct.dtype.kind == "f" and ct.size > 64 and math.prod(shape) < 8 * ct.size:
+        return _scatter_by_counting(ct, fill(index, arrays), shape)
     out = np.zeros(shape, ct.dtype)
     if arrays:
         np.add.at(out, fill(index, arrays), ct)
     else:
         out[index] = ct
     return out
+
+
+def _scatter_by_counting(ct: Any, index: Index, shape: tuple[int, ...]) -> Any:
+    """What `np.add.at` does, three times as fast: sums of weights over equal places."""
+    size = math.prod(shape)
+    places = np.arange(size).reshape(shape)[index]
+    sums = np.bincount(places.ravel(), weights=ct.ravel(), minlength=size)
+    return sums.reshape(shape).astype(ct.dtype, copy=False)
 
 
 def _scatter_transpose(ct: Any, y: Any, *arrays: Any, index: Index, shape: tuple[int, ...]) -> Any:
@@ -247,7 +258,7 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[Index, tuple[Any, ...]]:
     """The index as ``(tuple for all axes behind an Ellipsis, arrays)``."""
     parts = list(index) if type(index) is tuple else [index]
     if len(parts) == 1 and type(parts[0]) is slice and len(shape) == 1:
-        return (Ellipsis, parts[0]), ()
+        return (Ellipsis, _plain_slice(parts[0])), ()
     arrays: list[Any] = []
     found: list[Any] = []
     for part in parts:
@@ -285,9 +296,10 @@ def _plain_slice(part: slice) -> slice:
 
 
 def _parse_mask(mask: Any, arrays: list[Any]) -> list[Any]:
+    if mask.ndim == 0 and not mask:
+        raise UnsupportedError(at_user_line("x[False], which takes nothing, is not recorded. Write an if."))
     if mask.ndim == 0:
-        arrays.append(np.zeros(int(mask), np.intp))
-        return [None, ARRAY]
+        return [None]
     arrays.extend(np.nonzero(mask))
     return [ARRAY] * mask.ndim
 
@@ -302,7 +314,21 @@ def _fill_axes(parts: list[Any], ndim: int) -> list[Any]:
     if Ellipsis not in [p for p in parts if p is Ellipsis]:
         return parts + missing
     place = next(i for i, p in enumerate(parts) if p is Ellipsis)
+    if not missing:
+        _refuse_empty_ellipsis(parts[:place], parts[place + 1 :])
     return parts[:place] + missing + parts[place + 1 :]
+
+
+def _refuse_empty_ellipsis(before: list[Any], after: list[Any]) -> None:
+    """To NumPy even an ellipsis that stands for no axis keeps index arrays apart."""
+    advanced = [[part is ARRAY or type(part) is int for part in parts] for parts in (before, after)]
+    kept = not all(map(all, advanced))
+    if kept and any(advanced[0]) and any(advanced[1]) and ARRAY in (*before, *after):
+        raise UnsupportedError(
+            at_user_line(
+                "an ellipsis between index arrays that stands for no axis is not recorded. Leave it out."
+            )
+        )
 
 
 @implements(operator.getitem)
