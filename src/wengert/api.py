@@ -173,14 +173,26 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The value and the gradient of a scalar-valued function, from one recording.
+    r"""The value and the gradient of a scalar-valued function, from one recording.
 
-    Parameters, errors and trees as in `grad`.
+    .. math:: x \mapsto \bigl(f(x),\ \nabla f(x)\bigr)
+
+    Parameters
+    ----------
+    f, argnums, has_aux
+        As in `grad`.
 
     Returns
     -------
     callable
-        Gives ``(value, gradient)``, or ``((value, aux), gradient)`` with ``has_aux``.
+        Gives ``(value, gradient)``, or ``((value, aux), gradient)`` with ``has_aux``; the gradient
+        is a tree like the
+        argument, with its shapes and dtypes.
+
+    Raises
+    ------
+    TypeError
+        Where the argument is not of floating point, or the value is not a real scalar.
 
     Examples
     --------
@@ -446,7 +458,14 @@ def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[An
     Returns
     -------
     tuple
-        One tree for each primal.
+        One tree for each primal, with its shapes and dtypes.
+
+    Raises
+    ------
+    TypeError
+        Where primals are not of floating point, the value is not a real scalar, or a vector's tree
+        or shape is not its
+        primal's.
 
     Examples
     --------
@@ -489,6 +508,13 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
     callable
         Gives, for every output leaf, a tree like the argument of arrays of shape ``output shape + input
         shape``.
+
+    Raises
+    ------
+    TypeError
+        Where the argument or an output is not of floating point.
+    ValueError
+        Where the mode is none of the four.
 
     Examples
     --------
@@ -647,6 +673,11 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
         For an array argument of shape s an array of shape s + s; for trees and several arguments a tree of
         blocks.
 
+    Raises
+    ------
+    TypeError
+        Where the argument is not of floating point, or the value is not a real scalar.
+
     Examples
     --------
     >>> import numpy as np
@@ -681,6 +712,18 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         The batch axis of each argument; None for an argument that all examples share.
     out_axes : int, or a tree of them
         Where the batch axis goes in the results.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments with a batch axis more, and gives f's results with one more.
+
+    Raises
+    ------
+    ValueError
+        Where the batch axes differ in size or an argument lacks one.
+    TypeError
+        Where Python asks for the number behind a traced value, as ``if x > 0`` does.
 
     Examples
     --------
@@ -831,7 +874,19 @@ def _calling(leaves: Sequence[Any], chosen: Sequence[int], structure: Any) -> Ca
 
 
 def stop_gradient(x: Any) -> Any:
-    """The same value, with a derivative of zero.
+    r"""The same value, with a derivative of zero.
+
+    .. math:: y = x,\qquad \dot y = 0
+
+    Parameters
+    ----------
+    x : tree
+        Numbers and arrays of any shape and dtype.
+
+    Returns
+    -------
+    tree
+        Like x.
 
     Examples
     --------
@@ -850,7 +905,21 @@ def stop_gradient(x: Any) -> Any:
 
 
 def trace(f: Function) -> Function:
-    """The evaluation trace of a call, with its values; ``print`` it for the table of primal equations.
+    r"""The evaluation trace of a call, with its values; ``print`` it for the table of primal equations.
+
+    .. math:: v_i = \mathrm{op}_i(v_{\mathrm{pa}(i)})
+
+    Parameters
+    ----------
+    f : callable
+        A function of trees; every leaf that is a number or an array becomes an input of the trace.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments and gives an `EvaluationTrace`: its ``primal()``, ``tangent()`` and
+        ``adjoint()`` are tables,
+        its ``result`` is what f returned.
 
     Examples
     --------
@@ -863,6 +932,10 @@ def trace(f: Function) -> Function:
     v4 = sin(v2)   float64   -0.958924
     v5 = v3 - v4   float64   10.9589
     output: v5
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.2.
     """
 
     def traced(*args: Any, **kwargs: Any) -> EvaluationTrace:
@@ -907,7 +980,20 @@ def _labels(f: Function, selection: _Selection) -> list[str]:
 
 
 def cost(f: Function) -> Function:
-    """Counted operations and bytes of a call, by kind; see `Cost`.
+    r"""Counted operations and bytes of a call, by kind.
+
+    .. math:: C = \sum_i c(\mathrm{op}_i), \qquad\text{for example } c(A B) = 2 n m k
+
+    Parameters
+    ----------
+    f : callable
+        A function of trees of numbers and arrays; also a derivative, such as ``wg.grad(g)``.
+
+    Returns
+    -------
+    callable
+        Takes f's arguments and gives a `Cost` with ``operations``, ``bytes`` and ``by_kind``;
+        ``print`` it for the table.
 
     Examples
     --------
@@ -927,7 +1013,13 @@ def cost(f: Function) -> Function:
 
 
 def check_gradients(f: Function, args: Sequence[Any], order: int = 2, rtol: float | None = None) -> None:
-    """Compare the derivatives of f with numerical ones; raise with the worst entry named.
+    r"""Compare the derivatives of f with numerical ones; raise with the worst entry named.
+
+    .. math:: \left|\frac{\partial y_k}{\partial x_i}
+        - \frac{y_k(x + \epsilon d_i) - y_k(x - \epsilon d_i)}{2\epsilon}\right|
+        \le \mathrm{rtol}\,\bigl(1 + \max|\partial y/\partial x|\bigr)
+
+    Two evaluations or more of f for every input, so meant for small arrays.
 
     Parameters
     ----------
@@ -951,6 +1043,11 @@ def check_gradients(f: Function, args: Sequence[Any], order: int = 2, rtol: floa
     >>> import numpy as np
     >>> import wengert as wg
     >>> wg.check_gradients(lambda x: np.sum(np.sin(x) ** 2), (np.array([0.3, 1.0]),))
+
+    References
+    ----------
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.1.4: numerical differentiation as a check
+    of backpropagation.
     """
     args = _as_tuple(args, "args")
     places = tuple(i for i, arg in enumerate(args) if _is_inexact(arg))

@@ -433,7 +433,10 @@ scan_p = nonlinear(
 
 
 def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -> Any:
-    """Repeat ``carry = body(carry)`` as long as ``cond(carry)`` is true.
+    r"""Repeat ``carry = body(carry)`` as long as ``cond(carry)`` is true.
+
+    .. math:: c_{t+1} = b(c_t) \text{ while } p(c_t),
+              \qquad \dot c_{t+1} = \frac{\partial b}{\partial c}\,\dot c_t
 
     Differentiates forwards (``jvp``); backwards the number of steps must be known: use `scan`, or Python's
     own ``while``, which is recorded as it runs.
@@ -450,7 +453,14 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     Returns
     -------
     tree
-        The last state.
+        The last state, with the shapes and dtypes of the first.
+
+    Raises
+    ------
+    TypeError
+        In reverse mode.
+    ValueError
+        Where the body changes the tree, a shape or a dtype of the carry.
 
     Examples
     --------
@@ -571,7 +581,12 @@ while_p = nonlinear(
 
 
 def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *operands: Any) -> Any:
-    """``if_true(*operands)`` where ``pred`` is true, else ``if_false(*operands)``; only one branch is run.
+    r"""``if_true(*operands)`` where ``pred`` is true, else ``if_false(*operands)``; only one branch is run.
+
+    .. math:: y = \begin{cases} f(x) & p \\ g(x) & \text{otherwise} \end{cases}
+
+    The derivative is that of the branch taken. Inside `vmap` both branches are run, and each
+    example takes its own.
 
     Parameters
     ----------
@@ -581,6 +596,16 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
         Must give the same tree, shapes and dtypes.
     *operands
         Trees.
+
+    Returns
+    -------
+    tree
+        What the branch gives.
+
+    Raises
+    ------
+    ValueError
+        Where the branches give different trees, shapes or dtypes.
 
     Examples
     --------
@@ -713,7 +738,10 @@ cond_p = nonlinear(
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, whose inner values are computed again in the backward pass instead of being stored.
+    r"""The same function, whose inner values are computed again in the backward pass instead of being stored.
+
+    For a chain of T steps, checkpoints around stretches of :math:`\sqrt T` of them keep
+    :math:`\mathcal O(\sqrt T)` values instead of :math:`\mathcal O(T)`, for one more evaluation.
 
     Parameters
     ----------
@@ -721,12 +749,21 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         Any function of trees of numbers and arrays. Its arguments and results are all that reverse mode
         keeps.
 
+    Returns
+    -------
+    callable
+        Takes and gives the same as f.
+
     Examples
     --------
     >>> import numpy as np
     >>> import wengert as wg
     >>> wg.grad(lambda x: wg.checkpoint(np.sin)(x) ** 2)(0.0)
     np.float64(0.0)
+
+    References
+    ----------
+    Griewank and Walther, *Evaluating Derivatives* (2008), chapter 12.
     """
 
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,10 @@ each the negative logarithm of the probability that the network gives the target
 target, cross-entropy for classes. The classification errors take the *pre-activations* :math:`a_k` of the
 output units: there the logistic or softmax function and the logarithm meet in one expression that neither
 overflows nor takes the logarithm of zero, and whose error signal is :math:`\delta_k = y_k - t_k`.
+
+References
+----------
+Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6.4 and 8.1.3.
 """
 
 import numpy as np
@@ -26,6 +30,16 @@ def sum_of_squares(y: Array, t: Array) -> Array:
     y, t
         Outputs and targets, of the same shape.
 
+    Returns
+    -------
+    scalar
+        The error, in the dtype of y.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ.
+
     Examples
     --------
     >>> float(sum_of_squares(np.array([1.0, 2.0]), np.array([0.0, 4.0])))
@@ -43,6 +57,16 @@ def mean_squared_error(y: Array, t: Array) -> Array:
     ----------
     y, t
         Outputs and targets, of the same shape.
+
+    Returns
+    -------
+    scalar
+        The error, in the dtype of y.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ.
 
     Examples
     --------
@@ -65,6 +89,16 @@ def binary_cross_entropy(a: Array, t: Array) -> Array:
         Pre-activations of the output units, the logits.
     t
         Targets of the same shape, 0 or 1 (or probabilities between).
+
+    Returns
+    -------
+    scalar
+        The error, in the dtype of a.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ.
 
     Examples
     --------
@@ -91,6 +125,16 @@ def softmax_cross_entropy(a: Array, t: Array) -> Array:
     t
         Targets: integers of shape (...), the index of each pattern's class, or rows of the same shape as
         ``a`` in 1-of-K coding (or probabilities that sum to one).
+
+    Returns
+    -------
+    scalar
+        The error, in the dtype of a.
+
+    Raises
+    ------
+    ValueError
+        Where the targets are neither.
 
     Examples
     --------

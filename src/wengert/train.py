@@ -112,7 +112,10 @@ def fit(
     seed: int | np.random.SeedSequence = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
-    """Train a network by minibatch descent.
+    r"""Train a network by minibatch descent.
+
+    .. math:: \mathbf w^{(\tau+1)} = \mathbf w^{(\tau)}
+              + \mathrm{step}\Bigl(\frac{1}{m'} \nabla_{\mathbf w} \sum_{n \in B_\tau} E_n\Bigr)
 
     Parameters
     ----------

@@ -22,6 +22,11 @@ checking: ContextVar[bool] = ContextVar("wengert_check_finite", default=False)
 def check_finite() -> Iterator[None]:
     """Raise where a value or a derivative becomes NaN or infinite, naming the equation and the line.
 
+    Returns
+    -------
+    context manager
+        What is recorded inside is checked, values, tangents and adjoints; it costs a pass over every array.
+
     Raises
     ------
     NotFiniteError

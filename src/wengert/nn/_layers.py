@@ -83,7 +83,10 @@ class Dense:
 
 @dataclass(frozen=True)
 class MLP:
-    """A multilayer perceptron: dense layers, one after the other.
+    r"""A multilayer perceptron: dense layers, one after the other.
+
+    .. math:: \mathbf y = h_L(\cdots h_1(\mathbf x \mathbf W_1 + \mathbf b_1)
+              \cdots \mathbf W_L + \mathbf b_L)
 
     Parameters
     ----------
@@ -122,6 +125,11 @@ class MLP:
         >>> network = MLP.init(np.random.default_rng(0), (4, 8, 3))
         >>> network(np.ones(4)).shape
         (3,)
+
+        Raises
+        ------
+        ValueError
+            Where there are fewer than two sizes, one is below 1, or a name is unknown.
         """
         if len(sizes) < 2 or any(size < 1 for size in sizes):
             raise ValueError(f"a network needs inputs and outputs, at least one of each, not {tuple(sizes)}")

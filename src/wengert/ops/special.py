@@ -280,12 +280,17 @@ def logsumexp_of(
     return_sign : bool
         Whether to give ``(ln|s|, sign(s))`` of the sum s. Without it the logarithm of a negative sum is NaN.
 
+    Returns
+    -------
+    array or scalar
+        Of the dtype of a, integers as float64; with ``return_sign`` a pair.
+
     Examples
     --------
     >>> import numpy as np
     >>> import wengert as wg
-    >>> wg.special.logsumexp(np.array([1000.0, 1000.0]))
-    1000.6931471805599
+    >>> wg.special.logsumexp(np.array([1000.0, 1000.0])).round(6)
+    np.float64(1000.693147)
     """
     a = np.atleast_1d(floating(a))
     if b is None and not is_complex(a) and not return_sign:
@@ -343,6 +348,11 @@ def softmax(x: Any, axis: Any = None) -> Any:
     axis : int or tuple of int, optional
         The axes that sum to one; all if not given.
 
+    Returns
+    -------
+    array
+        Of the shape of x.
+
     Examples
     --------
     >>> import numpy as np
@@ -358,6 +368,16 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     r"""The logarithm of `softmax`, exact where that would be rounded to 0.
 
     .. math:: y_k = x_k - \ln\sum_j e^{x_j}
+
+    Parameters
+    ----------
+    x, axis
+        As in `softmax`.
+
+    Returns
+    -------
+    array
+        Of the shape of x.
 
     Examples
     --------
@@ -375,11 +395,21 @@ def softplus(x: Any) -> Any:
 
     .. math:: y = \ln(1 + e^x)
 
+    Parameters
+    ----------
+    x : array or number
+        Of floating point, or integers, which count as float64.
+
+    Returns
+    -------
+    array or scalar
+        Of the shape of x.
+
     Examples
     --------
     >>> import wengert as wg
     >>> wg.grad(wg.special.softplus)(0.0)
-    0.5
+    np.float64(0.5)
     """
     x = operand(x)
     return np.logaddexp(x, np.zeros((), floating(x).dtype)[()])
@@ -390,11 +420,21 @@ def logistic(x: Any) -> Any:
 
     .. math:: \sigma(x) = \frac{1}{1 + e^{-x}}
 
+    Parameters
+    ----------
+    x : array or number
+        Of floating point, or integers, which count as float64.
+
+    Returns
+    -------
+    array or scalar
+        Of the shape of x.
+
     Examples
     --------
     >>> import wengert as wg
     >>> wg.grad(wg.special.logistic)(0.0)
-    0.25
+    np.float64(0.25)
     """
     from scipy.special import expit
 
@@ -406,11 +446,23 @@ def polygamma(n: Any, x: Any) -> Any:
 
     .. math:: \psi^{(n)}(x) = (-1)^{n+1}\,n!\,\zeta(n+1, x)
 
+    Parameters
+    ----------
+    n : int or array of int
+        Not negative; without a derivative.
+    x : array or number
+        Of floating point.
+
+    Returns
+    -------
+    array or scalar
+        Of the shape that n and x broadcast to.
+
     Examples
     --------
     >>> import wengert as wg
-    >>> wg.special.polygamma(1, 1.0)
-    1.6449340668482264
+    >>> wg.special.polygamma(1, 1.0).round(6)
+    np.float64(1.644934)
     """
     import scipy.special as sp
 

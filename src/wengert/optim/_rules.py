@@ -50,6 +50,10 @@ class SGD:
     >>> gradients = {"w": np.array([2.0])}
     >>> rule.update(gradients, rule.init(weights), weights)
     ({'w': array([0.8])}, ())
+
+    References
+    ----------
+    Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 7.3.
     """
 
     learning_rate: float = 0.01
@@ -104,6 +108,18 @@ class Adam:
         How much of the running means is kept each step, :math:`\beta_1` and :math:`\beta_2`.
     eps
         Keeps the quotient finite where gradients vanish.
+
+    Examples
+    --------
+    >>> rule, weights = Adam(learning_rate=0.1), np.array([1.0])
+    >>> state = rule.init(weights)
+    >>> weights, state = rule.update(np.array([2.0]), state, weights)
+    >>> weights.round(6), state.steps
+    (array([0.9]), 1)
+
+    References
+    ----------
+    Kingma and Ba, *Adam: a method for stochastic optimization* (2015).
     """
 
     learning_rate: float = 0.001
@@ -155,6 +171,10 @@ class WeightDecay:
     >>> rule = WeightDecay(SGD(learning_rate=0.1), decay=0.5)
     >>> rule.update(np.array([0.0]), rule.init(np.array([2.0])), np.array([2.0]))
     (array([1.9]), ())
+
+    References
+    ----------
+    Loshchilov and Hutter, *Decoupled weight decay regularization* (2019).
     """
 
     rule: SGD | Adam
