@@ -186,8 +186,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     -------
     callable
         Gives ``(value, gradient)``, or ``((value, aux), gradient)`` with ``has_aux``; the gradient
-        is a tree like the
-        argument, with its shapes and dtypes.
+        is a tree like the argument, with its shapes and dtypes.
 
     Raises
     ------
@@ -464,8 +463,7 @@ def hvp(f: Function, primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[An
     ------
     TypeError
         Where primals are not of floating point, the value is not a real scalar, or a vector's tree
-        or shape is not its
-        primal's.
+        or shape is not its primal's.
 
     Examples
     --------
@@ -918,8 +916,7 @@ def trace(f: Function) -> Function:
     -------
     callable
         Takes f's arguments and gives an `EvaluationTrace`: its ``primal()``, ``tangent()`` and
-        ``adjoint()`` are tables,
-        its ``result`` is what f returned.
+        ``adjoint()`` are tables, its ``result`` is what f returned.
 
     Examples
     --------
