@@ -75,7 +75,7 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "checked", "env", "equations", "level", "locked", "open")
+    __slots__ = ("abstract", "checked", "env", "equations", "guards", "level", "locked", "open", "opaque")
 
     def __init__(self, abstract: bool = False) -> None:
         outer = current.get()
@@ -86,6 +86,9 @@ class Recorder:
         self.equations: list[Equation] = []
         self.env: dict[Var, Any] = {}
         self.locked: list[np.ndarray[Any, Any]] = []
+        # What Python has asked about values, for native code to check: (variable, answer). None where nobody wants to know.
+        self.guards: list[tuple[Var, Any]] | None = None
+        self.opaque = ""
 
     def input(self, value: Any) -> Tracer:
         """A new tracer that stands for an argument."""
@@ -160,6 +163,15 @@ class Recorder:
     def trace(self, inputs: Sequence[Var], outputs: Sequence[Any]) -> Trace:
         """What has been recorded, as a trace."""
         return Trace(inputs, self.equations, [self.atom(output) for output in outputs])
+
+    def asked(self, tracer: Tracer) -> None:
+        """Python needs the value of a tracer: the trace holds only where the value is the same."""
+        if self.guards is None:
+            return
+        if tracer.variable.type.shape:
+            self.opaque = self.opaque or location()
+        elif all(var is not tracer.variable for var, _ in self.guards):
+            self.guards.append((tracer.variable, tracer.value))
 
     def unwind(self) -> Iterator[Equation]:
         """The equations from last to first, each forgotten with its values once it has been used: for one backward pass."""

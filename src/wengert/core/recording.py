@@ -1,7 +1,7 @@
 """Recording a call: a function of trees of numbers and arrays becomes a trace with its values.
 
-While the outermost recording of a context is running, NumPy's array-creating functions give *adoptive* arrays to the
-recorded code (see `core.adoptive`).
+While the outermost recording of a context is running, NumPy's array-creating functions give *adoptive* arrays
+to the recorded code (see `core.adoptive`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
 
 
 class Recording:
-    """The recorded call: ``inputs`` are variables, ``outputs`` the leaves of the result, ``structure`` their tree."""
+    """The recorded call: ``inputs`` are variables, ``outputs`` the leaves of the result, in ``structure``."""
 
     __slots__ = ("inputs", "outputs", "recorder", "structure")
 
@@ -39,7 +39,8 @@ class Recording:
     def result(self, others: Sequence[Any] = (), kept: bool = False) -> Any:
         """The function's result, as a tree of values that the caller owns.
 
-        ``others`` is memory that is not to be shared; ``kept`` says that the recording's own values are still needed.
+        ``others`` is memory that is not to be shared; ``kept`` says that the recording's own values are still
+        needed.
         """
         values = [
             value.copy() if type(value) is np.ndarray and (kept or not self.is_traced(output)) else value
@@ -61,9 +62,14 @@ def record(
     inputs: Sequence[Any],
     call: Callable[[Callable[..., Any], list[Any]], Any],
     abstract: bool = False,
+    guards: list[tuple[Var, Any]] | None = None,
 ) -> Recording:
-    """Record ``call(f, tracers)``, where the tracers stand for ``inputs`` (values, or types for an abstract recording)."""
+    """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
+
+    Where a list of ``guards`` is given, it is filled with what Python asks about values.
+    """
     recorder = Recorder(abstract)
+    recorder.guards = guards
     tracers = [recorder.input(value) for value in inputs]
     variables = [tracer.variable for tracer in tracers]
     token = current.set(recorder)

@@ -1,9 +1,9 @@
 """Tracers: what a recorded function sees in place of its arrays, so that NumPy's protocols write equations.
 
-NumPy hands every ufunc to ``__array_ufunc__`` and most other functions to ``__array_function__``; Python hands over
-the operators. Scalars are a class without ``__getitem__``, because NumPy takes anything indexable for a sequence.
-Writing (``x[i] = v``, ``x += v``, ``out=x``) makes the tracer stand for a new variable; a view keeps its root and
-writes through, as in NumPy.
+NumPy hands every ufunc to ``__array_ufunc__`` and most other functions to ``__array_function__``; Python
+hands over the operators. Scalars are a class without ``__getitem__``, because NumPy takes anything indexable
+for a sequence. Writing (``x[i] = v``, ``x += v``, ``out=x``) makes the tracer stand for a new variable; a
+view keeps its root and writes through, as in NumPy.
 """
 
 from __future__ import annotations
@@ -32,13 +32,22 @@ def concrete(value: Any) -> Any:
     while isinstance(value, Tracer):
         if value.recorder.abstract:
             raise ControlFlowError(at_user_line(_ABSTRACT.format(type=value.type)))
+        value.recorder.asked(value)
+        value = value.value
+    return value
+
+
+def peek(value: Any) -> Any:
+    """The NumPy value behind a tracer, to be shown and not to be decided by."""
+    while isinstance(value, Tracer):
         value = value.value
     return value
 
 
 _ABSTRACT = (
     "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
-    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and while."
+    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and "
+    "while."
 )
 
 
@@ -169,10 +178,11 @@ class _Operators(Tracer):
         return other // self, other % self
 
     def __bool__(self) -> bool:
-        return bool(concrete(self))
+        asked = self if self.dtype.kind == "b" else apply(np.not_equal, (self, 0))
+        return bool(concrete(asked))
 
     def __int__(self) -> int:
-        return int(concrete(self))
+        return int(concrete(apply(np.trunc, (self,)) if self.type.inexact else self))
 
     def __index__(self) -> int:
         return operator.index(concrete(self))
@@ -197,10 +207,10 @@ class _Operators(Tracer):
         return call_function(func, args, kwargs)
 
     def __format__(self, spec: str) -> str:
-        return format(concrete(self), spec) if not self.recorder.abstract else repr(self)
+        return format(peek(self), spec) if not self.recorder.abstract else repr(self)
 
     def __repr__(self) -> str:
-        return f"Tracer({self.type!r})" if self.recorder.abstract else f"Tracer({concrete(self)!r})"
+        return f"Tracer({self.type!r})" if self.recorder.abstract else f"Tracer({peek(self)!r})"
 
     def __copy__(self) -> Any:
         return _make(self.recorder, self.variable, self.value)
@@ -320,19 +330,20 @@ class ScalarTracer(_Operators):
         raise TypeError("The class of a tracer cannot be changed.")
 
     def __floor__(self) -> int:
-        return int(np.floor(concrete(self)))
+        return int(concrete(apply(np.floor, (self,))))
 
     def __ceil__(self) -> int:
-        return int(np.ceil(concrete(self)))
+        return int(concrete(apply(np.ceil, (self,))))
 
     def __trunc__(self) -> int:
-        return int(np.trunc(concrete(self)))
+        return int(self)
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        return round(concrete(self), ndigits)
+        rounded = concrete(FUNCTIONS[np.round](self, ndigits or 0))
+        return rounded if ndigits is not None else int(rounded)
 
     def is_integer(self) -> bool:
-        return float(concrete(self)).is_integer()
+        return bool(self == apply(np.trunc, (self,)))
 
 
 class ArrayTracer(_Operators):
@@ -420,9 +431,12 @@ class ArrayTracer(_Operators):
     def dot(self, other: Any) -> Any:
         return FUNCTIONS[np.dot](self, other)
 
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        return FUNCTIONS[np.compress](condition, self, axis)
+
 
 class ViewTracer(ArrayTracer):
-    """A view of another array tracer: ``take(root)`` reads it, ``put(root, new)`` gives the root with it replaced."""
+    """A view of another array tracer: ``take(root)`` reads it, ``put(root, new)`` replaces it in the root."""
 
     __slots__ = ("_put", "_seen", "_take", "root")
 
@@ -504,18 +518,24 @@ set_tracer_factory(_make, (ScalarTracer, ArrayTracer, ViewTracer))
 
 def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Any:
     """Make a result a view of its root, where both are array tracers and NumPy would give a view."""
-    if type(taken) is ArrayTracer and isinstance(root, ArrayTracer) and _shares(taken, root):
+    if type(taken) is ArrayTracer and isinstance(root, ArrayTracer) and _shares(taken, root, take):
         return ViewTracer(taken, root, take, put)
     return taken
 
 
-def _shares(taken: Tracer, root: Tracer) -> bool:
-    view, base = taken.value, root.value
-    if isinstance(view, Tracer) and isinstance(base, Tracer):
-        return _shares(view, base)
-    if isinstance(view, Type) or isinstance(base, Type):
-        return True
+def _shares(taken: Tracer, root: Tracer, take: Callable[[Any], Any]) -> bool:
+    base = layout(root)
+    view = take(base) if taken.recorder.abstract else layout(taken)
     return bool(np.may_share_memory(view, base))
+
+
+def layout(x: Any) -> Any:
+    """An array that lies in memory as x does, whatever its numbers."""
+    if not isinstance(x, Tracer):
+        return x
+    if not isinstance(x.value, Type):
+        return layout(x.value)
+    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.shape, x.dtype)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -547,8 +567,8 @@ def write_out(result: Any, out: Any) -> Any:
         return target.assign(result)
     raise DerivativeError(
         at_user_line(
-            "out= points into an array that was made before the recording, where a derivative cannot be kept. "
-            "Use the result of the call instead of out=."
+            "out= points into an array that was made before the recording, where a derivative cannot be "
+            "kept. Use the result of the call instead of out=."
         )
     )
 
@@ -561,16 +581,16 @@ def _inplace(ufunc: Any) -> Callable[..., Any]:
 
 
 _INPLACE = {
-    "iadd": np.add, "isub": np.subtract, "imul": np.multiply, "itruediv": np.divide, "ifloordiv": np.floor_divide,
-    "imod": np.remainder, "ipow": np.power, "iand": np.bitwise_and, "ior": np.bitwise_or, "ixor": np.bitwise_xor,
-    "imatmul": np.matmul,
+    "iadd": np.add, "isub": np.subtract, "imul": np.multiply, "itruediv": np.divide,
+    "ifloordiv": np.floor_divide, "imod": np.remainder, "ipow": np.power, "imatmul": np.matmul,
+    "iand": np.bitwise_and, "ior": np.bitwise_or, "ixor": np.bitwise_xor,
 }  # fmt: skip
 for _name, _ufunc in _INPLACE.items():
     setattr(ArrayTracer, f"__{_name}__", _inplace(_ufunc))
 
 _METHODS = (
     "sum prod mean var std max min any all argmax argmin cumsum cumprod clip round repeat take ravel squeeze "
-    "swapaxes diagonal trace argsort searchsorted nonzero compress choose ptp"
+    "swapaxes diagonal trace argsort searchsorted nonzero choose ptp"
 )
 
 

@@ -60,7 +60,7 @@ def constant(value: Any, type: str) -> Value:
     text = number(value, element)
     if lanes == 1:
         return Value(text, type)
-    return Value("<" + ", ".join([f"{element} {text}"] * lanes) + ">", type)
+    return Value(f"splat ({element} {text})", type)
 
 
 class Module:
@@ -71,7 +71,9 @@ class Module:
         self.declared: dict[str, str] = {}
         self.globals: list[str] = []
 
-    def function(self, name: str, result: str, params: Sequence[tuple[str, str]], linkage: str = "") -> Function:
+    def function(
+        self, name: str, result: str, params: Sequence[tuple[str, str]], linkage: str = ""
+    ) -> Function:
         """A new function; ``params`` are (name, type with attributes)."""
         function = Function(self, name, result, params, linkage)
         self.functions.append(function)
@@ -180,7 +182,9 @@ class Function:
     def masked_load(self, type: str, pointer: Value, mask: Value, align: int = 1) -> Value:
         """Read the lanes whose mask is set; the others are zero and their memory is not touched."""
         zero = Value("zeroinitializer", type)
-        return self.call(f"llvm.masked.load.{_suffix(type)}.p0", type, pointer, Value(str(align), "i32"), mask, zero)
+        return self.call(
+            f"llvm.masked.load.{_suffix(type)}.p0", type, pointer, Value(str(align), "i32"), mask, zero
+        )
 
     def masked_store(self, value: Value, pointer: Value, mask: Value, align: int = 1) -> None:
         """Write the lanes whose mask is set; the memory of the others is not touched."""
@@ -202,7 +206,9 @@ class Function:
             return a
         type = vector(a.type, lanes)
         one = self.emit(f"insertelement {type} poison, {a.type} {a.name}, i64 0", type)
-        return self.emit(f"shufflevector {type} {one.name}, {type} poison, <{lanes} x i32> zeroinitializer", type)
+        return self.emit(
+            f"shufflevector {type} {one.name}, {type} poison, <{lanes} x i32> zeroinitializer", type
+        )
 
     def shuffle(self, a: Value, b: Value, picks: Sequence[int]) -> Value:
         """Lanes picked from a and b."""
@@ -265,7 +271,8 @@ class Function:
         self.jump(head)
         phis = [(loop.index, begin, following), *zip(loop.first, carried, loop.next, strict=True)]
         self.lines[place:place] = [
-            f"  {phi.name} = phi {phi.type} [ {a.name}, %{before} ], [ {b.name}, %{last} ]" for phi, a, b in phis
+            f"  {phi.name} = phi {phi.type} [ {a.name}, %{before} ], [ {b.name}, %{last} ]"
+            for phi, a, b in phis
         ]
         loop.state = list(loop.first)
         self.start(after)
