@@ -1,0 +1,186 @@
+r"""Panels: a copy of a block of a matrix in the order in which the tiles of a product read it.
+
+A panel is w columns wide; its rows stand one after the other without gaps,
+
+.. math:: P_{p}[k, j] = B[k,\; p\,w + j], \qquad 0 \le j < w,
+
+so that a block of B lies in cache as a whole, whatever the strides of B. From row-major memory a panel is a copy; from
+column-major memory blocks of lanes × lanes numbers are transposed in registers on the way.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wengert.native import ir
+from wengert.native.tiles import ZERO, Arithmetic, has
+
+PARAMS = [
+    ("source", "ptr"),
+    ("target", "ptr"),
+    ("step", "i64"),
+    ("columns", "i64"),
+    ("depth", "i64"),
+    ("next", "i64"),
+]
+
+
+class Panels(NamedTuple):
+    """Panels of so many vectors of so many lanes, out of rows or, ``transposed``, out of columns."""
+
+    arithmetic: Arithmetic
+    vectors: int
+    lanes: int
+    transposed: bool
+
+    @property
+    def width(self) -> int:
+        """Columns of one panel."""
+        return self.vectors * self.lanes
+
+    @property
+    def type(self) -> str:
+        """One vector."""
+        return ir.vector(self.arithmetic.element, self.lanes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of a panel."""
+        return self.width * self.arithmetic.size
+
+    def depth(self, k: int) -> int:
+        """Rows that memory is needed for, for k rows: whole blocks are written."""
+        return -(-k // self.lanes) * self.lanes
+
+    def nbytes(self, columns: int, k: int) -> int:
+        """Memory for so many columns and k rows."""
+        return -(-columns // self.width) * self.depth(k) * self.row_bytes
+
+
+def panel_function(module: ir.Module, panels: Panels) -> str:
+    """The function that fills panels, written once per module.
+
+    Its arguments: where the source begins and the panels go, the bytes from one row of the source (one column, if transposed)
+    to the next, how many columns and rows, and the bytes from one panel to the next. Nothing outside the source is read.
+    """
+    kind = "columns" if panels.transposed else "rows"
+    name = f"panels.{kind}.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
+    if not has(module, name):
+        f = module.function(name, "void", PARAMS, "internal")
+        (_from_columns if panels.transposed else _from_rows)(f, panels)
+        f.ret()
+    return name
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------------
+
+
+def _from_rows(f: ir.Function, panels: Panels) -> None:
+    target, source = f.param("target"), f.param("source")
+    with f.loop(ZERO, f.param("depth"), 1, [source, target]) as rows:
+        _copy_row(f, panels, *rows.first)
+        rows.next = [
+            f.advance(rows.first[0], f.param("step")),
+            f.advance(rows.first[1], ir.index(panels.row_bytes)),
+        ]
+
+
+def _copy_row(f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value) -> None:
+    limit = f.param("columns")
+    if not panels.arithmetic.masks:
+        limit = f.binary("sub", limit, ir.index(panels.width - 1))
+    with f.loop(ZERO, limit, panels.width, [source, target]) as across:
+        _copy_vectors(f, panels, *across.first, across.index)
+        across.next = [
+            f.advance(across.first[0], ir.index(panels.row_bytes)),
+            f.advance(across.first[1], f.param("next")),
+        ]
+    if not panels.arithmetic.masks:
+        _copy_numbers(f, panels, *across.state, across.index)
+
+
+def _copy_vectors(
+    f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value, first: ir.Value
+) -> None:
+    size = panels.arithmetic.size
+    for v in range(panels.vectors):
+        distance = ir.index(v * panels.lanes * size)
+        left = f.binary("sub", f.param("columns"), f.binary("add", first, ir.index(v * panels.lanes)))
+        value = _first(f, panels, f.advance(source, distance), left)
+        f.store(value, f.advance(target, distance), size)
+
+
+def _copy_numbers(
+    f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value, first: ir.Value
+) -> None:
+    element, size = panels.arithmetic.element, panels.arithmetic.size
+    with f.loop(first, f.param("columns"), 1, [source, target]) as loop:
+        f.store(f.load(element, loop.first[0], size), loop.first[1], size)
+        loop.next = [f.advance(p, ir.index(size)) for p in loop.first]
+
+
+def _first(f: ir.Function, panels: Panels, pointer: ir.Value, count: ir.Value) -> ir.Value:
+    """A vector of which only the lanes below a count are read, where there are masks; else all of them."""
+    if not panels.arithmetic.masks:
+        return f.load(panels.type, pointer, panels.arithmetic.size)
+    count = f.intrinsic("smax", "i64", count, ZERO)
+    mask = f.first_lanes(count, panels.lanes, 8 * panels.arithmetic.size)
+    return f.masked_load(panels.type, pointer, mask, panels.arithmetic.size)
+
+
+# --- columns --------------------------------------------------------------------------------------------------------------
+
+
+def _from_columns(f: ir.Function, panels: Panels) -> None:
+    with f.loop(ZERO, f.param("columns"), panels.width, [f.param("target")]) as loop:
+        end = f.binary("add", loop.index, ir.index(panels.width))
+        end = f.intrinsic("smin", "i64", end, f.param("columns"))
+        with f.loop(loop.index, end, panels.lanes, loop.first) as inner:
+            _columns(f, panels, inner.index, inner.first[0])
+            inner.next = [f.advance(inner.first[0], ir.index(panels.lanes * panels.arithmetic.size))]
+        loop.next = [f.advance(loop.first[0], f.param("next"))]
+
+
+def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
+    """As many columns as a vector has lanes, all rows; where there are fewer columns, the last one several times."""
+    last = f.binary("sub", f.param("columns"), ir.index(1))
+    numbers = [
+        f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)
+    ]
+    starts = [f.advance(f.param("source"), f.binary("mul", i, f.param("step"))) for i in numbers]
+    size, depth = panels.arithmetic.size, f.param("depth")
+    limit = depth if panels.arithmetic.masks else f.binary("sub", depth, ir.index(panels.lanes - 1))
+    with f.loop(ZERO, limit, panels.lanes, [target]) as loop:
+        left = f.binary("sub", depth, loop.index)
+        places = [f.offset(p, panels.arithmetic.element, loop.index) for p in starts]
+        rows = transpose(f, [_first(f, panels, p, left) for p in places])
+        for i, row in enumerate(rows):
+            f.store(row, f.advance(loop.first[0], ir.index(i * panels.row_bytes)), size)
+        loop.next = [f.advance(loop.first[0], ir.index(panels.lanes * panels.row_bytes))]
+    if not panels.arithmetic.masks:
+        _last_rows(f, panels, starts, loop.state[0], loop.index)
+
+
+def _last_rows(
+    f: ir.Function, panels: Panels, starts: list[ir.Value], target: ir.Value, first: ir.Value
+) -> None:
+    element, size = panels.arithmetic.element, panels.arithmetic.size
+    with f.loop(first, f.param("depth"), 1, [target]) as loop:
+        for i, p in enumerate(starts):
+            value = f.load(element, f.offset(p, element, loop.index), size)
+            f.store(value, f.advance(loop.first[0], ir.index(i * size)), size)
+        loop.next = [f.advance(loop.first[0], ir.index(panels.row_bytes))]
+
+
+def transpose(f: ir.Function, rows: list[ir.Value]) -> list[ir.Value]:
+    """A square of numbers in vectors, transposed: halves change places, then halves of the halves."""
+    lanes, rows = len(rows), list(rows)
+    distance = lanes // 2
+    while distance:
+        for i in (i for i in range(lanes) if not i & distance):
+            a, b = rows[i], rows[i + distance]
+            low = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
+            rows[i] = f.shuffle(a, b, low)
+            rows[i + distance] = f.shuffle(a, b, [lane + distance for lane in low])
+        distance //= 2
+    return rows
