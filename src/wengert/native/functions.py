@@ -84,7 +84,8 @@ def exp(x: Number) -> Number:
     """eˣ, to 1 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
     x = clip(x, *x.pick((-104.0, 89.0), (-746.0, 710.0)))
     shifted, r, q = _reduced_by_ln2(x)
-    return _scale(1 + (r + q), shifted)
+    high, low = fast_two_sum(r.like(1.0), r)
+    return _scale(high + (low + q), shifted)
 
 
 def exp2(x: Number) -> Number:
@@ -120,13 +121,15 @@ def expm1(x: Number) -> Number:
 
 
 def tanh(x: Number) -> Number:
-    """tanh x, to 2 ulp: with h = (e²ˣ - 1)/2, h - h²/(h + 1) where x is small, else 1 - 1/(h + 1)."""
+    """tanh x = h/(h + 1) with h = (e²ˣ - 1)/2, to 2 ulp.
+
+    What rounding took from h and from h + 1 is given back: the derivative of h/(h + 1) is 1 - h/(h + 1) over h + 1.
+    """
     a = at_most(abs(x), 20.0)
-    high, low = _half_expm1(*_expm1_in_parts(a + a, 1))
-    h = high + low
-    small = a < 0.55
-    part = where(small, h * h, 1.0) / (h + 1)
-    return copysign(where(small, high + (low - part), 1 - part), x)
+    h, lost = fast_two_sum(*_half_expm1(*_expm1_in_parts(a + a, 1)))
+    d, more = two_sum(h, h.like(1.0))
+    q = h / d
+    return copysign(fma(1 - q, fma(q, -more, lost), q), x)
 
 
 def sinh(x: Number) -> Number:
@@ -246,7 +249,8 @@ def log10(x: Number) -> Number:
 def _log_of_sum(high: Number, low: Number, doublings: Number | None = None) -> Number:
     """ln(high + low) for high ≥ 2⁻⁵³ and low less than its last digit; times 2^doublings."""
     n, m = _exponent_and_mantissa(high)
-    scale = _power_of_two(0 - n, high.format, high.format.bias)
+    most = high.format.bias - 1
+    scale = _power_of_two(0 - where(n > most, most, n), high.format, high.format.bias)
     e = _to_real(n, high.format)
     return _log_of_parts(e if doublings is None else e + doublings, (m - 1) + low * scale)
 
