@@ -10,8 +10,9 @@ There are no branches, so that all lanes do the same; one exception is the reduc
 entered when some lane needs it. The same operations in the same order give the same bits on every processor with a fused
 multiplication and addition, whatever its vector width, and the same bits on every processor without.
 
-The bound of each function is the largest error measured, rounded up, in units in the last place: all float32 arguments
-(a grid of them for two), and millions of float64 arguments against arithmetic with more digits. Zeros, infinities,
+The bound of each function, in units in the last place, is the largest error measured, rounded up, in both formats, with
+and without fused operations: of all float32 arguments (of millions for two operands), and of millions of float64 arguments
+against arithmetic with more digits. Zeros, infinities,
 NaNs and subnormal numbers come out as in C99, Annex F.
 """
 
@@ -54,6 +55,8 @@ def _power_of_two(n: Number, format: Format, bias: int) -> Number:
 
 def _scale(y: Number, shifted: Number) -> Number:
     """y·2ⁿ, where n is in the low bits of a shifted number; in two steps, so that only the last one rounds."""
+    if y.lanes.scales(y.value.type):
+        return y.lanes.scaled(y, shifted - y.format.shift)
     n = bits(shifted) - _bits_of_shift(y.format)
     half = n >> 1
     y = y * _power_of_two(half, y.format, y.format.bias)
@@ -81,7 +84,7 @@ def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
 
 
 def exp(x: Number) -> Number:
-    """eˣ, to 1 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
+    """eˣ, to 0.8 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
     x = clip(x, *x.pick((-104.0, 89.0), (-746.0, 710.0)))
     shifted, r, q = _reduced_by_ln2(x)
     high, low = fast_two_sum(r.like(1.0), r)
@@ -89,7 +92,7 @@ def exp(x: Number) -> Number:
 
 
 def exp2(x: Number) -> Number:
-    """2ˣ, to 1 ulp: the fraction is exact."""
+    """2ˣ, to 1.3 ulp: the fraction is exact."""
     x = clip(x, *x.pick((-151.0, 129.0), (-1076.0, 1025.0)))
     shifted, n = _whole(x, 1.0)
     return _scale(_exp2_of_fraction(x - n), shifted)
@@ -114,22 +117,36 @@ def _half_expm1(s: Number, r: Number, q: Number) -> tuple[Number, Number]:
 
 
 def expm1(x: Number) -> Number:
-    """eˣ - 1, to 1 ulp."""
+    """eˣ - 1, to 1.3 ulp."""
     high, low = _half_expm1(*_expm1_in_parts(clip(x, -40.0, x.pick(88.8, 709.8)), 1))
     y = high + low
     return where(abs(x) < x.pick(2.0**-25, 2.0**-54), x, y + y)
 
 
 def tanh(x: Number) -> Number:
-    """tanh x = h/(h + 1) with h = (e²ˣ - 1)/2, to 2 ulp.
-
-    What rounding took from h and from h + 1 is given back: the derivative of h/(h + 1) is 1 - h/(h + 1) over h + 1.
-    """
+    """tanh x, to 1.6 ulp."""
     a = at_most(abs(x), 20.0)
+    return copysign(x.pick(_tanh_single, _tanh_double)(a), x)
+
+
+def _tanh_single(a: Number) -> Number:
+    """A polynomial below 5/8, 1 - 2/(e²ᵃ + 1) above."""
+    z = a * a
+    near = fma(a * z, polynomial(z, c.TANH_32), a)
+    shifted, r, q = _reduced_by_ln2(a + a)
+    power = (1 + (r + q)) * _power_of_two(bits(shifted), SINGLE, SINGLE.bias)
+    return where(a < 0.625, near, 1 - 2 / (power + 1))
+
+
+def _tanh_double(a: Number) -> Number:
+    """h/(h + 1) with h = (e²ᵃ - 1)/2.
+
+    What rounding took from h and from h + 1 is given back, to first order: 1/(h + 1) = 1 - h/(h + 1).
+    """
     h, lost = fast_two_sum(*_half_expm1(*_expm1_in_parts(a + a, 1)))
     d, more = two_sum(h, h.like(1.0))
     q = h / d
-    return copysign(fma(1 - q, fma(q, -more, lost), q), x)
+    return fma(1 - q, fma(q, -(more + lost), lost), q)
 
 
 def sinh(x: Number) -> Number:
@@ -147,7 +164,7 @@ def sinh(x: Number) -> Number:
 
 
 def cosh(x: Number) -> Number:
-    """cosh x = eˣ/2 + e⁻ˣ/2, to 2 ulp."""
+    """cosh x = eˣ/2 + e⁻ˣ/2, to 1.4 ulp."""
     a = at_most(abs(x), x.pick(89.6, 710.6))
     s, r, q = _expm1_in_parts(a, 2)
     quarter = fma(s, r + q, s)
@@ -156,9 +173,14 @@ def cosh(x: Number) -> Number:
 
 
 def logistic(x: Number) -> Number:
-    """1/(1 + e⁻ˣ), to 2 ulp: only the exponential that does not overflow is used."""
+    """1/(1 + e⁻ˣ), to 1.9 ulp, from the exponential that does not overflow.
+
+    What rounding took from d = 1 + z is given back; 1/d is 0.97 - 0.48 z, nearly enough.
+    """
     z = exp(-abs(x))
-    return where(x < 0, z, 1.0) / (z + 1)
+    d, lost = fast_two_sum(z.like(1.0), z)
+    q = where(x < 0, z, 1.0) / d
+    return fma(q * fma(z, -0.48, 0.97), -lost, q)
 
 
 # --- logarithms --------------------------------------------------------------------------------------------------
@@ -219,7 +241,7 @@ def _log_of_parts(e: Number, f: Number) -> Number:
 
 
 def log(x: Number) -> Number:
-    """ln x, to 1 ulp. Mantissa between √½ and √2, then the series of artanh (Tang 1990 and others)."""
+    """ln x, to 0.9 ulp. Mantissa between √½ and √2, then the series of artanh (Tang 1990 and others)."""
     return _log_special(x, _log_of_parts(*_log_parts(x)))
 
 
@@ -237,12 +259,12 @@ def _log_to_base(x: Number, parts: tuple[float, float, float, float]) -> Number:
 
 
 def log2(x: Number) -> Number:
-    """log₂ x, to 1 ulp; exact at powers of two."""
+    """log₂ x, to 0.9 ulp; exact at powers of two."""
     return _log_to_base(x, x.pick(c.LOG2_32, c.LOG2_64))
 
 
 def log10(x: Number) -> Number:
-    """log₁₀ x, to 1 ulp."""
+    """log₁₀ x, to 0.8 ulp."""
     return _log_to_base(x, x.pick(c.LOG10_32, c.LOG10_64))
 
 
@@ -266,37 +288,43 @@ def _log1p_special(x: Number, y: Number) -> Number:
 
 
 def log1p(x: Number) -> Number:
-    """ln(1 + x), to 1 ulp: what rounding loses of 1 + x goes into the mantissa."""
+    """ln(1 + x), to 1.5 ulp: what rounding loses of 1 + x goes into the mantissa."""
     return copysign(_log1p_special(x, _log1p_inside(x)), x)
 
 
 def softplus(x: Number) -> Number:
-    """ln(1 + eˣ), to 2 ulp."""
+    """ln(1 + eˣ), to 1.8 ulp."""
     return where(x < 0, 0.0, x) + _log1p_inside(exp(-abs(x)))
 
 
 def logaddexp(a: Number, b: Number) -> Number:
-    """ln(eᵃ + eᵇ), to 2 ulp of the larger of the result and the operands."""
-    y = where(a < b, b, a) + _log1p_inside(exp(_distance(a, b)))
+    """ln(eᵃ + eᵇ), to 3.5 ulp of the largest of the result and the operands."""
+    d, lost = _distance(a, b)
+    z = exp(d)
+    y = where(a < b, b, a) + _log1p_inside(fma(z, lost, z))
     return where(a.unordered(b), a + b, y)
 
 
 def logaddexp2(a: Number, b: Number) -> Number:
-    """log₂(2ᵃ + 2ᵇ), to 3 ulp of the larger of the result and the operands."""
-    y = where(a < b, b, a) + _log1p_inside(exp2(_distance(a, b))) * (1 / LN2)
+    """log₂(2ᵃ + 2ᵇ), to 5 ulp of the largest of the result and the operands."""
+    d, lost = _distance(a, b)
+    z = exp2(d)
+    y = where(a < b, b, a) + _log1p_inside(fma(z, lost * LN2, z)) * (1 / LN2)
     return where(a.unordered(b), a + b, y)
 
 
-def _distance(a: Number, b: Number) -> Number:
-    """-|a - b|, 0 for equal infinities."""
-    return where(a.equals(b), 0.0, -abs(a - b))
+def _distance(a: Number, b: Number) -> tuple[Number, Number]:
+    """-|a - b|, 0 for equal infinities, and what rounding lost of it."""
+    low, high = where(a < b, a, b), where(a < b, b, a)
+    d, lost = two_sum(low, -high)
+    return where(a.equals(b), 0.0, d), where(abs(d) < math.inf, lost, 0.0)
 
 
 # --- powers ------------------------------------------------------------------------------------------------------
 
 
 def power(x: Number, y: Number) -> Number:
-    """xʸ as C99's pow, to 1 ulp: 2^(y log₂|x|), the logarithm and the product with twice the digits."""
+    """xʸ as C99's pow, to 1.3 ulp: 2^(y log₂|x|), the logarithm and the product with twice the digits."""
     a = abs(x)
     magnitude = x.pick(_power_single, _power_double)(a, y)
     extreme = a.equals(0) | a.equals(math.inf)
@@ -325,7 +353,7 @@ def _power_single(a: Number, y: Number) -> Number:
     n, m = _exponent_and_mantissa(a)
     s = (m - 1) / (m + 1)
     log = fma(s, polynomial(s * s, c.LOG2_ROUGH), _to_real(n, DOUBLE))
-    z = clip(y * log, -200.0, 200.0)
+    z = clip(clip(y, -1e30, 1e30) * log, -200.0, 200.0)
     shifted, whole = _whole(z, 1.0)
     r = z - whole
     power = fma(r, polynomial(r, c.EXP2_ROUGH), 1.0) * _power_of_two(bits(shifted), DOUBLE, DOUBLE.bias)
@@ -338,34 +366,35 @@ Pair = tuple[Number, Number]
 def _times(a: Pair, b: Pair) -> Pair:
     """The product of two numbers of twice the digits."""
     p, e = two_product(a[0], b[0])
-    return fast_two_sum(p, e + fma(a[0], b[1], a[1] * b[0]))
+    return p, e + fma(a[0], b[1], a[1] * b[0])
 
 
 def _plus(a: Pair, b: Pair) -> Pair:
     """The sum of two numbers of twice the digits, the first the larger."""
     s, e = fast_two_sum(a[0], b[0])
-    return fast_two_sum(s, e + (a[1] + b[1]))
+    return s, e + (a[1] + b[1])
 
 
 def _log2_pair(a: Number) -> Pair:
     """log₂ a with twice the digits: 2s (1 + z(1/3 + z p(z))) / ln 2 + e, s = (m - 1)/(m + 1), z = s²."""
     a, moved = _made_normal(a)
     n, m = _exponent_and_mantissa(a)
-    s = _quotient(m - 1, *two_sum(m, m.like(1.0)))
+    s = _quotient(m - 1, *fast_two_sum(m.like(1.0), m))
     z = _times(s, s)
-    tail = z[0] * polynomial(z[0], c.LOG_TAIL)
-    third = _plus((m.like(c.TWO_THIRDS[0]), m.like(c.TWO_THIRDS[1])), (tail, m.like(0.0)))
-    twice = (s[0] + s[0], s[1] + s[1])
-    log = _plus(twice, _times(_times(third, z), s))
-    log2 = _times(log, (m.like(c.LOG2_E[0]), m.like(c.LOG2_E[1])))
-    return _plus((_to_real(n, DOUBLE) + moved, m.like(0.0)), log2)
+    third, lost = fast_two_sum(m.like(c.TWO_THIRDS[0]), z[0] * polynomial(z[0], c.LOG_TAIL))
+    tail = _times(_times((third, lost + c.TWO_THIRDS[1]), z), s)
+    log = _plus((s[0] + s[0], s[1] + s[1]), tail)
+    high, low = _times(log, (m.like(c.LOG2_E[0]), m.like(c.LOG2_E[1])))
+    whole, lost = fast_two_sum(_to_real(n, DOUBLE) + moved, high)
+    return fast_two_sum(whole, lost + low)
 
 
 def _quotient(f: Number, d: Number, d_low: Number) -> Pair:
     """F/(d + d_low) with twice the digits."""
-    q = f / d
+    inverse = 1 / d
+    q = f * inverse
     p, e = two_product(q, d)
-    return q, (((f - p) - e) - q * d_low) / d
+    return q, (((f - p) - e) - q * d_low) * inverse
 
 
 def _power_double(a: Number, y: Number) -> Number:
@@ -382,7 +411,7 @@ def _power_double(a: Number, y: Number) -> Number:
 
 
 def cbrt(x: Number) -> Number:
-    """The cube root, to 1 ulp: Newton's iteration for m^(-2/3), then once for the root, from its exact cube."""
+    """The cube root, to 0.6 ulp: Newton's iteration for m^(-2/3), then once for the root, from its exact cube."""
     f, a = x.format, abs(x)
     small = a < f.smallest_normal
     lift = 3 * (f.mantissa // 3 + 1)
@@ -410,7 +439,7 @@ def _refined_cube_root(m: Number, y: Number, steps: int) -> Number:
 
 
 def hypot(a: Number, b: Number) -> Number:
-    """√(a² + b²), to 1 ulp, without overflow."""
+    """√(a² + b²), to 1.3 ulp, without overflow."""
     a, b = abs(a), abs(b)
     y = a.pick(_hypot_single, _hypot_double)(a, b)
     return where(a.equals(math.inf) | b.equals(math.inf), math.inf, y)
@@ -453,21 +482,21 @@ def _cosine(r: Number, low: Number) -> Number:
 
 
 def sin(x: Number) -> Number:
-    """sin x for every x, to 1 ulp. π/2 in four parts up to 2²⁰ (Cody and Waite), then 2/π (Payne and Hanek)."""
+    """sin x for every x, to 1.6 ulp. π/2 in four parts up to 2²⁰ (Cody and Waite), then 2/π (Payne and Hanek)."""
     n, r, low = reduce_angle(x)
     y = where((n & 1).differs(0), _cosine(r, low), _sine(r, low))
     return where(x.equals(0), x, _flip(y, n >> 1))
 
 
 def cos(x: Number) -> Number:
-    """cos x for every x, to 1 ulp, as `sin`."""
+    """cos x for every x, to 1.6 ulp, as `sin`."""
     n, r, low = reduce_angle(x)
     y = where((n & 1).differs(0), _sine(r, low), _cosine(r, low))
     return _flip(y, (n + 1) >> 1)
 
 
 def tan(x: Number) -> Number:
-    """tan x for every x, to 2 ulp: the quotient of sine and cosine."""
+    """tan x for every x, to 3 ulp: the quotient of sine and cosine."""
     n, r, low = reduce_angle(x)
     sine, cosine, odd = _sine(r, low), _cosine(r, low), (n & 1).differs(0)
     return where(x.equals(0), x, where(odd, -cosine, sine) / where(odd, sine, cosine))
@@ -492,7 +521,7 @@ def _arctan_of_quotient(a: Number, b: Number) -> tuple[Number, Number]:
 
 
 def arctan(x: Number) -> Number:
-    """arctan x, to 1 ulp."""
+    """arctan x, to 1.9 ulp."""
     a = at_most(abs(x), x.pick(2.0**40, 2.0**70))
     high, low = _arctan_of_quotient(a, x.like(1.0))
     return copysign(high + low, x)
@@ -519,7 +548,7 @@ def _arcsin_series(x: Number, z: Number) -> Number:
 
 
 def arcsin(x: Number) -> Number:
-    """arcsin x, to 2 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
+    """arcsin x, to 2.1 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
     half_pi, half_pi_low = (v / 2 for v in x.pick(c.PI_32, c.PI_64))
     a = abs(x)
     far = a > 0.5
@@ -530,7 +559,7 @@ def arcsin(x: Number) -> Number:
 
 
 def arccos(x: Number) -> Number:
-    """arccos x, to 2 ulp."""
+    """arccos x, to 1.2 ulp."""
     pi, pi_low = x.pick(c.PI_32, c.PI_64)
     a = abs(x)
     far = a > 0.5
@@ -546,7 +575,7 @@ def arccos(x: Number) -> Number:
 
 
 def arcsinh(x: Number) -> Number:
-    """arsinh x = ln(1 + x + x²/(1 + √(1 + x²))), to 3 ulp."""
+    """arsinh x = ln(1 + x + x²/(1 + √(1 + x²))), to 1.9 ulp."""
     limit = x.pick(2.0**13, 2.0**28)
     a = abs(x)
     b = at_most(a, limit)
@@ -563,7 +592,7 @@ def _log_with_doubling(a: Number, far: Number, u: Number, low: Number) -> Number
 
 
 def arccosh(x: Number) -> Number:
-    """arcosh x = ln(1 + t + √(t (t + 2))) with t = x - 1, to 3 ulp."""
+    """arcosh x = ln(1 + t + √(t (t + 2))) with t = x - 1, to 2.6 ulp."""
     limit = x.pick(2.0**13, 2.0**28)
     t = clip(x, 0.0, limit) - 1
     u, low = two_sum(x.like(1.0), t + sqrt(t * (t + 2)))
@@ -571,7 +600,7 @@ def arccosh(x: Number) -> Number:
 
 
 def arctanh(x: Number) -> Number:
-    """artanh x = ln(1 + 2x/(1 - x))/2, to 3 ulp."""
+    """artanh x = ln(1 + 2x/(1 - x))/2, to 2.1 ulp."""
     a = abs(x)
     t = (a + a) / (1 - a)
     y = _log1p_special(t, _log1p_inside(t)) * 0.5
@@ -602,7 +631,7 @@ def _erfc_far(a: Number) -> Number:
 
 
 def erf(x: Number) -> Number:
-    """The error function, to 1 ulp."""
+    """The error function, to 1.5 ulp."""
     a = abs(x)
     near = fma(x, _erf_near(where(a < 1, x, 1.0)), x)
     return where(a < 1, near, copysign(1 - _erfc_far(a), x))

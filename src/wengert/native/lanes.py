@@ -51,7 +51,9 @@ class Lanes:
         self.mask = ir.vector("i1", count)
         self._constants: dict[Any, Value] = {}
 
-    def alike(self, dtype: Any = None, count: int | None = None, function: ir.Function | None = None) -> Lanes:
+    def alike(
+        self, dtype: Any = None, count: int | None = None, function: ir.Function | None = None
+    ) -> Lanes:
         """The same for another dtype, number of lanes or function."""
         found = self.dtype if dtype is None else dtype
         return Lanes(function or self.function, found, self.count if count is None else count, self.host)
@@ -63,6 +65,21 @@ class Lanes:
         if key not in self._constants:
             self._constants[key] = ir.constant(value, type)
         return self._constants[key]
+
+    # --- scaling by powers of two -------------------------------------------------------------------------------------
+
+    def scales(self, type: str) -> bool:
+        """Whether a vector of this type is multiplied by powers of two in one instruction."""
+        x86 = self.host.triple.startswith("x86_64") and self.host.vector_bytes == 64
+        return x86 and type in ("<16 x float>", "<8 x double>")
+
+    def scaled(self, y: Number, n: Number) -> Number:
+        """y·2ⁿ for whole n, rounded once."""
+        type = y.value.type
+        short, mask = ("ps", "i16") if type == "<16 x float>" else ("pd", "i8")
+        name = f"llvm.x86.avx512.mask.scalef.{short}.512"
+        rounding = Value("4", "i32")  # as the processor is set
+        return Number(self, self.function.call(name, type, y.value, n.value, y.value, Value("-1", mask), rounding))
 
     # --- tools of the methods below -----------------------------------------------------------------------------------
 
@@ -380,10 +397,14 @@ class Lanes:
         return self.function.compare("fcmp uno", x, x) if self.kind == "f" else self._always(False)
 
     def isinf(self, x: Value) -> Value:
-        return self.equal(self.absolute(x), self.constant(math.inf)) if self.kind == "f" else self._always(False)
+        return (
+            self.equal(self.absolute(x), self.constant(math.inf)) if self.kind == "f" else self._always(False)
+        )
 
     def isfinite(self, x: Value) -> Value:
-        return self.less(self.absolute(x), self.constant(math.inf)) if self.kind == "f" else self._always(True)
+        return (
+            self.less(self.absolute(x), self.constant(math.inf)) if self.kind == "f" else self._always(True)
+        )
 
     def _always(self, answer: bool) -> Value:
         return ir.constant(answer, self.mask)
@@ -428,7 +449,11 @@ class Lanes:
         """How many bits of the magnitude are set, as uint8."""
         self._needs("iu", "bitwise_count")
         count = self._intrinsic("ctpop", self.absolute(x))
-        return self.function.cast("trunc", count, ir.vector("i8", self.count)) if self.dtype.itemsize > 1 else count
+        return (
+            self.function.cast("trunc", count, ir.vector("i8", self.count))
+            if self.dtype.itemsize > 1
+            else count
+        )
 
     # --- exponentials, logarithms, angles -----------------------------------------------------------------------------
 

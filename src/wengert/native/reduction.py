@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 
 from wengert.native import coefficients as c
 from wengert.native import ir
-from wengert.native.number import DOUBLE, Number, bits, fast_two_sum, fma, from_bits, two_product, two_sum, where
+from wengert.native.number import (
+    DOUBLE,
+    Number,
+    bits,
+    fast_two_sum,
+    fma,
+    from_bits,
+    two_product,
+    two_sum,
+    where,
+)
 
 if TYPE_CHECKING:
     from wengert.native.lanes import Lanes
