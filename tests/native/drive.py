@@ -65,7 +65,9 @@ def _memory(f: ir.Function, value: ir.Value) -> ir.Value:
 
 def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
     element = ir.element_of(value.type)
-    found = {"i1": bool, "float": "f4", "double": "f8", "i8": "u1", "i32": "i4", "i64": "i8", "i16": "i2"}[element]
+    found = {"i1": bool, "float": "f4", "double": "f8", "i8": "u1", "i32": "i4", "i64": "i8", "i16": "i2"}[
+        element
+    ]
     return dtype if dtype.kind == "u" and element == ir.type_name(dtype) else found
 
 

@@ -29,10 +29,17 @@ from wengert.core.tracer import (
     has_tracer,
     operand,
 )
-from wengert.errors import LeakError, at_user_line, is_foreign
+from wengert.errors import LeakError, UnsupportedError, at_user_line, is_foreign
 
 # An array of constants, as a variable that can be written to.
-variable = linear("variable", lambda x: x, lambda ct, x: ct, infer=lambda x: (x.shape, x.dtype), text="{0}")
+variable = linear(
+    "variable",
+    lambda x: x,
+    lambda ct, x: ct,
+    infer=lambda x: (x.shape, x.dtype),
+    text="{0}",
+    examples=lambda draw: [((draw(3),), {})],
+)
 
 
 class Adoptive(np.ndarray):
@@ -69,8 +76,10 @@ class Adoptive(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         now = settled(self)
         taken = now[index]
-        if isinstance(now, Tracer) or type(taken) is not np.ndarray or taken.base is None:
+        if isinstance(now, Tracer) or type(taken) is not np.ndarray:
             return taken
+        if taken.base is None:
+            return _fresh(taken)
         return _view(taken, self, lambda tracer: tracer[index])
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -102,15 +111,11 @@ class Adoptive(np.ndarray):
 
     @property
     def flat(self) -> Any:
-        return (
-            settled(self).flat
-            if type(settled(self)) is np.ndarray and not self.flags.c_contiguous
-            else self.reshape(-1)
-        )
+        return Flat(self)
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        self.reshape(-1)[...] = value
+        Flat(self)[...] = value
 
     @property
     def real(self) -> Any:
@@ -119,6 +124,29 @@ class Adoptive(np.ndarray):
     @property
     def imag(self) -> Any:
         return settled(self).imag
+
+
+class Flat:
+    """All elements of an adoptive array in row-major order, to be read or written."""
+
+    def __init__(self, array: Adoptive) -> None:
+        self.array = array
+
+    def __getitem__(self, index: Any) -> Any:
+        return settled(self.array).flat[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        target = adopt(self.array) if has_tracer(value) else settled(self.array)
+        target.flat[index] = value
+
+    def __len__(self) -> int:
+        return self.array.size
+
+    def __iter__(self) -> Any:
+        return iter(settled(self.array).flat)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(settled(self.array).reshape(-1), dtype=dtype)
 
 
 def _call_into(ufunc: Any, method: str, given: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -152,7 +180,11 @@ def adopt(array: Adoptive) -> ArrayTracer:
         raise LeakError(
             at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
         )
-    array._tracer = recorder.record(variable, (now.copy(),), {}, False)
+    if recorder.abstract and not now.flags.c_contiguous:
+        raise UnsupportedError(
+            at_user_line('a tracer is written into an array of order="F". Make it row-major.')
+        )
+    array._tracer = recorder.record(variable, (now.copy(order="K"),), {}, False)
     if now.dtype.kind in "fc":
         now.fill(np.nan)
     return array._tracer  # type: ignore[return-value]
@@ -195,7 +227,7 @@ def _any_tracer(values: Any) -> bool:
     return any(has_tracer(value) for value in values)
 
 
-# --- methods ----------------------------------------------------------------------------------------------------------
+# --- methods ------------------------------------------------------------------------------------------
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -231,7 +263,7 @@ def _fill(self: Adoptive, value: Any) -> None:
 
 Adoptive.fill = _fill  # type: ignore[method-assign, assignment]
 
-# --- creation functions -----------------------------------------------------------------------------------------------
+# --- creation functions -------------------------------------------------------------------------------
 
 
 def _made(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -439,7 +471,7 @@ def intercept(function: Any, recorded: Callable[..., Any]) -> None:
     _scanned.clear()
 
 
-# --- replacing the names ----------------------------------------------------------------------------------------------
+# --- replacing the names ------------------------------------------------------------------------------
 
 _lock = threading.Lock()
 _running = 0

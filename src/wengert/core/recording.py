@@ -89,11 +89,11 @@ def record(
 
 def settle(leaf: Any) -> Any:
     """A leaf of a result as a tracer or a plain NumPy value."""
-    if isinstance(leaf, ViewTracer):
-        return leaf.__copy__()
     converter = CONVERTERS.get(type(leaf))
     if converter is not None:
-        return converter(leaf)
+        leaf = converter(leaf)
+    if isinstance(leaf, ViewTracer):
+        return leaf.__copy__()
     if type(leaf) is np.ndarray and leaf.dtype == object and has_tracer(leaf):
         return assemble(leaf)
     return leaf

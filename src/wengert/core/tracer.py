@@ -67,10 +67,8 @@ def _convert(value: Any, kind: type) -> Any:
         return converter(value)
     if isinstance(value, list | tuple):
         return assemble(value)
-    if isinstance(value, np.generic):
-        return value
-    array = np.asarray(value)
-    if array.dtype == object:
+    array = value if isinstance(value, np.generic) else np.asarray(value)
+    if array.dtype.kind not in "biufc":
         raise UnsupportedError(
             at_user_line(f"a {kind.__name__} cannot be an operand. Give numbers or arrays.")
         )
@@ -185,6 +183,9 @@ class _Operators(Tracer):
         return int(concrete(apply(np.trunc, (self,)) if self.type.inexact else self))
 
     def __index__(self) -> int:
+        if self.recorder.abstract:
+            # NumPy hides a TypeError from here behind one of its own.
+            raise IndexError(at_user_line(_ABSTRACT.format(type=self.type)))
         return operator.index(concrete(self))
 
     def __float__(self) -> float:
@@ -263,11 +264,7 @@ class _Operators(Tracer):
 
     @property
     def flat(self) -> Any:
-        return np.reshape(self, -1)  # type: ignore[call-overload]
-
-    @flat.setter
-    def flat(self, value: Any) -> None:
-        np.reshape(self, -1)[...] = value  # type: ignore[call-overload]
+        return FUNCTIONS[np.reshape](self, -1)
 
     def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
         return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
@@ -276,8 +273,8 @@ class _Operators(Tracer):
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return FUNCTIONS[np.transpose](self, axes or None)
 
-    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
-        return FUNCTIONS[np.astype](self, dtype)
+    def astype(self, dtype: Any, *_: Any, copy: bool = True, **__: Any) -> Any:
+        return self if not copy and np.dtype(dtype) == self.dtype else FUNCTIONS[np.astype](self, dtype)
 
     def flatten(self, order: str = "C") -> Any:
         return FUNCTIONS[np.ravel](self, order).__copy__()
@@ -344,6 +341,15 @@ class ScalarTracer(_Operators):
 
     def is_integer(self) -> bool:
         return bool(self == apply(np.trunc, (self,)))
+
+
+class CellTracer(ScalarTracer):
+    """A tracer of an array of no dimensions, which can be indexed: by ``()``, ``...`` and ``None``."""
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS[operator.getitem](self, index)
 
 
 class ArrayTracer(_Operators):
@@ -425,6 +431,37 @@ class ArrayTracer(_Operators):
     def fill(self, value: Any) -> None:
         self[...] = value
 
+    @property
+    def flat(self) -> Any:
+        """All elements in row-major order, to be read or written whatever the layout in memory."""
+        return ViewTracer(
+            _flattened(self), self, _flattened, lambda root, new: FUNCTIONS[np.reshape](new, root.shape)
+        )
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.flat[...] = value
+
+    @property
+    def real(self) -> Any:
+        if self.dtype.kind != "c":
+            return self
+        return ViewTracer(_real(self), self, _real, lambda root, new: new + 1j * _imag(root))
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self[...] = value + 1j * _imag(self) if self.dtype.kind == "c" else value
+
+    @property
+    def imag(self) -> Any:
+        if self.dtype.kind != "c":
+            return _imag(self)
+        return ViewTracer(_imag(self), self, _imag, lambda root, new: _real(root) + 1j * new)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self[...] = _real(self) + 1j * value
+
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
         self.rebind(np.sort(self, axis=axis, **kwargs))  # type: ignore[call-overload]
 
@@ -433,6 +470,38 @@ class ArrayTracer(_Operators):
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         return FUNCTIONS[np.compress](condition, self, axis)
+
+
+def _flattened(x: Any) -> Any:
+    return FUNCTIONS[np.reshape](x, -1)
+
+
+def _real(x: Any) -> Any:
+    return FUNCTIONS[np.real](x)
+
+
+def _imag(x: Any) -> Any:
+    return FUNCTIONS[np.imag](x)
+
+
+class ReadOnlyTracer(ArrayTracer):
+    """A tracer of what NumPy gives as a read-only view."""
+
+    __slots__ = ()
+
+    def rebind(self, new: Tracer) -> None:
+        raise ValueError(
+            at_user_line("assignment destination is read-only. Write into a copy: x = np.copy(x).")
+        )
+
+
+def read_only(x: Any) -> Any:
+    """The same tracer, which may not be written to."""
+    if type(x) not in (ArrayTracer, ViewTracer):
+        return x
+    frozen = ReadOnlyTracer.__new__(ReadOnlyTracer)
+    frozen.recorder, frozen.variable, frozen.value, frozen.version = x.recorder, x.variable, x.value, 0
+    return frozen
 
 
 class ViewTracer(ArrayTracer):
@@ -508,12 +577,13 @@ def _make(recorder: Recorder, var: Var, value: Any) -> Tracer:
         array.version = 0
         tracer: Tracer = array
     else:
-        tracer = ScalarTracer.__new__(ScalarTracer)
+        kind = CellTracer if type(value) is np.ndarray else ScalarTracer
+        tracer = kind.__new__(kind)
     tracer.recorder, tracer.variable, tracer.value = recorder, var, value
     return tracer
 
 
-set_tracer_factory(_make, (ScalarTracer, ArrayTracer, ViewTracer))
+set_tracer_factory(_make, (ScalarTracer, CellTracer, ArrayTracer, ReadOnlyTracer, ViewTracer))
 
 
 def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Any:

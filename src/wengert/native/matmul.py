@@ -19,11 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
@@ -42,6 +40,7 @@ PANEL_BYTES = 2048  # of a row of A, so that twelve stay in the first cache
 BLOCK_BYTES = 384 * 1024  # of B, so that it stays in the second cache
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
+SQUARE = 8  # lanes of the squares that are transposed: of 16 they would be faster by a little, and take LLVM twice as long
 HEIGHTS = {12: (12, 4, 1), 6: (6, 2, 1), 4: (4, 1), 3: (3, 1), 2: (2, 1), 1: (1,)}
 
 
@@ -106,7 +105,7 @@ class Product:
     @cached_property
     def plan(self) -> Plan:
         """How it is computed."""
-        return make_plan(self)
+        return make_plan(replace(self, m=max(1, self.m), n=max(1, self.n)))
 
     @cached_property
     def scratch_bytes(self) -> int:
@@ -254,7 +253,8 @@ def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels 
     step, column = product.b_strides
     size = product.arithmetic.size
     if column != 1 and product.n > 1:
-        return Panels(product.arithmetic, strip.vectors, strip.lanes, True)
+        lanes = min(strip.lanes, SQUARE)
+        return Panels(product.arithmetic, strip.vectors * strip.lanes // lanes, lanes, True)
     far = step * size % PAGE == 0 or product.k * product.n * size > BLOCK_BYTES
     if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, strip.vectors, strip.lanes, False)
@@ -272,7 +272,8 @@ def _panels_a(product: Product, strip: Strip, depth: int) -> Panels | None:
     if min(row, step) != 1 or product.n < 128 or product.m < 96:
         return None
     if (row == 1 and far >= 1024) or (step == 1 and far % PAGE == 0):
-        return Panels(product.arithmetic, vectors, lanes, row != 1)
+        square = min(lanes, SQUARE) if row != 1 else lanes
+        return Panels(product.arithmetic, vectors * lanes // square, square, row != 1)
     return None
 
 
@@ -401,7 +402,7 @@ class _Writer:
         f, product, plan = self.f, self.product, self.plan
         if self.epilogue is None:
             return self._at(self.c, i, product.c_stride, j, 1), ir.index(product.c_stride * self.size)
-        place = f.advance(self.scratch, ir.index(product._memory()[1]))
+        place = self._sum_place()
         bytes = self._sum_row()
         return place if product.k <= plan.depth else f.advance(place, _times(f, row, bytes)), ir.index(bytes)
 
@@ -515,18 +516,30 @@ class _Writer:
         if self.epilogue is None:
             c = self._at(self.c, begin, 1, ZERO, 0)
         else:
-            c = f.advance(self.scratch, ir.index(product._memory()[1]))
-        start, start_next = self._vector_start(begin)
+            c = self._sum_place()
+        start, start_next = self._vector_start(begin, end)
         operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
         for strip in _range_strips(self.plan.strips):
             count, operands = self._range(strip, operands, count, start_next)
         if self.epilogue is not None:
             self._finish_column(begin, end)
 
-    def _vector_start(self, begin: ir.Value) -> tuple[ir.Value, bool]:
+    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
+        """Where sums start, and whether that moves from row to row; numbers that are not neighbours are collected first."""
         if self.start is None:
             return _zeros(self.f.module), False
-        return self._at(self.start.pointer, begin, self.start.row, ZERO, 0), self.start.row != 0
+        first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
+        if self.start.row == 1:
+            return first, True
+        f, element, place = self.f, self.product.arithmetic.element, self._sum_place()
+        with f.loop(ZERO, f.binary("sub", end, begin), 1) as loop:
+            number = f.load(element, self._at(first, loop.index, self.start.row, ZERO, 0), self.size)
+            f.store(number, f.offset(place, element, loop.index), self.size)
+        return place, True
+
+    def _sum_place(self) -> ir.Value:
+        """Where sums stand in scratch memory."""
+        return self.f.advance(self.scratch, ir.index(self.product._memory()[1]))
 
     def _range(
         self, strip: Strip, operands: Operands, count: ir.Value, moving: bool
@@ -603,7 +616,7 @@ class _Writer:
         """The only column, number by number: its rows are not neighbours in other arrays."""
         assert self.epilogue is not None
         f = self.f
-        sums = f.advance(self.scratch, ir.index(self.product._memory()[1]))
+        sums = self._sum_place()
         with f.loop(begin, end, 1) as loop:
             place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
             value = f.load(self.product.arithmetic.element, place, self.size)

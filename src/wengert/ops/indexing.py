@@ -18,7 +18,7 @@ import numpy as np
 
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
-from wengert.core.tracer import ArrayTracer, as_view, concrete, operand
+from wengert.core.tracer import ArrayTracer, as_view, concrete, operand, read_only
 from wengert.errors import DerivativeError, UnsupportedError, at_user_line
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import _along, as_array
@@ -439,7 +439,7 @@ def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = np.moveaxis(as_array(a), (axis1, axis2), (-2, -1))
     rows, columns = _diagonal_index(a.shape[-2], a.shape[-1], offset)
-    return _getitem(a, (Ellipsis, rows, columns))
+    return read_only(_getitem(a, (Ellipsis, rows, columns)))
 
 
 def _diagonal_index(rows: int, columns: int, offset: int) -> tuple[Any, Any]:
@@ -613,7 +613,7 @@ def _place(arr: Any, mask: Any, vals: Any) -> None:
 
 @implements(np.put)
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    np.reshape(a, -1)[as_array(ind)] = v
+    a.flat[as_array(ind)] = v
 
 
 def add_at(a: Any, indices: Any, b: Any) -> None:

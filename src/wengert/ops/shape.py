@@ -21,8 +21,8 @@ from wengert.core.fallback import run_python
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear, variadic
 from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.trace import Type
-from wengert.core.tracer import as_view, operand
-from wengert.errors import at_user_line
+from wengert.core.tracer import as_view, layout, operand, read_only
+from wengert.errors import UnsupportedError, at_user_line
 from wengert.ops.reduction import axes_from_end
 
 Shape = tuple[int, ...]
@@ -88,9 +88,24 @@ def _reshape(
     return as_view(taken, a, lambda root: _reshape(root, target), lambda root, new: _reshape(new, root.shape))
 
 
+def _read_order(a: Any, order: str) -> str:
+    """``C`` or ``F``: what NumPy's ``A`` and ``K`` come to for the memory of an array."""
+    if order in ("C", "F"):
+        return order
+    flags = layout(a).flags
+    if order == "K" and not (flags.c_contiguous or flags.f_contiguous):
+        raise UnsupportedError(
+            at_user_line('order="K" of a view with gaps is not recorded. Write order="C".')
+        )
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+
 @implements(np.ravel)
 def _ravel(a: Any, order: str = "C") -> Any:
-    return _reshape(a, -1, order)
+    a = as_array(a)
+    a = a if _read_order(a, order) == "C" else _transpose(a)
+    flat = _reshape(a, -1)
+    return flat if layout(a).flags.c_contiguous else flat.__copy__()
 
 
 @implements(np.squeeze)
@@ -230,7 +245,7 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     shape = as_shape(shape)
     if np.broadcast_shapes(array.shape, shape) != shape:
         raise ValueError(at_user_line(f"cannot broadcast {array.shape} to {shape}"))
-    return array if shape == array.shape else bind(broadcast_to, (array,), {"shape": shape})
+    return array if shape == array.shape else read_only(bind(broadcast_to, (array,), {"shape": shape}))
 
 
 @implements(np.broadcast_arrays)
