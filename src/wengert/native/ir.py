@@ -162,8 +162,9 @@ class Function:
     # --- memory -------------------------------------------------------------------------------------------------------
 
     def offset(self, pointer: Value, element: str, index: Value) -> Value:
-        """The address of ``pointer[index]``."""
-        return self.emit(f"getelementptr {element}, ptr {pointer.name}, {index.type} {index.name}", "ptr")
+        """The address of ``pointer[index]``; for a vector of indices one address a lane."""
+        type = vector("ptr", lanes_of(index.type))
+        return self.emit(f"getelementptr {element}, ptr {pointer.name}, {index.type} {index.name}", type)
 
     def load(self, type: str, pointer: Value, align: int = 1) -> Value:
         """Read a number or vector."""
@@ -190,6 +191,17 @@ class Function:
         """Write the lanes whose mask is set; the memory of the others is not touched."""
         name = f"llvm.masked.store.{_suffix(value.type)}.p0"
         self.call(name, "void", value, pointer, Value(str(align), "i32"), mask)
+
+    def gather(self, type: str, pointers: Value, mask: Value, align: int = 1) -> Value:
+        """Read lanes from anywhere; those whose mask is not set are zero and their memory is not touched."""
+        name = f"llvm.masked.gather.{_suffix(type)}.v{lanes_of(type)}p0"
+        zero = Value("zeroinitializer", type)
+        return self.call(name, type, pointers, Value(str(align), "i32"), mask, zero)
+
+    def scatter(self, value: Value, pointers: Value, mask: Value, align: int = 1) -> None:
+        """Write the lanes whose mask is set, anywhere."""
+        name = f"llvm.masked.scatter.{_suffix(value.type)}.v{lanes_of(value.type)}p0"
+        self.call(name, "void", value, pointers, Value(str(align), "i32"), mask)
 
     # --- vectors ------------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ from wengert.native.host import Host, this_host
 from wengert.native.packing import Panels, panel_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
-Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], ir.Value]
-"""(function, sums, row, column of the first lane, lanes that take part or None for all) to the value to store."""
+Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
+"""(function, sums, row, column of the first lane, lanes that take part or None for all) to the value to store in C, if any."""
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
@@ -607,6 +607,8 @@ class _Writer:
                 places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
                 value = f.load(type, places[0], self.size)
                 value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if value is None:
+                    continue
                 if here is None:
                     f.store(value, places[1], self.size)
                 else:
@@ -621,7 +623,8 @@ class _Writer:
             place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
             value = f.load(self.product.arithmetic.element, place, self.size)
             value = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
-            f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+            if value is not None:
+                f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:

@@ -1,276 +1,189 @@
 r"""From a trace to kernels: which equations share a loop, and where every value lives.
 
-Each equation gets a *stage*, the place of its loop in the order of loops:
+Each kernel has a *stage*, its place in the order of kernels:
 
 .. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{if p is computed by the same loop}\\
           \mathrm{stage}(p)+1&\text{if p must be in memory first}\end{cases}
 
-Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes; so no value that only
-the loop needs reaches memory. Reshapes, transposes, broadcasts and slices are other ways to read the same memory and cost
-nothing. Values in memory share one arena: a buffer is given away after its last use.
+Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What is computed from the
+results of a product or a reduction, element by element, is its *epilogue*: done while the numbers are still in registers. So a
+value that only its own loop needs never reaches memory. Reshapes, transposes, broadcasts and slices are other ways to read the
+same memory and cost nothing. Values in memory share one arena: a buffer is given away after its last use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.native.kernels import (
+    Access,
+    Buffer,
+    Kernel,
+    Map,
+    Shape,
+    Unlowerable,
+    Write,
+    row_major,
+    whole,
+)
 
-Shape = tuple[int, ...]
 ALIGNMENT = 64
+LINE = 64
 
-
-class Unlowerable(Exception):
-    """An equation that the compiler has no way to lower; the reference interpreter runs it."""
-
-
-@dataclass(eq=False)
-class Buffer:
-    """A piece of memory: an ``input``, an ``output``, a ``constant`` (all by their place in the table), or of the ``arena``."""
-
-    kind: str
-    dtype: np.dtype[Any]
-    size: int
-    index: int = -1
-    first: int = 0
-    last: int = 0
-    offset: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes, rounded up so that the next buffer is aligned."""
-        return -(-self.size * self.dtype.itemsize // ALIGNMENT) * ALIGNMENT
-
-
-@dataclass(frozen=True, eq=False)
-class Access:
-    """A way to read or write a buffer: element ``(i, j, ...)`` stands at ``offset + i*strides[0] + ...``."""
-
-    buffer: Buffer
-    shape: Shape
-    strides: Shape
-    offset: int = 0
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What the elements are."""
-        return self.buffer.dtype
-
-    def broadcast(self, shape: Shape) -> Access:
-        """Read as an array of another shape, by NumPy's rule."""
-        extra = len(shape) - len(self.shape)
-        strides = (0,) * extra + tuple(
-            0 if n == 1 and m != 1 else s
-            for n, m, s in zip(self.shape, shape[extra:], self.strides, strict=True)
-        )
-        return Access(self.buffer, shape, strides, self.offset)
-
-    def is_contiguous(self) -> bool:
-        """Whether elements stand in row-major order without gaps."""
-        return all(
-            s == r or n == 1 for s, r, n in zip(self.strides, row_major(self.shape), self.shape, strict=True)
-        )
-
-
-def row_major(shape: Shape) -> Shape:
-    """Strides of a row-major array, in elements."""
-    strides = []
-    size = 1
-    for n in reversed(shape):
-        strides.append(size)
-        size *= max(n, 1)
-    return tuple(reversed(strides))
-
-
-def whole(buffer: Buffer, shape: Shape) -> Access:
-    """A buffer as a row-major array."""
-    return Access(buffer, shape, row_major(shape))
-
-
-@dataclass(eq=False)
-class Map:
-    """A loop over ``shape`` that evaluates elementwise equations, and reduces some of what it computes."""
-
-    stage: int
-    shape: Shape
-    equations: list[Equation] = field(default_factory=list)
-    reductions: list[Equation] = field(default_factory=list)
-    reads: dict[Any, Access] = field(default_factory=dict)
-    writes: list[tuple[Any, Access]] = field(default_factory=list)
-    # Copies: what is written, where no equation computes it.
-    moves: list[tuple[Access, Access]] = field(default_factory=list)
-
-    @property
-    def reduced(self) -> Shape:
-        """The axes that the reductions take away, counted from the end."""
-        return self.reductions[0].params["axis"] if self.reductions else ()
-
-
-@dataclass(eq=False)
-class Contract:
-    """A matrix product ``c = a @ b`` over leading axes that a and b share."""
-
-    stage: int
-    equation: Equation
-    a: Access
-    b: Access
-    c: Access
-
-
-@dataclass(frozen=True, eq=False)
-class Stream:
-    """Memory that a loop walks through: ``step`` elements further every round (0 where it stays)."""
-
-    access: Access
-    step: int
-
-
-@dataclass(eq=False)
-class Repeat:
-    """A scan: the kernels of ``body`` for every element of a sequence, with carries in place.
-
-    ``inputs`` and ``outputs`` stand for those of the body's trace. After each round ``carries``, pairs of (new, current), are
-    copied; before it the current ones are kept in ``histories``.
-    """
-
-    stage: int
-    length: int
-    reverse: bool
-    body: Plan
-    arena: Access
-    inputs: list[Stream]
-    outputs: list[Stream]
-    carries: list[tuple[Access, Access]]
-    histories: list[Stream]
-
-
-@dataclass(eq=False)
-class Choice:
-    """A cond: the kernels of one body or the other."""
-
-    stage: int
-    predicate: Access
-    bodies: tuple[Plan, Plan]
-    arena: Access
-    inputs: tuple[list[Stream], list[Stream]]
-    outputs: list[Stream]
-
-
-@dataclass(eq=False)
-class While:
-    """A while_loop: the kernels of ``test``, and as long as it gives true those of ``body``."""
-
-    stage: int
-    test: Plan
-    body: Plan
-    arena: Access
-    test_inputs: list[Stream]
-    inputs: list[Stream]
-    answer: Access
-    outputs: list[Stream]
-    carries: list[tuple[Access, Access]]
-
-
-Kernel = Map | Contract | Repeat | Choice | While
+# Operations that take many instructions: not repeated in scalar code where a vector is waiting.
+COSTLY = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
+    "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
+    "remainder floor_divide root".split()
+)
 
 
 class Plan:
-    """The kernels of a trace in order, and its memory. A body's plan shares the constants of the plan around it."""
+    """The kernels of a trace in order, and its memory.
 
-    def __init__(self, trace: Trace, constants: list[np.ndarray[Any, Any]] | None = None) -> None:
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand: by the strides of
+    each, in elements, and by which outputs may overwrite which inputs.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        constants: list[np.ndarray[Any, Any]] | None = None,
+        inputs: Sequence[Shape] | None = None,
+        outputs: Sequence[Shape] | None = None,
+        carries: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self.trace = trace
         self.kernels: list[Kernel] = []
         self.constants: list[np.ndarray[Any, Any]] = [] if constants is None else constants
         self.arena: list[Buffer] = []
-        self.outputs: list[Buffer] = []
-        self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
+        self.made: dict[Var, Map] = {}
         self._memory: dict[Var, Access] = {}
-        self._stages: dict[Var, int] = {}
-        self._maps: dict[tuple[int, Shape], Map] = {}
-        self._made: dict[Var, Map] = {}
-        for var, buffer in zip(trace.inputs, self.inputs, strict=True):
-            self._memory[var] = whole(buffer, var.type.shape)
+        self._stages: dict[Var, float] = {}
+        self._maps: dict[tuple[float, Shape], Map] = {}
+        self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
+        self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
+        self._place_inputs(inputs)
         for equation in trace.equations:
             self._lower(equation)
+        self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
-        self.kernels = [k for k in sorted(self.kernels, key=lambda k: k.stage) if _has_work(k)]
-        self.arena_bytes = _place(self.arena)
+        self._overwritten: list[tuple[Buffer, Kernel]] = []
+        self.in_place = [pair for pair in carries if self._overwrites(*pair)]
+        self._finish()
 
-    # --- equations ----------------------------------------------------------------------------------------------------
+    def _place_inputs(self, strides: Sequence[Shape] | None) -> None:
+        for i, (var, buffer) in enumerate(zip(self.trace.inputs, self.inputs, strict=True)):
+            shape = var.type.shape
+            self._memory[var] = Access(buffer, shape, row_major(shape) if strides is None else strides[i])
+
+    def _finish(self) -> None:
+        """Bring the kernels into order, and give every buffer its place in the arena."""
+        working = [kernel for kernel in self.kernels if kernel.has_work()]
+        self.kernels = sorted(working, key=lambda kernel: kernel.stage)
+        for buffer in self.arena:
+            buffer.first, buffer.last = len(self.kernels), -1
+        for position, kernel in enumerate(self.kernels):
+            for access in (*kernel.reading(), *kernel.writing()):
+                access.buffer.first = min(access.buffer.first, position)
+                access.buffer.last = max(access.buffer.last, position)
+        self.arena = [buffer for buffer in self.arena if buffer.last >= 0]
+        self.shared_bytes = _place(self.arena)
+
+    # --- equations ----------------------------------------------------------------------------------------
 
     def _lower(self, equation: Equation) -> None:
+        from wengert.native.lower import LOWER, is_elementwise
+
         for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
             _stored(type)
-        lower = _LOWER.get(equation.primitive.name)
+        lower = LOWER.get(equation.primitive.name)
         if lower is not None:
             lower(self, equation)
         elif is_elementwise(equation):
-            self._element(equation)
+            self.element(equation)
         else:
             raise Unlowerable(equation.primitive.name)
 
-    def _element(self, equation: Equation) -> None:
+    def element(self, equation: Equation) -> None:
+        """An equation that computes each element from the elements at its place."""
         (out,) = equation.outputs
-        shape = out.type.shape
-        stage = max([1, *(self._joins(a, shape) for a in equation.inputs)])
-        kernel = self._map(stage, shape)
+        kernel = self._home(equation, out.type.shape)
         for atom in equation.inputs:
-            self._read(kernel, atom)
+            self.read(kernel, atom)
         kernel.equations.append(equation)
-        self._made[out], self._stages[out] = kernel, stage
+        self.made[out] = kernel
 
-    def _joins(self, atom: Atom, shape: Shape) -> int:
-        """The first stage of a loop over `shape` that may use an operand."""
-        made = self._made.get(atom) if type(atom) is Var else None
-        return made.stage if made is not None and made.shape == shape else self.ready(atom)
+    def _home(self, equation: Equation, shape: Shape) -> Map:
+        """The loop that computes an operand, if all others are in memory by then; else one after they are."""
+        homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
+        costly = equation.primitive.name in COSTLY
+        able = [
+            home
+            for home in homes.values()
+            if home.takes(costly) and self._ready(equation.inputs, home) <= home.stage
+        ]
+        if able:
+            return max(able, key=lambda home: home.stage)
+        return self.map(self._ready(equation.inputs), shape)
 
-    def ready(self, atom: Atom) -> int:
+    def maker(self, atom: Atom) -> Map | None:
+        """The loop that computes an operand."""
+        return self.made.get(atom) if type(atom) is Var else None
+
+    def _ready(self, atoms: Sequence[Atom], home: Map | None = None) -> float:
+        """The first stage that may use operands, apart from those that the loop itself computes."""
+        return max([1, *(self.ready(a) for a in atoms if home is None or self.maker(a) is not home)])
+
+    def ready(self, atom: Atom) -> float:
         """The first stage that may read an operand from memory."""
-        return self._stages.get(atom, 0) + 1 if type(atom) is Var else 1
+        if type(atom) is not Var:
+            return 1
+        made = self.made.get(atom)
+        return (made.stage if made is not None else self._stages.get(atom, 0)) + 1
 
-    def _map(self, stage: int, shape: Shape) -> Map:
+    def map(self, stage: float, shape: Shape) -> Map:
+        """The loop over a shape at a stage that elementwise equations share."""
         key = (stage, shape)
         if key not in self._maps:
             self._maps[key] = Map(stage, shape)
             self.kernels.append(self._maps[key])
         return self._maps[key]
 
-    def _read(self, kernel: Map, atom: Atom) -> None:
-        """Make an operand available to a loop: computed there, or read from memory."""
-        if type(atom) is Var and self._made.get(atom) is kernel:
-            return
-        if type(atom) is Literal and not atom.type.shape:
+    def read(self, kernel: Map, atom: Atom) -> None:
+        """Make an operand available to a loop: computed there, a constant, or read from memory."""
+        if self.maker(atom) is kernel or (type(atom) is Literal and uniform(atom) is not None):
             return
         if atom not in kernel.reads:
-            kernel.reads[atom] = self.access(atom, kernel.stage).broadcast(kernel.shape)
+            kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
 
-    def access(self, atom: Atom, stage: int) -> Access:
-        """Where a value stands in memory, to be read at a stage; what a loop computed is stored on demand."""
+    # --- memory -------------------------------------------------------------------------------------------
+
+    def access(self, atom: Atom) -> Access:
+        """Where a value stands in memory; what a loop computed is stored on demand."""
         if type(atom) is Literal:
             return self._constant(atom)
         assert type(atom) is Var
         if atom not in self._memory:
-            self._store(atom)
-        found = self._memory[atom]
-        found.buffer.last = max(found.buffer.last, stage)
-        return found
+            access = self.allocate(atom.type)
+            self.made[atom].writes.append(Write(atom, access))
+            self._memory[atom] = access
+        return self._memory[atom]
 
-    def _store(self, var: Var) -> None:
-        kernel = self._made[var]
-        access = self.allocate(var.type, kernel.stage)
-        kernel.writes.append((var, access))
-        self._memory[var] = access
-
-    def allocate(self, type: Type, stage: int) -> Access:
-        """New memory in the arena for a value that a stage computes."""
-        buffer = Buffer("arena", _stored(type), type.size, first=stage, last=stage)
+    def allocate(self, type: Type, strides: Shape | None = None) -> Access:
+        """New memory in the arena for a value."""
+        buffer = Buffer("arena", _stored(type), type.size)
         self.arena.append(buffer)
-        return whole(buffer, type.shape)
+        return Access(buffer, type.shape, layout(type) if strides is None else strides)
+
+    def scratch(self, nbytes: int) -> Access:
+        """New memory in the arena for the values of a body."""
+        return self.allocate(type_for((nbytes,), np.dtype(np.int8)))
 
     def _constant(self, atom: Literal) -> Access:
         value = np.asarray(atom.value, order="C")
@@ -280,417 +193,138 @@ class Plan:
         self.constants.append(value)
         return whole(Buffer("constant", value.dtype, value.size, len(self.constants) - 1), value.shape)
 
-    def assign(self, var: Var, access: Access, stage: int) -> None:
+    def assign(self, var: Var, access: Access, stage: float) -> None:
         """A value stands in memory from the end of a stage on."""
         self._memory[var], self._stages[var] = access, stage
 
-    def move(self, source: Access, target: Access, stage: int) -> None:
+    def virtual(self, out: Var, access: Access, stage: float) -> None:
+        """A value that is read by another way of looking at memory, in a loop of its shape."""
+        kernel = self.map(stage, out.type.shape)
+        kernel.reads[out] = access
+        self.made[out] = kernel
+
+    def copy(self, source: Access, target: Access, stage: float) -> None:
         """Copy within a loop of its own."""
         kernel = Map(stage, target.shape)
-        kernel.moves.append((source.broadcast(target.shape), target))
-        source.buffer.last = max(source.buffer.last, stage)
+        value = Var(type_for(target.shape, source.dtype))
+        kernel.reads[value] = source.broadcast(target.shape)
+        kernel.writes.append(Write(value, target))
         self.kernels.append(kernel)
 
-    def _output(self, i: int, atom: Atom) -> None:
-        buffer = Buffer("output", _stored(atom.type), atom.type.size, i)
-        self.outputs.append(buffer)
-        target = whole(buffer, atom.type.shape)
-        made = self._made.get(atom) if type(atom) is Var else None
-        if made is not None and atom not in self._memory:
-            made.writes.append((atom, target))
-            self._memory[atom] = target  # type: ignore[index]
-            return
+    def put(self, atom: Atom, target: Access) -> float:
+        """Write a value where it is wanted, from the loop that computes it if there is one. The stage of the write."""
+        made = self.maker(atom)
+        if made is not None and made.shape == target.shape:
+            made.writes.append(Write(atom, target))
+            return made.stage
         stage = self.ready(atom)
-        self.move(self._anywhere(atom, stage), target, stage)
+        self.copy(self.access(atom), target, stage)
+        return stage
 
-    def _anywhere(self, atom: Atom, stage: int) -> Access:
-        return self.access(atom, stage)
+    def row_major(self, atom: Atom) -> tuple[Access, float]:
+        """A value as a row-major array, and the first stage that may read it."""
+        found, stage = self.access(atom), self.ready(atom)
+        if found.is_contiguous():
+            return found, stage
+        target = self.allocate(atom.type, row_major(atom.type.shape))
+        self.copy(found, target, stage)
+        return target, stage + 1
+
+    # --- outputs ------------------------------------------------------------------------------------------
+
+    def _output(self, i: int, atom: Atom) -> None:
+        shape = atom.type.shape
+        strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
+        target = Access(self.outputs[i], shape, strides)
+        self.put(atom, target)
+        if type(atom) is Var and atom not in self._memory:
+            self._memory[atom] = target
+
+    def _overwrites(self, i: int, o: int) -> bool:
+        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
+
+        The loop is put behind all readers if need be. It may itself read the input element by element.
+        """
+        atom, var = self.trace.outputs[o], self.trace.inputs[i]
+        writers = [k for k in self.kernels if any(a.buffer is self.outputs[o] for a in k.writing())]
+        if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
+            return False
+        (writer,) = writers
+        strides = next(a.strides for a in writer.writing() if a.buffer is self.outputs[o])
+        if not all(a.buffer is not self.inputs[i] or a.strides == strides for a in writer.elementwise()):
+            return False
+        if any(a.buffer is self.inputs[i] for a in writer.wholly()):
+            return False
+        return self._moves_behind(writer, self.inputs[i])
+
+    def _moves_behind(self, writer: Kernel, buffer: Buffer) -> bool:
+        readers = [k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())]
+        stage = max([writer.stage, *(k.stage + 0.5 for k in readers)])
+        made = {id(a.buffer) for a in writer.writing()}
+        users = [k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())]
+        read = {id(a.buffer) for a in writer.reading()}
+        gone = any(id(b) in read and k is not writer and k.stage < stage for b, k in self._overwritten)
+        if gone or any(user.stage <= stage for user in users):
+            return False
+        writer.stage = stage
+        self._overwritten.append((buffer, writer))
+        return True
 
 
-def is_elementwise(equation: Equation) -> bool:
-    """Whether an equation computes each element from the elements at its place."""
-    primitive = equation.primitive
-    return primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core))
+def uniform(atom: Literal) -> Any:
+    """The number that every element of a constant is, if it is one."""
+    if not atom.type.shape:
+        return atom.value
+    value = np.asarray(atom.value)
+    if not value.size or value.dtype.kind not in "biuf":
+        return None
+    first = value.flat[0]
+    same = value.view(f"i{value.dtype.itemsize}") if value.flags.c_contiguous else value
+    return first if (same == same.flat[0]).all() else None
 
 
 def _stored(type: Type) -> np.dtype[Any]:
     """The dtype in memory of a type that native code knows."""
     if type.dtype.kind not in "fbiu" or type.dtype.itemsize > 8 or type.dtype == np.float16:
         raise Unlowerable(f"a value of {type.dtype}")
+    if not type.dtype.isnative:
+        raise Unlowerable(f"a value of {type.dtype}")
     return type.dtype
 
 
-def _has_work(kernel: Kernel) -> bool:
-    return not isinstance(kernel, Map) or bool(kernel.writes or kernel.moves or kernel.reductions)
+def layout(type: Type) -> Shape:
+    """Strides of a value in the arena: row-major, with the longest axis innermost where the last is too short for a vector."""
+    shape = type.shape
+    if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
+        return row_major(shape)
+    inner = max(range(len(shape)), key=lambda i: (shape[i], i))
+    order = [i for i in range(len(shape)) if i != inner] + [inner]
+    strides = row_major(tuple(shape[i] for i in order))
+    return tuple(strides[order.index(i)] for i in range(len(shape)))
 
 
 def _place(buffers: Sequence[Buffer]) -> int:
     """Give every buffer its offset in the arena; buffers whose lives do not overlap may share."""
     placed: list[Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.nbytes):
-        alive = sorted(
-            (b for b in placed if b.first <= buffer.last and buffer.first <= b.last), key=lambda b: b.offset
-        )
-        offset = 0
-        for other in alive:
-            if offset + buffer.nbytes <= other.offset:
-                break
-            offset = max(offset, other.offset + other.nbytes)
-        buffer.offset = offset
+        buffer.offset = _first_gap(buffer, placed)
         placed.append(buffer)
     return max((b.offset + b.nbytes for b in placed), default=0)
 
 
-# --- lowering of what is not elementwise ------------------------------------------------------------------------------
-
-_LOWER: dict[str, Callable[[Plan, Equation], None]] = {}
-
-
-def lowers(*names: str) -> Callable[[Callable[[Plan, Equation], None]], Callable[[Plan, Equation], None]]:
-    """Declare how operations are lowered."""
-
-    def declare(rule: Callable[[Plan, Equation], None]) -> Callable[[Plan, Equation], None]:
-        _LOWER.update(dict.fromkeys(names, rule))
-        return rule
-
-    return declare
-
-
-@lowers("convert", "discretise", "item", "stop_gradient", "variable")
-def _elementwise(plan: Plan, equation: Equation) -> None:
-    plan._element(equation)
-
-
-@lowers("sum", "prod", "max", "min", "any", "all")
-def _reduce(plan: Plan, equation: Equation) -> None:
-    (x,), (out,) = equation.inputs, equation.outputs
-    axes = equation.params["axis"]
-    if 0 in x.type.shape:
-        raise Unlowerable("a reduction of an empty array")
-    made = plan._made.get(x) if type(x) is Var else None
-    if made is None or (made.reductions and made.reduced != axes):
-        made = Map(plan.ready(x), x.type.shape)
-        plan.kernels.append(made)
-        plan._read(made, x)
-    made.reductions.append(equation)
-    target = plan.allocate(out.type, made.stage)
-    kept = tuple(0 if i - x.type.ndim in axes else 1 for i in range(x.type.ndim))
-    strides = iter(row_major(tuple(n for n, k in zip(x.type.shape, kept, strict=True) if k)))
-    wide = Access(target.buffer, x.type.shape, tuple(next(strides) if k else 0 for k in kept))
-    made.writes.append((out, wide))
-    plan.assign(out, target, made.stage)
-
-
-def _view(plan: Plan, equation: Equation, change: Callable[[Access], Access | None]) -> None:
-    (x, *_), (out,) = equation.inputs, equation.outputs
-    stage = plan.ready(x)
-    source = plan.access(x, stage)
-    found = change(source)
-    if found is None:
-        copy = plan.allocate(x.type, stage)
-        plan.move(source, copy, stage)
-        found, stage = change(copy), stage + 1
-    assert found is not None
-    plan.assign(out, found, stage - 1)
-
-
-@lowers("reshape")
-def _reshape(plan: Plan, equation: Equation) -> None:
-    shape = equation.outputs[0].type.shape
-    _view(
-        plan,
-        equation,
-        lambda a: Access(a.buffer, shape, row_major(shape), a.offset) if a.is_contiguous() else None,
-    )
-
-
-@lowers("transpose")
-def _transpose(plan: Plan, equation: Equation) -> None:
-    axes = equation.params["axes"]
-
-    def change(a: Access) -> Access:
-        n = len(a.shape)
-        order = [*range(n - len(axes)), *(i + n for i in axes)]
-        return Access(
-            a.buffer, tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order), a.offset
-        )
-
-    _view(plan, equation, change)
-
-
-@lowers("broadcast_to")
-def _broadcast_to(plan: Plan, equation: Equation) -> None:
-    _view(plan, equation, lambda a: a.broadcast(equation.outputs[0].type.shape))
-
-
-@lowers("flip")
-def _flip(plan: Plan, equation: Equation) -> None:
-    def change(a: Access) -> Access:
-        n = len(a.shape)
-        index = tuple(
-            slice(None, None, -1) if i - n in equation.params["axes"] else slice(None) for i in range(n)
-        )
-        return sliced(a, index)
-
-    _view(plan, equation, change)
-
-
-def sliced(a: Access, index: tuple[Any, ...]) -> Access:
-    """A basic index of the last axes as another way to read the same memory."""
-    shape, strides, offset = [], [], a.offset
-    axis = 0
-    lead = len(a.shape) - sum(part is not None for part in index)
-    for part in (*(slice(None),) * lead, *index):
-        if part is None:
-            shape.append(1)
-            strides.append(0)
-            continue
-        n, s = a.shape[axis], a.strides[axis]
-        axis += 1
-        if isinstance(part, slice):
-            start, stop, step = part.indices(n)
-            shape.append(len(range(start, stop, step)))
-            strides.append(s * step)
-            offset += start * s
-        else:
-            offset += (part + n if part < 0 else part) * s
-    return Access(a.buffer, tuple(shape), tuple(strides), offset)
-
-
-def _basic(equation: Equation) -> tuple[Any, ...]:
-    index = equation.params["index"]
-    if any(not (part is None or part is Ellipsis or isinstance(part, int | slice)) for part in index):
-        raise Unlowerable("an index with arrays")
-    return tuple(index[1:])
-
-
-@lowers("getitem")
-def _getitem(plan: Plan, equation: Equation) -> None:
-    index = _basic(equation)
-    _view(plan, equation, lambda a: sliced(a, index))
-
-
-@lowers("scatter")
-def _scatter(plan: Plan, equation: Equation) -> None:
-    index = _basic(equation)
-    (ct,), (out,) = equation.inputs, equation.outputs
-    stage = plan.ready(ct)
-    target = plan.allocate(out.type, stage)
-    zero = plan.access(Literal(np.zeros((), out.type.dtype), Type((), out.type.dtype, False)), stage)
-    plan.move(zero, target, stage)
-    plan.move(plan.access(ct, stage + 1), sliced(target, index), stage + 1)
-    target.buffer.last = stage + 1
-    plan.assign(out, target, stage + 1)
-
-
-@lowers("setitem")
-def _setitem(plan: Plan, equation: Equation) -> None:
-    index = _basic(equation)
-    (x, value), (out,) = equation.inputs, equation.outputs
-    stage = max(plan.ready(x), plan.ready(value))
-    target = plan.allocate(out.type, stage)
-    plan.move(plan.access(x, stage), target, stage)
-    plan.move(plan.access(value, stage + 1), sliced(target, index), stage + 1)
-    target.buffer.last = stage + 1
-    plan.assign(out, target, stage + 1)
-
-
-@lowers("concatenate", "stack")
-def _join(plan: Plan, equation: Equation) -> None:
-    (out,) = equation.outputs
-    stage = max(plan.ready(a) for a in equation.inputs)
-    target = plan.allocate(out.type, stage)
-    axis, start = equation.params["axis"] + out.type.ndim, 0
-    for atom in equation.inputs:
-        stacked = equation.primitive.name == "stack"
-        n = 1 if stacked else atom.type.shape[axis]
-        part: Any = start if stacked else slice(start, start + n)
-        index = (*(slice(None),) * axis, part)
-        place = sliced(target, (*index, *(slice(None),) * (out.type.ndim - axis - 1)))
-        plan.move(plan.access(atom, stage), place, stage)
-        start += n
-    plan.assign(out, target, stage)
-
-
-@lowers("pad")
-def _pad(plan: Plan, equation: Equation) -> None:
-    (x,), (out,) = equation.inputs, equation.outputs
-    stage = plan.ready(x)
-    target = plan.allocate(out.type, stage)
-    zero = plan.access(Literal(np.zeros((), out.type.dtype), Type((), out.type.dtype, False)), stage)
-    plan.move(zero, target, stage)
-    widths = equation.params["widths"]
-    lead = (slice(None),) * (x.type.ndim - len(widths))
-    inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
-    plan.move(plan.access(x, stage + 1), sliced(target, (*lead, *inner)), stage + 1)
-    target.buffer.last = stage + 1
-    plan.assign(out, target, stage + 1)
-
-
-# --- loops and branches -----------------------------------------------------------------------------------------------
-
-
-def _contiguous(plan: Plan, atom: Atom, stage: int) -> tuple[Access, int]:
-    """A value as a row-major array, and the first stage that may read it."""
-    found = plan.access(atom, stage)
-    if found.is_contiguous():
-        return found, stage
-    return _copied(plan, found, stage), stage + 1
-
-
-def _copied(plan: Plan, source: Access, stage: int) -> Access:
-    target = plan.allocate(type_for(source.shape, source.dtype), stage)
-    plan.move(source, target, stage)
-    return target
-
-
-def _gathered(plan: Plan, atoms: Sequence[Atom]) -> tuple[list[Access], int]:
-    """Operands in memory, row-major, and the stage that may read all of them."""
-    stage = max([1, *(plan.ready(a) for a in atoms)])
-    pairs = [_contiguous(plan, a, stage) for a in atoms]
-    last = max([stage, *(s for _, s in pairs)])
-    for access, _ in pairs:
-        access.buffer.last = max(access.buffer.last, last)
-    return [access for access, _ in pairs], last
-
-
-def _scratch(plan: Plan, size: int, stage: int) -> Access:
-    return plan.allocate(type_for((size,), np.dtype(np.int8)), stage)
-
-
-def _still(accesses: Sequence[Access]) -> list[Stream]:
-    return [Stream(a, 0) for a in accesses]
-
-
-def _walking(accesses: Sequence[Access]) -> list[Stream]:
-    return [Stream(a, a.strides[0]) for a in accesses]
-
-
-def _fresh(plan: Plan, variables: Sequence[Var], stage: int) -> list[Access]:
-    """New memory for the results of a loop."""
-    targets = [plan.allocate(v.type, stage) for v in variables]
-    for var, target in zip(variables, targets, strict=True):
-        plan.assign(var, target, stage)
-    return targets
-
-
-@lowers("scan")
-def _scan(plan: Plan, equation: Equation) -> None:
-    params = equation.params
-    consts, carry, body = params["consts"], params["carry"], params["body"]
-    operands, stage = _gathered(plan, equation.inputs)
-    constants, start, xs = operands[:consts], operands[consts : consts + carry], operands[consts + carry :]
-    state = _fresh(plan, equation.outputs[:carry], stage + 1)
-    for source, current in zip(start, state, strict=True):
-        current.buffer.first = stage
-        plan.move(source, current, stage)
-        source.buffer.last = max(source.buffer.last, stage + 1)
-    stage += 1
-    for access in (*constants, *xs):
-        access.buffer.last = max(access.buffer.last, stage)
-    ys = _fresh(plan, equation.outputs[carry:], stage)
-    inner = Plan(body, plan.constants)
-    following = [_copy_of(plan, a, stage) for a in state]
-    n = len(body.outputs)
-    plan.kernels.append(
-        Repeat(
-            stage, params["length"], params["reverse"], inner, _scratch(plan, inner.arena_bytes, stage),
-            [*_still(constants), *_still(state), *_walking(xs)], [*_still(following), *_walking(ys[: n - carry])],
-            list(zip(following, state, strict=True)), _walking(ys[n - carry :]),
-        )
-    )  # fmt: skip
-
-
-def _copy_of(plan: Plan, access: Access, stage: int) -> Access:
-    return plan.allocate(type_for(access.shape, access.dtype), stage)
-
-
-@lowers("while_loop")
-def _while(plan: Plan, equation: Equation) -> None:
-    params = equation.params
-    tests, steps = params["tests"], params["steps"]
-    operands, stage = _gathered(plan, equation.inputs)
-    t_consts, s_consts, start = operands[:tests], operands[tests : tests + steps], operands[tests + steps :]
-    state = _fresh(plan, equation.outputs, stage + 1)
-    for source, current in zip(start, state, strict=True):
-        current.buffer.first = stage
-        plan.move(source, current, stage)
-    stage += 1
-    for access in (*t_consts, *s_consts):
-        access.buffer.last = max(access.buffer.last, stage)
-    test, body = Plan(params["test"], plan.constants), Plan(params["step"], plan.constants)
-    following = [_copy_of(plan, a, stage) for a in state]
-    answer = plan.allocate(type_for((), np.dtype(bool)), stage)
-    size = max(test.arena_bytes, body.arena_bytes)
-    plan.kernels.append(
-        While(
-            stage, test, body, _scratch(plan, size, stage), _still([*t_consts, *state]), _still([*s_consts, *state]),
-            answer, _still(following), list(zip(following, state, strict=True)),
-        )
-    )  # fmt: skip
-
-
-@lowers("cond")
-def _cond(plan: Plan, equation: Equation) -> None:
-    params = equation.params
-    yeses, nos = params["yeses"], params["nos"]
-    (predicate, *operands), stage = _gathered(plan, equation.inputs)
-    yes_in, no_in, shared = operands[:yeses], operands[yeses : yeses + nos], operands[yeses + nos :]
-    yes, no = Plan(params["yes"], plan.constants), Plan(params["no"], plan.constants)
-    results = _fresh(plan, equation.outputs, stage)
-    arena = _scratch(plan, max(yes.arena_bytes, no.arena_bytes), stage)
-    inputs = (_still([*yes_in, *shared]), _still([*no_in, *shared]))
-    plan.kernels.append(Choice(stage, predicate, (yes, no), arena, inputs, _still(results)))
-
-
-@lowers("checkpoint")
-def _checkpoint(plan: Plan, equation: Equation) -> None:
-    """In one piece of native code there is nothing to recompute for: the body runs in place."""
-    body = equation.params["body"]
-    operands, stage = _gathered(plan, equation.inputs)
-    inner = Plan(body, plan.constants)
-    results = _fresh(plan, equation.outputs, stage)
-    arena = _scratch(plan, inner.arena_bytes, stage)
-    plan.kernels.append(Repeat(stage, 1, False, inner, arena, _still(operands), _still(results), [], []))
-
-
-# --- products ---------------------------------------------------------------------------------------------------------
-
-
-def _contract(
-    plan: Plan, equation: Equation, change: Callable[[Access, Access, Access], Sequence[Access]]
-) -> None:
-    (a, b), (out,) = equation.inputs, equation.outputs
-    if out.type.dtype.kind != "f" or a.type.dtype != out.type.dtype or b.type.dtype != out.type.dtype:
-        raise Unlowerable("a product of other numbers than floats of one dtype")
-    stage = max(plan.ready(a), plan.ready(b))
-    target = plan.allocate(out.type, stage)
-    first, second, third = change(plan.access(a, stage), plan.access(b, stage), target)
-    plan.kernels.append(Contract(stage, equation, first, second, third))
-    plan.assign(out, target, stage)
-
-
-def _extended(a: Access, axis: int) -> Access:
-    """An axis of length 1 put in."""
-    n = len(a.shape) + 1
-    axis %= n
-    return Access(
-        a.buffer, (*a.shape[:axis], 1, *a.shape[axis:]), (*a.strides[:axis], 0, *a.strides[axis:]), a.offset
-    )
-
-
-@lowers("matmul")
-def _matmul(plan: Plan, equation: Equation) -> None:
-    _contract(plan, equation, lambda a, b, c: (a, b, c))
-
-
-@lowers("matvec")
-def _matvec(plan: Plan, equation: Equation) -> None:
-    _contract(plan, equation, lambda a, v, c: (a, _extended(v, -1), _extended(c, -1)))
-
-
-@lowers("vecdot")
-def _vecdot(plan: Plan, equation: Equation) -> None:
-    _contract(
-        plan, equation, lambda a, b, c: (_extended(a, -2), _extended(b, -1), _extended(_extended(c, -1), -1))
-    )
+def _first_gap(buffer: Buffer, placed: Sequence[Buffer]) -> int:
+    alive = (b for b in placed if b.first <= buffer.last and buffer.first <= b.last)
+    offset = 0
+    for other in sorted(alive, key=lambda b: b.offset):
+        if offset + buffer.nbytes <= other.offset:
+            break
+        offset = max(offset, other.offset + other.nbytes)
+    return offset
+
+
+def all_plans(plan: Plan) -> Iterator[Plan]:
+    """A plan, and those of the bodies inside it."""
+    yield plan
+    for kernel in plan.kernels:
+        for body in kernel.bodies():
+            yield from all_plans(body)

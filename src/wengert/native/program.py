@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.evaluate import environment, read
-from wengert.core.trace import Atom, Equation, Literal, Trace, Var
-from wengert.native.emit import write_module
+from wengert.core.evaluate import environment, evaluate, read
+from wengert.core.trace import Atom, Equation, Trace, Var
+from wengert.native.emit import arena_bytes, write_module
 from wengert.native.host import Code, load, this_host
-from wengert.native.plan import Plan, Unlowerable, is_elementwise
+from wengert.native.kernels import Unlowerable
+from wengert.native.plan import Plan
 
 Run = Callable[[Sequence[Any]], list[Any]]
 
@@ -31,6 +32,7 @@ class Native:
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
+        self.arena_bytes = arena_bytes(self.plan, this_host())
         self._constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
@@ -39,9 +41,10 @@ class Native:
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
         table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self._constants)], dtype=np.uintp)
-        arena = np.empty(self.plan.arena_bytes + 64, np.uint8)
+        arena = np.empty(self.arena_bytes + 64, np.uint8)
         start = -(-arena.ctypes.data // 64) * 64
-        self._function(table.ctypes.data, start)
+        if self._function(table.ctypes.data, start):
+            return evaluate(self.trace, values)  # raises where the index is out of bounds
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
 
 
@@ -114,5 +117,3 @@ def compile(trace: Trace) -> Run:
     except Unlowerable:
         return Pieces(trace)
 
-
-_ = Literal, is_elementwise

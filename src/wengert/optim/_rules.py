@@ -20,6 +20,11 @@ class Optimiser(Protocol):
         """The parameters and the state after a step."""
 
 
+def _in_dtype_of(w: Any, number: Any) -> Any:
+    """A number that depends on the step count, which as float64 would promote weights of lower precision."""
+    return number.astype(w.dtype) if hasattr(number, "dtype") else number
+
+
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise ValueError(message)
@@ -145,7 +150,8 @@ class Adam:
         rate, correction = self.learning_rate / (1 - self.b1**steps), (1 - self.b2**steps) ** -0.5
 
         def step(w: Any, m: Any, s: Any) -> Any:
-            return w - rate * m / (np.sqrt(s) * correction + self.eps)
+            scale, root = _in_dtype_of(w, rate), _in_dtype_of(w, correction)
+            return w - scale * m / (np.sqrt(s) * root + self.eps)
 
         return tree.map(step, params, mean, square), AdamState(steps, mean, square)
 
