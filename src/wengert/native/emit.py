@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
 from wengert.native.host import Host
 from wengert.native.kernels import (
@@ -33,20 +33,16 @@ from wengert.native.kernels import (
 )
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
-from wengert.native.products import write_product
+from wengert.native.products import product_of, write_product
 
 ZERO = ir.index(0)
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
-Bases = dict[tuple[str, int], ir.Value]
+# The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
+TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
-class Team(NamedTuple):
-    """The thread that runs the function: its index, how many there are, and where they meet."""
-
-    index: ir.Value
-    count: ir.Value
-    barrier: ir.Value
+Same = dict[tuple[str, int], tuple[str, int]]
 
 
 class Touched(NamedTuple):
@@ -67,25 +63,18 @@ class Touched(NamedTuple):
         return self.footprint is None or self.footprint != other.footprint
 
 
-@dataclass
-class Around:
-    """What a writer shares with those of the bodies inside it."""
-
-    host: Host
-    team: Team | None
-    arena: ir.Value
-    scratch: ir.Value
-
-
 class Writer:
-    """Writes the kernels of a plan into a function. ``bases`` says where the plan's inputs, outputs and constants stand."""
+    """Writes kernels into a function that is handed a frame: where the plan's inputs, outputs, constants and arena stand.
+
+    ``same`` says which inputs and outputs are the same memory.
+    """
 
     def __init__(
-        self, plan: Plan, around: Around, f: ir.Function, bases: Bases, arena: ir.Value, same: dict[Any, Any]
+        self, plan: Plan, host: Host, threads: bool, f: ir.Function, frame: ir.Value, same: Same | None = None
     ) -> None:
-        self.plan, self.around, self.f, self.bases, self.arena, self.same = plan, around, f, bases, arena, same
-        self.host, self.team = around.host, around.team
-        self.masks = self.host.vector_bytes >= 32
+        self.plan, self.host, self.threads, self.f, self.frame = plan, host, threads, f, frame
+        self.same = same or {}
+        self.masks = host.vector_bytes >= 32
         self.touched: list[Touched] = []
 
     def write(self) -> None:
@@ -93,13 +82,30 @@ class Writer:
         for kernel in self.plan.kernels:
             WRITERS[type(kernel)](self, kernel)
 
+    @contextmanager
+    def function(self, hint: str) -> Iterator[Writer]:
+        """A function of its own for a kernel, called from here."""
+        module = self.f.module
+        name = f"{hint}.{len(module.functions)}"
+        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "internal")
+        yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        f.ret()
+        self.f.call(name, "void", self.frame)
+
     # --- memory ---------------------------------------------------------------------------------------------
+
+    def slot(self, number: int, type: str = "ptr") -> ir.Value:
+        """What stands in the frame."""
+        return self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
 
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""
         if buffer.kind == "arena":
-            return self.f.advance(self.arena, ir.index(buffer.offset)) if buffer.offset else self.arena
-        return self.bases[buffer.kind, buffer.index]
+            return self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
+        if buffer.kind == "constant":
+            return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
+        before = 0 if buffer.kind == "input" else len(self.plan.inputs)
+        return self.slot(FIRST + before + buffer.index)
 
     def pointer(self, access: Access) -> ir.Value:
         """The address of the first element of an access."""
@@ -116,19 +122,30 @@ class Writer:
         step = self.f.binary("mul", i, ir.index(stream.step))
         return self.f.offset(start, ir.type_name(stream.access.dtype), step)
 
-    def inside(
-        self, plan: Plan, inputs: Sequence[Stream], outputs: Sequence[Stream], arena: Access, i: ir.Value
-    ) -> None:
-        """Write the kernels of a body, whose inputs and outputs stand in this plan's memory."""
-        bases = {key: value for key, value in self.bases.items() if key[0] == "constant"}
-        for kind, streams in (("input", inputs), ("output", outputs)):
-            bases |= {(kind, k): self.place(stream, i) for k, stream in enumerate(streams)}
+    def frame_of(self, plan: Plan, arena: Access, streams: Sequence[Stream]) -> Writer:
+        """A writer for a body, with a frame of its own that holds all that stays the same from round to round."""
+        f = self.f
+        frame = f.alloca(8 * (FIRST + len(plan.inputs) + len(plan.outputs)))
+        for number in (TABLE, STATUS, SCRATCH, *((INDEX, COUNT, BARRIER) if self.threads else ())):
+            f.store(self.slot(number), f.offset(frame, "i64", ir.index(number)), 8)
+        f.store(self.pointer(arena), f.offset(frame, "i64", ir.index(ARENA)), 8)
         owners: dict[int, tuple[str, int]] = {}
-        same = {}
-        for kind, streams in (("input", inputs), ("output", outputs)):
-            for k, stream in enumerate(streams):
-                same[kind, k] = owners.setdefault(id(stream.access.buffer), (kind, k))
-        body = Writer(plan, self.around, self.f, bases, self.pointer(arena), same)
+        count = len(plan.inputs)
+        keys = [("input", k) for k in range(count)] + [("output", k) for k in range(len(plan.outputs))]
+        same = {key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)}
+        body = Writer(plan, self.host, self.threads, f, frame, same)
+        self.step(body, [s if s.step == 0 else None for s in streams], ZERO)
+        return body
+
+    def step(self, body: Writer, streams: Sequence[Stream | None], i: ir.Value) -> None:
+        """Put into a body's frame where streams stand in round i."""
+        for k, stream in enumerate(streams):
+            if stream is not None:
+                slot = self.f.offset(body.frame, "i64", ir.index(FIRST + k))
+                self.f.store(self.place(stream, i), slot, 8)
+
+    def run(self, body: Writer) -> None:
+        """Write a body's kernels, after which all threads have met."""
         body.write()
         body.meet()
 
@@ -136,24 +153,25 @@ class Writer:
 
     def share(self, extent: int, grain: int) -> tuple[ir.Value, ir.Value]:
         """This thread's part of a range, in multiples of a grain."""
-        if self.team is None:
+        if not self.threads:
             return ZERO, ir.index(extent)
         f, units = self.f, -(-extent // grain)
+        first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
         edges = []
-        for index in (self.team.index, f.binary("add", self.team.index, ir.index(1))):
-            unit = f.binary("sdiv", f.binary("mul", index, ir.index(units)), self.team.count)
+        for index in (first, f.binary("add", first, ir.index(1))):
+            unit = f.binary("sdiv", f.binary("mul", index, ir.index(units)), count)
             edges.append(f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent)))
         return edges[0], edges[1]
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Code that the first thread runs."""
-        if self.team is None:
+        if not self.threads:
             yield
             return
         f = self.f
         first, after = f.new_label("first"), f.new_label("after")
-        f.branch(f.compare("icmp eq", self.team.index, ZERO), first, after)
+        f.branch(f.compare("icmp eq", self.slot(INDEX, "i64"), ZERO), first, after)
         f.start(first)
         yield
         f.jump(after)
@@ -161,13 +179,19 @@ class Writer:
 
     def meet(self) -> None:
         """Wait for all threads, if anything has been touched since the last time."""
-        if self.team is not None and self.touched:
-            self.f.call(team.barrier_function(self.f.module, self.host), "void", self.team.barrier, self.team.count)
+        if self.touched:
+            self.wait()
         self.touched = []
+
+    def wait(self) -> None:
+        """Wait for all threads."""
+        if self.threads:
+            name = team.barrier_function(self.f.module, self.host)
+            self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
     def touches(self, reads: Sequence[tuple[Access, Any]], writes: Sequence[tuple[Access, Any]]) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
-        if self.team is None:
+        if not self.threads:
             return
         new = [self._range(a, part, False) for a, part in reads] + [self._range(a, part, True) for a, part in writes]
         if any(old.conflicts(now) for old in self.touched for now in new):
@@ -191,7 +215,7 @@ class Writer:
         bad, after = f.new_label("outside"), f.new_label("after")
         f.branch(wrong, bad, after)
         f.start(bad)
-        f.store(ir.index(1), self.around.arena, 8)
+        f.store(ir.index(1), self.slot(STATUS), 8)
         f.jump(after)
         f.start(after)
 
@@ -224,8 +248,6 @@ def arena_bytes(plan: Plan, host: Host, threads: int = 1) -> int:
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
     """Memory that the products of one thread need."""
-    from wengert.native.products import product_of
-
     own = [product_of(k, host).scratch_bytes for k in plan.kernels if isinstance(k, Contract)]
     inner = [scratch_bytes(body, host) for k in plan.kernels for body in k.bodies()]
     return max([0, *own, *inner])
@@ -245,20 +267,23 @@ BODY = [
 
 
 def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> None:
-    """The function that every thread runs."""
+    """The function that every thread runs: it fills the first frame."""
     f = module.function("body", "void", BODY, "internal")
-    counts = {"input": len(plan.inputs), "output": len(plan.outputs), "constant": len(plan.constants)}
-    keys = [(kind, i) for kind, count in counts.items() for i in range(count)]
-    bases: Bases = {}
-    for slot, key in enumerate(keys):
-        bases[key] = f.load("ptr", f.offset(f.param("table"), "ptr", ir.index(slot)), 8)
-    members = Team(f.param("index"), f.param("count"), f.param("barrier")) if threads else None
-    arena = f.advance(f.param("arena"), ir.index(HEADER))
+    count = len(plan.inputs) + len(plan.outputs)
+    table, arena = f.param("table"), f.advance(f.param("arena"), ir.index(HEADER))
     scratch = f.advance(arena, ir.index(_up(plan.shared_bytes)))
     if threads:
         each = ir.index(_up(scratch_bytes(plan, host)))
         scratch = f.advance(scratch, f.binary("mul", f.param("index"), each))
-    Writer(plan, Around(host, members, f.param("arena"), scratch), f, bases, arena, {}).write()
+    frame = f.alloca(8 * (FIRST + count))
+    constants = f.offset(table, "ptr", ir.index(count))
+    numbers = [f.param(name) for name in ("index", "count", "barrier")] if threads else []
+    for number, value in enumerate([constants, arena, f.param("arena"), scratch, *numbers]):
+        f.store(value, f.offset(frame, "i64", ir.index(number)), 8)
+    for k in range(count):
+        pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
+        f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
+    Writer(plan, host, threads, f, frame).write()
     f.ret()
 
 
@@ -267,21 +292,30 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
 
 def write_map(writer: Writer, kernel: Map) -> None:
     """A loop over elements."""
-    nest = Nest(writer, kernel)
-    reads = [(a, nest.footprint(a)) for a in nest.accesses]
-    written = {id(w.access) for part in (nest.main, *nest.epilogues) for w in part.writes}
-    writer.touches(reads, [(a, nest.footprint(a)) for a in nest.accesses if id(a) in written])
-    if nest.shared is not None:
-        nest.write()
-        return
-    with writer.alone():
-        nest.write()
+    with writer.function("map") as inner:
+        nest = Nest(inner, kernel)
+        written = {id(w.access) for part in (nest.main, *nest.epilogues) for w in part.writes}
+        touched = [(access, nest.footprint(access)) for access in nest.accesses]
+        writer.touches(touched, [pair for pair in touched if id(pair[0]) in written])
+        if nest.shared is not None:
+            nest.write()
+        else:
+            with inner.alone():
+                nest.write()
+
+
+def write_contract(writer: Writer, kernel: Contract) -> None:
+    """A matrix product."""
+    with writer.function("product") as inner:
+        writer.touches(*write_product(inner, kernel))
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:
     """A scan as a loop around its body's kernels."""
     f = writer.f
     writer.meet()
+    streams = [*kernel.inputs, *kernel.outputs]
+    body = writer.frame_of(kernel.body, kernel.arena, streams)
     with f.loop(ZERO, ir.index(kernel.length), 1) as loop:
         i = loop.index
         if kernel.reverse:
@@ -289,8 +323,9 @@ def write_repeat(writer: Writer, kernel: Repeat) -> None:
         for history, current in kernel.histories:
             _copy(writer, writer.place(history, i), history.access, writer.pointer(current), current)
         if kernel.histories:
-            _wait(writer)
-        writer.inside(kernel.body, kernel.inputs, kernel.outputs, kernel.arena, i)
+            writer.wait()
+        writer.step(body, [s if s.step else None for s in streams], i)
+        writer.run(body)
         _carry(writer, kernel.carries)
 
 
@@ -301,9 +336,9 @@ def write_choice(writer: Writer, kernel: Choice) -> None:
     labels = [f.new_label(hint) for hint in ("yes", "no", "after")]
     answer = f.load("i8", writer.pointer(kernel.predicate), 1)
     f.branch(f.compare("icmp ne", answer, ir.constant(0, "i8")), labels[0], labels[1])
-    for label, body, inputs in zip(labels, kernel.branches, kernel.inputs, strict=False):
+    for label, plan, inputs in zip(labels, kernel.branches, kernel.inputs, strict=False):
         f.start(label)
-        writer.inside(body, inputs, kernel.writes, kernel.arena, ZERO)
+        writer.run(writer.frame_of(plan, kernel.arena, [*inputs, *kernel.writes]))
         f.jump(labels[2])
     f.start(labels[2])
 
@@ -312,16 +347,18 @@ def write_while(writer: Writer, kernel: While) -> None:
     """A while_loop as a loop that tests at its head."""
     f = writer.f
     writer.meet()
+    test = writer.frame_of(kernel.test, kernel.arena, [*kernel.test_inputs, Stream(kernel.answer, 0)])
+    step = writer.frame_of(kernel.body, kernel.arena, [*kernel.inputs, *kernel.outputs])
     head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
     f.jump(head)
     f.start(head)
-    writer.inside(kernel.test, kernel.test_inputs, [Stream(kernel.answer, 0)], kernel.arena, ZERO)
+    writer.run(test)
     answer = f.load("i8", writer.pointer(kernel.answer), 1)
     f.branch(f.compare("icmp ne", answer, ir.constant(0, "i8")), body, after)
     f.start(body)
-    writer.inside(kernel.body, kernel.inputs, kernel.outputs, kernel.arena, ZERO)
+    writer.run(step)
     _carry(writer, kernel.carries)
-    _wait(writer)
+    writer.wait()
     f.jump(head)
     f.start(after)
 
@@ -331,14 +368,7 @@ def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:
     for new, current in carries:
         _copy(writer, writer.pointer(current), current, writer.pointer(new), new)
     if carries:
-        _wait(writer)
-
-
-def _wait(writer: Writer) -> None:
-    """Meet, whatever has been noted."""
-    if writer.team is not None:
-        f = writer.f
-        f.call(team.barrier_function(f.module, writer.host), "void", writer.team.barrier, writer.team.count)
+        writer.wait()
 
 
 def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: Access) -> None:
@@ -351,27 +381,26 @@ def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: 
             name = "llvm.memcpy.p0.p0.i64"
             f.module.declare(name, "void", ["ptr", "ptr", "i64", "i1"])
             f.do(f"call void @{name}(ptr {target.name}, ptr {source.name}, i64 {size}, i1 false)")
-            return
-        _copy_in_loop(writer, target, source, like, strides)
+        else:
+            _copy_in_loop(writer, target, source, like, strides)
 
 
 def _copy_in_loop(
     writer: Writer, target: ir.Value, source: ir.Value, like: Access, strides: tuple[int, ...]
 ) -> None:
-    from wengert.core.trace import Var, type_for
-
     value = Var(type_for(like.shape, like.dtype))
-    ends = [Buffer(kind, like.dtype, like.buffer.size, 0) for kind in ("source", "target")]
+    ends = [Buffer("input", like.dtype, like.buffer.size, k) for k in range(2)]
     read, written = (Access(b, like.shape, s) for b, s in zip(ends, (like.strides, strides), strict=True))
+    frame = writer.f.alloca(8 * (FIRST + 2))
+    for k, pointer in enumerate((source, target)):
+        writer.f.store(pointer, writer.f.offset(frame, "i64", ir.index(FIRST + k)), 8)
     kernel = Map(0, like.shape, reads={value: read}, writes=[Write(value, written)])
-    bases: Bases = {("source", 0): source, ("target", 0): target}
-    alone = Around(writer.host, None, writer.around.arena, writer.around.scratch)
-    Nest(Writer(writer.plan, alone, writer.f, bases, writer.arena, {}), kernel).write()
+    Nest(Writer(writer.plan, writer.host, False, writer.f, frame), kernel).write()
 
 
 WRITERS: dict[type[Kernel], Callable[[Writer, Any], None]] = {
     Map: write_map,
-    Contract: write_product,
+    Contract: write_contract,
     Repeat: write_repeat,
     Choice: write_choice,
     While: write_while,

@@ -99,6 +99,7 @@ class Function:
         self.header = f"define {linkage + ' ' if linkage else ''}{result} @{name}"
         self.params = params
         self.lines: list[str] = []
+        self.memory: list[str] = []
         self.attributes = "nounwind"
         self._count = 0
         self.label = "entry"
@@ -109,7 +110,7 @@ class Function:
 
     def __str__(self) -> str:
         params = ", ".join(f"{type} %{name}" for name, type in self.params)
-        return f"{self.header}({params}) {self.attributes} {{\nentry:\n" + "\n".join(self.lines) + "\n}"
+        return f"{self.header}({params}) {self.attributes} {{\nentry:\n" + "\n".join([*self.memory, *self.lines]) + "\n}"
 
     # --- instructions -------------------------------------------------------------------------------------------------
 
@@ -158,6 +159,13 @@ class Function:
             self.do(f"call void @{name}({given})")
             return Value("", "void")
         return self.emit(f"call {type} @{name}({given})", type)
+
+    def alloca(self, nbytes: int) -> Value:
+        """Memory of the function's own, whose place is made at its start."""
+        self._count += 1
+        name = f"%v{self._count}"
+        self.memory.append(f"  {name} = alloca [{nbytes} x i8], align 16")
+        return Value(name, "ptr")
 
     # --- memory -------------------------------------------------------------------------------------------------------
 

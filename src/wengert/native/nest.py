@@ -71,7 +71,7 @@ class Nest:
         self.epilogues = [_widened(kernel, e) for e in kernel.epilogues.values()]
         self.accesses = _accesses([self.main, *self.epilogues])
         self.position = {id(access): i for i, access in enumerate(self.accesses)}
-        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.team is not None)
+        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.threads)
         self.cut = self._choose_cut()
         self.lanes = self._lanes(self.cut) if self.cut is not None else 1
         self.kept = self._ordered(reduced=False)

@@ -24,6 +24,7 @@ from wengert.native.vectors import Place, Values
 if TYPE_CHECKING:
     from wengert.native.emit import Writer
 
+SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.emit`)
 GRAIN = 4  # rows, of which threads take multiples
 
 
@@ -106,6 +107,12 @@ class Oriented:
             batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
+    @cached_property
+    def shared(self) -> bool:
+        """Whether threads divide the rows."""
+        writes = self.kernel.result.writes
+        return self.rows > 1 and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
+
     def footprint(self, access: Access) -> tuple[int, ...] | None:
         """Which part a thread touches of the result, or of an operand of the epilogue (see `Nest.footprint`)."""
         strides, size = self.strides(access), access.dtype.itemsize
@@ -147,28 +154,27 @@ def merges(a: Access) -> bool:
     return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
-def write_product(writer: Writer, kernel: Contract) -> None:
-    """A matrix product with its epilogue."""
+Touches = list[tuple[Access, tuple[int, ...] | None]]
+
+
+def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
+    """A matrix product with its epilogue; what it reads and writes, with the part that each thread touches."""
     oriented = Oriented(kernel, writer.host)
     result, (a, b) = kernel.result, oriented.factors
-    shared = oriented.rows > 1 and all(
-        oriented.strides(w.access)[-2] and not w.access.lookups for w in result.writes
-    )
     reads = [(access, oriented.footprint(access)) for access in result.reads.values()]
     reads += [(a, oriented.footprint_of_rows()), (b, None)]
     writes = [(write.access, oriented.footprint(write.access)) for write in result.writes]
-    if shared:
-        writer.touches(reads, writes)
+    if oriented.shared:
         _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
-        return
-    writer.touches([(x, (0,)) for x, _ in reads], [(x, (0,)) for x, _ in writes])
+        return reads, writes
     with writer.alone():
         _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
+    return [(access, (0,)) for access, _ in reads], [(access, (0,)) for access, _ in writes]
 
 
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    product, scratch = oriented.product, writer.around.scratch
+    product, scratch = oriented.product, writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)

@@ -369,9 +369,20 @@ def dead(trace: Trace) -> Trace:
     kept: list[Equation] = []
     for equation in reversed(trace.equations):
         if any(var in needed for var in equation.outputs):
+            equation = _without_history(equation, needed)
             kept.append(equation)
             needed.update(equation.inputs)
     return Trace(trace.inputs, kept[::-1], trace.outputs)
+
+
+def _without_history(equation: Equation, needed: set[Atom]) -> Equation:
+    """A scan whose carries before each step nobody reads does not store them."""
+    if not equation.params.get("history"):
+        return equation
+    count = len(equation.params["body"].outputs)
+    if any(var in needed for var in equation.outputs[count:]):
+        return equation
+    return _like(equation, params={**equation.params, "history": False}, outputs=equation.outputs[:count])
 
 
 # --- traces inside equations --------------------------------------------------------------------------
