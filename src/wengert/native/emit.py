@@ -292,6 +292,10 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
 
 def write_map(writer: Writer, kernel: Map) -> None:
     """A loop over elements."""
+    copied = kernel.copied()
+    if copied is not None and copied[1].shape and not writer.threads:
+        _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
+        return
     with writer.function("map") as inner:
         nest = Nest(inner, kernel)
         written = {id(w.access) for part in (nest.main, *nest.epilogues) for w in part.writes}

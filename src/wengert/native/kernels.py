@@ -236,6 +236,14 @@ class Map(Kernel):
             self.epilogues[shape] = Map(self.stage, shape, parent=self, scalar=self.reduces_vectors())
         return self.epilogues[shape]
 
+    def copied(self) -> tuple[Access, Access] | None:
+        """Source and target, if all there is to do is to copy memory without gaps."""
+        if self.equations or self.reductions or len(self.reads) != 1 or len(self.writes) != 1:
+            return None
+        (source,), write = self.reads.values(), self.writes[0]
+        same = source.strides == write.access.strides and source.dtype == write.access.dtype
+        return (source, write.access) if same and source.is_contiguous() and write.access.is_contiguous() and not write.add else None
+
     def reduces_vectors(self) -> bool:
         """Whether results come one by one, because the last axis is cut into vectors and reduced."""
         return -1 in self.axes and self.shape[-1] >= 16

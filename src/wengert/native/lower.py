@@ -199,18 +199,20 @@ def _zero(type: Type) -> Literal:
 
 def _filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
     """New memory for a result that holds a value already, and the stage that may write into it."""
-    target, stage = plan.allocate(out.type), plan.ready(value)
-    plan.copy(plan.access(value), target, stage)
+    target, source, stage = plan.allocate(out.type), plan.access(value), plan.ready(value)
+    plan.copy(source, target, stage)
     return target, stage + 1
 
 
-def _written(plan: Plan, place: Access, value: Atom, stage: float, add: bool) -> None:
-    """Write a value into part of a result."""
+def _written(plan: Plan, place: Access, value: Atom, stage: float, add: bool) -> float:
+    """Write a value into part of a result. The stage at which that happens."""
+    plan.settle(value, place.shape)
     stage = max(stage, plan.ready(value))
     kernel = Map(stage, place.shape)
     kernel.writes.append(Write(value, place, add))
     plan.read(kernel, value)
     plan.kernels.append(kernel)
+    return stage
 
 
 def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[Atom]) -> Access:
@@ -222,18 +224,18 @@ def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[A
 def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
     target, stage = _filled(plan, out, _zero(out.type))
+    place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
-    _written(plan, _place_of(plan, target, equation, arrays), ct, stage, add=bool(arrays))
-    plan.assign(out, target, max(stage, plan.ready(ct)))
+    plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
 
 
 @lowers("setitem")
 def _setitem(plan: Plan, equation: Equation) -> None:
     (x, value, *arrays), (out,) = equation.inputs, equation.outputs
     target, stage = _filled(plan, out, x)
+    place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
-    _written(plan, _place_of(plan, target, equation, arrays), value, stage, add=False)
-    plan.assign(out, target, max(stage, plan.ready(value)))
+    plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
 # --- joining and padding ------------------------------------------------------------------------------------
@@ -261,8 +263,7 @@ def _pad(plan: Plan, equation: Equation) -> None:
     widths = equation.params["widths"]
     lead = (slice(None),) * (x.type.ndim - len(widths))
     inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
-    _written(plan, target.sliced((*lead, *inner)), x, stage, add=False)
-    plan.assign(out, target, max(stage, plan.ready(x)))
+    plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
 
 
 # --- loops and branches -------------------------------------------------------------------------------------

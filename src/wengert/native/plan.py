@@ -14,7 +14,7 @@ same memory and cost nothing. Values in memory share one arena: a buffer is give
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,18 @@ COSTLY = frozenset(
 )
 
 
+# So many equations at most are computed anew, one after the other, where a value is used.
+MOST_WAITING = 4
+
+
+class Waiting(NamedTuple):
+    """An equation that is computed where it is used: the first stage that may, and how deep the chain is."""
+
+    equation: Equation
+    stage: float
+    depth: int
+
+
 class Plan:
     """The kernels of a trace in order, and its memory.
 
@@ -64,6 +76,7 @@ class Plan:
         self.made: dict[Var, Map] = {}
         self._memory: dict[Var, Access] = {}
         self._stages: dict[Var, float] = {}
+        self._waiting: dict[Atom, Waiting] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
@@ -111,26 +124,56 @@ class Plan:
             raise Unlowerable(equation.primitive.name)
 
     def element(self, equation: Equation) -> None:
-        """An equation that computes each element from the elements at its place."""
+        """An equation that computes each element from the elements at its place.
+
+        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses it.
+        """
         (out,) = equation.outputs
-        kernel = self._home(equation, out.type.shape)
+        for atom in equation.inputs:
+            self.settle(atom, out.type.shape)
+        homes = self._homes(equation, out.type.shape)
+        depth = self._depth(equation) if not homes else MOST_WAITING
+        if depth < MOST_WAITING and out.type.shape and equation.primitive.name not in COSTLY:
+            self._waiting[out] = Waiting(equation, self._ready(equation.inputs), depth)
+            return
+        stage = self._ready(equation.inputs)
+        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, out.type.shape)
+        self._compute(home, equation)
+
+    def _depth(self, equation: Equation) -> int:
+        """How many equations would be computed anew, one after the other, or too many if it uses what a loop computes."""
+        found = [self._waiting[a].depth for a in equation.variables() if a in self._waiting]
+        in_memory = all(a in self._waiting or self._is_in_memory(a) for a in equation.variables())
+        return 1 + max(found, default=0) if in_memory else MOST_WAITING
+
+    def _is_in_memory(self, var: Var) -> bool:
+        return var in self._memory or (var in self.made and not var.type.shape)
+
+    def _compute(self, kernel: Map, equation: Equation) -> None:
+        """Evaluate an equation in a loop, which everybody else reads the result from."""
+        self._compute_here(kernel, equation)
+        self.made[equation.outputs[0]] = kernel
+
+    def _compute_here(self, kernel: Map, equation: Equation) -> None:
         for atom in equation.inputs:
             self.read(kernel, atom)
         kernel.equations.append(equation)
-        self.made[out] = kernel
 
-    def _home(self, equation: Equation, shape: Shape) -> Map:
-        """The loop that computes an operand, if all others are in memory by then; else one after they are."""
+    def settle(self, atom: Atom, shape: Shape | None = None) -> None:
+        """Compute what has been waiting in a loop of its own: somebody wants it in memory, or in a loop of another shape."""
+        if atom in self._waiting and atom.type.shape != shape:
+            waiting = self._waiting.pop(atom)
+            self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
+
+    def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
+        """The loops that compute an operand and may take the equation: all other operands are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
         costly = equation.primitive.name in COSTLY
-        able = [
+        return [
             home
             for home in homes.values()
             if home.takes(costly) and self._ready(equation.inputs, home) <= home.stage
         ]
-        if able:
-            return max(able, key=lambda home: home.stage)
-        return self.map(self._ready(equation.inputs), shape)
 
     def maker(self, atom: Atom) -> Map | None:
         """The loop that computes an operand."""
@@ -141,9 +184,11 @@ class Plan:
         return max([1, *(self.ready(a) for a in atoms if home is None or self.maker(a) is not home)])
 
     def ready(self, atom: Atom) -> float:
-        """The first stage that may read an operand from memory."""
+        """The first stage that may read an operand from memory, or compute it if it is waiting."""
         if type(atom) is not Var:
             return 1
+        if atom in self._waiting:
+            return self._waiting[atom].stage
         made = self.made.get(atom)
         return (made.stage if made is not None else self._stages.get(atom, 0)) + 1
 
@@ -159,6 +204,10 @@ class Plan:
         """Make an operand available to a loop: computed there, a constant, or read from memory."""
         if self.maker(atom) is kernel or (type(atom) is Literal and uniform(atom) is not None):
             return
+        if atom in self._waiting and atom.type.shape == kernel.shape:
+            if all(atom not in e.outputs for e in kernel.equations):
+                self._compute_here(kernel, self._waiting[atom].equation)
+            return
         if atom not in kernel.reads:
             kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
 
@@ -169,6 +218,7 @@ class Plan:
         if type(atom) is Literal:
             return self._constant(atom)
         assert type(atom) is Var
+        self.settle(atom)
         if atom not in self._memory:
             access = self.allocate(atom.type)
             self.made[atom].writes.append(Write(atom, access))
@@ -213,6 +263,7 @@ class Plan:
 
     def put(self, atom: Atom, target: Access) -> float:
         """Write a value where it is wanted, from the loop that computes it if there is one. The stage of the write."""
+        self.settle(atom)
         made = self.maker(atom)
         if made is not None and made.shape == target.shape:
             made.writes.append(Write(atom, target))

@@ -13,10 +13,12 @@ import numpy as np
 
 from wengert.core.evaluate import environment, evaluate, read
 from wengert.core.trace import Atom, Equation, Trace, Var
+from wengert.native import team
 from wengert.native.emit import arena_bytes, write_module
 from wengert.native.host import Code, load, this_host
 from wengert.native.kernels import Unlowerable
 from wengert.native.plan import Plan
+from wengert.native.work import is_worth_sharing
 
 Run = Callable[[Sequence[Any]], list[Any]]
 
@@ -27,12 +29,15 @@ class Native:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.plan = Plan(trace)
-        self.ir = write_module(self.plan, this_host())
+        threads = team.has_threads() and is_worth_sharing(self.plan)
+        if threads:
+            team.ready()
+        self.ir = write_module(self.plan, this_host(), threads=threads)
         self.code: Code = load(self.ir)
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
-        self.arena_bytes = arena_bytes(self.plan, this_host())
+        self.arena_bytes = arena_bytes(self.plan, this_host(), team.LIMIT if threads else 1)
         self._constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:

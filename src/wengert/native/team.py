@@ -22,7 +22,7 @@ from wengert.native.host import Host, load, this_host
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
 LIMIT = 64
-SPINS = 2000
+SPINS = 100
 LINE = 64
 
 # Where things stand in the team's memory.
@@ -70,7 +70,6 @@ def _write_barrier(f: ir.Function, host: Host) -> None:
 def _spin(f: ir.Function, host: Host, place: ir.Value, old: ir.Value) -> None:
     """Wait until a number is no longer the old one, and give the core away where that takes long."""
     f.module.declare("sched_yield", "i32", [])
-    with_pause = {"x86_64": "pause", "aarch64": "yield", "arm64": "yield"}.get(host.triple.split("-")[0], "")
     top, again, rest, done = (f.new_label(hint) for hint in ("spin", "again", "rest", "done"))
     start = f.label
     f.jump(top)
@@ -81,8 +80,7 @@ def _spin(f: ir.Function, host: Host, place: ir.Value, old: ir.Value) -> None:
     keep = f.new_label("keep")
     f.branch(f.compare("icmp ne", now, old), done, keep)
     f.start(keep)
-    if with_pause:
-        f.do(f'call void asm sideeffect "{with_pause}", ""()')
+    _pause(f, host)
     f.lines.append(f"  %more = add i64 {spun.name}, 1")
     f.branch(f.compare("icmp slt", spun, ir.index(SPINS)), again, rest)
     f.start(again)
@@ -91,6 +89,14 @@ def _spin(f: ir.Function, host: Host, place: ir.Value, old: ir.Value) -> None:
     f.call("sched_yield", "i32")
     f.jump(top)
     f.start(done)
+
+
+def _pause(f: ir.Function, host: Host) -> None:
+    """Tell the processor that this is a waiting loop."""
+    if host.triple.startswith("x86_64"):
+        f.call("llvm.x86.sse2.pause", "void")
+    elif host.triple.startswith(("aarch64", "arm64")):
+        f.call("llvm.aarch64.hint", "void", ir.constant(1, "i32"))
 
 
 # --- the team -----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from wengert.native import ir
 from wengert.native.host import Host
 from wengert.native.kernels import Unlowerable
 from wengert.native.lanes import Lanes
-from wengert.native.plan import uniform
+from wengert.native.plan import COSTLY, uniform
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,16 @@ class Values:
         (out,) = equation.outputs
         self.known[out] = element(self, equation, out.type)
 
+    def called(self, name: str, dtype: np.dtype[Any], *operands: ir.Value) -> ir.Value:
+        """A long operation on single numbers, through a function that the module has once."""
+        module, full = self.f.module, f"{name}.{ir.type_name(dtype)}"
+        if all(f.name != full for f in module.functions):
+            params = [(f"x{i}", value.type) for i, value in enumerate(operands)]
+            f = module.function(full, operands[0].type, params, "internal")
+            f.attributes = "nounwind noinline"
+            f.ret(getattr(Lanes(f, dtype, 1, self.host), name)(*(f.param(p) for p, _ in params)))
+        return self.f.call(full, operands[0].type, *operands)
+
     def operation(self, name: str, dtype: np.dtype[Any]) -> Callable[..., ir.Value]:
         """The native form of an elementwise operation on numbers of a dtype."""
         rule = getattr(Lanes(self.f, dtype, self.lanes, self.host), name, None)
@@ -178,6 +188,8 @@ def element(values: Values, equation: Equation, type: Type) -> ir.Value:
         dtypes[1] = inputs[1].type.dtype
     try:
         operands = [values.read(a, dtype) for a, dtype in zip(inputs, dtypes, strict=True)]
+        if values.lanes == 1 and name in COSTLY and not equation.params:
+            return values.called(name, working, *operands)
         return values.operation(name, working)(*operands, **equation.params)
     except NotImplementedError as error:
         raise Unlowerable(f"{name} of {working}") from error

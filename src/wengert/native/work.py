@@ -1,0 +1,53 @@
+r"""Counted work of a plan, and whether it is worth sharing among threads.
+
+A thread that helps must be told and waited for, which takes as long as some thousand operations at every kernel. So work is shared
+where there is enough of it in all, :math:`C \ge C_0`, and in the average kernel, :math:`C / n \ge c_0`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat
+from wengert.native.plan import COSTLY, Plan
+
+ENOUGH = 400_000
+ENOUGH_EACH = 20_000
+LONG = 16  # operations that a costly function counts as
+ROUNDS = 16  # that a while_loop is taken to make
+
+
+def is_worth_sharing(plan: Plan) -> bool:
+    """Whether threads would make it faster. It depends on shapes alone."""
+    operations, kernels = counted(plan)
+    return operations >= ENOUGH and operations >= ENOUGH_EACH * kernels
+
+
+def counted(plan: Plan) -> tuple[int, int]:
+    """Operations of a plan, and how many kernels share them."""
+    pairs = [_counted(kernel) for kernel in plan.kernels]
+    return sum(operations for operations, _ in pairs), sum(kernels for _, kernels in pairs)
+
+
+def _counted(kernel: Kernel) -> tuple[int, int]:
+    if isinstance(kernel, Map):
+        return operations_of(kernel), 1
+    if isinstance(kernel, Contract):
+        return product_operations(kernel) + operations_of(kernel.result), 1
+    inner = [counted(body) for body in kernel.bodies()]
+    if isinstance(kernel, Choice):
+        return max(inner)
+    rounds = kernel.length if isinstance(kernel, Repeat) else ROUNDS
+    return rounds * sum(o for o, _ in inner), rounds * sum(k for _, k in inner)
+
+
+def product_operations(kernel: Contract) -> int:
+    """Multiplications and additions of a matrix product."""
+    return 2 * math.prod(kernel.a.shape) * kernel.b.shape[-1]
+
+
+def operations_of(kernel: Map) -> int:
+    """Operations of a loop and its epilogues; moving a number counts as one."""
+    each = sum(LONG if e.primitive.name in COSTLY else 1 for e in kernel.equations)
+    each += len(kernel.reads) + len(kernel.writes) + len(kernel.reductions)
+    return math.prod(kernel.shape) * each + sum(map(operations_of, kernel.epilogues.values()))
