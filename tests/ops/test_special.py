@@ -82,9 +82,9 @@ def test_tails_are_exact():
 
 
 def test_an_unknown_derivative_is_an_error():
-    with pytest.raises(wg.errors.UnsupportedError, match="test_special.py.*order as a constant"):
+    with pytest.raises(wg.errors.UnsupportedError, match=r"test_special\.py.*order as a constant"):
         wg.grad(lambda v: sp.jv(v, 1.0))(0.5)
-    with pytest.raises(wg.errors.UnsupportedError, match="test_special.py.*chndtr is not recorded"):
+    with pytest.raises(wg.errors.UnsupportedError, match=r"test_special\.py.*chndtr is not recorded"):
         wg.grad(lambda x: sp.chndtr(x, 1.0, 2.0))(0.5)
 
 

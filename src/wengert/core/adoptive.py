@@ -1,9 +1,10 @@
 """Adoptive arrays: arrays made during a recording, into which a tracer may be written later.
 
-``out = np.zeros(n); out[i] = x`` is how people write NumPy, and NumPy does not dispatch ``np.zeros``. So while a recording
-runs, the creation functions of the ``numpy`` namespace give the recorded code an `Adoptive`: a real array, an ordinary
-constant until a tracer is written into it. From then on it stands for a variable of the trace, and its own numbers are NaN,
-so that code which bypasses NumPy's protocols fails loudly.
+``out = np.zeros(n); out[i] = x`` is how people write NumPy, and NumPy does not dispatch ``np.zeros``. So
+while a recording runs, the creation functions of the ``numpy`` namespace give the recorded code an
+`Adoptive`: a real array, an ordinary constant until a tracer is written into it. From then on it stands for a
+variable of the trace, and its own numbers are NaN, so that code which bypasses NumPy's protocols fails
+loudly.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ variable = linear(
 
 
 class Adoptive(np.ndarray):
-    """An array made during a recording. A view knows its parent, and how to take itself from the parent's tracer."""
+    """An array made during a recording. A view knows its parent, and how to take itself from its tracer."""
 
     _tracer: Any = None
     _parent: Adoptive | None = None
@@ -247,13 +248,13 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 _METHODS = (
-    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum "
-    "diagonal dot flatten item max mean min nonzero prod ptp ravel repeat reshape round searchsorted squeeze std sum swapaxes "
-    "take tobytes tolist trace transpose var sort partition __bool__ __int__ __float__ __complex__ __index__ __contains__ "
-    "__repr__ __str__ __array__"
+    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy "
+    "cumprod cumsum diagonal dot flatten item max mean min nonzero prod ptp ravel repeat reshape round "
+    "searchsorted squeeze std sum swapaxes take tobytes tolist trace transpose var sort partition "
+    "__bool__ __int__ __float__ __complex__ __index__ __contains__ __repr__ __str__ __array__"
 )
 for _name in _METHODS.split():
-    if hasattr(np.ndarray, _name) and not (_name in Adoptive.__dict__):
+    if hasattr(np.ndarray, _name) and _name not in Adoptive.__dict__:
         setattr(Adoptive, _name, _method(_name))
 
 
@@ -424,7 +425,7 @@ fallback.ORIGINALS.update(_ORIGINALS)
 
 
 def _guarded(name: str) -> Callable[..., Any]:
-    """The creation function as everybody sees it while a recording runs: only recorded code gets the special one."""
+    """What everybody sees while a recording runs: only recorded code gets the special function."""
     original, made = _ORIGINALS[name], _MADE[name]
 
     def create(*args: Any, **kwargs: Any) -> Any:
@@ -504,7 +505,7 @@ def _disengage() -> None:
 
 
 def _find_namespaces() -> None:
-    """Namespaces that hold creation functions: numpy's own, and every module that imported the names before."""
+    """Namespaces that hold creation functions: numpy's own, and every module that imported the names."""
     global _modules_seen
     if len(sys.modules) != _modules_seen or not _scanned:
         fallback.load_libraries()
@@ -520,14 +521,17 @@ def _find_namespaces() -> None:
 
 _ROOTS = ("numpy", "scipy.special")
 _LIBRARIES = frozenset(
-    "wengert jax jaxlib torch autograd sklearn pandas polars pyarrow matplotlib mpl_toolkits pytest _pytest hypothesis numba "
-    "joblib xarray statsmodels tensorflow".split()
-)
+    {
+        "wengert", "jax", "jaxlib", "torch", "autograd", "sklearn", "pandas", "polars", "pyarrow",
+        "matplotlib", "mpl_toolkits", "pytest", "_pytest", "hypothesis", "numba", "joblib",
+        "xarray", "statsmodels", "tensorflow",
+    }
+)  # fmt: skip
 
 
 def _is_library(name: str) -> bool:
     root = name.partition(".")[0]
-    return is_foreign(name) or root in _LIBRARIES or root in sys.stdlib_module_names and root != "__main__"
+    return is_foreign(name) or root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
 
 
 def _scan(names: dict[str, Any]) -> None:

@@ -46,8 +46,8 @@ def peek(value: Any) -> Any:
 
 _ABSTRACT = (
     "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
-    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and "
-    "while."
+    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if "
+    "and while."
 )
 
 
@@ -308,9 +308,13 @@ _INSTEAD = "Write it with NumPy functions of x, or take it from a constant array
 
 # NumPy calls these methods on the elements of object arrays.
 SCALAR_FUNCTIONS = frozenset(
-    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
-    "sqrt cbrt square fabs rint floor ceil trunc reciprocal degrees radians isnan isfinite isinf sign".split()
-)
+    {
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh",
+        "arccosh", "arctanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt",
+        "cbrt", "square", "fabs", "rint", "floor", "ceil", "trunc", "reciprocal", "degrees",
+        "radians", "isnan", "isfinite", "isinf", "sign",
+    }
+)  # fmt: skip
 
 
 class ScalarTracer(_Operators):
