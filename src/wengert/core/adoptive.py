@@ -20,6 +20,7 @@ from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, linear
 from wengert.core.recorder import Tracer, current
 from wengert.core.tracer import (
+    ADOPTERS,
     CONVERTERS,
     ArrayTracer,
     apply,
@@ -120,11 +121,26 @@ class Adoptive(np.ndarray):
 
     @property
     def real(self) -> Any:
-        return settled(self).real
+        return self._part("real")
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
 
     @property
     def imag(self) -> Any:
-        return settled(self).imag
+        return self._part("imag")
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self.imag[...] = value
+
+    def _part(self, name: str) -> Any:
+        now = settled(self)
+        part = getattr(now, name)
+        if isinstance(now, Tracer) or not np.may_share_memory(part, now):
+            return part
+        return _view(part, self, lambda tracer: getattr(tracer, name))
 
 
 class Flat:
@@ -202,15 +218,14 @@ def _fresh(result: Any) -> Any:
     return result.view(Adoptive) if type(result) is np.ndarray and result.dtype != object else result
 
 
-def _convert(array: Adoptive, adopt_it: bool = False) -> Any:
+def _convert(array: Adoptive) -> Any:
     """As an operand: a constant is copied, because the array may be written to later."""
-    if adopt_it:
-        return adopt(array)
     now = settled(array)
     return now if isinstance(now, Tracer) else now.copy()
 
 
-CONVERTERS[Adoptive] = lambda array, adopt=False: _convert(array, adopt)
+CONVERTERS[Adoptive] = _convert
+ADOPTERS[Adoptive] = adopt
 
 _WRITERS = {np.copyto, np.put_along_axis, np.putmask, np.put, np.fill_diagonal, np.place}
 
@@ -332,7 +347,7 @@ def _array(copy: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _from_tracers(given: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
-    value = given if isinstance(given, Tracer) else assemble(given)
+    value: Any = given if isinstance(given, Tracer) else assemble(given)
     if dtype is not None and np.dtype(dtype) != object and value.dtype != np.dtype(dtype):
         value = np.astype(value, np.dtype(dtype))
     if value.ndim < ndmin:

@@ -234,7 +234,10 @@ def infer(primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any]
     """The type of the result (a tuple of types for several results), without its value."""
     if primitive.infer is not None:
         found = primitive.infer(*types, **params)
-        return tuple(type_for(*t) for t in found) if primitive.multiple else type_for(*found, weak=weak)
+        if primitive.multiple:
+            return tuple(type_for(*t) for t in found)
+        shape, dtype = found
+        return type_for(shape, dtype, weak)
     if primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core)):
         return _infer_elementwise(primitive, types, params, weak)
     with np.errstate(all="ignore"):

@@ -25,6 +25,8 @@ _PLAIN = _PYTHON_SCALARS | {np.float64, np.float32, np.int64, np.int32, np.bool_
 
 # How other modules teach `operand` about further kinds of argument (adoptive arrays).
 CONVERTERS: dict[type, Callable[[Any], Any]] = {}
+# And how such an argument becomes an array tracer that can be written to.
+ADOPTERS: dict[type, Callable[[Any], Any]] = {}
 
 
 def concrete(value: Any) -> Any:
@@ -365,9 +367,8 @@ class ArrayTracer(_Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        self.reform(
-            lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old)
-        )
+        old = self.shape
+        self.reform(lambda x: FUNCTIONS[np.reshape](x, shape), lambda x: FUNCTIONS[np.reshape](x, old))
 
     def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
         """Take another shape in place."""
@@ -467,7 +468,7 @@ class ArrayTracer(_Operators):
         self[...] = _real(self) + 1j * value
 
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
-        self.rebind(np.sort(self, axis=axis, **kwargs))  # type: ignore[call-overload]
+        self.rebind(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
 
     def dot(self, other: Any) -> Any:
         return FUNCTIONS[np.dot](self, other)
@@ -566,12 +567,14 @@ class ViewTracer(ArrayTracer):
         self._seen = self.root.version
 
 
-_RECORDER, _VAR, _VALUE = Tracer.recorder, Tracer.variable, Tracer.value
+_RECORDER: Any = Tracer.__dict__["recorder"]
+_VAR: Any = Tracer.__dict__["variable"]
+_VALUE: Any = Tracer.__dict__["value"]
 
 
 def _set(view: ViewTracer, new: Tracer) -> None:
-    _RECORDER.__set__(view, new.recorder)  # type: ignore[attr-defined]
-    _VAR.__set__(view, new.variable)  # type: ignore[attr-defined]
+    _RECORDER.__set__(view, new.recorder)
+    _VAR.__set__(view, new.variable)
     _VALUE.__set__(view, new.value)
 
 
@@ -609,7 +612,7 @@ def layout(x: Any) -> Any:
         return x
     if not isinstance(x.value, Type):
         return layout(x.value)
-    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.shape, x.dtype)
+    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.type.shape, x.type.dtype)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -636,7 +639,7 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 def write_out(result: Any, out: Any) -> Any:
     """Honour ``out=``: possible for tracers and for arrays made during the recording."""
     target = out[0] if isinstance(out, tuple) else out
-    target = CONVERTERS[type(target)](target, adopt=True) if type(target) in CONVERTERS else target
+    target = ADOPTERS[type(target)](target) if type(target) in ADOPTERS else target
     if isinstance(target, ArrayTracer):
         return target.assign(result)
     raise DerivativeError(
