@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import wengert as wg
 from tests.contract.helpers import close
@@ -410,3 +411,11 @@ def test_check_gradients_names_the_worst_entry():
 
     with pytest.raises(AssertionError, match=r"1"):
         wg.check_gradients(wrong, (X,))
+
+
+def test_functions_of_numpy_and_scipy_themselves():
+    x = np.array([1.0, 2.0, 4.0])
+    close(wg.jacobian(np.array)(x), np.eye(3))
+    close(wg.jacobian(np.asarray)(x), np.eye(3))
+    close(wg.jacobian(np.linspace)(1.0, 2.0, 3), np.array([1.0, 0.5, 0.0]))
+    close(wg.grad(scipy.special.logsumexp)(x), np.exp(x) / np.exp(x).sum())

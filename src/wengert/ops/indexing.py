@@ -278,7 +278,7 @@ def is_abstract(value: Any) -> bool:
 def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
     if part is None or part is Ellipsis or type(part) in (int, slice):
         return [part if type(part) is not slice else _plain_slice(part)]
-    part = operand(part)
+    part = _index_operand(part)
     if isinstance(part, Tracer) and part.type.dtype.kind not in "biu":
         raise IndexError(at_user_line(f"x[i] needs an integer index, and i is {part.type}. Write x[int(i)]."))
     if part.dtype == bool if hasattr(part, "dtype") else isinstance(part, bool):
@@ -289,6 +289,15 @@ def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
         raise IndexError(at_user_line("arrays used as indices must be of integer (or boolean) type"))
     arrays.append(part if part.size else part.astype(np.intp))
     return [ARRAY]
+
+
+def _index_operand(part: Any) -> Any:
+    try:
+        return operand(part)
+    except UnsupportedError:
+        raise IndexError(
+            at_user_line(f"x[i] needs numbers, slices or arrays for i, which is a {type(part).__name__}.")
+        ) from None
 
 
 def _plain_slice(part: slice) -> slice:
