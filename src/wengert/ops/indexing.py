@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.adoptive import intercept
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import ArrayTracer, as_view, concrete, operand, read_only
@@ -407,6 +408,18 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
     return _getitem(a, _along(a.ndim, place, indices))
+
+
+_numpys_take = np.take
+
+
+def _taken(*args: Any, **kwargs: Any) -> Any:
+    """``np.take``, which does not look for tracers among the indices."""
+    traced = any(isinstance(value, Tracer) for value in (*args, *kwargs.values()))
+    return _take(*args, **kwargs) if traced else _numpys_take(*args, **kwargs)
+
+
+intercept(np.take, _taken)
 
 
 @implements(np.take_along_axis)
