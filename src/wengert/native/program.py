@@ -6,18 +6,16 @@ Equations that the compiler cannot lower are run by the reference interpreter be
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.core.evaluate import environment, read
-from wengert.core.trace import Atom, Equation, Literal, Trace, Var
+from wengert.core.trace import Atom, Equation, Trace, Var
 from wengert.native.emit import write_module
 from wengert.native.host import Code, load, this_host
-from wengert.native.plan import Plan, Unlowerable, is_elementwise
-
-Run = Callable[[Sequence[Any]], list[Any]]
+from wengert.native.plan import Plan, Unlowerable
 
 
 class Native:
@@ -25,24 +23,40 @@ class Native:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.plan = Plan(trace)
+        self.plan = _planned(trace)
         self.ir = write_module(self.plan, this_host())
         self.code: Code = load(self.ir)
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
-        self._constants = [np.ascontiguousarray(c) for c in self.plan.constants]
+        self.constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         inputs = [
             np.ascontiguousarray(v, dtype=b.dtype) for v, b in zip(values, self.plan.inputs, strict=True)
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
-        table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self._constants)], dtype=np.uintp)
+        table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
         arena = np.empty(self.plan.arena_bytes + 64, np.uint8)
         start = -(-arena.ctypes.data // 64) * 64
         self._function(table.ctypes.data, start)
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
+
+    def natives(self) -> list[Native]:
+        """Itself: one piece of native code."""
+        return [self]
+
+
+def _planned(trace: Trace) -> Plan:
+    """The plan of a trace. Numbers in the other byte order have none."""
+    for atom in (
+        *trace.inputs,
+        *trace.outputs,
+        *(a for e in trace.equations for a in (*e.inputs, *e.outputs)),
+    ):
+        if not atom.type.dtype.isnative:
+            raise Unlowerable(f"a value of {atom.type.dtype}")
+    return Plan(trace)
 
 
 def _returned(array: Any, atom: Atom) -> Any:
@@ -56,7 +70,7 @@ class Pieces:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.steps: list[tuple[Run | Equation, Sequence[Var], Sequence[Var]]] = []
+        self.steps: list[tuple[Native | Equation, Sequence[Var], Sequence[Var]]] = []
         for run in _runs(trace):
             if len(run) == 1 and not _lowers(run[0]):
                 self.steps.append((run[0], (), ()))
@@ -75,6 +89,10 @@ class Pieces:
                 env.update(zip(outputs, step([env[v] for v in inputs]), strict=True))
         return [read(env, atom) for atom in self.trace.outputs]
 
+    def natives(self) -> list[Native]:
+        """The pieces of native code, in order."""
+        return [step for step, _, _ in self.steps if isinstance(step, Native)]
+
 
 def _runs(trace: Trace) -> list[list[Equation]]:
     runs: list[list[Equation]] = []
@@ -91,7 +109,7 @@ def _lowers(equation: Equation) -> bool:
     """Whether the compiler can lower an equation: try it alone."""
     variables = list(dict.fromkeys(equation.variables()))
     try:
-        write_module(Plan(Trace(variables, [equation], equation.outputs)), this_host())
+        write_module(_planned(Trace(variables, [equation], equation.outputs)), this_host())
     except Unlowerable:
         return False
     return True
@@ -107,12 +125,12 @@ def _piece(trace: Trace, run: Sequence[Equation]) -> Trace:
     return Trace(inputs, run, [v for e in run for v in e.outputs if v in used])
 
 
+Run = Native | Pieces
+
+
 def compile(trace: Trace) -> Run:
     """A function of flat values that gives a trace's outputs by native code."""
     try:
         return Native(trace)
     except Unlowerable:
         return Pieces(trace)
-
-
-_ = Literal, is_elementwise
