@@ -19,7 +19,7 @@ from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
-from wengert.native.call import Compiled
+from wengert.native.call import compiled
 from wengert.tables import EvaluationTrace
 from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
@@ -845,7 +845,7 @@ def jit(f: Function) -> Function:
     >>> step(4.0), step(0.5)
     (2.0, 1.5)
     """
-    return Compiled(f)
+    return compiled(f)
 
 
 def stop_gradient(x: Any) -> Any:

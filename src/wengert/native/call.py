@@ -20,29 +20,37 @@ from wengert.core import tree
 from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
+from wengert.native import layout
+from wengert.native.vectorcall import answer_by, place_of_slot, with_room
 
 Function = Callable[..., Any]
 
 
-class Compiled(functools.partial):  # type: ignore[type-arg]
+class Compiled:
     """A function that runs as native code. Made by `wengert.jit`.
 
     Its methods take the function's arguments and tell about the code for them.
     """
 
-    # A partial object without arguments passes a call on to the function that it holds at once. That function is first the Python
-    # form, and the native entry as soon as there is one.
+    # Native code finds its `Door` in a slot. Calls come to `__call__` until there is one.
+    __slots__ = ("__dict__", "__weakref__", "_door")
 
-    __slots__ = ()
-
-    def __new__(cls, f: Function) -> Compiled:
-        """Nothing is compiled before the first call."""
-        calls = Calls(f)
-        self = super().__new__(cls, calls.take)
+    def __init__(self, f: Function) -> None:
         functools.update_wrapper(self, f, ("__module__", "__name__", "__qualname__", "__doc__"))
-        self._calls = calls
-        calls.owner = weakref.ref(self)
-        return self
+        self._calls = Calls(f, weakref.ref(self))
+        self._door: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._calls(*args, **kwargs)
+
+    def admit(self, given: Arguments, paths: Any) -> None:
+        """Let native code take calls like this one from now on."""
+        from wengert.native.door import Door
+
+        if self._door is None:
+            self._door = Door(self._calls, _PLACE)
+            answer_by(self, self._door.runtime.enter)
+        self._door.admit(given, paths)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -53,15 +61,15 @@ class Compiled(functools.partial):  # type: ignore[type-arg]
     def __reduce__(self) -> Any:
         name = getattr(self, "__qualname__", "")
         return (
-            name if _named(getattr(self, "__module__", ""), name) is self else (Compiled, (self.__wrapped__,))
+            name if _named(getattr(self, "__module__", ""), name) is self else (compiled, (self.__wrapped__,))
         )
 
-    def __copy__(self) -> Compiled:
+    def __copy__(self) -> Any:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Compiled:
+    def __deepcopy__(self, memo: Any) -> Any:
         f = copy.deepcopy(self.__wrapped__, memo)
-        return self if f is self.__wrapped__ else Compiled(f)
+        return self if f is self.__wrapped__ else compiled(f)
 
     def memory(self, *args: Any, **kwargs: Any) -> int:
         """Bytes of the memory that a call needs for values in between."""
@@ -86,23 +94,32 @@ def _named(module: str, name: str) -> Any:
     return found
 
 
+_CLASS = with_room(Compiled)
+_PLACE = place_of_slot(_CLASS, "_door") if _CLASS is not Compiled else 0
+
+
+def compiled(f: Function) -> Compiled:
+    """A function as one that runs as native code."""
+    return _CLASS(f)  # type: ignore[no-any-return]
+
+
 class Calls:
-    """The Python form of a jitted function: records new paths, and connects them to the native entry."""
+    """The Python form of a jitted function: records new paths."""
 
-    def __init__(self, f: Function) -> None:
-        self.f = f
+    def __init__(self, f: Function, owner: Callable[[], Compiled | None]) -> None:
+        self.f, self.owner = f, owner
         self.known: dict[Any, Any] = {}
-        self.owner: Callable[[], Any] = lambda: None
-        self._door: Callable[[], Any] = lambda: None
 
-    def take(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
         given = Arguments(args, kwargs)
         if given.traced:
             return self.f(*args, **kwargs)
         paths = self.paths(given)
         results, shape = paths(given.values, given.call)
-        self._connect(given, paths)
+        owner = self.owner()
+        if owner is not None and paths.paths and layout.is_known():
+            owner.admit(given, paths)
         return tree.unflatten(shape, own_all(results, given.values))
 
     def paths(self, given: Arguments) -> Any:
@@ -114,7 +131,7 @@ class Calls:
 
     def natives(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The pieces of native code that a call with these arguments runs."""
-        self.take(*args, **kwargs)
+        self(*args, **kwargs)
         given = Arguments(args, kwargs)
         paths = self.paths(given)
         found = None if given.traced or paths.interpreted else paths.follow(given.values)
@@ -124,23 +141,6 @@ class Calls:
                 at_user_line(f"there is no native code of this function for these arguments: {why}.")
             )
         return list(found[0].run.natives())
-
-    def _connect(self, given: Arguments, paths: Any) -> None:
-        """Let native code take calls like this one from now on."""
-        from wengert.native.door import Door
-
-        owner = self.owner()
-        if owner is None or not paths.paths:
-            return
-        door = self._door()
-        if door is None:
-            door = Door.of(self.take)
-            if door is None:
-                return
-            self._door = weakref.ref(door)
-            owner.__setstate__((door.function(), (), {}, owner.__dict__))
-        door.admit(given, paths)
-
 
 class Arguments:
     """The arguments of a call: their leaves, which of those are numbers, and their structure."""

@@ -26,23 +26,13 @@ LONG_OPERATIONS, LONG_BYTES = 2e5, 1e6
 class Door(entry.State):
     """A state with everything that it points to."""
 
-    @classmethod
-    def of(cls, fallback: Callable[..., Any]) -> Door | None:
-        """A door whose Python form is ``fallback``; None where native entries are impossible."""
-        made = entry.runtime()
-        if made is None:
-            return None
-        door = cls()
-        door.runtime, door.kept, door.forms = made, [fallback], set()
-        door.choices: dict[int, _Choices] = {}
+    def __init__(self, fallback: Callable[..., Any], place: int) -> None:
+        self.runtime = entry.runtime(place)
+        self.forms: set[Any] = set()
+        self.choices: dict[int, _Choices] = {}
         table = (ctypes.c_void_p * MAX_FORMS)()
-        door.kept.append(table)
-        door.groups, door.fallback = ctypes.addressof(table), id(fallback)
-        return door
-
-    def function(self) -> Callable[..., Any]:
-        """The function to call."""
-        return self.runtime.function(self)
+        self.kept: list[Any] = [fallback, table]
+        super().__init__(0, ctypes.addressof(table), id(fallback))
 
     def admit(self, given: Any, paths: Paths) -> None:
         """Take calls with arguments of this form, if there are steps for them."""

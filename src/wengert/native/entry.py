@@ -405,7 +405,7 @@ def _push_boolean(a: Action) -> None:
 @action("push_scalar")
 def _push_scalar(a: Action) -> None:
     """A NumPy scalar of the step's type."""
-    o = a.f.call("PyType_GenericAlloc", "ptr", a.given("object"), _ZERO)
+    o = a.f.call("_PyObject_New", "ptr", a.given("object"))
     a.push(o)
     a.f.store(a.f.load("i64", a.cell(), 8), a.f.advance(o, ir.index(layout.VALUE)), 8)
 
@@ -759,13 +759,22 @@ def _write_names(f: ir.Function, elsewhere: str) -> ir.Value:
     return f.binary("add", f.param("count"), given)
 
 
-def _write_enter(module: ir.Module) -> None:
-    """``ptr enter(self, args, count, names)``: what Python calls. ``self`` is a `State`."""
+def _write_enter(module: ir.Module, place: int) -> None:
+    """``ptr enter(callable, args, count, names)``: what Python calls; at a place in the callable stands its `State`."""
     f = module.function(
-        "enter", "ptr", [("self", "ptr"), ("args", "ptr"), ("count", "i64"), ("names", "ptr")]
+        "enter", "ptr", [("callable", "ptr"), ("args", "ptr"), ("flagged", "i64"), ("names", "ptr")]
     )
-    args = [f.param(name) for name in ("args", "count", "names")]
-    state = word(f, f.param("self"), layout.BUFFER, "ptr")
+    door = word(f, f.param("callable"), place, "ptr")
+    gone, there = f.new_label("gone"), f.new_label("there")
+    f.branch(f.compare("icmp eq", door, _NULL), gone, there)
+    f.start(gone)
+    f.call("PyErr_BadInternalCall", "void")
+    f.ret(_NULL)
+    f.start(there)
+    # The highest bit of the count says that the caller lends the place before the arguments.
+    number = f.binary("and", f.param("flagged"), ir.index(2**63 - 1))
+    args = [f.param("args"), number, f.param("names")]
+    state = word(f, door, layout.BUFFER, "ptr")
     groups, count = get(f, state, State, "groups"), get(f, state, State, "count")
     with f.loop(_ZERO, count, 1) as loop:
         result = f.call("attempt", "ptr", at(f, groups, loop.index), *args)
@@ -777,8 +786,8 @@ def _write_enter(module: ir.Module) -> None:
     f.ret(f.call("PyObject_Vectorcall", "ptr", get(f, state, State, "fallback"), *args))
 
 
-def write_runtime() -> str:
-    """The module of all functions that calls go through. It holds no address, so that its machine code can be kept."""
+def write_runtime(place: int) -> str:
+    """The module of all functions that calls go through, without an address of this process. See `_write_enter`."""
     module = ir.Module()
     module.globals += [f"{name.name} = external global i8" for name in (_NDARRAY, _POOL)]
     recycle.write(module)
@@ -789,47 +798,27 @@ def write_runtime() -> str:
     for write in (_write_steps, _write_give_back, _write_common, _write_other, _write_run, _write_walk,
                   _write_follow, _write_attempt):  # fmt: skip
         write(module)
-    _write_enter(module)
+    _write_enter(module, place)
     return str(module)
 
 
 # --- one runtime for a process ----------------------------------------------------------------------------------------
 
 
-class _Method(ctypes.Structure):
-    """CPython's ``PyMethodDef``."""
-
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
-
-
-_FASTCALL_WITH_KEYWORDS = 0x0080 | 0x0002
-
-
 class Runtime:
     """The functions that calls go through, compiled and loaded. It is never freed: arrays that outlive everything use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: int) -> None:
         self.pool = recycle.Pool()
         here = {"numpy_ndarray": id(np.ndarray), "recycle_pool": ctypes.addressof(self.pool)}
         for name, address in (layout.symbols() | here).items():
             llvm.add_symbol(name, address)
-        self.code: Code = load(write_runtime())
+        self.code: Code = load(write_runtime(place))
         self.actions = {name: self.code.address(name) for name in ACTIONS}
         self._handler = recycle.handler(self.pool, self.code)
         self.handler = _capsule(self._handler)
-        self._method = _Method(b"compiled", self.code.address("enter"), _FASTCALL_WITH_KEYWORDS, None)
+        self.enter = self.code.address("enter")
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
-
-    def function(self, state: State) -> Callable[..., Any]:
-        """A builtin function that keeps its state alive."""
-        make = ctypes.pythonapi.PyCFunction_NewEx
-        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-        return make(ctypes.addressof(self._method), state, None)  # type: ignore[no-any-return]
 
 
 def _capsule(handler: recycle.Handler) -> Any:
@@ -842,6 +831,6 @@ _NAME = ctypes.c_char_p(b"mem_handler")
 
 
 @cache
-def runtime() -> Runtime | None:
-    """The process's runtime; None where objects of this interpreter are not as expected."""
-    return Runtime() if layout.is_known() else None
+def runtime(place: int) -> Runtime:
+    """The process's runtime, for callables whose state stands at a place."""
+    return Runtime(place)

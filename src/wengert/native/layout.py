@@ -37,10 +37,10 @@ _NUMPY = {
     "PyDataMem_SetHandler": 304,
 }
 _PYTHON = (
-    "PyBool_FromLong", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetItem", "PyDict_Size", "PyErr_Clear",
+    "PyBool_FromLong", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetItem", "PyDict_Size", "PyErr_BadInternalCall", "PyErr_Clear",
     "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_FromDouble", "PyList_New", "PyList_SetItem",
     "PyLong_AsLongLongAndOverflow", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_GetAttr",
-    "PyObject_Vectorcall", "PyTuple_New", "PyTuple_SetItem", "PyType_GenericAlloc", "Py_DecRef", "Py_IncRef",
+    "PyObject_Vectorcall", "PyTuple_New", "PyTuple_SetItem", "Py_DecRef", "Py_IncRef", "_PyObject_New",
 )  # fmt: skip
 
 
