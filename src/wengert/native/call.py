@@ -131,16 +131,17 @@ class Calls:
 
     def natives(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The pieces of native code that a call with these arguments runs."""
-        self(*args, **kwargs)
         given = Arguments(args, kwargs)
+        if given.traced:
+            raise UnsupportedError(at_user_line("there is no native code for tracers. Give numbers and arrays."))
+        self(*args, **kwargs)
         paths = self.paths(given)
-        found = None if given.traced or paths.interpreted else paths.follow(given.values)
+        found = None if paths.interpreted else paths.follow(given.values)
         if found is None:
-            why = paths.interpreted or "it depends on a recording around it"
-            raise UnsupportedError(
-                at_user_line(f"there is no native code of this function for these arguments: {why}.")
-            )
+            why = paths.interpreted or "it uses a tracer of a recording around it"
+            raise UnsupportedError(at_user_line(f"there is no native code of this function: {why}."))
         return list(found[0].run.natives())
+
 
 class Arguments:
     """The arguments of a call: their leaves, which of those are numbers, and their structure."""
