@@ -20,6 +20,7 @@ from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
+from wengert.native.call import compiled
 from wengert.tables import EvaluationTrace
 from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
@@ -866,38 +867,7 @@ def jit(f: Function) -> Function:
     >>> step(4.0), step(0.5)
     (2.0, 1.5)
     """
-    known: dict[Any, Any] = {}
-
-    def compiled(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = tree.flatten((args, kwargs))
-        if any(isinstance(leaf, Tracer) for leaf in leaves):
-            return f(*args, **kwargs)
-        chosen = [i for i, leaf in enumerate(leaves) if (_kind(leaf) or "O") in "biufc"]
-        key = (structure, *(type_of(leaf) if i in chosen else leaf for i, leaf in enumerate(leaves)))
-        values = [leaves[i] for i in chosen]
-        if key not in known:
-            known[key] = _paths(f, values)
-        results, shape = known[key](values, _calling(leaves, chosen, structure))
-        return tree.unflatten(shape, own_all(results, values))
-
-    return _named(f, compiled)
-
-
-def _paths(f: Function, values: Sequence[Any]) -> Any:
-    from wengert.native.paths import Paths, signature
-
-    return Paths(f, signature(values))
-
-
-def _calling(leaves: Sequence[Any], chosen: Sequence[int], structure: Any) -> Callable[..., Any]:
-    def call(f: Function, tracers: Sequence[Any]) -> Any:
-        filled = list(leaves)
-        for i, tracer in zip(chosen, tracers, strict=True):
-            filled[i] = tracer
-        args, kwargs = tree.unflatten(structure, filled)
-        return f(*args, **kwargs)
-
-    return call
+    return compiled(f)
 
 
 def stop_gradient(x: Any) -> Any:

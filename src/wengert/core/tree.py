@@ -15,7 +15,8 @@ import optree
 
 NAMESPACE = "wengert"
 _LEAVES = frozenset({np.ndarray, float, int, complex, bool, np.float64, np.float32})
-_registered: set[type] = set()
+# Dataclasses that are trees: the names of their children, and of what belongs to the structure.
+_registered: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -74,6 +75,11 @@ def _is_static(field: dataclasses.Field[Any]) -> bool:
     return bool(field.metadata.get("static", False))
 
 
+def fields_of(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The names of a dataclass's children and of its other fields; None for a class that is no tree."""
+    return _registered.get(cls)
+
+
 def register_dataclass(cls: type) -> None:
     """Make a dataclass a tree; done on first sight."""
     fields = dataclasses.fields(cls)
@@ -89,7 +95,7 @@ def register_dataclass(cls: type) -> None:
             object.__setattr__(node, name, value)
         return node
 
-    _registered.add(cls)
+    _registered[cls] = children, static
     optree.register_pytree_node(
         cls,
         to_children,

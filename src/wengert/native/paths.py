@@ -11,39 +11,61 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wengert.core.recorder import type_of
+import numpy as np
+
+from wengert.core.recorder import Tracer
 from wengert.core.recording import Recording, record
-from wengert.core.trace import Trace, Type, Var
+from wengert.core.trace import Literal, Trace, Type, Var
 from wengert.errors import location
 from wengert.native.program import Run, compile
 from wengert.transforms.simplify import simplify
 
 MAX_PATHS = 64
+ANSWER = 16  # bytes of an answer, filled up with zeros
 Call = Callable[[Callable[..., Any], list[Any]], Any]
 
 
 class Path:
-    """One way through a function: its compiled trace, and the answers that it rests on."""
+    """One way through a function: its compiled trace, and the answers that it rests on.
+
+    For each leaf of the result, ``places`` says which output of the trace it is, or None for one that is the same in every call
+    and stands in ``constants``.
+    """
 
     def __init__(self, recording: Recording, guards: Sequence[tuple[Var, Any]]) -> None:
-        outputs = recording.atoms()
         self.structure = recording.structure
-        self.count = len(outputs)
-        self.answers = [answer for _, answer in guards]
-        whole = Trace(recording.inputs, recording.recorder.equations, [*outputs, *(var for var, _ in guards)])
+        traced = [o.variable for o in recording.outputs if recording.is_traced(o)]
+        numbers = iter(range(len(traced)))
+        self.places = [next(numbers) if recording.is_traced(o) else None for o in recording.outputs]
+        self.constants = [None if recording.is_traced(o) else _copied(o) for o in recording.outputs]
+        self.count = len(traced)
+        self.answers = [encoded(answer, var.type) for var, answer in guards]
+        self.types = [var.type for var, _ in guards]
+        whole = Trace(recording.inputs, recording.recorder.equations, [*traced, *(var for var, _ in guards)])
         self.run: Run = compile(simplify(whole))
 
-    def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
         """The results, and the answers for these arguments."""
         found = self.run(leaves)
-        return found[: self.count], found[self.count :]
+        pairs = zip(self.places, self.constants, strict=True)
+        results = [_copied(constant) if place is None else found[place] for place, constant in pairs]
+        return results, [encoded(a, type) for a, type in zip(found[self.count :], self.types, strict=True)]
+
+
+def encoded(answer: Any, type: Type) -> bytes:
+    """An answer as it stands in memory, so that NaN equals NaN and -0 differs from 0."""
+    return np.asarray(answer, type.dtype).tobytes().ljust(ANSWER, b"\0")
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if type(value) is np.ndarray else value
 
 
 class Paths:
     """The paths of a function for arguments of one signature."""
 
-    def __init__(self, f: Callable[..., Any], types: Sequence[Type]) -> None:
-        self.f, self.types = f, types
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
         self.paths: list[Path] = []
         self.interpreted = ""
 
@@ -51,16 +73,22 @@ class Paths:
         """The flat results for these leaves, and their structure."""
         if self.interpreted:
             return self._record(leaves, call)[0]
+        found = self.follow(leaves)
+        return self._take_new_path(leaves, call) if found is None else (found[1], found[0].structure)
+
+    def follow(self, leaves: Sequence[Any]) -> tuple[Path, list[Any]] | None:
+        """The path that these leaves take, and their flat results; None where it is not known."""
         path = self.paths[0] if self.paths else None
-        known: list[Any] = []
-        while path is not None:
+        for _ in self.paths:
+            if path is None:
+                break
             results, answers = path(leaves)
             i = next((i for i, (a, b) in enumerate(zip(answers, path.answers, strict=True)) if a != b), None)
             if i is None:
-                return results, path.structure
-            known = [*path.answers[:i], answers[i]]
+                return path, results
+            known = answers[: i + 1]
             path = next((p for p in self.paths if p.answers[: i + 1] == known), None)
-        return self._take_new_path(leaves, call)
+        return None
 
     def _take_new_path(self, leaves: list[Any], call: Call) -> tuple[list[Any], Any]:
         found, recording, guards = self._record(leaves, call)
@@ -70,7 +98,7 @@ class Paths:
             )
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
-        else:
+        elif not _is_bound(recording):
             self.paths.append(Path(recording, guards))
         return found
 
@@ -78,7 +106,10 @@ class Paths:
         guards: list[tuple[Var, Any]] = []
         recording = record(self.f, leaves, call, guards=guards)
         recording.recorder.keep()
-        values = [recording.value(output) for output in recording.outputs]
+        values = [
+            recording.value(output) if recording.is_traced(output) else _copied(output)
+            for output in recording.outputs
+        ]
         return (values, recording.structure), recording, guards
 
     def _give_up(self, why: str) -> None:
@@ -91,6 +122,8 @@ class Paths:
         )
 
 
-def signature(leaves: Sequence[Any]) -> tuple[Type, ...]:
-    """The types that a compiled function is made for."""
-    return tuple(type_of(leaf) for leaf in leaves)
+def _is_bound(recording: Recording) -> bool:
+    """Whether the function uses a tracer of a recording around it: then its trace holds for this call only."""
+    atoms = (a for e in recording.recorder.equations for a in e.inputs if type(a) is Literal)
+    others = (o for o in recording.outputs if not recording.is_traced(o))
+    return any(isinstance(value, Tracer) for value in (*(a.value for a in atoms), *others))

@@ -6,7 +6,7 @@ Equations that the compiler cannot lower are run by the reference interpreter be
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,6 @@ from wengert.native.host import Code, load, this_host
 from wengert.native.kernels import Unlowerable
 from wengert.native.plan import Plan
 from wengert.native.work import is_worth_sharing
-
-Run = Callable[[Sequence[Any]], list[Any]]
 
 
 class Native:
@@ -38,19 +36,23 @@ class Native:
             self.code.address("run")
         )
         self.arena_bytes = arena_bytes(self.plan, this_host(), team.LIMIT if threads else 1)
-        self._constants = [np.ascontiguousarray(c) for c in self.plan.constants]
+        self.constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         inputs = [
             np.ascontiguousarray(v, dtype=b.dtype) for v, b in zip(values, self.plan.inputs, strict=True)
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
-        table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self._constants)], dtype=np.uintp)
+        table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
         arena = np.empty(self.arena_bytes + 64, np.uint8)
         start = -(-arena.ctypes.data // 64) * 64
         if self._function(table.ctypes.data, start):
             return evaluate(self.trace, values)  # raises where the index is out of bounds
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
+
+    def natives(self) -> list[Native]:
+        """Itself: one piece of native code."""
+        return [self]
 
 
 def _returned(array: Any, atom: Atom) -> Any:
@@ -64,7 +66,7 @@ class Pieces:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.steps: list[tuple[Run | Equation, Sequence[Var], Sequence[Var]]] = []
+        self.steps: list[tuple[Native | Equation, Sequence[Var], Sequence[Var]]] = []
         for run in _runs(trace):
             if len(run) == 1 and not _lowers(run[0]):
                 self.steps.append((run[0], (), ()))
@@ -82,6 +84,10 @@ class Pieces:
             else:
                 env.update(zip(outputs, step([env[v] for v in inputs]), strict=True))
         return [read(env, atom) for atom in self.trace.outputs]
+
+    def natives(self) -> list[Native]:
+        """The pieces of native code, in order."""
+        return [step for step, _, _ in self.steps if isinstance(step, Native)]
 
 
 def _runs(trace: Trace) -> list[list[Equation]]:
@@ -115,10 +121,12 @@ def _piece(trace: Trace, run: Sequence[Equation]) -> Trace:
     return Trace(inputs, run, [v for e in run for v in e.outputs if v in used])
 
 
+Run = Native | Pieces
+
+
 def compile(trace: Trace) -> Run:
     """A function of flat values that gives a trace's outputs by native code."""
     try:
         return Native(trace)
     except Unlowerable:
         return Pieces(trace)
-

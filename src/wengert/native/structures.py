@@ -1,0 +1,42 @@
+"""C structures that Python fills and native code reads: their fields in LLVM IR."""
+
+from __future__ import annotations
+
+import ctypes
+
+from wengert.native import ir
+
+Kind = type[ctypes.Structure]
+
+
+def field(f: ir.Function, base: ir.Value, kind: Kind, name: str) -> ir.Value:
+    """The address of a field."""
+    return f.advance(base, ir.index(getattr(kind, name).offset))
+
+
+def get(f: ir.Function, base: ir.Value, kind: Kind, name: str) -> ir.Value:
+    """A field: an address or an i64, as the structure says."""
+    declared = dict((n, t) for n, t, *_ in kind._fields_)[name]
+    return f.load("ptr" if declared is ctypes.c_void_p else "i64", field(f, base, kind, name), 8)
+
+
+def put(f: ir.Function, base: ir.Value, kind: Kind, name: str, value: ir.Value) -> None:
+    """Set a field."""
+    f.store(value, field(f, base, kind, name), 8)
+
+
+def increment(f: ir.Function, base: ir.Value, kind: Kind, name: str, by: ir.Value) -> ir.Value:
+    """Add to a field; what it is then."""
+    total = f.binary("add", get(f, base, kind, name), by)
+    put(f, base, kind, name, total)
+    return total
+
+
+def at(f: ir.Function, array: ir.Value, i: ir.Value, type: str = "ptr") -> ir.Value:
+    """An element of an array of addresses or of other 8-byte numbers."""
+    return f.load(type, f.offset(array, type, i), 8)
+
+
+def put_at(f: ir.Function, array: ir.Value, i: ir.Value, value: ir.Value) -> None:
+    """Set an element."""
+    f.store(value, f.offset(array, value.type, i), 8)
