@@ -119,6 +119,7 @@ def test_indices_from_values():
         close(f(x), x[np.argsort(x)[::2]] * x.max())
 
 
+@pytest.mark.filterwarnings("ignore:.*depends on values:RuntimeWarning")
 def test_masks_from_values():
     f = wg.jit(lambda x: np.sum(x[x > 0] ** 2) + np.count_nonzero(x > 0))
     for x in (X, -X, np.abs(X), -np.abs(X)):

@@ -252,7 +252,8 @@ def _infer_elementwise(
 ) -> Type:
     shape = np.broadcast_shapes(*[type.shape for type in types])
     with np.errstate(all="ignore"):
-        one = primitive.numpy(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
+        evaluate = primitive.python if weak and primitive.python is not None else primitive.numpy
+        one = evaluate(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
     return type_for(shape, type_of(one).dtype, weak)
 
 

@@ -18,7 +18,7 @@ from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, UFUNCS
 from wengert.core.recorder import Recorder, Tracer, bind, set_tracer_factory
 from wengert.core.trace import Type, Var
-from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line
+from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line, location
 
 _PYTHON_SCALARS = frozenset({int, float, bool, complex})
 _PLAIN = _PYTHON_SCALARS | {np.float64, np.float32, np.int64, np.int32, np.bool_, np.complex128, np.complex64}
@@ -207,10 +207,16 @@ class _Operators(Tracer):
         return call_function(func, args, kwargs)
 
     def __format__(self, spec: str) -> str:
-        return format(peek(self), spec) if not self.recorder.abstract else repr(self)
+        if self.recorder.abstract:
+            return repr(self)
+        self.recorder.asked(self)  # whoever formats a value may go by how it looks
+        return format(peek(self), spec)
 
     def __repr__(self) -> str:
-        return f"Tracer({self.type!r})" if self.recorder.abstract else f"Tracer({peek(self)!r})"
+        if self.recorder.abstract:
+            self.recorder.opaque = self.recorder.opaque or location()
+            return f"Tracer({self.type!r})"
+        return f"Tracer({peek(self)!r})"
 
     def __copy__(self) -> Any:
         return _make(self.recorder, self.variable, self.value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Literal, Type, Var, type_for
 from wengert.native.kernels import (
     Access,
@@ -73,7 +74,7 @@ def _reduce(plan: Plan, equation: Equation) -> None:
     if 0 in x.type.shape and equation.primitive.name in ("max", "min"):
         raise Unlowerable("an extremum of an empty array")
     if not axes:
-        plan.virtual(out, plan.access(x), plan.ready(x))
+        plan.element(Equation(REGISTRY["convert"], [x], {"dtype": out.type.dtype}, [out]))
         return
     kernel = plan.maker(x)
     if kernel is None or kernel.parent is not None or (kernel.reductions and kernel.axes != axes):

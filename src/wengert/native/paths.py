@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.recorder import Tracer
+from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
 from wengert.errors import location
@@ -91,6 +91,10 @@ class Paths:
         return None
 
     def _take_new_path(self, leaves: list[Any], call: Call) -> tuple[list[Any], Any]:
+        path = self._only_path(leaves, call) if not self.paths else None
+        if path is not None:
+            self.paths.append(path)
+            return path(leaves)[0], path.structure
         found, recording, guards = self._record(leaves, call)
         if recording.recorder.opaque:
             self._give_up(
@@ -100,7 +104,21 @@ class Paths:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):
             self.paths.append(Path(recording, guards))
+            return self.paths[-1](leaves)[0], recording.structure
         return found
+
+    def _only_path(self, leaves: list[Any], call: Call) -> Path | None:
+        """The path of a function that asks for no values: recorded on types, without computing anything.
+
+        What fails on types alone is recorded on values, where the user sees any error that is left.
+        """
+        try:
+            recording = record(self.f, [type_of(leaf) for leaf in leaves], call, abstract=True)
+        except Exception:
+            return None
+        recording.recorder.keep()
+        shown = recording.recorder.opaque
+        return None if shown or _is_bound(recording) else Path(recording, [])
 
     def _record(self, leaves: list[Any], call: Call) -> Any:
         guards: list[tuple[Var, Any]] = []

@@ -156,7 +156,8 @@ class Values:
             params = [(f"x{i}", value.type) for i, value in enumerate(operands)]
             f = module.function(full, operands[0].type, params, "internal")
             f.attributes = "nounwind noinline"
-            f.ret(getattr(Lanes(f, dtype, 1, self.host), name)(*(f.param(p) for p, _ in params)))
+            rule = Values(f, self.host, 1, self.get).operation(name, dtype)
+            f.ret(rule(*(f.param(p) for p, _ in params)))
         return self.f.call(full, operands[0].type, *operands)
 
     def operation(self, name: str, dtype: np.dtype[Any]) -> Callable[..., ir.Value]:

@@ -20,7 +20,7 @@ class Optimiser(Protocol):
         """The parameters and the state after a step."""
 
 
-def _in_dtype_of(w: Any, number: Any) -> Any:
+def _like(w: Any, number: Any) -> Any:
     """A number that depends on the step count, which as float64 would promote weights of lower precision."""
     return number.astype(w.dtype) if hasattr(number, "dtype") else number
 
@@ -88,11 +88,12 @@ class SGD:
 
 
 class AdamState(NamedTuple):
-    """Steps taken, and the running means of the gradients and of their squares."""
+    r"""Steps taken, the running means of the gradients and of their squares, and :math:`\beta_1^\tau, \beta_2^\tau`."""
 
     steps: int
     mean: Tree
     square: Tree
+    decay: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,19 @@ class Adam:
 
     def init(self, params: Tree) -> AdamState:
         """Both running means start at zero."""
-        return AdamState(0, tree.map(np.zeros_like, params), tree.map(np.zeros_like, params))
+        return AdamState(0, tree.map(np.zeros_like, params), tree.map(np.zeros_like, params), (1.0, 1.0))
 
     def update(self, gradients: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
         """One step: the new parameters and the new running means."""
-        steps = state.steps + 1
+        decay = (self.b1 * state.decay[0], self.b2 * state.decay[1])
         mean = tree.map(lambda m, g: self.b1 * m + (1 - self.b1) * g, state.mean, gradients)
         square = tree.map(lambda s, g: self.b2 * s + (1 - self.b2) * (g * g), state.square, gradients)
-        rate, correction = self.learning_rate / (1 - self.b1**steps), (1 - self.b2**steps) ** -0.5
+        rate, correction = self.learning_rate / (1 - decay[0]), 1 / (1 - decay[1])
 
         def step(w: Any, m: Any, s: Any) -> Any:
-            scale, root = _in_dtype_of(w, rate), _in_dtype_of(w, correction)
-            return w - scale * m / (np.sqrt(s) * root + self.eps)
+            return w - _like(w, rate) * m / (np.sqrt(s * _like(w, correction)) + self.eps)
 
-        return tree.map(step, params, mean, square), AdamState(steps, mean, square)
+        return tree.map(step, params, mean, square), AdamState(state.steps + 1, mean, square, decay)
 
 
 @dataclass(frozen=True)
