@@ -251,7 +251,7 @@ def interrupting(monkeypatch, when):
 
     monkeypatch.setattr(_jobs, "train", train)
     if when == 0:
-        monkeypatch.setattr("wengert.train._Trainer._step", step)
+        monkeypatch.setattr("wengert.train._Trainer._train", step)
 
 
 def test_ctrl_c_saves_the_best_weights_so_far(wengert, monkeypatch):

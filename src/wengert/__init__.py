@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from wengert.control import checkpoint, cond, scan, while_loop
     from wengert.core.finite import check_finite
+    from wengert.native.team import get_threads, set_threads
 
 __all__ = [
     "check_finite",
@@ -33,6 +34,7 @@ __all__ = [
     "cond",
     "cost",
     "errors",
+    "get_threads",
     "grad",
     "hessian",
     "hvp",
@@ -44,6 +46,7 @@ __all__ = [
     "numerical",
     "optim",
     "scan",
+    "set_threads",
     "special",
     "stop_gradient",
     "trace",
@@ -58,6 +61,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
+    **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.team"),
 }
 _MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "special", "train"})
 

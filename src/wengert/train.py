@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert.api import value_and_grad
-from wengert.errors import DivergenceError
+from wengert.api import jit, value_and_grad
+from wengert.control import scan
+from wengert.core import tree
+from wengert.errors import ControlFlowError, DivergenceError
 from wengert.optim import Adam, Optimiser
 
 Array = np.ndarray
@@ -180,11 +182,11 @@ def fit(
     return result
 
 
-def minibatches(count: int, size: int, rng: np.random.Generator) -> Iterator[Array]:
-    """The indices of all patterns in random order, ``size`` at a time."""
+def minibatches(count: int, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The indices of all patterns in random order: whole minibatches as rows, and what is left over."""
     order = rng.permutation(count)
-    for start in range(0, count, size):
-        yield order[start : start + size]
+    whole = count // size * size
+    return order[:whole].reshape(-1, size), order[whole:]
 
 
 def _judge(result: Fit, epoch: Epoch, network: Network, patience: int | None) -> Fit:
@@ -199,7 +201,10 @@ def _judge(result: Fit, epoch: Epoch, network: Network, patience: int | None) ->
 
 
 class _Trainer:
-    """Holds the weights and the optimiser's state between epochs."""
+    """Holds the weights and the optimiser's state between epochs.
+
+    An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step on what is left.
+    """
 
     def __init__(
         self,
@@ -211,10 +216,17 @@ class _Trainer:
         batch_size: int,
         validation: tuple[Array, Array] | None,
     ) -> None:
-        self.network, self.optimiser, self.state = network, optimiser, optimiser.init(network)
-        self.loss, self.x, self.y = loss, x, y
-        self.batch_size, self.validation = batch_size, validation
-        self.error_and_gradient = value_and_grad(lambda network, x, y: loss(network(x), y))
+        self.optimiser, self.batch_size, self.validation = optimiser, batch_size, validation
+        self.x, self.y = x, y
+        self.carry = tree.map(_as_numpy, (network, optimiser.init(network)))
+        self.epoch = jit(_epoch_of(loss, optimiser))
+        self.step = jit(_step_of(loss, optimiser))
+        self.error = jit(lambda network, x, y: loss(network(x), y))
+
+    @property
+    def network(self) -> Network:
+        """The network as it is now."""
+        return self.carry[0]
 
     def run(self, epochs: int, rng: np.random.Generator) -> Iterator[Epoch]:
         """One epoch after the other. Overflow is not warned of on the way: it is an error at the end."""
@@ -223,28 +235,71 @@ class _Trainer:
                 yield Epoch(number, self._train(number, rng), self._validate(number))
 
     def _train(self, number: int, rng: np.random.Generator) -> float:
-        total = 0.0
-        for batch in minibatches(len(self.x), self.batch_size, rng):
-            total += len(batch) * self._step(number, batch)
-        return total / len(self.x)
+        whole, rest = minibatches(len(self.x), self.batch_size, rng)
+        carry, errors, last = self._pass(whole, rest)
+        found = np.append(np.asarray(errors, np.float64), last)
+        _require_finite(found, "training", number, self.optimiser)
+        self.carry = carry
+        sizes = [self.batch_size] * len(whole) + [len(rest)] * (len(found) - len(whole))
+        return float(found @ np.asarray(sizes, np.float64)) / len(self.x)
 
-    def _step(self, number: int, batch: Array) -> float:
-        error, gradient = self.error_and_gradient(self.network, self.x[batch], self.y[batch])
-        _require_finite(error, "training", number, self.optimiser)
-        self.network, self.state = self.optimiser.update(gradient, self.state, self.network)
-        return float(error)
+    def _pass(self, whole: Array, rest: Array) -> tuple[Any, Any, Any]:
+        """Carry, errors of the whole minibatches, and that of the rest."""
+        try:
+            return self.epoch(self.carry, whole, rest, self.x, self.y)
+        except ControlFlowError:
+            return self._pass_step_by_step(whole, rest)
+
+    def _pass_step_by_step(self, whole: Array, rest: Array) -> tuple[Any, Any, Any]:
+        """For networks, losses and optimisers that Python's own `if` leads through: a scan cannot follow it, single steps can."""
+        carry, errors = self.carry, []
+        for batch in (*whole, *([rest] if len(rest) else [])):
+            carry, error = self.step(carry, self.x[batch], self.y[batch])
+            errors.append(error)
+        return carry, errors, np.zeros(0)
 
     def _validate(self, number: int) -> float | None:
         if self.validation is None:
             return None
-        x, y = self.validation
-        error = self.loss(self.network(x), y)
+        error = self.error(self.network, *self.validation)
         _require_finite(error, "validation", number, self.optimiser)
         return float(error)
 
 
+def _as_numpy(leaf: Any) -> Any:
+    """Python's numbers as NumPy's, which they become in the first step: so that all epochs have one signature."""
+    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+
+
+def _step_of(loss: Loss, optimiser: Optimiser) -> Callable[[Any, Array, Array], tuple[Any, Any]]:
+    """A step on a minibatch: from network and state to the next ones, and the error before."""
+    error_and_gradient = value_and_grad(lambda network, x, y: loss(network(x), y))
+
+    def step(carry: Any, x: Array, y: Array) -> tuple[Any, Any]:
+        network, state = carry
+        error, gradient = error_and_gradient(network, x, y)
+        return optimiser.update(gradient, state, network), error
+
+    return step
+
+
+def _epoch_of(loss: Loss, optimiser: Optimiser) -> Callable[..., tuple[Any, Any, Any]]:
+    """An epoch: minibatches are named by the indices of their patterns."""
+    step = _step_of(loss, optimiser)
+
+    def epoch(carry: Any, whole: Array, rest: Array, x: Array, y: Array) -> tuple[Any, Any, Any]:
+        carry, errors = scan(lambda carry, batch: step(carry, x[batch], y[batch]), carry, whole)
+        if not len(rest):
+            return carry, errors, np.zeros(0)
+        carry, last = step(carry, x[rest], y[rest])
+        return carry, errors, last
+
+    return epoch
+
+
 def _require_finite(error: Any, which: str, number: int, optimiser: Optimiser) -> None:
-    if not np.isfinite(error):
+    if not np.isfinite(error).all():
+        error = np.ravel(error)[~np.isfinite(np.ravel(error))][0]
         rate = getattr(optimiser, "learning_rate", None)
         now = "" if rate is None else f" (it is {rate:g})"
         raise DivergenceError(

@@ -88,7 +88,7 @@ class Recorder:
         self.locked: list[np.ndarray[Any, Any]] = []
         # What Python has asked about values, for native code to check: (variable, answer). None where
         # nobody wants to know.
-        self.guards: list[tuple[Var, Any]] | None = None
+        self.guards: list[tuple[Var, Any, str]] | None = None
         self.opaque = ""
 
     def input(self, value: Any) -> Tracer:
@@ -171,8 +171,8 @@ class Recorder:
             return
         if tracer.variable.type.shape:
             self.opaque = self.opaque or location()
-        elif all(var is not tracer.variable for var, _ in self.guards):
-            self.guards.append((tracer.variable, tracer.value))
+        elif all(var is not tracer.variable for var, _, _ in self.guards):
+            self.guards.append((tracer.variable, tracer.value, location()))
 
     def unwind(self) -> Iterator[Equation]:
         """The equations from last to first, for one backward pass: each is forgotten after use."""

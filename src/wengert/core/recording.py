@@ -62,7 +62,7 @@ def record(
     inputs: Sequence[Any],
     call: Callable[[Callable[..., Any], list[Any]], Any],
     abstract: bool = False,
-    guards: list[tuple[Var, Any]] | None = None,
+    guards: list[tuple[Var, Any, str]] | None = None,
 ) -> Recording:
     """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
 

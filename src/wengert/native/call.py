@@ -12,7 +12,7 @@ import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native import layout
 from wengert.native.vectorcall import answer_by, place_of_slot, with_room
+
+if TYPE_CHECKING:
+    from wengert.native.explain import Explanation
 
 Function = Callable[..., Any]
 
@@ -73,17 +76,31 @@ class Compiled:
 
     def memory(self, *args: Any, **kwargs: Any) -> int:
         """Bytes of the memory that a call needs for values in between."""
-        return max((n.arena_bytes for n in self._calls.natives(args, kwargs)), default=0)
+        return max((n.memory for n in self._calls.path(args, kwargs).run.natives()), default=0)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """The kernels that a call with these arguments runs, as a table that can be printed."""
+        from wengert.native.explain import Explanation, explained
+
+        path = self._calls.path(args, kwargs)
+        natives = path.run.natives()
+        return Explanation(
+            [row for native in natives for row in explained(native.plan)],
+            threads=max((native.threads for native in natives), default=1),
+            arena=self.memory(*args, **kwargs),
+            guards=path.conditions,
+            interpreted=path.run.interpreted(),
+        )
 
     def llvm_ir(self, *args: Any, **kwargs: Any) -> str:
         """The code for these arguments in LLVM's language."""
-        return "\n\n".join(n.ir for n in self._calls.natives(args, kwargs))
+        return "\n\n".join(n.ir for n in self._calls.path(args, kwargs).run.natives())
 
     def assembly(self, *args: Any, **kwargs: Any) -> str:
         """The code for these arguments in the processor's language."""
         from wengert.native.host import assembly
 
-        return "\n\n".join(assembly(n.ir) for n in self._calls.natives(args, kwargs))
+        return "\n\n".join(assembly(n.ir) for n in self._calls.path(args, kwargs).run.natives())
 
 
 def _named(module: str, name: str) -> Any:
@@ -129,8 +146,8 @@ class Calls:
         key = given.signature()
         return self.known[key] if key in self.known else self.known.setdefault(key, Paths(self.f))
 
-    def natives(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
-        """The pieces of native code that a call with these arguments runs."""
+    def path(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The compiled path that a call with these arguments takes."""
         given = Arguments(args, kwargs)
         if given.traced:
             raise UnsupportedError(at_user_line("there is no native code for tracers. Give numbers and arrays."))
@@ -140,7 +157,7 @@ class Calls:
         if found is None:
             why = paths.interpreted or "it uses a tracer of a recording around it"
             raise UnsupportedError(at_user_line(f"there is no native code of this function: {why}."))
-        return list(found[0].run.natives())
+        return found[0]
 
 
 class Arguments:

@@ -32,16 +32,17 @@ class Path:
     and stands in ``constants``.
     """
 
-    def __init__(self, recording: Recording, guards: Sequence[tuple[Var, Any]]) -> None:
+    def __init__(self, recording: Recording, guards: Sequence[tuple[Var, Any, str]]) -> None:
         self.structure = recording.structure
         traced = [o.variable for o in recording.outputs if recording.is_traced(o)]
         numbers = iter(range(len(traced)))
         self.places = [next(numbers) if recording.is_traced(o) else None for o in recording.outputs]
         self.constants = [None if recording.is_traced(o) else _copied(o) for o in recording.outputs]
         self.count = len(traced)
-        self.answers = [encoded(answer, var.type) for var, answer in guards]
-        self.types = [var.type for var, _ in guards]
-        whole = Trace(recording.inputs, recording.recorder.equations, [*traced, *(var for var, _ in guards)])
+        self.answers = [encoded(answer, var.type) for var, answer, _ in guards]
+        self.types = [var.type for var, _, _ in guards]
+        self.conditions = [f"{where}the answer is {answer}" for _, answer, where in guards]
+        whole = Trace(recording.inputs, recording.recorder.equations, [*traced, *(var for var, _, _ in guards)])
         self.run: Run = compile(simplify(whole))
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
@@ -121,7 +122,7 @@ class Paths:
         return None if shown or _is_bound(recording) else Path(recording, [])
 
     def _record(self, leaves: list[Any], call: Call) -> Any:
-        guards: list[tuple[Var, Any]] = []
+        guards: list[tuple[Var, Any, str]] = []
         recording = record(self.f, leaves, call, guards=guards)
         recording.recorder.keep()
         values = [

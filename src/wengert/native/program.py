@@ -27,15 +27,15 @@ class Native:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.plan = Plan(trace)
-        threads = team.has_threads() and is_worth_sharing(self.plan)
-        if threads:
+        self.shared = team.has_threads() and is_worth_sharing(self.plan)
+        if self.shared:
             team.ready()
-        self.ir = write_module(self.plan, this_host(), threads=threads)
+        self.ir = write_module(self.plan, this_host(), threads=self.shared)
         self.code: Code = load(self.ir)
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
-        self.arena_bytes = arena_bytes(self.plan, this_host(), team.LIMIT if threads else 1)
+        self.arena_bytes = arena_bytes(self.plan, this_host(), team.LIMIT if self.shared else 1)
         self.constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
@@ -50,9 +50,23 @@ class Native:
             return evaluate(self.trace, values)  # raises where the index is out of bounds
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
 
+    @property
+    def threads(self) -> int:
+        """How many threads share the work."""
+        return team.get_threads() if self.shared else 1
+
+    @property
+    def memory(self) -> int:
+        """Bytes that a call needs for values in between."""
+        return arena_bytes(self.plan, this_host(), self.threads)
+
     def natives(self) -> list[Native]:
         """Itself: one piece of native code."""
         return [self]
+
+    def interpreted(self) -> list[str]:
+        """Operations that the interpreter runs: none."""
+        return []
 
 
 def _returned(array: Any, atom: Atom) -> Any:
@@ -88,6 +102,10 @@ class Pieces:
     def natives(self) -> list[Native]:
         """The pieces of native code, in order."""
         return [step for step, _, _ in self.steps if isinstance(step, Native)]
+
+    def interpreted(self) -> list[str]:
+        """Operations that the interpreter runs."""
+        return [step.primitive.name for step, _, _ in self.steps if isinstance(step, Equation)]
 
 
 def _runs(trace: Trace) -> list[list[Equation]]:
