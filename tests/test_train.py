@@ -200,6 +200,12 @@ def test_losses_that_decide_by_values_are_trained_step_by_step():
     assert result.curve.training[-1] < result.curve.training[0]
 
 
+def test_a_long_epoch_is_the_same_in_pieces(monkeypatch):
+    whole = run(epochs=3)
+    monkeypatch.setattr("wengert.train.OPERATIONS_AT_A_TIME", 1)
+    assert same(run(epochs=3).network, whole.network)
+
+
 def test_numbers_of_threads_cannot_be_seen():
     before = wg.get_threads()
     try:

@@ -1,6 +1,7 @@
 """Random programs with views, aliases, writes in place and preallocated arrays, as NumPy runs them."""
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,7 @@ def test_derivatives_are_those_of_the_program(steps, seed):
     close(reverse[smooth], expected[smooth], 1e-4, 1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*depends on values:RuntimeWarning")  # of masks
 @given(steps, st.integers(0, 99))
 @CHECKS
 def test_jit_gives_the_same(steps, seed):
