@@ -1,9 +1,9 @@
 """Machine code that the benchmarks time: loops around a call, so that no interpreter stands between two calls.
 
-    repeated            a product of wengert.native, computed again and again
-    repeated_blas       the same product by the BLAS that NumPy brings, called through its C interface
-    peak                multiplications and additions per second from registers alone, on so many threads
-    in_threads          one call per thread, all at once
+repeated            a product of wengert.native, computed again and again
+repeated_blas       the same product by the BLAS that NumPy brings, called through its C interface
+peak                multiplications and additions per second from registers alone, on so many threads
+in_threads          one call per thread, all at once
 """
 
 import ctypes
@@ -165,7 +165,10 @@ def multiply_adds(dtype: str) -> tuple[Native, int]:
     chains, type = 3 * machine.registers // 4, ir.vector(element, machine.lanes(dtype))
     module = ir.Module()
     f = module.function("peak", "void", [("count", "i64"), ("target", "ptr")])
-    x, y = (f.splat(f.load(element, f.offset(f.param("target"), element, ir.index(i)), 4), machine.lanes(dtype)) for i in (0, 1))
+    x, y = (
+        f.splat(f.load(element, f.offset(f.param("target"), element, ir.index(i)), 4), machine.lanes(dtype))
+        for i in (0, 1)
+    )
     with f.loop(ir.index(0), f.param("count"), 1, [x] * chains) as loop:
         if machine.fused:
             loop.next = [f.intrinsic("fma", type, s, x, y) for s in loop.first]

@@ -90,7 +90,9 @@ def product(case: Case, a: Array, b: Array, c: Array) -> Product:
     steps = [tuple(s // x.itemsize for s in x.strides) for x in (a, b, c)]
     matrices = [s[-2:] for s in steps]
     batches = (0, 0, 0) if case.batch == 1 else tuple(s[0] for s in steps)
-    return Product(case.m, case.n, case.k, c.dtype, matrices[0], matrices[1], matrices[2][0], case.batch, batches)
+    return Product(
+        case.m, case.n, case.k, c.dtype, matrices[0], matrices[1], matrices[2][0], case.batch, batches
+    )
 
 
 def shares(rows: int, threads: int) -> list[tuple[int, int]]:
@@ -160,7 +162,9 @@ def summary(results: Sequence[dict[str, Any]]) -> str:
     """Geometric mean, how many reach the target, and the five that are furthest from it."""
     ratios = [r["ratio"].median for r in results]
     worst = sorted(results, key=lambda r: r["ratio"].median)[:5]
-    names = [f"{r['case']} {r['operands']} {r['dtype']} {r['threads']}: {r['ratio'].median:.2f}" for r in worst]
+    names = [
+        f"{r['case']} {r['operands']} {r['dtype']} {r['threads']}: {r['ratio'].median:.2f}" for r in worst
+    ]
     reached = sum(ratio >= TARGET for ratio in ratios)
     return (
         f"geometric mean {statistics.geometric_mean(ratios):.2f}; at least {TARGET}: {reached} of {len(ratios)}\n"
@@ -192,7 +196,9 @@ def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="no large products, few and short samples")
     parser.add_argument("--only", metavar="TEXT", default="", help="products whose name contains this")
     parser.add_argument("--dtype", choices=sorted(TOLERANCE), help="only this dtype (default both)")
-    parser.add_argument("--threads", type=int, help="only so many threads (default 1, and 2 where there are two cores)")
+    parser.add_argument(
+        "--threads", type=int, help="only so many threads (default 1, and 2 where there are two cores)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios as a PNG")
     return parser.parse_args(argv)
