@@ -18,6 +18,7 @@ from typing import Any
 
 HEADER_START, HEADER_END = ("network, minibatch",), ("ratio", "at peak", "share")
 WORK = 1e9  # operations of an epoch, about
+BUDGET, FEWEST = 45.0, 3  # seconds for the rounds of a network, and rounds at least
 CHECKED = 5  # steps whose errors are compared
 TOLERANCE = {"float32": 2e-3, "float64": 1e-6}
 
@@ -50,7 +51,7 @@ if __name__ == "__main__":
     limit_threads(parsed().threads)
 
 import numpy as np
-from _measure import Samples, compare, interleave, machine, machine_line, settle_heap, table, write_json
+from _measure import Samples, compare, interleave, machine, machine_line, seconds_of, settle_heap, table, write_json
 from _native import peak
 from _networks import SIX, WIDE, Network, data, weights
 from _trainers import OURS, PEERS, Unavailable
@@ -99,6 +100,7 @@ def measure(network: Network, peak_speed: float, work: float, rounds: int, floor
     steps = network.steps(work)
     found = trainers(network, steps)
     worst = check(network, found)
+    rounds = max(FEWEST, min(rounds, int(BUDGET / seconds_of_all(found, floor))))
     samples = {name: per_step(s, steps) for name, s in interleave(found, rounds, floor).items()}
     peer, mine = (
         min((n for n in group if n in samples), key=lambda n: samples[n].median) for group in (PEERS, OURS)
@@ -115,6 +117,11 @@ def measure(network: Network, peak_speed: float, work: float, rounds: int, floor
         "share": at_peak / samples[mine].median,
         "samples": samples,
     }
+
+
+def seconds_of_all(found: dict[str, Any], floor: float) -> float:
+    """About how long one round takes: every sample is an epoch to warm up and at least one that counts."""
+    return sum(2 * max(floor, seconds_of(trainer, 1)) for trainer in found.values())
 
 
 def per_step(samples: Samples, steps: int) -> Samples:
