@@ -5,7 +5,7 @@
 Both are called from machine code, again and again, so that what Python adds to a call counts for neither, and both
 multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by that of the
 BLAS (median of the rounds; `best` compares the fastest samples), `peak` the share of what the processor can do from
-registers alone. On two threads each computes half of the rows; the BLAS divides as it likes.
+registers alone. On one thread its own processor time counts. On two threads each computes half of the rows; the BLAS divides as it likes.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,8 @@ def measure(case: Case, dtype: str, threads: int, rounds: int, floor: float) -> 
     check(case, a, b, runs["wengert"], c)
     check(case, a, b, runs["BLAS"], other)
     count = max(1, min(MOST, int(floor * 2e10 / (case.operations + 500 * case.batch))))
-    samples = interleave({name: lambda run=run: run(count) for name, run in runs.items()}, rounds, floor)
+    calls = {name: lambda run=run: run(count) for name, run in runs.items()}
+    samples = interleave(calls, rounds, floor, thread_time_ns if threads == 1 else perf_counter_ns)
     return {
         "case": case.name,
         "operands": case.operands,

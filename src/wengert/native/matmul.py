@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, panel_function
+from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], ir.Value]
@@ -38,6 +38,7 @@ ZEROS = "product.zeros"
 
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
+COPIED_ROWS = 24  # rows of A that are copied at a time
 SQUARE = 8  # lanes of the squares that are transposed: of 16 they would be faster by a little, and take LLVM twice as long
 
 
@@ -62,8 +63,10 @@ class Plan:
         Blocks of k and of columns.
     rows : int
         Rows between two epilogues or copies of A; 0 for all at once.
-    panels_a, panels_b : Panels or None
-        The copies made of blocks of A and B.
+    panels_a : Panels or Rows or None
+        The copies made of blocks of A.
+    panels_b : Panels or None
+        Those of B.
     """
 
     method: str
@@ -71,7 +74,7 @@ class Plan:
     depth: int
     width: int
     rows: int = 0
-    panels_a: Panels | None = None
+    panels_a: Panels | Rows | None = None
     panels_b: Panels | None = None
 
 
@@ -258,25 +261,23 @@ def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels 
     if column != 1 and product.n > 1:
         lanes = min(strip.lanes, SQUARE)
         return Panels(product.arithmetic, strip.vectors * strip.lanes // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > block
+    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
     if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, strip.vectors, strip.lanes, False)
     return None
 
 
-def _panels_a(product: Product) -> Panels | None:
-    """Copies of A, three cache lines wide, where its numbers lie so far apart that they drive each other from the cache."""
+def _panels_a(product: Product) -> Panels | Rows | None:
+    """Copies of A where its numbers lie so far apart that they drive each other from the cache: whole rows, or columns that are
+    three cache lines wide."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
-    lanes = host.lanes(product.dtype)
-    vectors = 3 * LINE // (lanes * size)
-    far = max(row, step) * size
-    if min(row, step) != 1 or product.m < 96:
-        return None
-    if (row == 1 and far >= 1024 and product.n >= 256) or (step == 1 and far % PAGE == 0 and product.n >= 128):
-        square = min(lanes, SQUARE) if row != 1 else lanes
-        return Panels(product.arithmetic, vectors * lanes // square, square, row != 1)
+    lanes, crowded = host.lanes(product.dtype), 12 * PAGE > host.first_cache
+    if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
+        return Rows(product.arithmetic, COPIED_ROWS, lanes)
+    if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
+        return Panels(product.arithmetic, 3 * LINE // (lanes * size), lanes, False)
     return None
 
 
@@ -402,7 +403,20 @@ class _Writer:
         if panels is None:
             return a, ir.index(row * self.size), ir.index(step * self.size)
         place = f.advance(self.scratch, ir.index(self.product._memory()[0]))
-        distance = ir.index((row if panels.transposed else step) * self.size)
+        if isinstance(panels, Rows):
+            apart = ir.index(panels.pitch(min(self.plan.depth, self.product.k)))
+            f.call(
+                rows_function(f.module, panels),
+                "void",
+                a,
+                place,
+                ir.index(row * self.size),
+                rows,
+                depth,
+                apart,
+            )
+            return place, apart, ir.index(self.size)
+        distance = ir.index(step * self.size)
         f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 
