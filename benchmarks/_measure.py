@@ -104,8 +104,8 @@ def interleave(
 ) -> dict[str, Samples]:
     """Times every call once per round, in the order given and then in reverse, by turns.
 
-    No sample is shorter than `floor` seconds. Where calls stay in one thread, the clock `time.thread_time_ns` leaves
-    out the time that other processes took the core for.
+    No sample is shorter than `floor` seconds. Where calls stay in one thread, the clock `time.thread_time_ns`
+    leaves out the time that other processes took the core for.
     """
     with no_collection():
         inner = {name: repeats_for(call, floor, clock) for name, call in calls.items()}

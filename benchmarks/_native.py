@@ -1,4 +1,4 @@
-"""Machine code that the benchmarks time: loops around a call, so that no interpreter stands between two calls.
+"""Machine code that the benchmarks time: loops around a call, with no interpreter between two calls.
 
 repeated            a product of wengert.native, computed again and again
 repeated_blas       the same product by the BLAS that NumPy brings, called through its C interface
@@ -28,7 +28,7 @@ ROUNDS = 20_000  # of the loop that the peak is measured with
 
 @dataclass(frozen=True)
 class Native:
-    """A function `void f(i64 count, i64 ...)` in machine code, which a ctypes call runs without Python's lock."""
+    """A function `void f(i64 count, i64 ...)` in machine code; it runs without Python's lock."""
 
     code: host.Code
     call: Any
@@ -56,7 +56,7 @@ def repeated(product: Product) -> Native:
     return compiled(module, "repeat", len(names))
 
 
-# --- BLAS -----------------------------------------------------------------------------------------------------------
+# --- BLAS ---------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -98,7 +98,8 @@ def blas_call(a: Array, b: Array, c: Array) -> tuple[int, list[ir.Value]]:
     (a_order, a_row), (b_order, b_row) = leading(a), leading(b)
     start = [*orders(ROW_MAJOR, a_order, b_order), *map(ir.index, (m, n, k)), one]
     return routine(letter + "gemm"), [
-        *start, address(a), ir.index(a_row), address(b), ir.index(b_row), zero, address(c), ir.index(leading(c)[1])
+        *start, address(a), ir.index(a_row), address(b), ir.index(b_row), zero, address(c),
+        ir.index(leading(c)[1]),
     ]  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def caller(calls: Sequence[tuple[int, list[ir.Value]]]) -> Native:
     return compiled(module, "repeat", 0)
 
 
-# --- threads and peak -----------------------------------------------------------------------------------------------
+# --- threads and peak ---------------------------------------------------------------------------------------
 
 
 @cache

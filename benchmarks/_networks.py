@@ -3,11 +3,11 @@
 A network is named by its sizes and minibatch; the rest says how it is trained:
 
     activation          of the hidden units: relu, tanh, logistic
-    error               cross-entropy of a softmax over classes, or squares (mean squared error of linear outputs)
+    error               cross-entropy of a softmax over classes, or squares (mean squared error)
     rule                adam, sgd, momentum
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -50,7 +50,10 @@ class Network:
 
     @property
     def operations(self) -> int:
-        """Multiplications and additions of a step's matrix products: forwards, for gradients, and backwards but for the inputs."""
+        """Multiplications and additions of a step's matrix products.
+
+        Each weight matrix takes part in three: forwards, for its gradient, and, but for the first, backwards.
+        """
         products = [d * m for d, m in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])
 
@@ -60,7 +63,7 @@ class Network:
 
 
 class Data(NamedTuple):
-    """Patterns, targets (classes as whole numbers, or rows of numbers), and the minibatches' indices, a row for each step."""
+    """Patterns, targets (classes as whole numbers, or rows of numbers), and every minibatch's indices."""
 
     x: Array
     t: Array
@@ -73,7 +76,7 @@ class Data(NamedTuple):
 
 
 def data(network: Network, steps: int, seed: int = 0) -> Data:
-    """Patterns for an epoch of so many steps, in the order in which wengert's own training would take them."""
+    """Patterns for an epoch of so many steps, in the order that wengert's own training takes them in."""
     rng, count = np.random.default_rng(seed), steps * network.batch
     x = rng.standard_normal((count, network.sizes[0])).astype(network.dtype)
     order = np.random.default_rng(seed).permutation(count).reshape(steps, network.batch)
@@ -115,7 +118,7 @@ WIDE = (
     *(Network((784, 128, 10), 128, activation) for activation in ("tanh", "logistic")),
     *(Network((64, 128, 64, 10), 64, rule=rule) for rule in ("sgd", "momentum")),
     *(Network((784, 128, 10), 128, rule=rule) for rule in ("sgd", "momentum")),
-    *(Network(network.sizes, network.batch, network.activation, network.error, dtype="float64") for network in SIX[:5]),
+    *(replace(network, dtype="float64") for network in SIX[:5]),
     Network((8, 64, 64, 1), 32, "tanh", "squares"),
     Network((64, 128, 64, 4), 64, error="squares"),
     *(Network((64, 128, 64, 10), 4**i) for i in range(7)),

@@ -1,7 +1,7 @@
 """Minibatch training of one network by every package, each in its best form.
 
-A trainer is made from a network, its data and first weights; a call of it trains for one epoch more and gives the
-errors of its steps, in whatever form the package has them.
+A trainer is made from a network, its data and first weights; a call of it trains for one epoch more and gives
+the errors of its steps, in whatever form the package has them.
 """
 
 import warnings
@@ -20,7 +20,7 @@ class Unavailable(Exception):
     """A package, or a form of it, that does not work here."""
 
 
-# --- NumPy by hand --------------------------------------------------------------------------------------------------
+# --- NumPy by hand ------------------------------------------------------------------------------------------
 
 DERIVATIVES: dict[str, Callable[[Array], Array]] = {
     "relu": lambda z: z > 0,
@@ -129,11 +129,11 @@ def views(vector: Any, sizes: tuple[int, ...]) -> list[tuple[Any, Any]]:
     return layers
 
 
-# --- scikit-learn ---------------------------------------------------------------------------------------------------
+# --- scikit-learn -------------------------------------------------------------------------------------------
 
 
 class ScikitLearn:
-    """A multilayer perceptron of scikit-learn, which shuffles by itself; an epoch is one iteration of ``fit``."""
+    """A multilayer perceptron of scikit-learn, which shuffles by itself; an epoch is one call of ``fit``."""
 
     def __init__(self, network: Network, given: Data, first: Weights) -> None:
         from sklearn import neural_network
@@ -145,13 +145,15 @@ class ScikitLearn:
         self.factor, self.data, self.network = 2 if squares else 1, given, network
         self.targets = given.t[:, 0] if squares and given.t.shape[1] == 1 else given.t
         self.model = kind(
-            hidden_layer_sizes=network.sizes[1:-1], activation=network.activation, solver="adam" if network.rule == "adam" else "sgd", alpha=0.0,
-            batch_size=network.batch, learning_rate_init=rate, max_iter=1, warm_start=True, random_state=0,
+            hidden_layer_sizes=network.sizes[1:-1], activation=network.activation,
+            solver="adam" if network.rule == "adam" else "sgd", alpha=0.0,
+            batch_size=network.batch, learning_rate_init=rate, max_iter=1, random_state=0,
             momentum=MOMENTUM if network.rule == "momentum" else 0.0, nesterovs_momentum=False,
         )  # fmt: skip
         self.first = first
 
     def __call__(self) -> list[Any]:
+        self.model.set_params(warm_start=True)  # go on where the last epoch ended
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that one iteration is too few
             self.model.fit(self.data.x, self.targets)
@@ -181,7 +183,7 @@ class ScikitLearn:
         return self.model.loss_
 
 
-# --- PyTorch --------------------------------------------------------------------------------------------------------
+# --- PyTorch ------------------------------------------------------------------------------------------------
 
 
 class Torch:
@@ -246,7 +248,7 @@ def torch_model(torch: Any, network: Network, first: Weights) -> Any:
     return torch.nn.Sequential(*layers[:-1])
 
 
-# --- JAX ------------------------------------------------------------------------------------------------------------
+# --- JAX ----------------------------------------------------------------------------------------------------
 
 
 class JaxStep:
@@ -358,7 +360,7 @@ JAX_RULES: dict[str, Callable[..., Any]] = {
 }
 
 
-# --- wengert --------------------------------------------------------------------------------------------------------
+# --- wengert ------------------------------------------------------------------------------------------------
 
 
 class Fit:

@@ -1,14 +1,17 @@
 """The generated matrix product beside NumPy's BLAS.
 
-    python benchmarks/matmul.py [--quick] [--dtype float32] [--threads 1] [--only TEXT] [--json FILE] [--plot FILE]
+    python benchmarks/matmul.py [--quick] [--dtype float32] [--threads 1] [--only TEXT] [--json FILE]
+                                [--plot FILE]
 
-Both are called from machine code, again and again, so that what Python adds to a call counts for neither, and both
-multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by that of the
-BLAS (median of the rounds; `best` compares the fastest samples), `peak` the share of what the processor can do from
-registers alone. On one thread its own processor time counts. On two threads each computes half of the rows; the BLAS divides as it likes.
+Both are called from machine code, again and again, so that what Python adds to a call counts for neither, and
+both multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by
+that of the BLAS (median of the rounds; `best` compares the fastest samples), `peak` the share of what the
+processor can do from registers alone. On one thread its own processor time counts. On two threads each
+computes half of the rows; the BLAS divides as it likes.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -54,14 +57,15 @@ class Case:
 
 SQUARES = [Case(n, n, n) for n in (1, 2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1024, 2048)]
 FORWARD = [
-    Case(50, 3, 1), Case(32, 50, 4), Case(32, 3, 50), Case(64, 128, 64), Case(64, 10, 64), Case(128, 128, 784),
-    Case(128, 10, 128), Case(128, 256, 784), Case(512, 2048, 2048), Case(512, 10, 2048),
+    Case(50, 3, 1), Case(32, 50, 4), Case(32, 3, 50), Case(64, 128, 64), Case(64, 10, 64),
+    Case(128, 128, 784), Case(128, 10, 128), Case(128, 256, 784), Case(512, 2048, 2048), Case(512, 10, 2048),
 ]  # fmt: skip
 GRADIENTS = [
     Case(64, 128, 64, "TN"), Case(784, 128, 128, "TN"), Case(128, 10, 128, "TN"), Case(2048, 2048, 512, "TN"),
 ]  # fmt: skip
 BACKWARD = [
-    Case(64, 128, 10, "NT"), Case(128, 256, 128, "NT"), Case(512, 2048, 2048, "NT"), Case(512, 2048, 10, "NT"),
+    Case(64, 128, 10, "NT"), Case(128, 256, 128, "NT"), Case(512, 2048, 2048, "NT"),
+    Case(512, 2048, 10, "NT"),
 ]  # fmt: skip
 OTHERS = [
     Case(1, 1000, 1000), Case(1, 128, 784), Case(1000, 1, 1000), Case(1000, 1, 1000, "TN"), Case(7, 512, 512),
@@ -100,7 +104,7 @@ def shares(rows: int, threads: int) -> list[tuple[int, int]]:
     """Begin and end of every thread's rows: whole tiles, as evenly as they go."""
     tiles = -(-rows // STRIP)
     cuts = [min(rows, STRIP * (tiles * i // threads)) for i in range(threads)] + [rows]
-    return [(begin, end) for begin, end in zip(cuts, cuts[1:], strict=False) if begin < end]
+    return [(begin, end) for begin, end in itertools.pairwise(cuts) if begin < end]
 
 
 def ours(case: Case, a: Array, b: Array, c: Array, threads: int) -> Callable[[int], None]:
@@ -156,8 +160,8 @@ def row(result: dict[str, Any], peaks: dict[tuple[str, int], float]) -> list[str
     speed = result["speed"]
     share = speed["wengert"] / peaks[result["dtype"], result["threads"]]
     return [result["case"], result["operands"], result["dtype"], str(result["threads"]),
-            *(f"{speed[name] / 1e9:.1f}" for name in ("wengert", "BLAS")), f"{share:.2f}", f"{ratio.median:.2f}",
-            f"{ratio.minimum:.2f}"]  # fmt: skip
+            *(f"{speed[name] / 1e9:.1f}" for name in ("wengert", "BLAS")),
+            *map("{:.2f}".format, (share, ratio.median, ratio.minimum))]  # fmt: skip
 
 
 def summary(results: Sequence[dict[str, Any]]) -> str:
@@ -168,10 +172,9 @@ def summary(results: Sequence[dict[str, Any]]) -> str:
         f"{r['case']} {r['operands']} {r['dtype']} {r['threads']}: {r['ratio'].median:.2f}" for r in worst
     ]
     reached = sum(ratio >= TARGET for ratio in ratios)
-    return (
-        f"geometric mean {statistics.geometric_mean(ratios):.2f}; at least {TARGET}: {reached} of {len(ratios)}\n"
-        f"worst: {'; '.join(names)}"
-    )
+    mean = statistics.geometric_mean(ratios)
+    first = f"geometric mean {mean:.2f}; at least {TARGET}: {reached} of {len(ratios)}"
+    return f"{first}\nworst: {'; '.join(names)}"
 
 
 def plot(results: Sequence[dict[str, Any]], path: Path) -> None:

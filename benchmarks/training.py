@@ -2,11 +2,12 @@
 
     python benchmarks/training.py [--quick] [--threads 1] [--only TEXT] [--wide] [--json FILE] [--plot FILE]
 
-Every package trains the same networks from the same weights on the same minibatches, drawn from a data set by a
-shuffled index; before any is timed, the errors of the first steps are compared. Times are microseconds per step
-(median of the rounds). `fit` is `wg.train.fit`, `scan` the same loop through `wg.jit`; `ratio` is the time of the best
-peer divided by that of the faster of the two, round by round; `at peak` is the time of the matrix products'
-operations at the speed of the processor's multiply-adds, and `share` what that is of wengert's time.
+Every package trains the same networks from the same weights on the same minibatches, drawn from a data set by
+a shuffled index; before any is timed, the errors of the first steps are compared. Times are microseconds per
+step (median of the rounds). `fit` is `wg.train.fit`, `scan` the same loop through `wg.jit`; `ratio` is the
+time of the best peer divided by that of the faster of the two, round by round; `at peak` is the time of the
+matrix products' operations at the speed of the processor's multiply-adds, and `share` what that is of wengert's
+time.
 """
 
 import argparse
@@ -16,7 +17,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HEADER_START, HEADER_END = ("network, minibatch",), ("ratio", "at peak", "share")
+import numpy as np
+from _measure import (
+    Samples,
+    compare,
+    interleave,
+    machine,
+    machine_line,
+    seconds_of,
+    settle_heap,
+    table,
+    write_json,
+)
+from _native import peak
+from _networks import SIX, WIDE, Network, data, weights
+from _trainers import OURS, PEERS, Unavailable
+from threadpoolctl import threadpool_limits
+
+HEADER = ("network, minibatch", *PEERS, *OURS, "ratio", "at peak", "share")
 WORK = 1e9  # operations of an epoch, about
 BUDGET, FEWEST = 45.0, 3  # seconds for the rounds of a network, and rounds at least
 CHECKED = 5  # steps whose errors are compared
@@ -40,23 +58,11 @@ def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def limit_threads(count: int) -> None:
-    """Restricts this process to so many cores, before any package counts them."""
+    """Restricts this process to so many cores, before the packages that count them are imported."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    for name in ("OPENBLAS", "OMP", "WENGERT"):
+    for name in ("OMP", "WENGERT"):
         os.environ[f"{name}_NUM_THREADS"] = str(count)
-
-
-if __name__ == "__main__":
-    limit_threads(parsed().threads)
-
-import numpy as np
-from _measure import Samples, compare, interleave, machine, machine_line, seconds_of, settle_heap, table, write_json
-from _native import peak
-from _networks import SIX, WIDE, Network, data, weights
-from _trainers import OURS, PEERS, Unavailable
-
-HEADER = (*HEADER_START, *PEERS, *OURS, *HEADER_END)
 
 
 def trainers(network: Network, steps: int) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def disagreement(errors: np.ndarray, expected: np.ndarray) -> float:
 
 
 def check(network: Network, found: dict[str, Any]) -> float:
-    """The packages' largest disagreement with NumPy by hand; ends the program where it is above the tolerance."""
+    """The largest disagreement with NumPy by hand; ends the program where it is above the tolerance."""
     expected = first_errors(found["NumPy"])
     worst = {name: disagreement(first_errors(t), expected) for name, t in found.items() if name != "NumPy"}
     name = max(worst, key=lambda name: (np.isnan(worst[name]), worst[name]))
@@ -176,11 +182,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parsed(argv)
     work, rounds, floor = (WORK / 10, 5, 0.005) if options.quick else (WORK, 11, 0.02)
     settle_heap()
+    limit_threads(options.threads)
     networks = chosen(options)
     peaks = {dtype: peak(dtype, options.threads) for dtype in sorted({n.dtype for n in networks})}
     results = []
     for network in networks:
-        results.append(measure(network, peaks[network.dtype], work, rounds, floor))
+        with threadpool_limits(options.threads):
+            results.append(measure(network, peaks[network.dtype], work, rounds, floor))
         print(table(HEADER, [row(results[-1])]), flush=True)
     where = machine(("numpy", "wengert", "scikit-learn", "torch", "jax"), threads=options.threads)
     print(table(HEADER, [row(r) for r in results]))

@@ -38,6 +38,7 @@ ZEROS = "product.zeros"
 
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
+STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
 SQUARE = 8  # lanes of the squares that are transposed: of 16 they would be faster by a little, and take LLVM twice as long
 
@@ -225,9 +226,10 @@ def _tiled(product: Product) -> Plan:
     strips = _column_strips(product, m, n)
     first = strips[0][0]
     assert isinstance(first, Strip)
-    depth, width = _blocks(n, k, size, first.vectors * first.lanes, product.host or this_host())
-    if m <= 3:
-        depth, width = max(k, 1), n
+    host = product.host or this_host()
+    depth, width = _blocks(n, k, size, first.vectors * first.lanes, host)
+    if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
+        depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
     panels_b = _panels_b(product, first, depth, width)
     panels_a = _panels_a(product)
     tall = first.rows[0]

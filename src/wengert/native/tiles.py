@@ -228,7 +228,7 @@ def _run(
     ahead = [f.binary("mul", step, ir.index(AHEAD)) for step in (operands.a_step, operands.b_step)]
     with f.loop(ZERO, operands.depth, 1, [*groups, operands.b, *sums]) as loop:
         *bases, b = loop.first[: len(groups) + 1]
-        if len(sums) >= AHEAD:
+        if tile.rows >= 4 and tile.vectors > 1:
             _ask(f, tile, bases[-1], b, ahead)
         after = _outer_product(f, tile, bases, within, b, loop.first[len(groups) + 1 :], masks)
         loop.next = [
