@@ -6,8 +6,8 @@ Every package trains the same networks from the same weights on the same minibat
 a shuffled index; before any is timed, the errors of the first steps are compared. Times are microseconds per
 step (median of the rounds). `fit` is `wg.train.fit`, `scan` the same loop through `wg.jit`; `ratio` is the
 time of the best peer divided by that of the faster of the two, round by round; `at peak` is the time of the
-matrix products' operations at the speed of the processor's multiply-adds, and `share` what that is of wengert's
-time.
+matrix products' operations at the speed of the processor's multiply-adds, and `share` what that is of the time
+of wengert.
 """
 
 import argparse

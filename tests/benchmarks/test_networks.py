@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from _networks import SIX, WIDE, Network, data, weights
 
-FEW = Network((3, 4, 2), 5)
+FEW = Network((3, 4, 3), 5)
 KINDS = [
     FEW,
-    Network((3, 4, 5, 2), 6, "tanh"),
-    Network((3, 4, 2), 5, "logistic"),
+    Network((3, 4, 5, 3), 6, "tanh"),
+    Network((3, 4, 3), 5, "logistic"),
     Network((3, 4, 2), 5, "tanh", "squares", dtype="float64"),
     Network((3, 4, 1), 5, "tanh", "squares", "sgd"),
-    Network((3, 4, 2), 5, rule="momentum", dtype="float64"),
+    Network((3, 4, 3), 5, rule="momentum", dtype="float64"),
 ]
 
 
@@ -31,14 +31,14 @@ def test_targets_in_one_of_k_coding():
 
 
 def test_operations_of_a_step():
-    assert FEW.operations == 2 * 5 * (2 * 3 * 4 + 3 * 4 * 2)
-    assert FEW.parameters == 3 * 4 + 4 + 4 * 2 + 2
+    assert FEW.operations == 2 * 5 * (2 * 3 * 4 + 3 * 4 * 3)
+    assert FEW.parameters == 3 * 4 + 4 + 4 * 3 + 3
 
 
 def test_names_tell_networks_apart():
     names = [network.name for network in (*SIX, *WIDE)]
     assert len(set(names)) == len(names) - 1  # the usual minibatch of 64 stands among the others too
-    assert FEW.name == "3-4-2, 5"
+    assert FEW.name == "3-4-3, 5"
 
 
 @pytest.mark.parametrize("network", KINDS, ids=lambda network: network.name)
