@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -29,6 +30,8 @@ class Host:
         How many vector registers there are.
     fused : bool
         Whether a multiplication and an addition are one instruction with one rounding.
+    first_cache, second_cache : int
+        Bytes of a core's data caches.
     """
 
     triple: str
@@ -37,6 +40,8 @@ class Host:
     vector_bytes: int
     registers: int
     fused: bool
+    first_cache: int = 32 * 1024
+    second_cache: int = 1024 * 1024
 
     def lanes(self, dtype: Any) -> int:
         """How many numbers of a dtype one vector holds."""
@@ -65,7 +70,23 @@ def this_host() -> Host:
     flags = ",".join(("+" if on else "-") + name for name, on in sorted(features.items()))
     triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     size, registers, fused = _vector_unit(triple, features)
-    return Host(triple, cpu, flags, size, registers, fused)
+    return Host(triple, cpu, flags, size, registers, fused, **_caches())
+
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def _caches(place: Path = CACHES) -> dict[str, int]:
+    """The data caches as Linux describes them; nothing where it does not."""
+    names, found = {"1": "first_cache", "2": "second_cache"}, {}
+    for index in sorted(place.glob("index[0-9]*")):
+        try:
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if level in names and kind in ("Data", "Unified") and size.endswith("K"):
+            found[names[level]] = 1024 * int(size[:-1])
+    return found
 
 
 def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:

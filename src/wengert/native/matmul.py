@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, panel_function
+from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
@@ -36,13 +36,12 @@ POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
 ZEROS = "product.zeros"
 
-PANEL_BYTES = 2048  # of a row of A, so that twelve stay in the first cache
-BLOCK_BYTES = 384 * 1024  # of B, so that it stays in the second cache
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
+STREAMS = 16
+COPIED_ROWS = 24  # rows of A that are copied at a time
 # Lanes of the squares that are transposed: of 16 they would be a little faster, and take LLVM twice as long.
 SQUARE = 8
-HEIGHTS = {12: (12, 4, 1), 6: (6, 2, 1), 4: (4, 1), 3: (3, 1), 2: (2, 1), 1: (1,)}
 
 
 class Start(NamedTuple):
@@ -68,8 +67,10 @@ class Plan:
         Blocks of k and of columns.
     rows : int
         Rows between two epilogues or copies of A; 0 for all at once.
-    panels_a, panels_b : Panels or None
-        The copies made of blocks of A and B.
+    panels_a : Panels or Rows or None
+        The copies made of blocks of A.
+    panels_b : Panels or None
+        Those of B.
     """
 
     method: str
@@ -77,7 +78,7 @@ class Plan:
     depth: int
     width: int
     rows: int = 0
-    panels_a: Panels | None = None
+    panels_a: Panels | Rows | None = None
     panels_b: Panels | None = None
 
 
@@ -232,11 +233,12 @@ def _tiled(product: Product) -> Plan:
     strips = _column_strips(product, m, n)
     first = strips[0][0]
     assert isinstance(first, Strip)
-    depth, width = _blocks(n, k, size, first.vectors * first.lanes)
-    if m <= 3:
-        depth, width = max(k, 1), n
+    host = product.host or this_host()
+    depth, width = _blocks(n, k, size, first.vectors * first.lanes, host)
+    if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
+        depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
     panels_b = _panels_b(product, first, depth, width)
-    panels_a = _panels_a(product, first, depth) if panels_b is not None else None
+    panels_a = _panels_a(product)
     tall = first.rows[0]
     rows = (
         panels_a.width
@@ -246,41 +248,45 @@ def _tiled(product: Product) -> Plan:
     return Plan("tiles", strips, depth, width, rows, panels_a, panels_b)
 
 
-def _blocks(n: int, k: int, size: int, tile: int) -> tuple[int, int]:
-    """Blocks of k and of columns, balanced, that the caches hold."""
-    if k * n * size <= BLOCK_BYTES * 4 // 3 and k * size <= 2 * PANEL_BYTES:
+def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
+    """Blocks of k and of columns, balanced: twelve rows of A stay in the first cache, and B in the second."""
+    row, block = host.first_cache // 16, _block_bytes(host)
+    if k * n * size <= block * 4 // 3 and k * size <= 2 * row:
         return max(k, 1), n
-    depth = _up(-(-k // -(-k * size // PANEL_BYTES)), 8)
-    widest = max(tile, BLOCK_BYTES // (depth * size) // tile * tile)
+    depth = _up(-(-k // -(-k * size // row)), 8)
+    widest = max(tile, block // (depth * size) // tile * tile)
     return depth, _up(-(-n // -(-n // widest)), tile)
+
+
+def _block_bytes(host: Host) -> int:
+    """Of B, so that the second cache has room for A and C beside it."""
+    return host.second_cache * 3 // 8
 
 
 def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels | None:
     """Copies of B: where its rows do not run along columns, and where it is read often from far apart."""
     step, column = product.b_strides
-    size = product.arithmetic.size
+    size, block = product.arithmetic.size, _block_bytes(product.host or this_host())
     if column != 1 and product.n > 1:
         lanes = min(strip.lanes, SQUARE)
         return Panels(product.arithmetic, strip.vectors * strip.lanes // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > BLOCK_BYTES
+    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
     if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, strip.vectors, strip.lanes, False)
     return None
 
 
-def _panels_a(product: Product, strip: Strip, depth: int) -> Panels | None:
-    """Copies of A, three cache lines wide, where its numbers lie so far apart that they evict each other."""
+def _panels_a(product: Product) -> Panels | Rows | None:
+    """Copies of A where its numbers lie so far apart that they drive each other from the cache: whole rows, or columns that are
+    three cache lines wide."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
-    lanes = host.lanes(product.dtype)
-    vectors = 3 * LINE // (lanes * size)
-    far = max(row, step) * size
-    if min(row, step) != 1 or product.n < 128 or product.m < 96:
-        return None
-    if (row == 1 and far >= 1024) or (step == 1 and far % PAGE == 0):
-        square = min(lanes, SQUARE) if row != 1 else lanes
-        return Panels(product.arithmetic, vectors * lanes // square, square, row != 1)
+    lanes, crowded = host.lanes(product.dtype), 12 * PAGE > host.first_cache
+    if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
+        return Rows(product.arithmetic, COPIED_ROWS, lanes)
+    if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
+        return Panels(product.arithmetic, 3 * LINE // (lanes * size), lanes, False)
     return None
 
 
@@ -290,21 +296,25 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
     full = host.lanes(product.dtype)
     lanes = _power(min(full, n), kind.masks)
     rows, vectors = _tile_shape(host.registers, m, -(-n // lanes))
-    heights = HEIGHTS[rows]
-    main = Strip(kind, heights, vectors, lanes, kind.mask_registers and lanes > 1)
-    rest = n % (vectors * lanes)
-    if rest == 0 or (main.masked and rest > (vectors - 1) * lanes):
-        return ((main, 0),)
-    head = [(main, rest)] if n > rest else []
+    heights, rest = _heights(rows, m), n % (vectors * lanes)
+    # A masked load takes the place of a multiply-add, so whole tiles have none.
+    head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
     return (*head, *_narrow_strips(kind, heights, lanes, rest))
+
+
+def _heights(rows: int, m: int) -> tuple[int, ...]:
+    """Rows of the tiles, and of those for what is left over; at last one, since rows may be divided anywhere."""
+    if rows == 12:
+        return (12, 4, 2, 1) if m % 4 >= 2 else (12, 4, 1)
+    return {1: (1,), 6: (6, 2, 1)}.get(rows, (rows, 1))
 
 
 def _narrow_strips(
     kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes repeatedly."""
-    if kind.mask_registers:
-        yield Strip(kind, heights, -(-rest // lanes), lanes, True), 0
+    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes again and again."""
+    if rest and kind.mask_registers:
+        yield Strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
         return
     while rest:
         masked = kind.masks and rest % lanes != 0 and lanes > 1
@@ -319,9 +329,11 @@ def _tile_shape(registers: int, m: int, vectors: int) -> tuple[int, int]:
     if m <= 3:
         most = {1: 8, 2: 6 if many else 4, 3: 4 if many else 3}[m]
         return m, -(-vectors // -(-vectors // most))
-    if m < 12:
-        most = 4 if many else 2
-        return 4, -(-vectors // -(-vectors // most))
+    if m < 12 and many:
+        most = {4: 4, 5: 5, 6: 4, 7: 3, 8: 3, 9: 3}.get(m, 2)
+        return m, -(-vectors // -(-vectors // most))
+    if m < 6:
+        return 4, min(vectors, 2)
     return (12, 1) if vectors == 1 else (12, 2) if many else (6, 2)
 
 
@@ -400,7 +412,20 @@ class _Writer:
         if panels is None:
             return a, ir.index(row * self.size), ir.index(step * self.size)
         place = f.advance(self.scratch, ir.index(self.product._memory()[0]))
-        distance = ir.index((row if panels.transposed else step) * self.size)
+        if isinstance(panels, Rows):
+            apart = ir.index(panels.pitch(min(self.plan.depth, self.product.k)))
+            f.call(
+                rows_function(f.module, panels),
+                "void",
+                a,
+                place,
+                ir.index(row * self.size),
+                rows,
+                depth,
+                apart,
+            )
+            return place, apart, ir.index(self.size)
+        distance = ir.index(step * self.size)
         f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 

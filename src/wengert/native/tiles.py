@@ -19,6 +19,8 @@ from wengert.native import ir
 from wengert.native.host import Host
 
 ZERO = ir.index(0)
+LINE = 64
+AHEAD = 8  # steps of k between asking for a cache line and reading it
 SIZES = {"float": 4, "double": 8}
 
 
@@ -224,8 +226,11 @@ def _run(
     f: ir.Function, tile: Tile, operands: Operands, sums: list[ir.Value], masks: Sequence[Mask | None]
 ) -> list[ir.Value]:
     groups, within = _rows_of_a(f, operands, tile.rows)
+    ahead = [f.binary("mul", step, ir.index(AHEAD)) for step in (operands.a_step, operands.b_step)]
     with f.loop(ZERO, operands.depth, 1, [*groups, operands.b, *sums]) as loop:
         *bases, b = loop.first[: len(groups) + 1]
+        if tile.rows >= 4 and tile.vectors > 1:
+            _ask(f, tile, bases[-1], b, ahead)
         after = _outer_product(f, tile, bases, within, b, loop.first[len(groups) + 1 :], masks)
         loop.next = [
             *(_opaque(f, f.advance(p, operands.a_step)) for p in bases),
@@ -233,6 +238,19 @@ def _run(
             *after,
         ]
     return loop.state[len(groups) + 1 :]
+
+
+def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
+    """Ask for what is read some steps later: rows of B come from the second cache, and so do columns of A."""
+    prefetch(f, f.advance(a, ahead[0]))
+    for distance in range(0, tile.columns * tile.arithmetic.size, LINE):
+        prefetch(f, f.advance(b, ahead[1], ir.index(distance)))
+
+
+def prefetch(f: ir.Function, pointer: ir.Value) -> None:
+    """Ask for the cache line at an address, which need not exist."""
+    read, near, data = (ir.Value(number, "i32") for number in "031")
+    f.call("llvm.prefetch.p0", "void", pointer, read, near, data)
 
 
 def _rows_of_a(f: ir.Function, operands: Operands, rows: int) -> tuple[list[ir.Value], list[ir.Value]]:
