@@ -1,18 +1,22 @@
 """The machine that code is generated for, and the way from LLVM IR to machine code in memory.
 
-The width of a vector, the number of vector registers and the features of the processor decide the shape of every kernel, so
-they stand in one place; any target can be described, and code for a target that is not this machine can be inspected.
+The width of a vector, the number of vector registers and the features of the processor decide the shape of
+every kernel, so they stand in one place; any target can be described, and code for a target that is not this
+machine can be inspected. What was compiled once is found again in `wengert.native.cache`.
 """
 
 from __future__ import annotations
 
-import threading
+import functools
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
+
+from wengert._version import __version__
+from wengert.native import cache
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def target(name: str) -> Host:
     return _TARGETS[name]
 
 
-@cache
+@functools.cache
 def this_host() -> Host:
     """The processor that this process runs on."""
     _initialise()
@@ -78,52 +82,104 @@ def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:
     return (16, 16, False) if triple.startswith("x86_64") else (8, 16, False)
 
 
-@cache
+@functools.cache
 def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@functools.cache
+def _initialise_all() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
 
 
-@cache
-def target_machine(host: Host, level: int = 2) -> Any:
-    """LLVM's code generator for a processor. The middle-end's optimiser is not run: kernels come as explicit vector code."""
+# --- code generation ----------------------------------------------------------------------------------------
+
+# The middle-end's optimiser is not run: kernels come as explicit vector code. Levels 1 to 3 give the same
+# code in the same time. Code and data may lie anywhere in memory: for a JIT the code model is the large one.
+GENERATOR = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
+
+
+@functools.cache
+def target_machine(host: Host) -> Any:
+    """LLVM's code generator for a processor."""
+    _initialise_all()
+    return _machine(host, reloc="pic", **{**GENERATOR, "codemodel": "default"})
+
+
+@functools.cache
+def _generator() -> Any:
+    """LLVM's code generator for this machine."""
     _initialise()
+    return _machine(this_host(), **GENERATOR)
+
+
+def _machine(host: Host, **options: Any) -> Any:
     found = llvm.Target.from_triple(host.triple or llvm.get_process_triple())
-    return found.create_target_machine(cpu=host.cpu, features=host.features, opt=level, jit=True, reloc="pic")
+    return found.create_target_machine(cpu=host.cpu, features=host.features, **options)
+
+
+def _parse(ir: str) -> Any:
+    """A module in a context of its own: contexts keep what was in them, and are not made for many threads."""
+    return llvm.parse_assembly(ir, llvm.create_context())
 
 
 def assembly(ir: str, host: Host | None = None) -> str:
     """The assembly of a module for a processor, which need not be this one."""
-    module = llvm.parse_assembly(ir)
-    return str(target_machine(host or this_host()).emit_assembly(module))
+    return str(target_machine(host or this_host()).emit_assembly(_parse(ir)))
+
+
+def object_code(ir: str) -> bytes:
+    """Compile a module for this machine to object code."""
+    module = _parse(ir)
+    module.verify()
+    return bytes(_generator().emit_object(module))
+
+
+# --- loading ------------------------------------------------------------------------------------------------
 
 
 class Code:
     """Machine code in memory. Keep it alive as long as its addresses are used."""
 
-    def __init__(self, engine: Any, module: Any) -> None:
+    def __init__(self, engine: Any) -> None:
         self._engine = engine
-        self._module = module
 
     def address(self, name: str) -> int:
         """Where a function starts."""
         return int(self._engine.get_function_address(name))
 
 
-_lock = threading.Lock()
-
-
 def load(ir: str) -> Code:
-    """Compile a module for this machine and load it."""
-    with _lock:
-        module = llvm.parse_assembly(ir)
-        module.verify()
-        engine = llvm.create_mcjit_compiler(module, _fresh_machine())
-        engine.finalize_object()
-    return Code(engine, module)
+    """Compile a module for this machine, unless that has been done before, and load it."""
+    name = cache.key(*_identity(), ir)
+    code = cache.load(name)
+    if code is None:
+        code = object_code(ir)
+        cache.store(name, code)
+    return link(code)
 
 
-def _fresh_machine() -> Any:
+@functools.cache
+def _identity() -> tuple[str, ...]:
+    """What object code depends on besides its IR."""
     host = this_host()
-    found = llvm.Target.from_triple(host.triple)
-    return found.create_target_machine(cpu=host.cpu, features=host.features, opt=2, jit=True)
+    versions = (__version__, llvmlite.__version__, str(llvm.llvm_version_info))
+    return (*versions, host.triple, host.cpu, host.features, str(GENERATOR))
+
+
+def link(code: bytes) -> Code:
+    """Load object code.
+
+    LLVM wants a module to make an engine from. It is taken out again at once, because the engine would run
+    the whole code generator for it, empty as it is, and that takes longer than the loading.
+    """
+    _initialise()
+    empty = llvm.parse_assembly("")
+    target = llvm.Target.from_triple(this_host().triple)
+    engine = llvm.create_mcjit_compiler(empty, target.create_target_machine(jit=True))
+    engine.remove_module(empty)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Code(engine)
