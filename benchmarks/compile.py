@@ -7,8 +7,9 @@ the new weights and means, in float32. Every sample is a process of its own: the
 has multiplied once, and then the first call is timed. `cold` starts with an empty cache on disk, `cached`
 finds there what the cold one left; JAX keeps its compiled code in the same way. The parts: `record` runs the
 function once and simplifies its trace (JAX: traces and lowers), `text` plans memory and writes LLVM IR,
-`compile` is LLVM's time (XLA's), `cache` the disk's, `load` the linking of object code. `÷ JAX` is the
-median over the rounds. The results of the step are compared before any time is shown.
+`compile` is LLVM's time (XLA's), `cache` the disk's, `load` the linking of object code. `CPU` is the time of
+the processor, which tells of a busy machine. `÷ JAX` is the median over the rounds. The results of the step
+are compared before any time is shown.
 
 An import is timed after NumPy has been imported, with bytecode on disk, as in an installed package.
 """
@@ -24,7 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,14 @@ IMPORTS = {
     "import autograd": "import autograd",
     "import jax": "import jax",
 }
+PEERS = ("import autograd", "import jax")
+
+IMPORT = """
+import numpy, json, time
+total, cpu = -time.perf_counter(), -time.process_time()
+{}
+print(json.dumps({{"total": total + time.perf_counter(), "cpu": cpu + time.process_time()}}))
+"""
 
 Step = Callable[..., Any]
 Times = dict[str, float]
@@ -152,12 +161,12 @@ def first_call_of_wengert() -> dict[str, Any]:
         for name in names:
             clocked(times, part, module, name)
     step, args = wengert_step()
-    compiled, total = wg.jit(step), -perf_counter()
+    compiled, total, cpu = wg.jit(step), -perf_counter(), -process_time()
     compiled(*args)
-    total += perf_counter()
+    total, cpu = total + perf_counter(), cpu + process_time()
     times["text"] = total - sum(times.values())
-    result = compiled(*args)
-    return {**times, "total": total, "found": fingerprint(result, lambda t: tree.flatten(t)[0])}
+    found = fingerprint(compiled(*args), lambda t: tree.flatten(t)[0])
+    return {**times, "total": total, "cpu": cpu, "found": found}
 
 
 def first_call_of_jax() -> dict[str, Any]:
@@ -169,13 +178,13 @@ def first_call_of_jax() -> dict[str, Any]:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.numpy.zeros(3).block_until_ready()
     step, args = jax_step()
-    start = perf_counter()
+    start, cpu = perf_counter(), -process_time()
     lowered = jax.jit(step).lower(*args)
     middle = perf_counter()
     compiled = lowered.compile()
-    end = perf_counter()
-    found = fingerprint(compiled(*args), jax.tree.leaves)
-    return {"record": middle - start, "compile": end - middle, "total": end - start, "found": found}
+    end, cpu = perf_counter(), cpu + process_time()
+    times = {"record": middle - start, "compile": end - middle, "total": end - start, "cpu": cpu}
+    return {**times, "found": fingerprint(compiled(*args), jax.tree.leaves)}
 
 
 WORKERS = {"wengert": first_call_of_wengert, "jax": first_call_of_jax}
@@ -226,19 +235,18 @@ def first_calls(packages: Sequence[str], rounds: int, folder: Path) -> dict[str,
 def check(samples: dict[str, list[dict[str, Any]]]) -> None:
     """Ends the program where results of the step differ, between packages or between cold and cached."""
     results = [s[state]["found"] for many in samples.values() for s in many for state in s]
-    worst = max(float(np.max(np.abs(np.subtract(r, results[0])))) for r in results)
+    worst = float(np.max(np.abs(np.subtract(results, results[0]))))
     if not worst <= TOLERANCE:
         sys.exit(f"the results of the step differ by {worst:.2g}")
 
 
-def import_seconds(rounds: int, folder: Path, statements: dict[str, str]) -> dict[str, list[float]]:
+def import_seconds(rounds: int, folder: Path, statements: dict[str, str]) -> dict[str, list[Times]]:
     """Seconds of each import after NumPy's, every one in a process of its own; the first is not counted."""
     variables = environment(folder)
-    found: dict[str, list[float]] = {name: [] for name in statements}
+    found: dict[str, list[Times]] = {name: [] for name in statements}
     for number in range(rounds + 1):
         for name, statement in statements.items():
-            code = f"import numpy, time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-            seconds = float(output_of(["-c", code], variables))
+            seconds = json.loads(output_of(["-c", IMPORT.format(statement)], variables))
             found[name].extend([seconds] if number else [])
     return found
 
@@ -246,19 +254,19 @@ def import_seconds(rounds: int, folder: Path, statements: dict[str, str]) -> dic
 # --- what is shown
 
 
+def milliseconds(samples: Sequence[dict[str, Any]], part: str) -> str:
+    """Median of a part, or nothing where the package does not tell it."""
+    return f"{1e3 * statistics.median(s[part] for s in samples):.1f}" if part in samples[0] else ""
+
+
 def rows_of_calls(samples: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     """One line for every package and state."""
     rows = []
     for package, many in samples.items():
         for state in ("cold", "cached"):
-            here = [s[state] for s in many]
-            parts = [
-                f"{1e3 * statistics.median(s[p] for s in here):.1f}" if p in here[0] else "" for p in PARTS
-            ]
-            total = statistics.median(s["total"] for s in here)
+            times = [milliseconds([s[state] for s in many], part) for part in (*PARTS, "total", "cpu")]
             target = f"{1e3 * TARGETS[state]:.0f}" if package == "wengert" else ""
-            rows.append([package, state, *parts, f"{1e3 * total:.1f}", target])
-            rows[-1].append(ratio(samples, package, state))
+            rows.append([package, state, *times, target, ratio(samples, package, state)])
     return rows
 
 
@@ -270,13 +278,13 @@ def ratio(samples: dict[str, list[dict[str, Any]]], package: str, state: str) ->
     return f"{statistics.median(a[state]['total'] / b[state]['total'] for a, b in pairs):.3f}"
 
 
-def rows_of_imports(seconds: dict[str, list[float]]) -> list[list[str]]:
+def rows_of_imports(seconds: dict[str, list[Times]]) -> list[list[str]]:
     """One line for every import."""
-    return [
-        [name, f"{1e3 * statistics.median(s):.0f}", f"{1e3 * min(s):.0f}",
-         f"{1e3 * TARGETS['import']:.0f}" if name.startswith(("import wengert", "and")) else ""]
-        for name, s in seconds.items()
-    ]  # fmt: skip
+    rows = []
+    for name, samples in seconds.items():
+        target = "" if name in PEERS else f"{1e3 * TARGETS['import']:.0f}"
+        rows.append([name, milliseconds(samples, "total"), milliseconds(samples, "cpu"), target])
+    return rows
 
 
 def plot(samples: dict[str, list[dict[str, Any]]], path: Path) -> None:
@@ -325,14 +333,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     rounds = 1 if options.quick else 9
     packages = [options.only] if options.only else installed(WORKERS)
-    here = {n: s for n, s in IMPORTS.items() if not n.startswith("import") or installed(n.split()[1:])}
+    here = {name: s for name, s in IMPORTS.items() if name not in PEERS or installed(name.split()[1:])}
     with tempfile.TemporaryDirectory() as folder:
         samples = first_calls(packages, rounds, Path(folder))
         imports = import_seconds(rounds, Path(folder), here)
     check(samples)
-    header = ("first call", "", *(f"{part} ms" for part in PARTS), "total ms", "target", "÷ JAX")
+    header = ("first call", "", *(f"{part} ms" for part in PARTS), "total ms", "CPU ms", "target", "÷ JAX")
     print(table(header, rows_of_calls(samples), left=2), end="\n\n")
-    print(table(("import, after NumPy", "ms", "min", "target"), rows_of_imports(imports)))
+    print(table(("import, after NumPy", "ms", "CPU ms", "target"), rows_of_imports(imports)))
     where = machine(("numpy", "wengert", "llvmlite", "jax", "autograd"), rounds=rounds)
     print(machine_line(where))
     if options.json:
