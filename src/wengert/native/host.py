@@ -8,6 +8,7 @@ machine can be inspected. What was compiled once is found again in `wengert.nati
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +83,20 @@ def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:
     return (16, 16, False) if triple.startswith("x86_64") else (8, 16, False)
 
 
+if hasattr(os, "register_at_fork"):
+    # llvmlite lets one thread at a time into LLVM. A child has no thread that would give that lock back, so
+    # the process forks when no thread is inside.
+    _inside = llvm.ffi.lib._lock
+    os.register_at_fork(
+        before=_inside.__enter__, after_in_parent=_inside.__exit__, after_in_child=_inside.__exit__
+    )
+
+
 @functools.cache
 def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    _engine(llvm.get_process_triple()).close()  # the first one makes the symbols of the process known to LLVM
 
 
 @functools.cache
@@ -134,7 +145,16 @@ def object_code(ir: str) -> bytes:
     """Compile a module for this machine to object code."""
     module = _parse(ir)
     module.verify()
+    _require_symbols(module)
     return bytes(_generator().emit_object(module))
+
+
+def _require_symbols(module: Any) -> None:
+    """See that outside functions exist: where one does not, LLVM ends the process."""
+    outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    missing = [name for name in outside if llvm.address_of_symbol(name) is None]
+    if missing:
+        raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -170,16 +190,21 @@ def _identity() -> tuple[str, ...]:
 
 
 def link(code: bytes) -> Code:
-    """Load object code.
-
-    LLVM wants a module to make an engine from. It is taken out again at once, because the engine would run
-    the whole code generator for it, empty as it is, and that takes longer than the loading.
-    """
+    """Load object code."""
     _initialise()
-    empty = llvm.parse_assembly("")
-    target = llvm.Target.from_triple(this_host().triple)
-    engine = llvm.create_mcjit_compiler(empty, target.create_target_machine(jit=True))
-    engine.remove_module(empty)
+    engine = _engine(this_host().triple)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine)
+
+
+def _engine(triple: str) -> Any:
+    """An engine without a module.
+
+    LLVM wants one to make an engine from. It is taken out again at once, because the engine would run the
+    whole code generator for it, empty as it is, and that takes longer than the loading.
+    """
+    empty, target = llvm.parse_assembly(""), llvm.Target.from_triple(triple)
+    engine = llvm.create_mcjit_compiler(empty, target.create_target_machine(jit=True))
+    engine.remove_module(empty)
+    return engine
