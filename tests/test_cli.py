@@ -67,7 +67,7 @@ def entries(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(folder))
     monkeypatch.setenv("WENGERT_CACHE_SIZE", "64M")
     for name in "abc":
-        cache.store(cache.key(name), bytes(1 << 19))
+        cache.store(cache.key(name), [bytes(1 << 19)])
     (folder / "notes.txt").write_text("mine")
     return folder
 

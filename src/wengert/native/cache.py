@@ -22,7 +22,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
@@ -32,6 +32,7 @@ from wengert.errors import SettingError
 
 MAGIC = b"wengert object 1\n"
 HEADER = Struct(f"<{len(MAGIC)}s32s32sQ")  # magic and version, key, checksum, length
+LENGTH = Struct("<Q")  # before every object
 ENTRY = re.compile(r"[0-9a-f]{64}\.o")
 UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.tmp")
 ABANDONED = 3600.0  # seconds after which an unfinished file has nobody who will finish it
@@ -119,8 +120,8 @@ def key(*parts: str) -> str:
     return whole.hexdigest()
 
 
-def load(name: str) -> bytes | None:
-    """The object code of this key, if there is any; it is then the most recently used."""
+def load(name: str) -> list[bytes] | None:
+    """The objects of this key, if there are any; they are then the most recently used."""
     place = _usable()
     if place is None:
         return None
@@ -134,10 +135,10 @@ def load(name: str) -> bytes | None:
     return None
 
 
-def store(name: str, code: bytes) -> None:
-    """Keep object code under its key, if that is possible."""
+def store(name: str, objects: Sequence[bytes]) -> None:
+    """Keep objects under their key, if that is possible."""
     place, most = _usable(), limit()
-    entry = _pack(name, code)
+    entry = _pack(name, _joined(objects))
     if place is None or len(entry) > most:
         return
     with suppress(OSError):
@@ -147,18 +148,31 @@ def store(name: str, code: bytes) -> None:
             _shrink(place, most)
 
 
-def _pack(name: str, code: bytes) -> bytes:
-    return HEADER.pack(MAGIC, bytes.fromhex(name), _checksum(name, code), len(code)) + code
+def _pack(name: str, content: bytes) -> bytes:
+    return HEADER.pack(MAGIC, bytes.fromhex(name), _checksum(name, content), len(content)) + content
 
 
-def _unpack(name: str, entry: bytes) -> bytes | None:
-    """The object code of an entry; None where it is not one."""
-    code = entry[HEADER.size :]
-    return code if entry == _pack(name, code) else None
+def _unpack(name: str, entry: bytes) -> list[bytes] | None:
+    """The objects of an entry; None where it is not one."""
+    content = entry[HEADER.size :]
+    return _parted(content) if entry == _pack(name, content) else None
 
 
-def _checksum(name: str, code: bytes) -> bytes:
-    return hashlib.blake2b(code, digest_size=32, key=bytes.fromhex(name)).digest()
+def _checksum(name: str, content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=32, key=bytes.fromhex(name)).digest()
+
+
+def _joined(objects: Sequence[bytes]) -> bytes:
+    return b"".join(LENGTH.pack(len(code)) + code for code in objects)
+
+
+def _parted(content: bytes) -> list[bytes]:
+    objects, start = [], 0
+    while start < len(content):
+        end = start + LENGTH.size + LENGTH.unpack_from(content, start)[0]
+        objects.append(content[start + LENGTH.size : end])
+        start = end
+    return objects
 
 
 def _replace(place: Path, name: str, entry: bytes) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from wengert._version import __version__
-from wengert.native import cache
+from wengert.native import cache, parts
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def _initialise_all() -> None:
 
 # The middle-end's optimiser is not run: kernels come as explicit vector code. Levels 1 to 3 give the same
 # code in the same time. Code and data may lie anywhere in memory: for a JIT the code model is the large one.
+DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
 GENERATOR = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
 
 
@@ -145,16 +148,7 @@ def object_code(ir: str) -> bytes:
     """Compile a module for this machine to object code."""
     module = _parse(ir)
     module.verify()
-    _require_symbols(module)
     return bytes(_generator().emit_object(module))
-
-
-def _require_symbols(module: Any) -> None:
-    """See that outside functions exist: where one does not, LLVM ends the process."""
-    outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
-    missing = [name for name in outside if llvm.address_of_symbol(name) is None]
-    if missing:
-        raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -173,12 +167,35 @@ class Code:
 
 def load(ir: str) -> Code:
     """Compile a module for this machine, unless that has been done before, and load it."""
+    return link(*_kept(ir, _compiled))
+
+
+def _kept(ir: str, make: Callable[[str], list[bytes]]) -> list[bytes]:
+    """The objects that ``make`` gives for a text, from the cache if it has them."""
     name = cache.key(*_identity(), ir)
-    code = cache.load(name)
-    if code is None:
-        code = object_code(ir)
-        cache.store(name, code)
-    return link(code)
+    objects = cache.load(name)
+    if objects is None:
+        objects = make(ir)
+        cache.store(name, objects)
+    return objects
+
+
+def _compiled(ir: str) -> list[bytes]:
+    """A module as objects: those of its parts that other modules share come from the cache."""
+    _require_symbols(ir)
+    texts = parts.split(ir)
+    if len(texts) == 1:
+        return [object_code(ir)]
+    return [_kept(text, lambda part: [object_code(part)])[0] for text in texts]
+
+
+def _require_symbols(ir: str) -> None:
+    """See that outside functions exist: where one does not, LLVM ends the process."""
+    _initialise()
+    outside = [name for name in DECLARED.findall(ir) if not name.startswith("llvm.")]
+    missing = [name for name in outside if llvm.address_of_symbol(name) is None]
+    if missing:
+        raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")
 
 
 @functools.cache
@@ -189,11 +206,12 @@ def _identity() -> tuple[str, ...]:
     return (*versions, host.triple, host.cpu, host.features, str(GENERATOR))
 
 
-def link(code: bytes) -> Code:
-    """Load object code."""
+def link(*objects: bytes) -> Code:
+    """Load object code that belongs together."""
     _initialise()
     engine = _engine(this_host().triple)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    for code in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine)
 
