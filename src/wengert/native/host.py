@@ -21,6 +21,8 @@ import numpy as np
 from wengert._version import __version__
 from wengert.native import cache, parts
 
+DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Host:
@@ -111,7 +113,6 @@ def _initialise_all() -> None:
 
 # The middle-end's optimiser is not run: kernels come as explicit vector code. Levels 1 to 3 give the same
 # code in the same time. Code and data may lie anywhere in memory: for a JIT the code model is the large one.
-DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
 GENERATOR = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
 
 
