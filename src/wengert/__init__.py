@@ -6,6 +6,8 @@ The names are imported on first use, so that ``import wengert`` takes no time.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from wengert._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from wengert import errors, losses, nn, numerical, optim, special, train
     from wengert.api import (
@@ -56,7 +58,6 @@ __all__ = [
     "vmap",
     "while_loop",
 ]
-__version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),

@@ -87,7 +87,7 @@ class Writer:
         """A function of its own for a kernel, called from here."""
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
-        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "internal")
+        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
         yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
         f.ret()
         self.f.call(name, "void", self.frame)
