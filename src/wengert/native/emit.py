@@ -268,7 +268,7 @@ BODY = [
 
 def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> None:
     """The function that every thread runs: it fills the first frame."""
-    f = module.function("body", "void", BODY, "internal")
+    f = module.function("body", "void", BODY, "private")
     count = len(plan.inputs) + len(plan.outputs)
     table, arena = f.param("table"), f.advance(f.param("arena"), ir.index(HEADER))
     scratch = f.advance(arena, ir.index(_up(plan.shared_bytes)))
