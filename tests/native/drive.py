@@ -18,13 +18,18 @@ FUSED = host.this_host().fused
 
 @cache
 def kernel(
-    name: str, dtypes: tuple[str, ...], count: int, fused: bool = FUSED, params: tuple[Any, ...] = ()
+    name: str,
+    dtypes: tuple[str, ...],
+    count: int,
+    fused: bool = FUSED,
+    params: tuple[Any, ...] = (),
+    of: int = -1,
 ) -> Callable[..., np.ndarray]:
-    """An operation as a function of arrays of the given dtypes, ``count`` lanes at a time."""
+    """An operation as a function of arrays of the given dtypes, ``count`` lanes of operand ``of`` at a time."""
     module = ir.Module()
     params_of = [("out", "ptr"), *((f"x{i}", "ptr") for i in range(len(dtypes))), ("n", "i64")]
     f = module.function("run", "void", params_of)
-    lanes = Lanes(f, dtypes[-1], count, replace(host.this_host(), fused=fused))
+    lanes = Lanes(f, dtypes[of], count, replace(host.this_host(), fused=fused))
     with f.loop(ir.index(0), f.param("n"), count) as loop:
         operands = [_read(f, f.param(f"x{i}"), loop.index, np.dtype(d), count) for i, d in enumerate(dtypes)]
         result = getattr(lanes, name)(*operands, **dict(params))
@@ -37,7 +42,7 @@ def kernel(
     def run(*arrays: np.ndarray) -> np.ndarray:
         n = len(arrays[0])
         padded = [_padded(a, d, count) for a, d in zip(arrays, dtypes)]
-        out = np.empty(len(padded[0]), _dtype_of(result, np.dtype(dtypes[-1])))
+        out = np.empty(len(padded[0]), _dtype_of(result, np.dtype("uint8" if name == "bitwise_count" else dtypes[of])))
         call(out.ctypes.data, *(a.ctypes.data for a in padded), len(out))
         return out[:n]
 
@@ -68,7 +73,7 @@ def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
     found = {"i1": bool, "float": "f4", "double": "f8", "i8": "u1", "i32": "i4", "i64": "i8", "i16": "i2"}[
         element
     ]
-    return dtype if dtype.kind == "u" and element == ir.type_name(dtype) else found
+    return dtype if dtype.kind in "iu" and element == ir.type_name(dtype) else found
 
 
 def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:

@@ -718,4 +718,4 @@ def nextafter(a: Number, b: Number) -> Number:
 def spacing(x: Number) -> Number:
     """The distance to the neighbour that is farther from 0, with the sign of x; NaN at ∞."""
     step = from_bits(bits(abs(x)) + 1, x.format) - abs(x)
-    return where(abs(x) < math.inf, copysign(step, x), math.nan)
+    return where(abs(x) < math.inf, where(x < 0, -step, step), math.nan)

@@ -149,12 +149,14 @@ class Lanes:
         return self.function.unary("fneg", x) if self.kind == "f" else self.subtract(self.constant(0), x)
 
     def positive(self, x: Value) -> Value:
+        self._needs("fiu", "positive")
         return x
 
     def reciprocal(self, x: Value) -> Value:
         return self.divide(self.constant(1.0), x)
 
     def square(self, x: Value) -> Value:
+        self._needs("fiu", "square")
         return self.multiply(x, x)
 
     def sqrt(self, x: Value) -> Value:
@@ -177,17 +179,24 @@ class Lanes:
         safe, zero = self._safe_divisor(b)
         return self._where(zero, self.constant(0), self._by_kind("", "srem", "urem", "", a, safe))
 
+    def _rest_and_below(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """What division rounded to zero leaves, and whether rounding down leaves b more."""
+        rest, zero = self.fmod(a, b), self.constant(0.0)
+        differs = self.not_equal(self.less(rest, zero), self.less(b, zero))
+        return rest, self.logical_and(differs, self.not_equal(rest, zero))
+
     def _remainder_of_reals(self, a: Value, b: Value) -> Value:
-        rest = self.fmod(a, b)
+        rest, below = self._rest_and_below(a, b)
         is_zero = self.equal(rest, self.constant(0.0))
-        differs = self.not_equal(self.less(rest, self.constant(0.0)), self.less(b, self.constant(0.0)))
-        moved = self._where(differs, self.add(rest, b), rest)
+        moved = self._where(below, self.add(rest, b), rest)
         return self._where(is_zero, self.copysign(self.constant(0.0), b), moved)
 
     def _floor_divide_reals(self, a: Value, b: Value) -> Value:
-        """As NumPy: (a - remainder)/b is nearly whole, and rounded to what it nearly is."""
+        """As NumPy: (a - rest)/b is nearly whole, and rounded to what it nearly is."""
         quotient = self.divide(a, b)
-        near = self.divide(self.subtract(a, self._remainder_of_reals(a, b)), b)
+        rest, below = self._rest_and_below(a, b)
+        near = self.divide(self.subtract(a, rest), b)
+        near = self._where(below, self.subtract(near, self.constant(1.0)), near)
         low = self.floor(near)
         whole = self._where(
             self.greater(self.subtract(near, low), self.constant(0.5)), self.add(low, self.constant(1.0)), low
@@ -252,10 +261,15 @@ class Lanes:
     # --- scaling ------------------------------------------------------------------------------------------------------
 
     def degrees(self, x: Value) -> Value:
-        return self.multiply(x, self.constant(180.0 / math.pi))
+        return self._rescaled(x, 180.0, math.pi)
 
     def radians(self, x: Value) -> Value:
-        return self.multiply(x, self.constant(math.pi / 180.0))
+        return self._rescaled(x, math.pi, 180.0)
+
+    def _rescaled(self, x: Value, new: float, old: float) -> Value:
+        """x·new/old, where, as in NumPy, the factor is a quotient in the format of x."""
+        self._needs("f", "change of unit")
+        return self.multiply(x, self.constant(float(self.dtype.type(new) / self.dtype.type(old))))
 
     def ldexp(self, x: Value, n: Value) -> Value:
         """x·2ⁿ for integers n of any width; only the last of three factors may round."""
@@ -284,12 +298,13 @@ class Lanes:
 
     def rint(self, x: Value) -> Value:
         """The nearest whole number, the even one of two."""
-        return self._rounding("rint", x)
+        self._needs("f", "rint")
+        return self._intrinsic("rint", x)
 
     def round(self, x: Value, decimals: int = 0) -> Value:
         """As NumPy: multiplied by a power of ten, rounded, and divided again."""
         if decimals == 0 or (self.kind != "f" and decimals > 0):
-            return self.rint(x)
+            return self._rounding("rint", x)
         self._needs("f", "round to tens")
         there, back = (self.multiply, self.divide) if decimals > 0 else (self.divide, self.multiply)
         ten = self.constant(10.0 ** abs(decimals))
@@ -300,7 +315,9 @@ class Lanes:
             return self._intrinsic("fabs", x)
         return self.maximum(x, self.negative(x)) if self.kind == "i" else x
 
-    fabs = absolute
+    def fabs(self, x: Value) -> Value:
+        self._needs("f", "fabs")
+        return self._intrinsic("fabs", x)
 
     def sign(self, x: Value) -> Value:
         """-1, 0 or 1; NaN for NaN."""
@@ -323,6 +340,7 @@ class Lanes:
         return self._intrinsic("copysign", a, b)
 
     def heaviside(self, x: Value, at_zero: Value) -> Value:
+        self._needs("f", "heaviside")
         zero = self.constant(0.0)
         step = self._where(self.greater(x, zero), self.constant(1.0), zero)
         step = self._where(self.equal(x, zero), at_zero, step)
