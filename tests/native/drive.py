@@ -79,12 +79,13 @@ def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
 def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞ there."""
     info = np.finfo(found.dtype)
-    wide = exact.astype(np.longdouble)
+    wider = np.longdouble if found.dtype == np.float64 else np.float64
+    wide = exact.astype(wider)
     with np.errstate(all="ignore"):
         exponents = np.frexp(np.where(np.isfinite(wide), np.abs(wide), 1))[1]
         exponents = np.clip(exponents - 1, info.minexp, info.maxexp - 1)
-        unit = np.ldexp(np.longdouble(1), exponents - info.nmant)
-        error = np.abs(found.astype(np.longdouble) - wide) / unit
+        unit = np.ldexp(wider(1), exponents - info.nmant)
+        error = np.abs(found.astype(wider) - wide) / unit
         rounded = exact.astype(found.dtype)
     same = (found == rounded) | (np.isnan(found) & np.isnan(exact))
     settled = np.isinf(found) | np.isinf(rounded) | np.isnan(found) | np.isnan(exact)

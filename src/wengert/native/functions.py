@@ -649,17 +649,17 @@ def erfc(x: Number) -> Number:
 
 
 def xlogy(x: Number, y: Number) -> Number:
-    """X ln y, and 0 where x is 0 unless y is NaN."""
+    """x ln y, to 2 ulp, and 0 where x is 0 unless y is NaN."""
     return where(x.equals(0) & ~y.unordered(y), 0.0, x * log(y))
 
 
 def xlog1py(x: Number, y: Number) -> Number:
-    """X ln(1 + y), and 0 where x is 0 unless y is NaN."""
+    """x ln(1 + y), to 2 ulp, and 0 where x is 0 unless y is NaN."""
     return where(x.equals(0) & ~y.unordered(y), 0.0, x * log1p(y))
 
 
 def entr(x: Number) -> Number:
-    """-x ln x, 0 at 0, -∞ below."""
+    """-x ln x, to 2 ulp; 0 at 0, -∞ below."""
     y = -(x * log(x))
     return where(x < 0, x.like(-math.inf), where(x.equals(0), 0.0, y))
 
