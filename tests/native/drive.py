@@ -24,12 +24,13 @@ def kernel(
     fused: bool = FUSED,
     params: tuple[Any, ...] = (),
     of: int = -1,
+    machine: host.Host | None = None,
 ) -> Callable[..., np.ndarray]:
     """An operation as a function of arrays of the given dtypes, ``count`` lanes of operand ``of`` at a time."""
     module = ir.Module()
     params_of = [("out", "ptr"), *((f"x{i}", "ptr") for i in range(len(dtypes))), ("n", "i64")]
     f = module.function("run", "void", params_of)
-    lanes = Lanes(f, dtypes[of], count, replace(host.this_host(), fused=fused))
+    lanes = Lanes(f, dtypes[of], count, replace(machine or host.this_host(), fused=fused))
     with f.loop(ir.index(0), f.param("n"), count) as loop:
         operands = [_read(f, f.param(f"x{i}"), loop.index, np.dtype(d), count) for i, d in enumerate(dtypes)]
         result = getattr(lanes, name)(*operands, **dict(params))
