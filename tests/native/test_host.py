@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.native.drive import kernel
-from tests.native.test_lanes import specials
+from tests.native.test_lanes import assert_same, specials
 from wengert.native import host, ir
 from wengert.native.host import Host
 from wengert.native.lanes import Lanes
@@ -80,7 +80,7 @@ def test_registers_and_fused_instructions(name: str, dtype: str, operation: str)
     machine = host.target(name)
     text = host.assembly(written(operation, dtype, machine), machine)
     if name in REGISTER:
-        assert len(re.findall(REGISTER[name], text)) > 40
+        assert len(re.findall(REGISTER[name], text)) > 30
         assert not re.search(WIDER[name], text)
     assert bool(re.search(FUSED_INSTRUCTION, text)) == (name in FUSED)
 
@@ -170,14 +170,14 @@ def results(operation: str, dtype: str, names: tuple[str, ...]) -> list[np.ndarr
 
 @here
 @reals
-@pytest.mark.parametrize("operation", [*FUNCTIONS, "log", "logistic", "erf", "cbrt"])
+@pytest.mark.parametrize("operation", [*FUNCTIONS, "log", "log1p", "log2", "logistic", "softplus", "erf", "cbrt"])
 @pytest.mark.parametrize("names", [FUSED, ("sse2", "portable")], ids=["fused", "unfused"])
 def test_same_bits(operation: str, dtype: str, names: tuple[str, ...]) -> None:
     if any(host.target(name).fused for name in names) and not host.this_host().fused:
         pytest.skip("no fused multiplication and addition here")
     first, *others = results(operation, dtype, names)
     for other in others:
-        np.testing.assert_array_equal(first.view(np.uint8), other.view(np.uint8))
+        assert_same(first, other)
 
 
 def multiplied(name: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def _power_of_two(n: Number, format: Format, bias: int) -> Number:
 
 def _scale(y: Number, shifted: Number) -> Number:
     """y·2ⁿ, where n is in the low bits of a shifted number; in two steps, so that only the last one rounds."""
-    if y.lanes.scales(y.value.type):
+    if y.lanes.has_fields(y.value.type):
         return y.lanes.scaled(y, shifted - y.format.shift)
     n = bits(shifted) - _bits_of_shift(y.format)
     half = n >> 1
@@ -74,6 +74,16 @@ def _whole(x: Number, factor: float) -> tuple[Number, Number]:
     return shifted, shifted - x.format.shift
 
 
+def exp(x: Number) -> Number:
+    """eˣ, to 1.1 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
+    x = clip(x, *x.pick((-104.0, 89.0), (-746.0, 710.0)))
+    first, second = x.pick(c.LN2_32, c.LN2_64)
+    shifted, n = _whole(x, 1 / LN2)
+    r = fma(n, -second, fma(n, -first, x))
+    p = polynomial(r, x.pick(c.EXP_32, c.EXP_64))
+    return _scale(1 + fma(r * r, p, r), shifted)
+
+
 def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
     """n in the low bits of a shifted number, r and q so that eˣ = 2ⁿ (1 + r + q); q is small beside r."""
     first, second = x.pick(c.LN2_32, c.LN2_64)
@@ -81,14 +91,6 @@ def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
     high, low = fma(n, -first, x), n * second
     r = high - low
     return shifted, r, fma(r * r, polynomial(r, x.pick(c.EXP_32, c.EXP_64)), (high - r) - low)
-
-
-def exp(x: Number) -> Number:
-    """eˣ, to 0.8 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
-    x = clip(x, *x.pick((-104.0, 89.0), (-746.0, 710.0)))
-    shifted, r, q = _reduced_by_ln2(x)
-    high, low = fast_two_sum(r.like(1.0), r)
-    return _scale(high + (low + q), shifted)
 
 
 def exp2(x: Number) -> Number:
@@ -124,18 +126,20 @@ def expm1(x: Number) -> Number:
 
 
 def tanh(x: Number) -> Number:
-    """tanh x, to 1.6 ulp."""
+    """tanh x, to 2 ulp."""
     a = at_most(abs(x), 20.0)
     return copysign(x.pick(_tanh_single, _tanh_double)(a), x)
 
 
 def _tanh_single(a: Number) -> Number:
-    """A polynomial below 5/8, 1 - 2/(e²ᵃ + 1) above."""
+    """A polynomial up to 5/8; above it 1 - 2/(e²ᵃ + 1), which halves the error of e²ᵃ = 2ⁿ 2ʳ and more."""
     z = a * a
     near = fma(a * z, polynomial(z, c.TANH_32), a)
-    shifted, r, q = _reduced_by_ln2(a + a)
-    power = (1 + (r + q)) * _power_of_two(bits(shifted), SINGLE, SINGLE.bias)
-    return where(a < 0.625, near, 1 - 2 / (power + 1))
+    biased = a.format.shift + a.format.bias  # the whole number comes out as the exponent of its power of two
+    shifted = fma(a, 2 / LN2, biased)
+    power = polynomial(fma(a, 2 / LN2, biased - shifted), (1.0, *c.EXP2_SHORT))
+    d = fma(power, from_bits(bits(shifted) << SINGLE.mantissa, SINGLE), 1.0)
+    return where(a > 0.625, 1 - 2 / d, near)
 
 
 def _tanh_double(a: Number) -> Number:
@@ -188,6 +192,11 @@ def logistic(x: Number) -> Number:
 _ROOT_HALF = {SINGLE: 0x3F3504F3, DOUBLE: 0x3FE6A09E667F3BCD}
 
 
+def _root_half(format: Format) -> float:
+    """√½, as a number."""
+    return (_ROOT_HALF[format] & ((1 << format.mantissa) - 1)) * 2.0 ** (-format.mantissa - 1) + 0.5
+
+
 def _exponent_and_mantissa(x: Number) -> tuple[Number, Number]:
     """X = 2ᵉ m with m in [√½, √2), for a normal number: e as an integer."""
     f = x.format
@@ -228,6 +237,10 @@ def _log_special(x: Number, y: Number) -> Number:
 
 def _log_parts(x: Number) -> tuple[Number, Number]:
     """The exponent, as a number, and f = m - 1."""
+    if x.lanes.has_fields(x.value.type):
+        e, m = x.lanes.fields(x)
+        above = m >= 2 * _root_half(x.format)
+        return where(above, e + 1, e), where(above, m * 0.5, m) - 1
     x, moved = _made_normal(x)
     n, m = _exponent_and_mantissa(x)
     return _to_real(n, x.format) + moved, m - 1
@@ -242,7 +255,8 @@ def _log_of_parts(e: Number, f: Number) -> Number:
 
 def log(x: Number) -> Number:
     """ln x, to 0.9 ulp. Mantissa between √½ and √2, then the series of artanh (Tang 1990 and others)."""
-    return _log_special(x, _log_of_parts(*_log_parts(x)))
+    y = _log_of_parts(*_log_parts(x))
+    return y if x.lanes.has_fields(x.value.type) else _log_special(x, y)
 
 
 def _log_to_base(x: Number, parts: tuple[float, float, float, float]) -> Number:
@@ -270,11 +284,19 @@ def log10(x: Number) -> Number:
 
 def _log_of_sum(high: Number, low: Number, doublings: Number | None = None) -> Number:
     """ln(high + low) for high ≥ 2⁻⁵³ and low less than its last digit; times 2^doublings."""
+    e, f, low = _log_parts_of_sum(high, low)
+    return _log_of_parts(e if doublings is None else e + doublings, f + low)
+
+
+def _log_parts_of_sum(high: Number, low: Number) -> tuple[Number, Number, Number]:
+    """The exponent, as a number, and m - 1 as a sum."""
+    if high.lanes.has_fields(high.value.type):
+        e, f = _log_parts(high)
+        return e, f, high.lanes.scaled(low, -e)
     n, m = _exponent_and_mantissa(high)
     most = high.format.bias - 1
     scale = _power_of_two(0 - where(n > most, most, n), high.format, high.format.bias)
-    e = _to_real(n, high.format)
-    return _log_of_parts(e if doublings is None else e + doublings, (m - 1) + low * scale)
+    return _to_real(n, high.format), m - 1, low * scale
 
 
 def _log1p_inside(x: Number) -> Number:

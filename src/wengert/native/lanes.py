@@ -66,20 +66,31 @@ class Lanes:
             self._constants[key] = ir.constant(value, type)
         return self._constants[key]
 
-    # --- scaling by powers of two -------------------------------------------------------------------------------------
+    # --- exponents and mantissas ------------------------------------------------------------------------------------------
 
-    def scales(self, type: str) -> bool:
-        """Whether a vector of this type is multiplied by powers of two in one instruction."""
+    def has_fields(self, type: str) -> bool:
+        """Whether there are instructions for the exponents and mantissas of a vector of this type."""
         x86 = self.host.triple.startswith("x86_64") and self.host.vector_bytes == 64
         return x86 and type in ("<16 x float>", "<8 x double>")
 
+    def fields(self, x: Number) -> tuple[Number, Number]:
+        """The exponent of x, -∞ for 0 and ∞ for ∞; and the mantissa in [1, 2), 1 for 0 and ∞, NaN below 0."""
+        unit_interval, no_negatives = 0, 0b10
+        control = Value(str(unit_interval | no_negatives << 2), "i32")
+        return self._on_fields("getexp", x, x.value), self._on_fields("getmant", x, x.value, control)
+
     def scaled(self, y: Number, n: Number) -> Number:
         """y·2ⁿ for whole n, rounded once."""
-        type = y.value.type
+        return self._on_fields("scalef", y, y.value, n.value)
+
+    def _on_fields(self, name: str, like: Number, *operands: Value) -> Number:
+        """An instruction of AVX-512, of every lane, rounding as the processor is set."""
+        type = like.value.type
         short, mask = ("ps", "i16") if type == "<16 x float>" else ("pd", "i8")
-        name = f"llvm.x86.avx512.mask.scalef.{short}.512"
-        rounding = Value("4", "i32")  # as the processor is set
-        return Number(self, self.function.call(name, type, y.value, n.value, y.value, Value("-1", mask), rounding))
+        settings = Value("zeroinitializer", type), Value("-1", mask), Value("4", "i32")
+        return Number(
+            self, self.function.call(f"llvm.x86.avx512.mask.{name}.{short}.512", type, *operands, *settings)
+        )
 
     # --- tools of the methods below -----------------------------------------------------------------------------------
 
