@@ -107,7 +107,10 @@ def measure(function: Function, dtype: str, rounds: int, floor: float) -> dict[s
     x = function.numbers(np.random.default_rng(1), n).astype(dtype)
     out, expected = np.empty_like(x), np.empty_like(x)
     run, (to, source) = native(function.name, dtype), (out.ctypes.data, x.ctypes.data)
-    calls: dict[str, Call] = {"wengert": lambda: run(to, source, n), "numpy": lambda: function.numpy(x, out=expected)}
+    calls: dict[str, Call] = {
+        "wengert": lambda: run(to, source, n),
+        "numpy": lambda: function.numpy(x, out=expected),
+    }
     jax = jax_function(function.jax, x)
     for call in calls.values():
         call()
@@ -127,7 +130,12 @@ def row(result: dict[str, Any]) -> list[str]:
     def ratio(name: str) -> str:
         return f"{ratios[name].median:.2f}" if name in ratios else "-"
 
-    return [result["function"], result["dtype"], *map(ns, ("wengert", "numpy", "jax")), *map(ratio, ("numpy", "jax"))]
+    return [
+        result["function"],
+        result["dtype"],
+        *map(ns, ("wengert", "numpy", "jax")),
+        *map(ratio, ("numpy", "jax")),
+    ]
 
 
 def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -149,7 +157,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(table(HEADER, [row(r) for r in results], left=2))
     print(machine_line(where))
     if options.json:
-        write_json(options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, "results": results})
+        write_json(
+            options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, "results": results}
+        )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def kernel(
     def run(*arrays: np.ndarray) -> np.ndarray:
         n = len(arrays[0])
         padded = [_padded(a, d, count) for a, d in zip(arrays, dtypes)]
-        out = np.empty(len(padded[0]), _dtype_of(result, np.dtype("uint8" if name == "bitwise_count" else dtypes[of])))
+        out = np.empty(
+            len(padded[0]), _dtype_of(result, np.dtype("uint8" if name == "bitwise_count" else dtypes[of]))
+        )
         call(out.ctypes.data, *(a.ctypes.data for a in padded), len(out))
         return out[:n]
 
@@ -78,7 +80,7 @@ def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
 
 
 def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞ there."""
+    """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞."""
     info = np.finfo(found.dtype)
     wider = np.longdouble if found.dtype == np.float64 else np.float64
     wide = exact.astype(wider)

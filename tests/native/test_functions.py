@@ -156,7 +156,9 @@ def test_float64_over_the_range(name: str, fused: bool) -> None:
 
 
 @pytest.mark.parametrize("name", TWO)
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.skipif(not EXTENDED, reason=""))])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.skipif(not EXTENDED, reason=""))]
+)
 @fusings
 @np.errstate(all="ignore")
 def test_two_operands(name: str, dtype: str, fused: bool) -> None:
@@ -171,7 +173,9 @@ def test_two_operands(name: str, dtype: str, fused: bool) -> None:
 @fusings
 def test_angles_nearest_to_quarter_turns(name: str, fused: bool) -> None:
     """The float64 numbers between 2²⁰ and 2¹⁰²⁴ that are nearest to multiples of π/2, by continued fractions."""
-    x = np.array([6381956970095103 * 2.0**797, 5319372648326541 * 2.0**-24, 884279719003555.0 / 2**20, 2.0**1023])
+    x = np.array(
+        [6381956970095103 * 2.0**797, 5319372648326541 * 2.0**-24, 884279719003555.0 / 2**20, 2.0**1023]
+    )
     found = kernel(name, ("float64",), 1, fused)(x)
     exact = np.array([DECIMAL[name](Decimal(float(v))) for v in x])
     assert largest_decimal(found, exact) <= bound(name)
@@ -284,7 +288,10 @@ def sample(name: str, count: int) -> list[np.ndarray]:
     if name == "log":
         return [np.exp(rng.normal(0, rng.choice([0.01, 1, 200], count)))]
     low, high = DOMAINS[name]
-    wide, near = rng.uniform(low, high, count // 2), rng.choice([-1, 1], count // 2) * 2.0 ** rng.uniform(-40, 0, count // 2)
+    wide, near = (
+        rng.uniform(low, high, count // 2),
+        rng.choice([-1, 1], count // 2) * 2.0 ** rng.uniform(-40, 0, count // 2),
+    )
     return [np.concatenate([wide, near.clip(low, high)])]
 
 

@@ -25,7 +25,9 @@ FUSED_INSTRUCTION = r"\bvfn?m(add|sub)\d{3}[ps][sd]\b|\bfn?ml[as]\b|\bfn?m(add|s
 
 hosts = pytest.mark.parametrize("name", HOSTS)
 reals = pytest.mark.parametrize("dtype", REALS)
-here = pytest.mark.skipif(not host.this_host().triple.startswith("x86_64"), reason="runs code of x86-64 processors")
+here = pytest.mark.skipif(
+    not host.this_host().triple.startswith("x86_64"), reason="runs code of x86-64 processors"
+)
 
 
 def written(operation: str, dtype: str, machine: Host, operands: int = 1) -> str:
@@ -170,7 +172,9 @@ def results(operation: str, dtype: str, names: tuple[str, ...]) -> list[np.ndarr
 
 @here
 @reals
-@pytest.mark.parametrize("operation", [*FUNCTIONS, "log", "log1p", "log2", "logistic", "softplus", "erf", "cbrt"])
+@pytest.mark.parametrize(
+    "operation", [*FUNCTIONS, "log", "log1p", "log2", "logistic", "softplus", "erf", "cbrt"]
+)
 @pytest.mark.parametrize("names", [FUSED, ("sse2", "portable")], ids=["fused", "unfused"])
 def test_same_bits(operation: str, dtype: str, names: tuple[str, ...]) -> None:
     if any(host.target(name).fused for name in names) and not host.this_host().fused:

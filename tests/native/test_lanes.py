@@ -49,7 +49,12 @@ def specials(dtype: str) -> np.ndarray:
 
 def _special_reals(dtype: str) -> np.ndarray:
     info = np.finfo(dtype)
-    tiny = [info.smallest_subnormal, 3 * info.smallest_subnormal, info.tiny - info.smallest_subnormal, info.tiny]
+    tiny = [
+        info.smallest_subnormal,
+        3 * info.smallest_subnormal,
+        info.tiny - info.smallest_subnormal,
+        info.tiny,
+    ]
     ties = [0.5, 1.5, 2.5, 3.5, 0.5 + info.eps, 0.5 - info.eps / 4, 2.0**info.nmant, 2.0**info.nmant - 0.5]
     large = [info.max, np.nextafter(info.max, 0, dtype=dtype), info.max / 2, 2.0 ** (info.nmant + 3)]
     rng = np.random.default_rng(1)
@@ -117,7 +122,9 @@ def test_division_of_random_numbers(name: str, dtype: str) -> None:
 @np.errstate(all="ignore")
 def test_exponents(dtype: str, count: int) -> None:
     x = specials(dtype)
-    assert_same(kernel("exponent", (dtype,), count)(x), np.where(np.isfinite(x), np.frexp(x)[1], 0).astype("i4"))
+    assert_same(
+        kernel("exponent", (dtype,), count)(x), np.where(np.isfinite(x), np.frexp(x)[1], 0).astype("i4")
+    )
 
 
 @pytest.mark.parametrize("dtype", REALS)

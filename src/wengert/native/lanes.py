@@ -2,10 +2,10 @@ r"""The elementwise operations in LLVM IR, for any number of lanes and any dtype
 
 .. math:: y_l = f(a_l, b_l, \ldots), \qquad l = 1, \ldots, \text{count}
 
-A `Lanes` has a method for every elementwise primitive, of the same name, from values to a value; the native form of an
-equation is ``getattr(lanes, primitive.name)(*operands, **params)``. Results are NumPy's: NaN, infinities, signed zeros, whole
-numbers that wrap around. Conditions are masks of one bit a lane. An operation that has no method, or none for a dtype
-(`NotImplementedError`), is left to the interpreter.
+A `Lanes` has a method for every elementwise primitive, of the same name, from values to a value; the native
+form of an equation is ``getattr(lanes, primitive.name)(*operands, **params)``. Results are NumPy's: NaN,
+infinities, signed zeros, whole numbers that wrap around. Conditions are masks of one bit a lane. An operation
+that has no method, or none for a dtype (`NotImplementedError`), is left to the interpreter.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Lanes:
             self, self.function.call(f"llvm.x86.avx512.mask.{name}.{short}.512", type, *operands, *settings)
         )
 
-    # --- tools of the methods below -----------------------------------------------------------------------------------
+    # --- tools of the methods below -------------------------------------------------------------------------
 
     def _formula(self, formula: Formula, *operands: Value) -> Value:
         if self.kind != "f":
@@ -135,7 +135,7 @@ class Lanes:
     def _falsehood(self, mask: Value) -> Value:
         return self.function.binary("xor", mask, ir.constant(True, mask.type))
 
-    # --- arithmetic ---------------------------------------------------------------------------------------------------
+    # --- arithmetic -----------------------------------------------------------------------------------------
 
     def add(self, a: Value, b: Value) -> Value:
         return self._by_kind("fadd", "add", "add", "or", a, b)
@@ -217,7 +217,7 @@ class Lanes:
         return self._where(self.equal(b, self.constant(0.0)), quotient, found)
 
     def _safe_divisor(self, b: Value) -> tuple[Value, Value]:
-        """b with 1 for 0 and, as the smallest number cannot be divided by it, for -1; and where it is 0."""
+        """Divisors b with 1 for 0 and for -1, which cannot divide the smallest number; and where b is 0."""
         self._needs("iu", "division")
         zero = self.equal(b, self.constant(0))
         trouble = zero
@@ -237,10 +237,10 @@ class Lanes:
             r = self._where(down, self.add(r, b), r)
         return self._where(zero, nothing, q), self._where(zero, nothing, r)
 
-    # --- powers -------------------------------------------------------------------------------------------------------
+    # --- powers ---------------------------------------------------------------------------------------------
 
     def integer_power(self, x: Value, exponent: int) -> Value:
-        """A whole power; up to the eighth by multiplication, to (\\|n\\| + 1)/2 ulp, beyond as `power`."""
+        r"""A whole power; up to the eighth by multiplication, to (\|n\| + 1)/2 ulp, beyond as `power`."""
         if self.kind != "f":
             self._needs("iu" if exponent >= 0 else "", "integer_power")
             return self._product_of(x, exponent)
@@ -249,7 +249,7 @@ class Lanes:
         return self._product_of(self.reciprocal(x) if exponent < 0 else x, abs(exponent))
 
     def _product_of(self, x: Value, n: int) -> Value:
-        """x multiplied n times, by repeated squaring."""
+        """The product of n factors x, by repeated squaring."""
         found = None
         while n:
             if n & 1:
@@ -269,7 +269,7 @@ class Lanes:
     def hypot(self, a: Value, b: Value) -> Value:
         return self._formula(functions.hypot, a, b)
 
-    # --- scaling ------------------------------------------------------------------------------------------------------
+    # --- scaling --------------------------------------------------------------------------------------------
 
     def degrees(self, x: Value) -> Value:
         return self._rescaled(x, 180.0, math.pi)
@@ -296,7 +296,7 @@ class Lanes:
     def spacing(self, x: Value) -> Value:
         return self._formula(functions.spacing, x)
 
-    # --- rounding and signs -------------------------------------------------------------------------------------------
+    # --- rounding and signs ---------------------------------------------------------------------------------
 
     def floor(self, x: Value) -> Value:
         return self._rounding("floor", x)
@@ -357,7 +357,7 @@ class Lanes:
         step = self._where(self.equal(x, zero), at_zero, step)
         return self._where(self.isnan(x), x, step)
 
-    # --- the larger and the smaller -----------------------------------------------------------------------------------
+    # --- the larger and the smaller -------------------------------------------------------------------------
 
     def maximum(self, a: Value, b: Value) -> Value:
         """The larger; NaN if one is NaN."""
@@ -376,7 +376,7 @@ class Lanes:
         return self._nan_loses(a, b, self._smaller(a, b))
 
     def _larger(self, a: Value, b: Value) -> Value:
-        """a unless b is larger: a where one is NaN."""
+        """The first unless the second is larger: the first where one is NaN."""
         return self.logical_or(a, b) if self.kind == "b" else self._where(self.greater(b, a), b, a)
 
     def _smaller(self, a: Value, b: Value) -> Value:
@@ -388,7 +388,7 @@ class Lanes:
     def _nan_loses(self, a: Value, b: Value, found: Value) -> Value:
         return self._where(self.isnan(a), b, found) if self.kind == "f" else found
 
-    # --- comparisons and logic ----------------------------------------------------------------------------------------
+    # --- comparisons and logic ------------------------------------------------------------------------------
 
     def less(self, a: Value, b: Value) -> Value:
         return self._compare("olt", "slt", "ult", a, b)
@@ -439,13 +439,13 @@ class Lanes:
         return ir.constant(answer, self.mask)
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
-        """a where the condition is not zero, else b."""
+        """The first where the condition is not zero, else the second."""
         return self._where(self.truth(condition), a, b)
 
     def _where(self, mask: Value, a: Value, b: Value) -> Value:
         return self.function.select(mask, a, b)
 
-    # --- bits of whole numbers ----------------------------------------------------------------------------------------
+    # --- bits of whole numbers ------------------------------------------------------------------------------
 
     def bitwise_and(self, a: Value, b: Value) -> Value:
         return self._by_kind("", "and", "and", "and", a, b)
@@ -484,7 +484,7 @@ class Lanes:
             else count
         )
 
-    # --- exponentials, logarithms, angles -----------------------------------------------------------------------------
+    # --- exponentials, logarithms, angles -------------------------------------------------------------------
 
     def exp(self, x: Value) -> Value:
         return self._formula(functions.exp, x)
@@ -578,7 +578,7 @@ class Lanes:
     def entr(self, x: Value) -> Value:
         return self._formula(functions.entr, x)
 
-    # --- other ----------------------------------------------------------------------------------------------------------
+    # --- other ----------------------------------------------------------------------------------------------
 
     def stop_gradient(self, x: Value) -> Value:
         return x

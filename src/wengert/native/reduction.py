@@ -82,7 +82,7 @@ def _reduce_double(x: Number) -> tuple[Number, Number, Number]:
     return n, high, low
 
 
-# --- beyond the limit --------------------------------------------------------------------------------------------
+# --- beyond the limit ---------------------------------------------------------------------------------------
 
 
 def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:
@@ -176,7 +176,7 @@ def _function(x: Number) -> str:
 
 
 def _write(s: Lanes, digits: str) -> None:
-    """The product of the mantissa and three words of 2/π, modulo four quarter turns; then its fraction times π/2."""
+    """The mantissa times three words of 2/π, modulo four quarter turns; then its fraction times π/2."""
     f = s.function
     x = Number(s, f.param("x"))
     magnitude = bits(x) & (2**63 - 1)
