@@ -19,7 +19,7 @@ import scipy.special
 
 from tests.native.drive import kernel, ulps
 from tests.native.test_lanes import pairs, specials
-from wengert.native import functions, host
+from wengert.native import functions, host, special
 
 Reference = Callable[..., Any]
 REALS = ("float32", "float64")
@@ -75,9 +75,14 @@ NAMED_OTHERWISE = {"log_expit": "softplus", "expit": "logistic", "float_power": 
 OF_OPERANDS = {"logaddexp", "logaddexp2"}  # bounds in the last place of the largest of result and operands
 
 
+def formula(name: str) -> Any:
+    name = NAMED_OTHERWISE.get(name, name)
+    return getattr(functions, name, None) or getattr(special, name)
+
+
 def bound(name: str) -> float:
     """What a docstring states."""
-    stated = re.search(r"to ([\d.]+) ulp", getattr(functions, NAMED_OTHERWISE.get(name, name)).__doc__)
+    stated = re.search(r"to ([\d.]+) ulp", formula(name).__doc__)
     assert stated is not None
     return float(stated.group(1))
 

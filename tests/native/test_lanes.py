@@ -29,7 +29,7 @@ EXACT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("divide", "reciprocal", "sqrt", "rint", "fabs", "copysign", "heaviside"), REALS),
     **dict.fromkeys(("nextafter", "spacing", "degrees", "radians"), REALS),
     **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"), WHOLE + BOOL),
-    **dict.fromkeys(("left_shift", "right_shift", "bitwise_count"), WHOLE),
+    **dict.fromkeys(("left_shift", "right_shift", "bitwise_count", "gcd", "lcm"), WHOLE),
 }
 UNSIGNED_ZEROS = {"maximum", "minimum", "fmax", "fmin"}  # of two zeros NumPy gives either
 CASES = [(name, dtype) for name, dtypes in EXACT.items() for dtype in dtypes]

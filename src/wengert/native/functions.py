@@ -53,7 +53,7 @@ def _power_of_two(n: Number, format: Format, bias: int) -> Number:
     return from_bits((n << format.mantissa) + (bias << format.mantissa), format)
 
 
-def _scale(y: Number, shifted: Number) -> Number:
+def scale(y: Number, shifted: Number) -> Number:
     """y·2ⁿ, where n is in the low bits of a shifted number; in two steps, of which only the last rounds."""
     if y.lanes.has_fields(y.value.type):
         return y.lanes.scaled(y, shifted - y.format.shift)
@@ -68,7 +68,7 @@ def _bits_of_shift(format: Format) -> int:
     return ((format.bias + format.mantissa) << format.mantissa) | 1 << (format.mantissa - 1)
 
 
-def _whole(x: Number, factor: float) -> tuple[Number, Number]:
+def nearest_whole(x: Number, factor: float) -> tuple[Number, Number]:
     """The whole number nearest to x·factor: in the low bits of a shifted number, and as a number."""
     shifted = fma(x, factor, x.format.shift)
     return shifted, shifted - x.format.shift
@@ -78,16 +78,20 @@ def exp(x: Number) -> Number:
     """eˣ, to 1.1 ulp. Reduction by ln 2 in two parts (Cody and Waite 1980)."""
     x = clip(x, *x.pick((-104.0, 89.0), (-746.0, 710.0)))
     first, second = x.pick(c.LN2_32, c.LN2_64)
-    shifted, n = _whole(x, 1 / LN2)
+    shifted, n = nearest_whole(x, 1 / LN2)
     r = fma(n, -second, fma(n, -first, x))
-    p = polynomial(r, x.pick(c.EXP_32, c.EXP_64))
-    return _scale(1 + fma(r * r, p, r), shifted)
+    return scale(exp_of_fraction(r), shifted)
+
+
+def exp_of_fraction(r: Number) -> Number:
+    """eʳ between -ln 2/2 and ln 2/2."""
+    return 1 + fma(r * r, polynomial(r, r.pick(c.EXP_32, c.EXP_64)), r)
 
 
 def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
     """Shifted n (in the low bits), r and q so that eˣ = 2ⁿ (1 + r + q); q is small beside r."""
     first, second = x.pick(c.LN2_32, c.LN2_64)
-    shifted, n = _whole(x, 1 / LN2)
+    shifted, n = nearest_whole(x, 1 / LN2)
     high, low = fma(n, -first, x), n * second
     r = high - low
     return shifted, r, fma(r * r, polynomial(r, x.pick(c.EXP_32, c.EXP_64)), (high - r) - low)
@@ -96,8 +100,8 @@ def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
 def exp2(x: Number) -> Number:
     """2ˣ, to 1.3 ulp: the fraction is exact."""
     x = clip(x, *x.pick((-151.0, 129.0), (-1076.0, 1025.0)))
-    shifted, n = _whole(x, 1.0)
-    return _scale(_exp2_of_fraction(x - n), shifted)
+    shifted, n = nearest_whole(x, 1.0)
+    return scale(_exp2_of_fraction(x - n), shifted)
 
 
 def _exp2_of_fraction(r: Number) -> Number:
@@ -382,7 +386,7 @@ def _power_single(a: Number, y: Number) -> Number:
     s = (m - 1) / (m + 1)
     log = fma(s, polynomial(s * s, c.LOG2_ROUGH), _to_real(n, DOUBLE))
     z = clip(clip(y, -1e30, 1e30) * log, -200.0, 200.0)
-    shifted, whole = _whole(z, 1.0)
+    shifted, whole = nearest_whole(z, 1.0)
     r = z - whole
     power = fma(r, polynomial(r, c.EXP2_ROUGH), 1.0) * _power_of_two(bits(shifted), DOUBLE, DOUBLE.bias)
     return power.cast("fptrunc", "float")
@@ -433,9 +437,9 @@ def _power_double(a: Number, y: Number) -> Number:
     low = fma(log[1], y, low)
     far = abs(high) > 1100
     high, low = where(far, clip(high, -1100.0, 1100.0), high), where(far, 0.0, low)
-    shifted, n = _whole(high, 1.0)
+    shifted, n = nearest_whole(high, 1.0)
     r = (high - n) + low
-    return _scale(_exp2_of_fraction(r), shifted)
+    return scale(_exp2_of_fraction(r), shifted)
 
 
 def cbrt(x: Number) -> Number:
@@ -446,7 +450,7 @@ def cbrt(x: Number) -> Number:
     raised = bits(where(small, a * 2.0**lift, a))
     e = _to_real((raised >> f.mantissa) - f.bias, f)
     m = from_bits((raised & ((1 << f.mantissa) - 1)) | (f.bias << f.mantissa), f)
-    shifted, q = _whole(e - 1, 1 / 3)
+    shifted, q = nearest_whole(e - 1, 1 / 3)
     one, two = (e - q * 3).equals(1), (e - q * 3).equals(2)
     inverse = polynomial(m, c.CBRT_ROUGH) * where(one, 2 ** (-2 / 3), where(two, x.like(2 ** (-4 / 3)), 1.0))
     root = _refined_cube_root(where(one, m + m, where(two, m * 4, m)), inverse, x.pick(1, 2))
@@ -525,7 +529,7 @@ def cos(x: Number) -> Number:
 
 
 def tan(x: Number) -> Number:
-    """The tangent of every x, to 3.3 ulp: the quotient of sine and cosine."""
+    """The tangent of every x, to 3.7 ulp: the quotient of sine and cosine."""
     n, r, low = reduce_angle(x)
     sine, cosine, odd = _sine(r, low), _cosine(r, low), (n & 1).differs(0)
     return where(x.equals(0), x, where(odd, -cosine, sine) / where(odd, sine, cosine))
@@ -634,63 +638,6 @@ def arctanh(x: Number) -> Number:
     t = (a + a) / (1 - a)
     y = _log1p_special(t, _log1p_inside(t)) * 0.5
     return copysign(where(a < x.pick(2.0**-13, 2.0**-28), a, y), x)
-
-
-# --- error functions ----------------------------------------------------------------------------------------
-
-
-def _erf_near(x: Number) -> Number:
-    """erf(x)/x - 1, for |x| ≤ 1."""
-    return polynomial(x * x, x.pick(c.ERF_32, c.ERF_64))
-
-
-def _erfcx_far(a: Number) -> Number:
-    """exp(a²) erfc(a) = G(t)/(1 + 2a), t = (a - K)/(a + K), for a ≥ 1 (Shepherd and Laframboise 1981)."""
-    k = a.pick(2.0, 3.0)
-    t = (a - k) / (a + k)
-    return polynomial(t, a.pick(c.ERFC_32, c.ERFC_64)) / fma(a, 2.0, 1.0)
-
-
-def _erfc_far(a: Number) -> Number:
-    """erfc(a) for a ≥ 1; exp(-a²) from a² with twice the digits."""
-    a = clip(a, 1.0, a.pick(11.0, 28.0))
-    square, low = two_product(a, a)
-    e = exp(-square)
-    return fma(e, -low, e) * _erfcx_far(a)
-
-
-def erf(x: Number) -> Number:
-    """The error function, to 1.5 ulp."""
-    a = abs(x)
-    near = fma(x, _erf_near(where(a < 1, x, 1.0)), x)
-    return where(a < 1, near, copysign(1 - _erfc_far(a), x))
-
-
-def erfc(x: Number) -> Number:
-    """The complement of the error function, to 4.6 ulp."""
-    a = abs(x)
-    near = fma(x, -_erf_near(where(a < 1, x, 1.0)), 1 - x)
-    far = _erfc_far(a)
-    return where(a < 1, near, where(x < 0, 2 - far, far))
-
-
-# --- entropies ----------------------------------------------------------------------------------------------
-
-
-def xlogy(x: Number, y: Number) -> Number:
-    """x ln y, to 2 ulp, and 0 where x is 0 unless y is NaN."""
-    return where(x.equals(0) & ~y.unordered(y), 0.0, x * log(y))
-
-
-def xlog1py(x: Number, y: Number) -> Number:
-    """x ln(1 + y), to 2 ulp, and 0 where x is 0 unless y is NaN."""
-    return where(x.equals(0) & ~y.unordered(y), 0.0, x * log1p(y))
-
-
-def entr(x: Number) -> Number:
-    """-x ln x, to 2 ulp; 0 at 0, -∞ below."""
-    y = -(x * log(x))
-    return where(x < 0, x.like(-math.inf), where(x.equals(0), 0.0, y))
 
 
 # --- fields of a number -------------------------------------------------------------------------------------

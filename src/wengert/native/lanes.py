@@ -16,12 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from wengert.native import functions, ir
+from wengert.native import functions, ir, special
 from wengert.native.host import Host, this_host
 from wengert.native.ir import Value
 from wengert.native.number import Number
+from wengert.native.reduction import any_of
 
 Formula = Callable[..., Number]
+
+
+def _by(formula: Formula) -> Callable[..., Value]:
+    """The method that applies a formula to floating-point operands."""
+
+    def method(lanes: Lanes, *operands: Value) -> Value:
+        return lanes._formula(formula, *operands)
+
+    return method
 
 
 class Lanes:
@@ -174,6 +184,8 @@ class Lanes:
         self._needs("f", "sqrt")
         return self._intrinsic("sqrt", x)
 
+    root = sqrt
+
     def floor_divide(self, a: Value, b: Value) -> Value:
         """The quotient rounded down; of whole numbers 0 where the divisor is 0."""
         return self._floor_divide_reals(a, b) if self.kind == "f" else self._quotient_and_remainder(a, b)[0]
@@ -237,6 +249,40 @@ class Lanes:
             r = self._where(down, self.add(r, b), r)
         return self._where(zero, nothing, q), self._where(zero, nothing, r)
 
+    def gcd(self, a: Value, b: Value) -> Value:
+        """The greatest common divisor of the magnitudes: Euclid's algorithm, while some lane needs it."""
+        self._needs("iu", "gcd")
+        f, before, (head, body, after) = self.function, self.function.label, self._labels("euclid", "step", "gcd")
+        larger, smaller = (Value("%" + f.new_label("g"), self.type) for _ in range(2))
+        starts = self.absolute(a), self.absolute(b)
+        f.jump(head)
+        f.start(head)
+        place = len(f.lines)
+        f.branch(any_of(Number(self, self.truth(smaller))), body, after)
+        f.start(body)
+        zero = self.equal(smaller, self.constant(0))
+        rest = f.binary("urem", larger, self._where(zero, self.constant(1), smaller))
+        following = self._where(zero, larger, smaller), self._where(zero, smaller, rest)
+        f.jump(head)
+        f.lines[place:place] = [
+            f"  {new.name} = phi {self.type} [ {first.name}, %{before} ], [ {next.name}, %{body} ]"
+            for new, first, next in zip((larger, smaller), starts, following, strict=True)
+        ]
+        f.start(after)
+        return larger
+
+    def _labels(self, *hints: str) -> list[str]:
+        return [self.function.new_label(hint) for hint in hints]
+
+    def lcm(self, a: Value, b: Value) -> Value:
+        """The least common multiple of the magnitudes, 0 if one is 0."""
+        divisor = self.gcd(a, b)
+        zero = self.equal(divisor, self.constant(0))
+        quotient = self.function.binary(
+            "udiv", self.absolute(a), self._where(zero, self.constant(1), divisor)
+        )
+        return self.multiply(quotient, self.absolute(b))
+
     # --- powers ---------------------------------------------------------------------------------------------
 
     def integer_power(self, x: Value, exponent: int) -> Value:
@@ -258,17 +304,11 @@ class Lanes:
             x = self.square(x) if n else x
         return self.constant(1) if found is None else found
 
-    def power(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.power, a, b)
-
+    power = _by(functions.power)
     float_power = power
 
-    def cbrt(self, x: Value) -> Value:
-        return self._formula(functions.cbrt, x)
-
-    def hypot(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.hypot, a, b)
-
+    cbrt = _by(functions.cbrt)
+    hypot = _by(functions.hypot)
     # --- scaling --------------------------------------------------------------------------------------------
 
     def degrees(self, x: Value) -> Value:
@@ -290,12 +330,8 @@ class Lanes:
         """The exponent (int32) of x as a power of two times a number in [1/2, 1)."""
         return self._formula(functions.exponent, x)
 
-    def nextafter(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.nextafter, a, b)
-
-    def spacing(self, x: Value) -> Value:
-        return self._formula(functions.spacing, x)
-
+    nextafter = _by(functions.nextafter)
+    spacing = _by(functions.spacing)
     # --- rounding and signs ---------------------------------------------------------------------------------
 
     def floor(self, x: Value) -> Value:
@@ -486,97 +522,57 @@ class Lanes:
 
     # --- exponentials, logarithms, angles -------------------------------------------------------------------
 
-    def exp(self, x: Value) -> Value:
-        return self._formula(functions.exp, x)
-
-    def exp2(self, x: Value) -> Value:
-        return self._formula(functions.exp2, x)
-
-    def expm1(self, x: Value) -> Value:
-        return self._formula(functions.expm1, x)
-
-    def log(self, x: Value) -> Value:
-        return self._formula(functions.log, x)
-
-    def log2(self, x: Value) -> Value:
-        return self._formula(functions.log2, x)
-
-    def log10(self, x: Value) -> Value:
-        return self._formula(functions.log10, x)
-
-    def log1p(self, x: Value) -> Value:
-        return self._formula(functions.log1p, x)
-
-    def logaddexp(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.logaddexp, a, b)
-
-    def logaddexp2(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.logaddexp2, a, b)
-
-    def softplus(self, x: Value) -> Value:
-        return self._formula(functions.softplus, x)
-
-    def logistic(self, x: Value) -> Value:
-        return self._formula(functions.logistic, x)
-
+    exp = _by(functions.exp)
+    exp2 = _by(functions.exp2)
+    expm1 = _by(functions.expm1)
+    log = _by(functions.log)
+    log2 = _by(functions.log2)
+    log10 = _by(functions.log10)
+    log1p = _by(functions.log1p)
+    logaddexp = _by(functions.logaddexp)
+    logaddexp2 = _by(functions.logaddexp2)
+    softplus = _by(functions.softplus)
+    logistic = _by(functions.logistic)
     expit = logistic
 
     def log_expit(self, x: Value) -> Value:
         return self.negative(self.softplus(self.negative(x)))
 
-    def sinh(self, x: Value) -> Value:
-        return self._formula(functions.sinh, x)
+    sinh = _by(functions.sinh)
+    cosh = _by(functions.cosh)
+    tanh = _by(functions.tanh)
+    arcsinh = _by(functions.arcsinh)
+    arccosh = _by(functions.arccosh)
+    arctanh = _by(functions.arctanh)
+    sin = _by(functions.sin)
+    cos = _by(functions.cos)
+    tan = _by(functions.tan)
+    arcsin = _by(functions.arcsin)
+    arccos = _by(functions.arccos)
+    arctan = _by(functions.arctan)
+    arctan2 = _by(functions.arctan2)
 
-    def cosh(self, x: Value) -> Value:
-        return self._formula(functions.cosh, x)
+    # --- special functions ----------------------------------------------------------------------------------
 
-    def tanh(self, x: Value) -> Value:
-        return self._formula(functions.tanh, x)
-
-    def arcsinh(self, x: Value) -> Value:
-        return self._formula(functions.arcsinh, x)
-
-    def arccosh(self, x: Value) -> Value:
-        return self._formula(functions.arccosh, x)
-
-    def arctanh(self, x: Value) -> Value:
-        return self._formula(functions.arctanh, x)
-
-    def sin(self, x: Value) -> Value:
-        return self._formula(functions.sin, x)
-
-    def cos(self, x: Value) -> Value:
-        return self._formula(functions.cos, x)
-
-    def tan(self, x: Value) -> Value:
-        return self._formula(functions.tan, x)
-
-    def arcsin(self, x: Value) -> Value:
-        return self._formula(functions.arcsin, x)
-
-    def arccos(self, x: Value) -> Value:
-        return self._formula(functions.arccos, x)
-
-    def arctan(self, x: Value) -> Value:
-        return self._formula(functions.arctan, x)
-
-    def arctan2(self, y: Value, x: Value) -> Value:
-        return self._formula(functions.arctan2, y, x)
-
-    def erf(self, x: Value) -> Value:
-        return self._formula(functions.erf, x)
-
-    def erfc(self, x: Value) -> Value:
-        return self._formula(functions.erfc, x)
-
-    def xlogy(self, x: Value, y: Value) -> Value:
-        return self._formula(functions.xlogy, x, y)
-
-    def xlog1py(self, x: Value, y: Value) -> Value:
-        return self._formula(functions.xlog1py, x, y)
-
-    def entr(self, x: Value) -> Value:
-        return self._formula(functions.entr, x)
+    erf = _by(special.erf)
+    erfc = _by(special.erfc)
+    erfcx = _by(special.erfcx)
+    ndtr = _by(special.ndtr)
+    log_ndtr = _by(special.log_ndtr)
+    exp10 = _by(special.exp10)
+    exprel = _by(special.exprel)
+    cosm1 = _by(special.cosm1)
+    logit = _by(special.logit)
+    xlogy = _by(special.xlogy)
+    xlog1py = _by(special.xlog1py)
+    entr = _by(special.entr)
+    rel_entr = _by(special.rel_entr)
+    kl_div = _by(special.kl_div)
+    huber = _by(special.huber)
+    pseudo_huber = _by(special.pseudo_huber)
+    gamma = _by(special.gamma)
+    gammaln = _by(special.gammaln)
+    loggamma = _by(special.loggamma)
 
     # --- other ----------------------------------------------------------------------------------------------
 

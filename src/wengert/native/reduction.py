@@ -90,7 +90,7 @@ def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:
     lanes, f = x.lanes, x.lanes.function
     beyond = abs(x) > limit
     rare, after, before = f.new_label("rare"), f.new_label("after"), f.label
-    f.branch(_any(beyond), rare, after)
+    f.branch(any_of(beyond), rare, after)
     f.start(rare)
     found = _each_lane(x, [value.value for value in near])
     chosen = [where(beyond, Number(lanes, new), old) for new, old in zip(found, near, strict=True)]
@@ -103,7 +103,7 @@ def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:
     ]
 
 
-def _any(mask: Number) -> ir.Value:
+def any_of(mask: Number) -> ir.Value:
     """Whether a mask is set in some lane."""
     count = ir.lanes_of(mask.value.type)
     if count == 1:
