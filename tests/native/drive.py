@@ -26,7 +26,7 @@ def kernel(
     of: int = -1,
     machine: host.Host | None = None,
 ) -> Callable[..., np.ndarray]:
-    """An operation as a function of arrays of the given dtypes, ``count`` lanes of operand ``of`` at a time."""
+    """An operation as a function of arrays of dtypes, ``count`` lanes of operand ``of`` at a time."""
     module = ir.Module()
     params_of = [("out", "ptr"), *((f"x{i}", "ptr") for i in range(len(dtypes))), ("n", "i64")]
     f = module.function("run", "void", params_of)

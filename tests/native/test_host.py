@@ -1,4 +1,4 @@
-"""Code for every kind of processor: its registers and instructions in the assembly, and the same bits from each that runs here."""
+"""Code for every kind of processor: its registers and instructions, and the same bits from those that run."""
 
 import ctypes
 import re
@@ -62,7 +62,7 @@ def product_assembly(machine: Host, dtype: str) -> str:
     return host.assembly(str(module), machine)
 
 
-# --- what is generated ----------------------------------------------------------------------------------------------
+# --- what is generated ------------------------------------------------------------------------------------
 
 
 @hosts
@@ -150,7 +150,7 @@ def test_this_host_is_described() -> None:
     assert machine.cpu and machine == host.this_host()
 
 
-# --- what runs ------------------------------------------------------------------------------------------------------
+# --- what runs --------------------------------------------------------------------------------------------
 
 
 def arguments(dtype: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Every operation of `Lanes` beside NumPy's: specials, ties, extremes, numbers that wrap; one lane and a whole vector."""
+"""Every operation of `Lanes` beside NumPy's, on one lane and on a whole vector: ties, specials, overflow."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.native.drive import kernel
 
+from tests.native.drive import kernel
+from wengert.core.primitive import REGISTRY
 from wengert.native import host, ir
 from wengert.native.lanes import Lanes
+from wengert.ops import special
 
 REALS = ("float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
@@ -90,7 +92,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray, zeros_signed: bool = Tr
         np.testing.assert_array_equal(np.signbit(found[number]), np.signbit(expected[number]))
 
 
-# --- beside NumPy ---------------------------------------------------------------------------------------------------
+# --- beside NumPy -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda v: str(v))
@@ -220,7 +222,7 @@ def test_stop_gradient_is_the_identity(dtype: str) -> None:
     assert_same(kernel("stop_gradient", (dtype,), widths(dtype)[1])(x), x)
 
 
-# --- which dtypes have a native form --------------------------------------------------------------------------------
+# --- which dtypes have a native form ----------------------------------------------------------------------
 
 
 def operations() -> Iterator[tuple[str, np.ufunc]]:
@@ -251,7 +253,7 @@ def has_native_form(name: str, nin: int, dtype: str) -> bool:
     return True
 
 
-# Integer powers raise for negative exponents, and what 1/0 is among integers depends on the processor: the interpreter's.
+# Powers of integers raise for negative exponents, and what 1/0 is among integers depends on the processor.
 LEFT_TO_NUMPY = {"power", "float_power", "reciprocal"}
 
 
@@ -264,3 +266,34 @@ def test_native_where_numpy_has_a_loop(name: str, ufunc: np.ufunc) -> None:
     if name == "signbit":  # of whole numbers too, which NumPy converts first
         loops |= dict.fromkeys(WHOLE + BOOL, True)
     assert native == loops
+
+
+# --- which operations of the registry have a native form --------------------------------------------------
+
+INTERPRETED = {
+    *("erfi", "dawsn", "erfinv", "erfcinv", "ndtri", "expi", "exp1", "spence", "ellipe", "ellipk"),
+    *(
+        "psi",
+        "zeta",
+        "rgamma",
+        "beta",
+        "betaln",
+        "poch",
+        "binom",
+        "gammasgn",
+        "gammainc",
+        "gammaincc",
+        "betainc",
+    ),
+    *("i0", "i1", "i0e", "i1e", "j0", "j1", "y0", "y1", "k0", "k1", "k0e", "k1e"),
+    *("iv", "ive", "jv", "yv", "kv", "kve"),
+}
+
+
+def test_operations_left_to_the_interpreter() -> None:
+    special.load()
+    ours = (
+        p for p in REGISTRY.values() if p.kind == "elementwise" or (p.core is not None and not any(p.core))
+    )
+    of_complex = {"complex_absolute", "real", "imag", "conjugate"}
+    assert {p.name for p in ours if not hasattr(Lanes, p.name)} - of_complex == INTERPRETED

@@ -48,7 +48,8 @@ SCIPY: dict[str, tuple[Reference, float]] = {
 }
 BINARY = ("rel_entr", "kl_div", "huber", "pseudo_huber")
 DOMAINS: dict[str, tuple[float, float]] = {
-    "exp10": (-37, 38), "exprel": (-30, 80), "cosm1": (-20, 20), "erfcx": (-8, 300), "ndtr": (-12, 8), "log_ndtr": (-300, 5),
+    "exp10": (-37, 38), "exprel": (-30, 80), "cosm1": (-20, 20), "erfcx": (-8, 300), "ndtr": (-12, 8),
+    "log_ndtr": (-300, 5),
     "gamma": (0.01, 30), "gammaln": (2.5, 1e5), "loggamma": (2.5, 1e5),
 }  # fmt: skip
 
@@ -60,9 +61,17 @@ def arguments(name: str, dtype: str, count: int = 40_000) -> tuple[np.ndarray, .
         b = np.where(rng.random(count) < 0.5, a * rng.lognormal(0, 0.1, count), rng.lognormal(0, 3, count))
         return a.astype(dtype), b.astype(dtype)
     if name == "logit":
-        return (np.concatenate([rng.random(count), sp.expit(rng.normal(0, 10, count))]).astype(dtype).clip(0, 1 - 1e-7),)
+        return (
+            np.concatenate([rng.random(count), sp.expit(rng.normal(0, 10, count))])
+            .astype(dtype)
+            .clip(0, 1 - 1e-7),
+        )
     low, high = DOMAINS[name]
-    return (np.concatenate([rng.uniform(low, high, count), rng.normal(0, 1, count).clip(low, high)]).astype(dtype),)
+    return (
+        np.concatenate([rng.uniform(low, high, count), rng.normal(0, 1, count).clip(low, high)]).astype(
+            dtype
+        ),
+    )
 
 
 @pytest.mark.parametrize("name", DEFINED)

@@ -45,7 +45,7 @@ from wengert.native.reduction import reduce_angle
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
-# --- exponentials -------------------------------------------------------------------------------------------
+# --- exponentials ------------------------------------------------------------------------------------------
 
 
 def _power_of_two(n: Number, format: Format, bias: int) -> Number:
@@ -158,7 +158,7 @@ def _tanh_double(a: Number) -> Number:
 
 
 def sinh(x: Number) -> Number:
-    """The hyperbolic sine, to 2.1 ulp: h + h/(2h + 1) with h = (eˣ - 1)/2 below 1, eˣ/2 - e⁻ˣ/2 above."""
+    """The hyperbolic sine, to 2.2 ulp: h + h/(2h + 1) with h = (eˣ - 1)/2 below 1, eˣ/2 - e⁻ˣ/2 above."""
     a = at_most(abs(x), x.pick(89.6, 710.6))
     s, r, q = _expm1_in_parts(a, 2)
     quarter = fma(s, r + q, s)
@@ -191,7 +191,7 @@ def logistic(x: Number) -> Number:
     return fma(q * fma(z, -0.48, 0.97), -lost, q)
 
 
-# --- logarithms ---------------------------------------------------------------------------------------------
+# --- logarithms -------------------------------------------------------------------------------------------
 
 _ROOT_HALF = {SINGLE: 0x3F3504F3, DOUBLE: 0x3FE6A09E667F3BCD}
 
@@ -202,7 +202,7 @@ def _root_half(format: Format) -> float:
 
 
 def _exponent_and_mantissa(x: Number) -> tuple[Number, Number]:
-    """X = 2ᵉ m with m in [√½, √2), for a normal number: e as an integer."""
+    """Of a normal number 2ᵉ m with m in [√½, √2) the integer e, and m."""
     f = x.format
     root = _ROOT_HALF[f]
     raised = bits(x) + ((f.bias << f.mantissa) - root)
@@ -251,7 +251,7 @@ def _log_parts(x: Number) -> tuple[Number, Number]:
 
 
 def _log_of_parts(e: Number, f: Number) -> Number:
-    """E ln 2 + ln(1 + f)."""
+    """The logarithm e ln 2 + ln(1 + f)."""
     high, low = f.pick(c.LN2_32, c.LN2_64)
     half, rest = _log1p_of(f)
     return fma(e, high, f - (half - fma(e, low, rest)))
@@ -352,7 +352,7 @@ def _distance(a: Number, b: Number) -> tuple[Number, Number]:
     return where(a.equals(b), 0.0, d), where(abs(d) < math.inf, lost, 0.0)
 
 
-# --- powers -------------------------------------------------------------------------------------------------
+# --- powers -----------------------------------------------------------------------------------------------
 
 
 def power(x: Number, y: Number) -> Number:
@@ -490,7 +490,7 @@ def _hypot_double(a: Number, b: Number) -> Number:
     return sqrt(fma(a, a, b * b)) * back
 
 
-# --- trigonometric functions --------------------------------------------------------------------------------
+# --- trigonometric functions ------------------------------------------------------------------------------
 
 
 def _flip(y: Number, odd: Number) -> Number:
@@ -535,7 +535,7 @@ def tan(x: Number) -> Number:
     return where(x.equals(0), x, where(odd, -cosine, sine) / where(odd, sine, cosine))
 
 
-# --- inverse trigonometric functions ------------------------------------------------------------------------
+# --- inverse trigonometric functions ----------------------------------------------------------------------
 
 _EIGHTH, _THREE_EIGHTHS = math.tan(math.pi / 8), math.tan(3 * math.pi / 8)
 
@@ -581,7 +581,7 @@ def _arcsin_series(x: Number, z: Number) -> Number:
 
 
 def arcsin(x: Number) -> Number:
-    """The arc sine, to 2.1 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
+    """The arc sine, to 2.2 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
     half_pi, half_pi_low = (v / 2 for v in x.pick(c.PI_32, c.PI_64))
     a = abs(x)
     far = a > 0.5
@@ -604,7 +604,7 @@ def arccos(x: Number) -> Number:
     return where(far, where(x < 0, pi - (twice - (pi_low - twice_rest)), twice + twice_rest), near)
 
 
-# --- inverse hyperbolic functions ---------------------------------------------------------------------------
+# --- inverse hyperbolic functions -------------------------------------------------------------------------
 
 
 def arcsinh(x: Number) -> Number:
@@ -640,7 +640,7 @@ def arctanh(x: Number) -> Number:
     return copysign(where(a < x.pick(2.0**-13, 2.0**-28), a, y), x)
 
 
-# --- fields of a number -------------------------------------------------------------------------------------
+# --- fields of a number -----------------------------------------------------------------------------------
 
 
 def ldexp(x: Number, n: Number) -> Number:

@@ -76,7 +76,7 @@ class Lanes:
             self._constants[key] = ir.constant(value, type)
         return self._constants[key]
 
-    # --- exponents and mantissas ------------------------------------------------------------------------------------------
+    # --- exponents and mantissas ---------------------------------------------------------------------------
 
     def has_fields(self, type: str) -> bool:
         """Whether there are instructions for the exponents and mantissas of a vector of this type."""
@@ -102,7 +102,7 @@ class Lanes:
             self, self.function.call(f"llvm.x86.avx512.mask.{name}.{short}.512", type, *operands, *settings)
         )
 
-    # --- tools of the methods below -------------------------------------------------------------------------
+    # --- tools of the methods below ------------------------------------------------------------------------
 
     def _formula(self, formula: Formula, *operands: Value) -> Value:
         if self.kind != "f":
@@ -145,7 +145,7 @@ class Lanes:
     def _falsehood(self, mask: Value) -> Value:
         return self.function.binary("xor", mask, ir.constant(True, mask.type))
 
-    # --- arithmetic -----------------------------------------------------------------------------------------
+    # --- arithmetic ----------------------------------------------------------------------------------------
 
     def add(self, a: Value, b: Value) -> Value:
         return self._by_kind("fadd", "add", "add", "or", a, b)
@@ -252,7 +252,11 @@ class Lanes:
     def gcd(self, a: Value, b: Value) -> Value:
         """The greatest common divisor of the magnitudes: Euclid's algorithm, while some lane needs it."""
         self._needs("iu", "gcd")
-        f, before, (head, body, after) = self.function, self.function.label, self._labels("euclid", "step", "gcd")
+        f, before, (head, body, after) = (
+            self.function,
+            self.function.label,
+            self._labels("euclid", "step", "gcd"),
+        )
         larger, smaller = (Value("%" + f.new_label("g"), self.type) for _ in range(2))
         starts = self.absolute(a), self.absolute(b)
         f.jump(head)
@@ -283,7 +287,7 @@ class Lanes:
         )
         return self.multiply(quotient, self.absolute(b))
 
-    # --- powers ---------------------------------------------------------------------------------------------
+    # --- powers --------------------------------------------------------------------------------------------
 
     def integer_power(self, x: Value, exponent: int) -> Value:
         r"""A whole power; up to the eighth by multiplication, to (\|n\| + 1)/2 ulp, beyond as `power`."""
@@ -393,7 +397,7 @@ class Lanes:
         step = self._where(self.equal(x, zero), at_zero, step)
         return self._where(self.isnan(x), x, step)
 
-    # --- the larger and the smaller -------------------------------------------------------------------------
+    # --- the larger and the smaller ------------------------------------------------------------------------
 
     def maximum(self, a: Value, b: Value) -> Value:
         """The larger; NaN if one is NaN."""
@@ -424,7 +428,7 @@ class Lanes:
     def _nan_loses(self, a: Value, b: Value, found: Value) -> Value:
         return self._where(self.isnan(a), b, found) if self.kind == "f" else found
 
-    # --- comparisons and logic ------------------------------------------------------------------------------
+    # --- comparisons and logic -----------------------------------------------------------------------------
 
     def less(self, a: Value, b: Value) -> Value:
         return self._compare("olt", "slt", "ult", a, b)
@@ -481,7 +485,7 @@ class Lanes:
     def _where(self, mask: Value, a: Value, b: Value) -> Value:
         return self.function.select(mask, a, b)
 
-    # --- bits of whole numbers ------------------------------------------------------------------------------
+    # --- bits of whole numbers -----------------------------------------------------------------------------
 
     def bitwise_and(self, a: Value, b: Value) -> Value:
         return self._by_kind("", "and", "and", "and", a, b)
@@ -520,7 +524,7 @@ class Lanes:
             else count
         )
 
-    # --- exponentials, logarithms, angles -------------------------------------------------------------------
+    # --- exponentials, logarithms, angles ------------------------------------------------------------------
 
     exp = _by(functions.exp)
     exp2 = _by(functions.exp2)
@@ -552,7 +556,7 @@ class Lanes:
     arctan = _by(functions.arctan)
     arctan2 = _by(functions.arctan2)
 
-    # --- special functions ----------------------------------------------------------------------------------
+    # --- special functions ---------------------------------------------------------------------------------
 
     erf = _by(special.erf)
     erfc = _by(special.erfc)
@@ -574,7 +578,7 @@ class Lanes:
     gammaln = _by(special.gammaln)
     loggamma = _by(special.loggamma)
 
-    # --- other ----------------------------------------------------------------------------------------------
+    # --- other ---------------------------------------------------------------------------------------------
 
     def stop_gradient(self, x: Value) -> Value:
         return x

@@ -249,7 +249,7 @@ def halves(a: Number) -> tuple[Number, Number]:
 
 
 def polynomial(x: Number, coefficients: tuple[float, ...]) -> Number:
-    """Σ cₖ xᵏ by Horner's rule; from six terms on, even and odd powers apart, so that the chain of operations is short."""
+    """Σ cₖ xᵏ by Horner's rule; from six terms on even and odd powers apart, in two shorter chains."""
     if len(coefficients) < 6:
         return _horner(x, coefficients)
     square = x * x

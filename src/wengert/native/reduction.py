@@ -2,9 +2,10 @@ r"""Angles brought to within π/4 of 0, exactly enough for every floating-point 
 
 .. math:: x = n\,\frac{\pi}{2} + r, \qquad |r| \le \frac{\pi}{4}
 
-Up to a limit the multiples of π/2 are subtracted in parts, all but the last of which give exact products (Cody and Waite 1980).
-Beyond, x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones contribute whole turns (Payne and Hanek
-1983). That is a loop over the lanes in a function of its own, which is only called when some lane needs it.
+Up to a limit the multiples of π/2 are subtracted in parts, all but the last of which give exact products
+(Cody and Waite 1980). Beyond, x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones
+contribute whole turns (Payne and Hanek 1983). That is a loop over the lanes in a function of its own, which
+is only called when some lane needs it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ WORDS = 21
 
 
 def reduce_angle(x: Number) -> tuple[Number, Number, Number | None]:
-    """n as an integer, of which the low two bits are right; and r as the sum of two numbers, the second of float64 only."""
+    """The integer n, of which the low two bits are right, and r; of float64 as the sum of two numbers."""
     if x.format is DOUBLE:
         return _reduce_double(x)
     n, r = _reduce_single(x) if x.lanes.fused else _reduce_widened(x.cast("fpext", "double"))
@@ -82,7 +83,7 @@ def _reduce_double(x: Number) -> tuple[Number, Number, Number]:
     return n, high, low
 
 
-# --- beyond the limit ---------------------------------------------------------------------------------------
+# --- beyond the limit -------------------------------------------------------------------------------------
 
 
 def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:

@@ -1,9 +1,9 @@
-r"""Special functions: error functions, entropies, logits, losses, gamma functions, as those of `scipy.special`.
+r"""Special functions as those of `scipy.special`: error functions, entropies, losses, gamma functions.
 
 .. math:: \operatorname{erfc} a = e^{-a^2}\,\frac{G(t)}{1+2a}, \qquad t = \frac{a-K}{a+K} \qquad (a \ge 1)
 
-The exponential is taken of a² with twice the digits, since its error would be multiplied by a². Bounds are meant as in
-`wengert.native.functions`. Functions of which there is no formula here are the C library's.
+The exponential is taken of a² with twice the digits, since its error would be multiplied by a². Bounds are
+meant as in `wengert.native.functions`. Functions of which there is no formula here are the C library's.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from wengert.native.functions import (
     hypot,
     log,
     log1p,
+    nearest_whole,
     scale,
     sin,
-    nearest_whole,
 )
 from wengert.native.number import SINGLE, Number, at_most, clip, copysign, fma, polynomial, two_product, where
 
-# --- error functions ----------------------------------------------------------------------------------------
+# --- error functions ---------------------------------------------------------------------------------------
 
 
 def _erf_near(x: Number) -> Number:
@@ -106,7 +106,7 @@ def log_ndtr(x: Number) -> Number:
     return where(x.equals(-math.inf), x, y)
 
 
-# --- exponentials and logarithms ------------------------------------------------------------------------------
+# --- exponentials and logarithms --------------------------------------------------------------------------
 
 
 def exp10(x: Number) -> Number:
@@ -125,18 +125,21 @@ def exprel(x: Number) -> Number:
 
 
 def cosm1(x: Number) -> Number:
-    """cos x - 1 = -2 sin²(x/2), to 3.5 ulp."""
+    """-2 sin²(x/2), which is cos x - 1, to 3.5 ulp."""
     s = sin(x * 0.5)
     return s * s * -2.0
 
 
 def logit(p: Number) -> Number:
-    """ln(p/(1 - p)), to 3.3 ulp; from 1/4 on ln(1 + t) with t = (2p - 1)/(1 - p), whose numerator is exact."""
+    """ln(p/(1 - p)), to 3.3 ulp.
+
+    From 1/4 on it is ln(1 + t) with t = (2p - 1)/(1 - p), whose numerator is exact.
+    """
     near = log1p((p + p - 1) / (1 - p))
     return where(p < 0.25, log(p / (1 - p)), near)
 
 
-# --- entropies ----------------------------------------------------------------------------------------------
+# --- entropies --------------------------------------------------------------------------------------------
 
 
 def xlogy(x: Number, y: Number) -> Number:
@@ -156,7 +159,7 @@ def entr(x: Number) -> Number:
 
 
 def rel_entr(x: Number, y: Number) -> Number:
-    """x ln(x/y), to 2.5 ulp; 0 where x is 0, ∞ where an operand is negative."""
+    """The relative entropy x ln(x/y), to 2.5 ulp; 0 where x is 0, ∞ where an operand is negative."""
     ratio = x / y
     close = (ratio > 0.5) & (ratio < 2)
     usual = (ratio > x.format.smallest_normal) & (ratio < math.inf)
@@ -168,12 +171,12 @@ def rel_entr(x: Number, y: Number) -> Number:
 
 
 def kl_div(x: Number, y: Number) -> Number:
-    """x ln(x/y) - x + y; y where x is 0, ∞ where an operand is negative."""
+    """The divergence x ln(x/y) - x + y; y where x is 0, ∞ where an operand is negative."""
     relative = rel_entr(x, y)
     return where((x > 0) & (y > 0), relative - x + y, where(x.equals(0) & (y >= 0), y, relative))
 
 
-# --- losses ---------------------------------------------------------------------------------------------------
+# --- losses -----------------------------------------------------------------------------------------------
 
 
 def huber(delta: Number, r: Number) -> Number:
@@ -192,7 +195,7 @@ def pseudo_huber(delta: Number, r: Number) -> Number:
     return where(delta < 0, math.inf, y)
 
 
-# --- gamma functions ------------------------------------------------------------------------------------------
+# --- gamma functions --------------------------------------------------------------------------------------
 
 
 def _c_function(name: str, x: Number) -> Number:
@@ -215,7 +218,7 @@ def gamma(x: Number) -> Number:
 
 
 def gammaln(x: Number) -> Number:
-    """The logarithm of the magnitude of the gamma function, of float32 to 0.6 ulp; -∞ at -∞, as in SciPy."""
+    """The logarithm of the gamma function's magnitude, of float32 to 0.6 ulp; -∞ at -∞ as in SciPy."""
     return where(x.equals(-math.inf), x, _c_function("lgamma", x))
 
 
