@@ -3,10 +3,10 @@
     python benchmarks/functions.py [--quick] [--only NAME ...] [--json FILE]
 
 Every function is a loop in machine code over one array that stays in the second cache, into another; NumPy's
-is the ufunc with ``out=``, SciPy's where NumPy has none, and JAX's a jitted function of the same array, if JAX
-is installed. Results are compared before anything is timed. `ns` is wengert's time for one number, `numpy` and
-`jax` the others' (medians); a ratio is wengert's time ÷ the other's, the median of the rounds, and `min` that
-of the fastest samples beside NumPy: below 1 wengert is faster.
+is the ufunc with ``out=``, SciPy's where NumPy has none, and JAX's a jitted function of the same array, if it
+is installed. Results are compared before anything is timed. `ns` is wengert's time for one number, `numpy`
+and `jax` the others' (medians); a ratio is wengert's time ÷ the other's, the median of the rounds, and `min`
+that of the fastest samples beside NumPy: below 1 wengert is faster.
 """
 
 import argparse
