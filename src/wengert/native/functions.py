@@ -445,17 +445,23 @@ def _power_double(a: Number, y: Number) -> Number:
 def cbrt(x: Number) -> Number:
     """The cube root, to 0.6 ulp: Newton's iteration for m^(-2/3), then one for the root, by its cube."""
     f, a = x.format, abs(x)
-    small = a < f.smallest_normal
-    lift = 3 * (f.mantissa // 3 + 1)
-    raised = bits(where(small, a * 2.0**lift, a))
-    e = _to_real((raised >> f.mantissa) - f.bias, f)
-    m = from_bits((raised & ((1 << f.mantissa) - 1)) | (f.bias << f.mantissa), f)
+    e, m = _exponent_and_unit_mantissa(a)
     shifted, q = nearest_whole(e - 1, 1 / 3)
     one, two = (e - q * 3).equals(1), (e - q * 3).equals(2)
     inverse = polynomial(m, c.CBRT_ROUGH) * where(one, 2 ** (-2 / 3), where(two, x.like(2 ** (-4 / 3)), 1.0))
     root = _refined_cube_root(where(one, m + m, where(two, m * 4, m)), inverse, x.pick(1, 2))
-    root = root * _power_of_two(bits(shifted), f, f.bias) * where(small, x.like(2.0 ** (-lift // 3)), 1.0)
+    root = root * _power_of_two(bits(shifted), f, f.bias)
     return where((a > 0) & (a < math.inf), copysign(root, x), x)
+
+
+def _exponent_and_unit_mantissa(a: Number) -> tuple[Number, Number]:
+    """Of a positive number 2ᵉ m the exponent, as a number, and m in [1, 2)."""
+    if a.lanes.has_fields(a.value.type):
+        return a.lanes.fields(a)
+    f = a.format
+    a, moved = _made_normal(a)
+    e = _to_real((bits(a) >> f.mantissa) - f.bias, f) + moved
+    return e, from_bits((bits(a) & ((1 << f.mantissa) - 1)) | (f.bias << f.mantissa), f)
 
 
 def _refined_cube_root(m: Number, y: Number, steps: int) -> Number:
