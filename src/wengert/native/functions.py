@@ -110,6 +110,14 @@ def _exp2_of_fraction(r: Number) -> Number:
     return 1 + fma(r, first, r * r * polynomial(r, tuple(others)))
 
 
+def exp2_in_parts(x: Number, factor: float) -> tuple[Number, Number]:
+    """2ʳ and 2ⁿ for x·factor = n + r in float32, where 2ⁿ is a normal number."""
+    biased = SINGLE.shift + SINGLE.bias  # with it n comes out as the exponent of 2ⁿ
+    shifted = fma(x, factor, biased)
+    power = polynomial(fma(x, factor, biased - shifted), (1.0, *c.EXP2_SHORT))
+    return power, from_bits(bits(shifted) << SINGLE.mantissa, SINGLE)
+
+
 def _expm1_in_parts(x: Number, exponent: int) -> tuple[Number, Number, Number]:
     """Numbers s = 2^(n - exponent), r and q so that eˣ = 2ⁿ (1 + r + q)."""
     shifted, r, q = _reduced_by_ln2(x)
@@ -139,10 +147,8 @@ def _tanh_single(a: Number) -> Number:
     """A polynomial up to 11/16; above it 1 - 2/(e²ᵃ + 1), which halves the error of e²ᵃ = 2ⁿ 2ʳ and more."""
     z = a * a
     near = fma(a * z, polynomial(z, c.TANH_32), a)
-    biased = a.format.shift + a.format.bias  # the whole number comes out as the exponent of its power of two
-    shifted = fma(a, 2 / LN2, biased)
-    power = polynomial(fma(a, 2 / LN2, biased - shifted), (1.0, *c.EXP2_SHORT))
-    d = fma(power, from_bits(bits(shifted) << SINGLE.mantissa, SINGLE), 1.0)
+    power, scale = exp2_in_parts(a, 2 / LN2)
+    d = fma(power, scale, 1.0)
     return where(a > 0.6875, 1 - 2 / d, near)
 
 

@@ -15,6 +15,7 @@ from wengert.native import ir
 from wengert.native.functions import (
     LN10,
     exp,
+    exp2_in_parts,
     exp_of_fraction,
     expm1,
     hypot,
@@ -56,8 +57,19 @@ def _erfc_far(a: Number) -> Number:
 def erf(x: Number) -> Number:
     """The error function, to 1.5 ulp."""
     a = abs(x)
-    near = fma(x, _erf_near(where(a < 1, x, 1.0)), x)
-    return where(a < 1, near, copysign(1 - _erfc_far(a), x))
+    far = x.pick(_erf_far_single, _erf_far_double)(a)
+    return where(a < 1, fma(x, _erf_near(x), x), copysign(far, x))
+
+
+def _erf_far_single(a: Number) -> Number:
+    """1 - 2^y, where y = log₂ erfc(a) is a polynomial, for a ≥ 1."""
+    y = polynomial(at_most(a, 4.0), c.LOG2_ERFC_32)
+    power, scale = exp2_in_parts(y, 1.0)
+    return fma(power, -scale, 1.0)
+
+
+def _erf_far_double(a: Number) -> Number:
+    return 1 - _erfc_far(a)
 
 
 def erfc(x: Number) -> Number:
