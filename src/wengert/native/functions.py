@@ -12,9 +12,10 @@ processor with a fused multiplication and addition, whatever its vector width, a
 processor without.
 
 The bound of each function, in units in the last place, is the largest error measured, rounded up, in both
-formats, with and without fused operations: of all float32 arguments (of millions for two operands), and of
-millions of float64 arguments against arithmetic with more digits. Zeros, infinities, NaNs and subnormal
-numbers come out as in C99, Annex F.
+formats, with and without fused operations: of every 31st float32 argument through all bit patterns (of every
+one for the logistic function and the hyperbolic tangent, of millions for two operands), and of millions of
+float64 arguments against arithmetic with more digits. Zeros, infinities, NaNs and subnormal numbers come out
+as in C99, Annex F.
 """
 
 from __future__ import annotations
