@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wengert import errors, losses, nn, numerical, optim, special, train
+    from wengert import errors, losses, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -43,6 +43,7 @@ __all__ = [
     "nn",
     "numerical",
     "optim",
+    "random",
     "scan",
     "special",
     "stop_gradient",
@@ -59,7 +60,7 @@ _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
 }
-_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "special", "train"})
+_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "random", "special", "train"})
 
 
 def __getattr__(name: str) -> Any:

@@ -464,6 +464,7 @@ _ENGINE = (
     "wengert.api",
     "wengert.control",
     "wengert.numerical",
+    "wengert.random",
 )
 _exempt: dict[str, bool] = {}
 

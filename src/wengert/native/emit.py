@@ -399,12 +399,13 @@ class Values:
 
     def compute(self, equation: Equation) -> None:
         """Evaluate an elementwise equation."""
-        (out,) = equation.outputs
-        self.known[out] = element(self, equation, out.type)
+        found = element(self, equation, equation.outputs[0].type)
+        vectors = found if equation.primitive.multiple else (found,)
+        self.known.update(zip(equation.outputs, vectors, strict=True))
 
 
-def element(values: Values, equation: Equation, type: Type) -> ir.Value:
-    """The vector that an elementwise equation computes."""
+def element(values: Values, equation: Equation, type: Type) -> Any:
+    """The vector that an elementwise equation computes; several for one of several outputs."""
     name, inputs, nest = equation.primitive.name, equation.inputs, values.nest
     if name in ("convert", "discretise", "item", "stop_gradient", "variable", "positive"):
         return values.read(inputs[0], type.dtype)
@@ -415,7 +416,7 @@ def element(values: Values, equation: Equation, type: Type) -> ir.Value:
     s = Lanes(nest.f, working, nest.lanes, nest.writer.host)
     if name == "integer_power":
         return integer_power(s, values.read(inputs[0], working), equation.params["exponent"])
-    return operation(s, name)(*[values.read(a, working) for a in inputs])
+    return operation(s, name)(*[values.read(a, working) for a in inputs], **equation.params)
 
 
 def operation(s: Lanes, name: str) -> Callable[..., ir.Value]:

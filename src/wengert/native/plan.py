@@ -215,14 +215,14 @@ class Plan:
             raise Unlowerable(equation.primitive.name)
 
     def _element(self, equation: Equation) -> None:
-        (out,) = equation.outputs
-        shape = out.type.shape
+        shape = equation.outputs[0].type.shape
         stage = max([1, *(self._joins(a, shape) for a in equation.inputs)])
         kernel = self._map(stage, shape)
         for atom in equation.inputs:
             self._read(kernel, atom)
         kernel.equations.append(equation)
-        self._made[out], self._stages[out] = kernel, stage
+        for out in equation.outputs:
+            self._made[out], self._stages[out] = kernel, stage
 
     def _joins(self, atom: Atom, shape: Shape) -> int:
         """The first stage of a loop over `shape` that may use an operand."""
