@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Tracer, bind
 from wengert.core.tracer import operand
 from wengert.errors import MismatchError, at_user_line
@@ -62,6 +63,9 @@ NUMBERS, KEYS, FOLDS, SHUFFLES = (np.uint32(i) for i in range(4))
 CHUNK = 1 << 13
 # Up to so many elements are ranked, which gives every order the same probability; more are shuffled by a cipher.
 RANKED = 64
+
+# As NumPy's own, which does not look whether its indices are traced.
+take = FUNCTIONS[np.take]
 
 
 # --- keys ---------------------------------------------------------------------------------------------
@@ -425,9 +429,8 @@ def permutation(key: Any, x: Any) -> Any:
     Computing 17 (1988); Black and Rogaway, *Ciphers with arbitrary finite domains*, CT-RSA 2002.
     """
     if not isinstance(x, int | np.integer):
-        x = operand(x)
-        return x[permutation(key, x.shape[0])]
-    return shuffled(key, np.arange(x), int(x))
+        return take(x, permutation(key, np.shape(x)[0]), axis=0)
+    return _ranks(key, int(x)) if x <= RANKED else shuffled(key, np.arange(x), int(x))
 
 
 def shuffled(key: Any, places: Any, n: int) -> Any:
@@ -458,19 +461,20 @@ def shuffled(key: Any, places: Any, n: int) -> Any:
     """
     if n > MASK + 1:
         raise ValueError(at_user_line(f"wg.random shuffles at most 2**32 elements, not {n}."))
-    own, places = _new_keys(ZERO, ZERO, SHUFFLES, key), operand(places)
     if n <= RANKED:
-        return _ranks(_drawn(own, n, 1, variates.joined))[places]
+        return take(_ranks(key, n), places)
+    own = _new_keys(ZERO, ZERO, SHUFFLES, key)
 
     def stir(places: Any) -> list[Any]:
-        return [bind(shuffle, (places.astype(np.uint32), own[0], own[1]), {"count": n})]
+        return [bind(shuffle, (places, own[0], own[1]), {"count": n})]
 
-    return _in_pieces(stir, places, own)[0].astype(np.intp)
+    return _in_pieces(stir, _array(places, np.uint32), own)[0].astype(np.int64)
 
 
-def _ranks(x: Any) -> Any:
-    """The place of each element in order of size; the first of equals comes first."""
-    earlier = np.tri(x.shape[0], k=-1, dtype=bool)
+def _ranks(key: Any, n: int) -> Any:
+    """The places of n random words in order of size; the first of equals comes first."""
+    x = _drawn(_new_keys(ZERO, ZERO, SHUFFLES, key), n, 1, variates.joined)
+    earlier = np.tri(n, k=-1, dtype=bool)
     return np.sum((x < x[:, None]) | ((x == x[:, None]) & earlier), axis=1)
 
 
@@ -510,7 +514,7 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
     elements = None if isinstance(a, int | np.integer) else operand(a)
     n = int(a) if elements is None else elements.shape[0]
     picked = _with_replacement(key, n, shape, p) if replace else _without_replacement(key, n, shape, p)
-    return picked if elements is None else elements[picked]
+    return picked if elements is None else take(elements, picked, axis=0)
 
 
 def _with_replacement(key: Any, n: int, shape: Shape, p: Any) -> Any:

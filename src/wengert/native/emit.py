@@ -185,7 +185,7 @@ class Nest:
         types += [v.type.dtype for e in self.kernel.equations for v in e.outputs if v.type.dtype.kind == "f"]
         widest = max(t.itemsize for t in types)
         lanes = max(1, self.writer.host.vector_bytes // widest)
-        while lanes // 2 >= axis.extent:
+        while lanes // 2 >= max(axis.extent, 1):
             lanes //= 2
         axis.lanes = lanes
         return lanes
