@@ -15,10 +15,11 @@ so whoever draws twice splits the key first, and a loop carries its key along:
 >>> ys.shape
 (3,)
 
-The bits are those of Philox4x32-10 (Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*,
-SC11). Of n words the i-th is word ⌊i/q⌋ of block i mod q, where q = ⌈n/4⌉: so a vector of blocks gives four
-vectors of words, which stand in four quarters of the result, and no word moves from lane to lane. The last word of the counter says what the
-block is for; so numbers, new keys and shuffles of one key have nothing to do with each other.
+The bits are those of Philox4x32-10 (Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2,
+3*, SC11). Of n words the i-th is word ⌊i/q⌋ of block i mod q, where q = ⌈n/4⌉: so a vector of blocks gives
+four vectors of words, which stand in four quarters of the result, and no word moves from lane to lane. The
+last word of the counter says what the block is for; so numbers, new keys and shuffles of one key have
+nothing to do with each other.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.primitive import FUNCTIONS
-from wengert.core.recorder import Tracer, bind
+from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import operand
 from wengert.errors import MismatchError, at_user_line
 from wengert.ops import variates
@@ -61,7 +62,7 @@ ZERO = np.uint32(0)
 NUMBERS, KEYS, FOLDS, SHUFFLES = (np.uint32(i) for i in range(4))
 # Blocks that are worked on at a time outside a recording, so that everything on the way stays in the cache.
 CHUNK = 1 << 13
-# Up to so many elements are ranked, which gives every order the same probability; more are shuffled by a cipher.
+# Up to so many elements are ranked, so that every order has the same probability; a cipher shuffles more.
 RANKED = 64
 
 # As NumPy's own, which does not look whether its indices are traced.
@@ -147,7 +148,8 @@ def fold_in(key: Any, number: Any) -> Any:
     >>> bool((wg.random.fold_in(key, 1) == wg.random.fold_in(key, 2)).any())
     False
     """
-    return _new_keys(*_halves(number), FOLDS, key)
+    low, high = _halves(number)
+    return _new_keys(low, high, FOLDS, key)
 
 
 def _new_keys(low: Any, high: Any, purpose: Any, key: Any) -> Any:
@@ -158,7 +160,9 @@ def _halves(number: Any) -> list[Any]:
     """The lower and the upper word of a whole number."""
     if isinstance(number, int):
         if not -(2**63) <= number < 2**64:
-            raise ValueError(at_user_line(f"wg.random: {number} has more than 64 bits. Give a smaller number."))
+            raise ValueError(
+                at_user_line(f"wg.random: {number} has more than 64 bits. Give a smaller number.")
+            )
         return [np.uint32(number & MASK), np.uint32(number >> 32 & MASK)]
     number = operand(number)
     if number.dtype.kind not in "iu":
@@ -168,15 +172,15 @@ def _halves(number: Any) -> list[Any]:
 
 
 def _key_words(key: Any) -> tuple[Any, Any]:
-    key = operand(key)
-    if getattr(key, "shape", None) != (2,) or key.dtype != np.uint32:
-        what = f"{key.dtype}{list(key.shape)}" if hasattr(key, "shape") else repr(key)
+    if getattr(key, "shape", None) != (2,) or getattr(key, "dtype", None) != np.uint32:
+        what = type_of(key) if hasattr(key, "dtype") else f"a {type(key).__name__}"
         raise MismatchError(
             at_user_line(
                 f"wg.random needs a key, and got {what}. Make one with wg.random.key(seed); for an array of "
                 "keys use wg.vmap."
             )
         )
+    key = operand(key)
     return key[0], key[1]
 
 
@@ -227,8 +231,8 @@ def uniform(key: Any, shape: Shape = (), dtype: Any = np.float64, low: Any = 0.0
     dtype : dtype
         float64 (u has 53 bits) or float32 (24 bits).
     low, high : array or number
-        The ends; may be traced, and the result has a derivative with respect to them. The upper one is excluded
-        but for rounding.
+        The ends; may be traced, and the result has a derivative with respect to them. The upper one is
+        excluded but for rounding.
 
     Returns
     -------
@@ -261,8 +265,8 @@ def normal(key: Any, shape: Shape = (), dtype: Any = np.float64, loc: Any = 0.0,
     dtype : dtype
         float64 or float32.
     loc, scale : array or number
-        μ and σ, which broadcast against the shape; may be traced, and the result has a derivative with respect
-        to them.
+        μ and σ, which broadcast against the shape; may be traced, and the result has a derivative with
+        respect to them.
 
     Returns
     -------
@@ -389,7 +393,9 @@ def _check_interval(low: Any, high: Any, dtype: np.dtype[Any]) -> None:
     if np.any(np.greater_equal(low, high)):
         raise ValueError(at_user_line(f"wg.random.integers: no whole number is in [{low}, {high})."))
     if np.any(np.less(low, info.min)) or np.any(np.greater(high, info.max + 1)):
-        raise ValueError(at_user_line(f"wg.random.integers: [{low}, {high}) goes beyond {dtype}. Give a dtype."))
+        raise ValueError(
+            at_user_line(f"wg.random.integers: [{low}, {high}) goes beyond {dtype}. Give a dtype.")
+        )
 
 
 # --- orders and choices -------------------------------------------------------------------------------
@@ -400,9 +406,9 @@ def permutation(key: Any, x: Any) -> Any:
 
     .. math:: y_i = x_{\pi(i)}
 
-    Up to 64 elements are ranked by random words. More are shuffled by a Feistel network of ten rounds, a cipher
-    for numbers below rows times columns ≥ n, applied again to what falls on n or above; so an element costs the
-    same few nanoseconds whatever n is, and nothing is sorted or remembered.
+    Up to 64 elements are ranked by random words. More are shuffled by a Feistel network of ten rounds, a
+    cipher for numbers below rows times columns ≥ n, applied again to what falls on n or above; so an element
+    costs the same whatever n is (a few nanoseconds in native code), and nothing is sorted or remembered.
 
     Parameters
     ----------
@@ -425,8 +431,8 @@ def permutation(key: Any, x: Any) -> Any:
 
     References
     ----------
-    Luby and Rackoff, *How to construct pseudorandom permutations from pseudorandom functions*, SIAM Journal on
-    Computing 17 (1988); Black and Rogaway, *Ciphers with arbitrary finite domains*, CT-RSA 2002.
+    Luby and Rackoff, *How to construct pseudorandom permutations from pseudorandom functions*, SIAM Journal
+    on Computing 17 (1988); Black and Rogaway, *Ciphers with arbitrary finite domains*, CT-RSA 2002.
     """
     if not isinstance(x, int | np.integer):
         return take(x, permutation(key, np.shape(x)[0]), axis=0)

@@ -535,7 +535,7 @@ def _find_namespaces() -> None:
         _scan(main)
 
 
-_ROOTS = ("numpy", "scipy.special")
+_ROOTS = ("numpy", "numpy.random", "random", "scipy.special")
 _LIBRARIES = frozenset(
     {
         "wengert", "jax", "jaxlib", "torch", "autograd", "sklearn", "pandas", "polars", "pyarrow",

@@ -75,12 +75,16 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "checked", "env", "equations", "guards", "level", "locked", "opaque", "open")
+    __slots__ = (
+        "abstract", "checked", "env", "equations", "frozen", "guards", "level", "locked", "opaque", "open",
+    )  # fmt: skip
 
-    def __init__(self, abstract: bool = False) -> None:
+    def __init__(self, abstract: bool = False, guards: list[tuple[Var, Any]] | None = None) -> None:
         outer = current.get()
         self.level: int = 0 if outer is None else outer.level + 1
         self.abstract = abstract
+        # Whether the trace is run again with other values: what is not traced then stays as it is now.
+        self.frozen: bool = abstract or guards is not None or (outer is not None and outer.frozen)
         self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
@@ -88,7 +92,7 @@ class Recorder:
         self.locked: list[np.ndarray[Any, Any]] = []
         # What Python has asked about values, for native code to check: (variable, answer). None where
         # nobody wants to know.
-        self.guards: list[tuple[Var, Any]] | None = None
+        self.guards = guards
         self.opaque = ""
 
     def input(self, value: Any) -> Tracer:

@@ -2,8 +2,8 @@ r"""Random bits in LLVM IR: Philox4x32-10 and the shuffle of `wengert.ops.bits`,
 
 .. math:: m\,x = 2^{32}\,\mathrm{hi}(m x) + \mathrm{lo}(m x),\qquad 0\le m, x<2^{32}
 
-Words are kept in lanes of 64 bits for all ten rounds: one instruction then multiplies the lower halves, and what
-stands in the upper halves is cut off only where it would count.
+Words are kept in lanes of 64 bits for all ten rounds: one instruction then multiplies the lower halves, and
+what stands in the upper halves is cut off only where it would count.
 """
 
 from __future__ import annotations

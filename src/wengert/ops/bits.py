@@ -1,8 +1,8 @@
 r"""Random bits from counters: the block cipher Philox4x32-10, and a shuffle that needs no memory.
 
-A counter-based generator has no state: the bits are a function of a key and of the place where they are wanted,
-so they do not depend on order, threads or machine. A round of Philox, with multipliers :math:`m_i` and hi, lo
-the halves of a product of 64 bits, is
+A counter-based generator has no state: the bits are a function of a key and of the place where they are
+wanted, so they do not depend on order, threads or machine. A round of Philox, with multipliers :math:`m_i`
+and hi, lo the halves of a product of 64 bits, is
 
 .. math:: (x_0, x_1, x_2, x_3) \mapsto \bigl(\mathrm{hi}(m_1x_2)\oplus x_1\oplus k_0,\ \mathrm{lo}(m_1x_2),\
           \mathrm{hi}(m_0x_0)\oplus x_3\oplus k_1,\ \mathrm{lo}(m_0x_0)\bigr)
@@ -30,7 +30,8 @@ ROUNDS = 10
 
 def _philox(*operands: Any) -> Words:
     """Ten rounds in words of 64 bits; the upper halves are cut off only where they would count."""
-    x0, x1, x2, x3, k0, k1 = (np.asarray(x, np.uint64) for x in operands)
+    wide: list[Any] = [np.asarray(x, np.uint64) for x in operands]
+    x0, x1, x2, x3, k0, k1 = wide
     for _ in range(ROUNDS):
         p, q = x0 * MULTIPLIERS[0], x2 * MULTIPLIERS[1]
         x0, x1 = ((q >> 32) ^ x1 ^ k0) & MASK, q
@@ -53,7 +54,15 @@ philox = constant(
     text="philox({args})",
     examples=lambda draw: [
         ((np.arange(3, dtype=np.uint32), *_words(0, 0, 1, 7, 8)), {}),
-        ((np.arange(2, dtype=np.uint32)[:, None], *_words(1, 2, 3), np.arange(3, dtype=np.uint32), *_words(4)), {}),
+        (
+            (
+                np.arange(2, dtype=np.uint32)[:, None],
+                *_words(1, 2, 3),
+                np.arange(3, dtype=np.uint32),
+                *_words(4),
+            ),
+            {},
+        ),
         (_words(1, 2, 3, 4, 5, 6), {}),
     ],
 )
@@ -102,16 +111,16 @@ def _shuffle(index: Any, key0: Any, key1: Any, count: int) -> Any:
     shape = np.broadcast_shapes(np.shape(index), np.shape(key0), np.shape(key1))
     places = np.array(np.broadcast_to(np.minimum(index, np.uint32(count - 1)), shape), ndmin=1)
     keys = [np.broadcast_to(key, places.shape) for key in (key0, key1)]
-    places = _stirred(places, key0, key1, count)
+    places = _stirred(count, places, key0, key1)
     outside = np.nonzero(places >= count)
     while len(outside[0]):
-        moved = _stirred(places[outside], *(key[outside] for key in keys), count)
+        moved = _stirred(count, places[outside], *(key[outside] for key in keys))
         places[outside] = moved
         outside = tuple(axis[moved >= count] for axis in outside)
     return places.reshape(shape)[()]
 
 
-def _stirred(place: Any, key0: Any, key1: Any, count: int) -> Any:
+def _stirred(count: int, place: Any, key0: Any, key1: Any) -> Any:
     """A permutation of the fields of the grid: a Feistel network, whose halves are row and column."""
     sides = grid(count)
     half, other = np.divmod(place, np.uint32(sides[1]))

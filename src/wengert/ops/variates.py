@@ -1,12 +1,12 @@
 r"""Random numbers of the usual distributions, as functions of random words of 32 bits.
 
-One word gives a float32, two give a float64. A word is a place between 0 and 1, and the number is the quantile
-there; for the normal distribution, whose magnitude has probability e^(-L) of being larger,
+One word gives a float32, two give a float64. A word is a probability p, and the number is the quantile there;
+for the normal distribution, where p is that of a larger magnitude,
 
-.. math:: L = -\ln p,\qquad |z| = L\,R\bigl(\sqrt{2L}\bigr),\qquad \operatorname{erfc}(|z|/\sqrt2) = e^{-L},
+.. math:: L = -\ln p,\qquad |z| = L\,R\bigl(\sqrt{2L}\bigr),\qquad \operatorname{erfc}(|z|/\sqrt2) = e^{-L}
 
-with one rational function R for all L. Whole numbers, sums, products, quotients and square roots are all that is
-used: they are rounded alike on every machine, and so is the result. (NumPy's log is not, nor is its exp.)
+with one rational function R for all L. Whole numbers, sums, products, quotients and square roots are all that
+is used: they are rounded alike on every machine, and so is the result. (NumPy's log is not, nor is its exp.)
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Format(NamedTuple):
     bottom: tuple[float, ...]
 
 
-# R on [0, 6.7] to 2⁻²⁶ and on [0, 9.45] to 2⁻⁵³·⁸, relative; fitted by weighted least squares, the weights moved
-# until all errors were alike, with 50 digits. No coefficient is negative, so nothing cancels.
+# R on [0, 6.7] to 2⁻²⁶ and on [0, 9.45] to 2⁻⁵³, relative; fitted by weighted least squares, the weights
+# moved until all errors were alike, with 50 digits. No coefficient is negative, so nothing cancels.
 SINGLE = Format(
     np.float32, np.uint32, 32, 24, 6,
     (1.2533141558520624, 1.756981466365954, 1.8567455014616338, 1.1569753203352087,
