@@ -488,6 +488,12 @@ def intercept(function: Any, recorded: Callable[..., Any]) -> None:
     _scanned.clear()
 
 
+def recorded_form(function: Any) -> Any:
+    """The function itself, or what stands in its place while a recording runs."""
+    original, guarded = _GUARDED.get(id(function), (None, None))
+    return guarded if original is function else function
+
+
 # --- replacing the names ------------------------------------------------------------------------------
 
 _lock = threading.Lock()
@@ -535,7 +541,7 @@ def _find_namespaces() -> None:
         _scan(main)
 
 
-_ROOTS = ("numpy", "numpy.random", "random", "scipy.special")
+_ROOTS = ("numpy", "numpy.linalg", "numpy.random", "random", "scipy.special")
 _LIBRARIES = frozenset(
     {
         "wengert", "jax", "jaxlib", "torch", "autograd", "sklearn", "pandas", "polars", "pyarrow",

@@ -49,7 +49,7 @@ def peek(value: Any) -> Any:
 _ABSTRACT = (
     "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
     "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if "
-    "and while."
+    "and while, and np.take(table, i) instead of table[i]."
 )
 
 
@@ -185,9 +185,6 @@ class _Operators(Tracer):
         return int(concrete(apply(np.trunc, (self,)) if self.type.inexact else self))
 
     def __index__(self) -> int:
-        if self.recorder.abstract:
-            # NumPy hides a TypeError from here behind one of its own.
-            raise IndexError(at_user_line(_ABSTRACT.format(type=self.type)))
         return operator.index(concrete(self))
 
     def __float__(self) -> float:
@@ -331,6 +328,13 @@ class ScalarTracer(_Operators):
     @__class__.setter
     def __class__(self, _: Any) -> None:
         raise TypeError("The class of a tracer cannot be changed.")
+
+    @property
+    def __array_interface__(self) -> Any:
+        # What NumPy asks an index for after ``__index__``, whose error it hides behind one of its own.
+        if self.recorder.abstract and not self.type.inexact:
+            concrete(self)
+        raise AttributeError("__array_interface__")
 
     def __floor__(self) -> int:
         return int(concrete(apply(np.floor, (self,))))

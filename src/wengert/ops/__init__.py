@@ -6,6 +6,7 @@ from wengert.ops import (
     elementwise,
     indexing,
     linalg,
+    lists,
     methods,
     reduction,
     sampling,
@@ -30,4 +31,5 @@ __all__ = [
     "sampling",
     "special",
     "methods",
+    "lists",
 ]
