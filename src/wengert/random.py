@@ -436,7 +436,7 @@ def permutation(key: Any, x: Any) -> Any:
     """
     if not isinstance(x, int | np.integer):
         return take(x, permutation(key, np.shape(x)[0]), axis=0)
-    return _ranks(key, int(x)) if x <= RANKED else shuffled(key, np.arange(x), int(x))
+    return _ranks(key, int(x)) if x <= RANKED else shuffled(key, np.arange(x, dtype=np.uint32), int(x))
 
 
 def shuffled(key: Any, places: Any, n: int) -> Any:
@@ -474,7 +474,8 @@ def shuffled(key: Any, places: Any, n: int) -> Any:
     def stir(places: Any) -> list[Any]:
         return [bind(shuffle, (places, own[0], own[1]), {"count": n})]
 
-    return _in_pieces(stir, _array(places, np.uint32), own)[0].astype(np.int64)
+    places = places if getattr(places, "dtype", None) == np.uint32 else _array(places, np.uint32)
+    return _in_pieces(stir, places, own)[0].astype(np.int64)
 
 
 def _ranks(key: Any, n: int) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wengert.native import ir
 from wengert.native.ir import Value
-from wengert.native.number import Number, where
+from wengert.native.number import Number
 from wengert.ops.bits import HALF_ROUNDS, MASK, MIXERS, MULTIPLIERS, ROUNDS, WEYL, grid
 
 if TYPE_CHECKING:
@@ -85,14 +85,13 @@ def _stirred(place: Number, key0: Number, key1: Number, count: int) -> Number:
 
 
 def _wrapped(x: Number, side: int) -> Number:
-    """The remainder of a number below twice the side."""
-    return where(x < side, x, x - side)
+    """The remainder of a number below twice the side: one smaller than the side wraps below 0."""
+    return x.intrinsic("umin", x - side)
 
 
 def _mixed(x: Number, key0: Number, key1: Number) -> Number:
     x = (x + key0) * MIXERS[0]
-    x = ((x ^ _shifted(x, 15)) + key1) * MIXERS[1]
-    return x ^ _shifted(x, 16)
+    return ((x ^ _shifted(x, 15)) + key1) * MIXERS[1]
 
 
 def _below(side: int, x: Number) -> Number:

@@ -128,15 +128,15 @@ def _stirred(count: int, place: Any, key0: Any, key1: Any) -> Any:
         for i in range(HALF_ROUNDS):
             side = sides[i % 2]
             half = half + _below(side, _mixed(other, key0, key1))
-            half, other = other, np.where(half >= side, half - np.uint32(side), half)
+            half, other = other, np.minimum(half, half - np.uint32(side))  # which wraps below 0
             key0, key1 = key0 + np.uint32(WEYL[0]), key1 + np.uint32(WEYL[1])
     return half * np.uint32(sides[1]) + other
 
 
 def _mixed(x: Any, key0: Any, key1: Any) -> Any:
+    """A hash whose upper bits are good: the lower ones hardly count in what follows."""
     x = (x + key0) * np.uint32(MIXERS[0])
-    x = ((x ^ (x >> 15)) + key1) * np.uint32(MIXERS[1])
-    return x ^ (x >> 16)
+    return ((x ^ (x >> 15)) + key1) * np.uint32(MIXERS[1])
 
 
 def _below(side: int, x: Any) -> Any:
