@@ -75,12 +75,16 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "checked", "env", "equations", "guards", "level", "locked", "opaque", "open")
+    __slots__ = (
+        "abstract", "checked", "env", "equations", "guards", "level", "locked", "opaque", "open", "symbolic",
+    )  # fmt: skip
 
     def __init__(self, abstract: bool = False) -> None:
         outer = current.get()
         self.level: int = 0 if outer is None else outer.level + 1
         self.abstract = abstract
+        # Whether values here, or those they stand on, are types.
+        self.symbolic: bool = abstract or (outer is not None and outer.symbolic)
         self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
