@@ -197,7 +197,7 @@ def adopt(array: Adoptive) -> ArrayTracer:
         raise LeakError(
             at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
         )
-    if recorder.abstract and not now.flags.c_contiguous:
+    if recorder.symbolic and not now.flags.c_contiguous:
         raise UnsupportedError(
             at_user_line('a tracer is written into an array of order="F". Make it row-major.')
         )

@@ -77,6 +77,7 @@ class Recorder:
 
     __slots__ = (
         "abstract", "checked", "env", "equations", "frozen", "guards", "level", "locked", "opaque", "open",
+        "symbolic",
     )  # fmt: skip
 
     def __init__(self, abstract: bool = False, guards: list[tuple[Var, Any]] | None = None) -> None:
@@ -85,6 +86,8 @@ class Recorder:
         self.abstract = abstract
         # Whether the trace is run again with other values: what is not traced then stays as it is now.
         self.frozen: bool = abstract or guards is not None or (outer is not None and outer.frozen)
+        # Whether values here, or those they stand on, are types.
+        self.symbolic: bool = abstract or (outer is not None and outer.symbolic)
         self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
