@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wengert._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from wengert import errors, losses, nn, numerical, optim, special, train
+    from wengert import errors, losses, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -47,6 +47,7 @@ __all__ = [
     "nn",
     "numerical",
     "optim",
+    "random",
     "scan",
     "set_threads",
     "special",
@@ -64,7 +65,7 @@ _HOMES = {
     "check_finite": "wengert.core.finite",
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.team"),
 }
-_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "special", "train"})
+_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "random", "special", "train"})
 
 
 def __getattr__(name: str) -> Any:

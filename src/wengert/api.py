@@ -843,6 +843,12 @@ def jit(f: Function) -> Function:
     followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
     call. Inside other transformations the function is recorded as it stands.
 
+    A number from ``np.random`` or ``random`` would be drawn at the first call and stay the same, so that
+    raises; `wengert.random` draws in native code. Noticed are the functions of the two modules, and the
+    generators that f reaches by its variables, attributes and arguments, through other functions too. Not
+    noticed is a generator that f makes itself without a seed, other than by ``np.random.default_rng()``, or
+    finds among more than 100 items or through what a library holds.
+
     Parameters
     ----------
     f : callable
@@ -851,7 +857,8 @@ def jit(f: Function) -> Function:
     Raises
     ------
     TypeError
-        Where a leaf that is no number cannot be hashed.
+        Where a leaf that is no number cannot be hashed, or f draws random numbers other than with
+        `wengert.random`.
 
     Warns
     -----

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.native import functions, ir, special
+from wengert.native import bits, functions, ir, special
 from wengert.native.host import Host, this_host
 from wengert.native.ir import Value
 from wengert.native.number import Number
@@ -523,6 +523,16 @@ class Lanes:
             if self.dtype.itemsize > 1
             else count
         )
+
+    def leading_zeros(self, x: Value) -> Value:
+        self._needs("u", "leading_zeros")
+        return self._intrinsic("ctlz", x, Value("false", "i1"))
+
+    def philox(self, *operands: Value) -> tuple[Value, ...]:
+        return bits.philox(self, *operands)
+
+    def shuffle(self, index: Value, key0: Value, key1: Value, count: int) -> Value:
+        return bits.shuffle(self, index, key0, key1, count)
 
     # --- exponentials, logarithms, angles ------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ LINE = 64
 COSTLY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
     "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
-    "remainder floor_divide root".split()
+    "remainder floor_divide root philox shuffle".split()
 )
 
 
@@ -128,16 +128,16 @@ class Plan:
 
         A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses it.
         """
-        (out,) = equation.outputs
+        shape = equation.outputs[0].type.shape
         for atom in equation.inputs:
-            self.settle(atom, out.type.shape)
-        homes = self._homes(equation, out.type.shape)
+            self.settle(atom, shape)
+        homes = self._homes(equation, shape)
         depth = self._depth(equation) if not homes else MOST_WAITING
-        if depth < MOST_WAITING and out.type.shape and equation.primitive.name not in COSTLY:
-            self._waiting[out] = Waiting(equation, self._ready(equation.inputs), depth)
+        if depth < MOST_WAITING and shape and _is_cheap(equation):
+            self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
             return
         stage = self._ready(equation.inputs)
-        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, out.type.shape)
+        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, shape)
         self._compute(home, equation)
 
     def _depth(self, equation: Equation) -> int:
@@ -152,7 +152,7 @@ class Plan:
     def _compute(self, kernel: Map, equation: Equation) -> None:
         """Evaluate an equation in a loop, which everybody else reads the result from."""
         self._compute_here(kernel, equation)
-        self.made[equation.outputs[0]] = kernel
+        self.made.update(dict.fromkeys(equation.outputs, kernel))
 
     def _compute_here(self, kernel: Map, equation: Equation) -> None:
         for atom in equation.inputs:
@@ -320,6 +320,10 @@ class Plan:
         writer.stage = stage
         self._overwritten.append((buffer, writer))
         return True
+
+
+def _is_cheap(equation: Equation) -> bool:
+    return equation.primitive.name not in COSTLY and not equation.primitive.multiple
 
 
 def uniform(atom: Literal) -> Any:

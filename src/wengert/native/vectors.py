@@ -146,8 +146,9 @@ class Values:
 
     def compute(self, equation: Equation) -> None:
         """Evaluate an elementwise equation."""
-        (out,) = equation.outputs
-        self.known[out] = element(self, equation, out.type)
+        found = element(self, equation, equation.outputs[0].type)
+        vectors = found if equation.primitive.multiple else (found,)
+        self.known.update(zip(equation.outputs, vectors, strict=True))
 
     def called(self, name: str, dtype: np.dtype[Any], *operands: ir.Value) -> ir.Value:
         """A long operation on single numbers, through a function that the module has once."""
@@ -173,8 +174,8 @@ _UNCHANGED = frozenset({"convert", "discretise", "item", "stop_gradient", "varia
 _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 
 
-def element(values: Values, equation: Equation, type: Type) -> ir.Value:
-    """The vector that an elementwise equation computes."""
+def element(values: Values, equation: Equation, type: Type) -> Any:
+    """The vector that an elementwise equation computes; several for one of several outputs."""
     name, inputs = equation.primitive.name, equation.inputs
     if name in _UNCHANGED:
         return values.read(inputs[0], type.dtype)
