@@ -196,6 +196,12 @@ class Action:
         """Where the number of a result is."""
         return at(self.f, self.room("outputs"), self.given("source"))
 
+    def made(self, name: str, *args: ir.Value) -> ir.Value:
+        """A new object of a function of Python's; where there is none the exception stands."""
+        o = self.f.call(name, "ptr", *args)
+        self.require(self.f.compare("icmp ne", o, _NULL))
+        return o
+
     def push(self, o: ir.Value) -> None:
         """A finished object, unless it is null: then the exception stands."""
         self.require(self.f.compare("icmp ne", o, _NULL))
@@ -438,20 +444,21 @@ def _push_copy(a: Action) -> None:
 
 @action("build_tuple")
 def _build_tuple(a: Action) -> None:
-    _build_sequence(a, "PyTuple")
+    made = a.made("PyTuple_New", a.given("count"))
+    _fill(a, made, a.f.advance(made, ir.index(layout.ITEMS)))
 
 
 @action("build_list")
 def _build_list(a: Action) -> None:
-    _build_sequence(a, "PyList")
+    made = a.made("PyList_New", a.given("count"))
+    _fill(a, made, word(a.f, made, layout.ITEMS, "ptr"))
 
 
-def _build_sequence(a: Action, name: str) -> None:
-    made = a.f.call(f"{name}_New", "ptr", a.given("count"))
-    a.require(a.f.compare("icmp ne", made, _NULL))
+def _fill(a: Action, made: ir.Value, items: ir.Value) -> None:
+    """Parts become the items of a new sequence."""
     parts = a.parts()
     with a.f.loop(_ZERO, a.given("count"), 1) as loop:
-        a.f.call(f"{name}_SetItem", "i32", made, loop.index, at(a.f, parts, loop.index))
+        put_at(a.f, items, loop.index, at(a.f, parts, loop.index))
     a.drop_parts()
     a.push(made)
 
@@ -459,8 +466,7 @@ def _build_sequence(a: Action, name: str) -> None:
 @action("build_dict")
 def _build_dict(a: Action) -> None:
     """A dict of the step's keys."""
-    made = a.f.call("PyDict_New", "ptr")
-    a.require(a.f.compare("icmp ne", made, _NULL))
+    made = a.made("PyDict_New")
     parts = a.parts()
     with a.f.loop(_ZERO, a.given("count"), 1) as loop:
         part = at(a.f, parts, loop.index)
