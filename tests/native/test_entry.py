@@ -9,6 +9,8 @@ import sys
 import threading
 import tracemalloc
 import weakref
+from collections import OrderedDict
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -281,6 +283,25 @@ def test_a_dataclass_as_result(python_calls):
     for _ in range(3):
         same(f(net, X), plain(net, X))
     assert len(python_calls) == 1
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+def test_named_tuples_and_trees_of_other_kinds(python_calls):
+    plain = lambda p, x: Pair([p.left + x, None], OrderedDict(b=x * 2, a=p.right))
+    f = wg.jit(plain)
+    for k in (1.0, 2.0, 3.0):
+        same(f(Pair(k, X), X), plain(Pair(k, X), X))
+    assert len(python_calls) == 1
+    plain = lambda p, x: Pair([p.left + x, None], (x * 2, p.right))
+    f = wg.jit(plain)
+    for k in (1.0, 2.0, 3.0):
+        same(f(Pair(k, X), X), plain(Pair(k, X), X))
+    with pytest.raises(AttributeError):
+        f((1.0, X), X)
 
 
 def test_results_are_owned_and_share_nothing():

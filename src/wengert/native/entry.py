@@ -476,9 +476,22 @@ def _build_dict(a: Action) -> None:
     a.push(made)
 
 
+@action("build_fields")
+def _build_fields(a: Action) -> None:
+    """An object of a dataclass: as ``object.__new__`` and ``object.__setattr__`` would make it."""
+    made = a.made("PyType_GenericAlloc", a.given("object"), _ZERO)
+    parts = a.parts()
+    with a.f.loop(_ZERO, a.given("count"), 1) as loop:
+        part = at(a.f, parts, loop.index)
+        a.f.call("PyObject_GenericSetAttr", "i32", made, at(a.f, a.given("data"), loop.index), part)
+        a.f.call("Py_DecRef", "void", part)
+    a.drop_parts()
+    a.push(made)
+
+
 @action("build_tree")
 def _build_tree(a: Action) -> None:
-    """Any other tree: the step's object is a Python function of its leaves."""
+    """Any other tree: the step's object is a Python function of its parts."""
     parts = a.parts()
     made = a.f.call("PyObject_Vectorcall", "ptr", a.given("object"), parts, a.given("count"), _NULL)
     with a.f.loop(_ZERO, a.given("count"), 1) as loop:

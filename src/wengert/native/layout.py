@@ -39,8 +39,8 @@ _NUMPY = {
 _PYTHON = (
     "PyBool_FromLong", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetItem", "PyDict_Size", "PyErr_BadInternalCall", "PyErr_Clear",
     "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_FromDouble", "PyList_New",
-    "PyLong_AsLongLongAndOverflow", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_GetAttr",
-    "PyObject_Vectorcall", "PyTuple_New", "Py_DecRef", "Py_IncRef", "_PyObject_New",
+    "PyLong_AsLongLongAndOverflow", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_GenericSetAttr", "PyObject_GetAttr",
+    "PyObject_Vectorcall", "PyTuple_New", "PyType_GenericAlloc", "Py_DecRef", "Py_IncRef", "_PyObject_New",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import optree
 
 from wengert.core import tree
 from wengert.core.trace import Type
@@ -97,6 +98,8 @@ class Form:
             parts(self, o, place)
         elif tree.fields_of(type(o)) is not None:
             self._fields(o, place, *tree.fields_of(type(o)))
+        elif optree.is_namedtuple(o):
+            self._sequence("match_tuple", o, place)
         else:
             self._leaf(o, place)
 
@@ -202,10 +205,10 @@ class Results:
         self.prepare, self.build = Steps(made.actions), Steps(made.actions)
         self.depth = 0
         self._prepare(types, made)
-        whole = tree.unflatten(structure, leaves)
-        if _is_simple(whole):
-            self._visit(whole)
-        else:
+        try:
+            self._visit(tree.unflatten(structure, leaves))
+        except Unmatched:
+            self.build = Steps(made.actions)
             self._finish(leaves, structure)
 
     def _prepare(self, types: Sequence[Type], made: entry.Runtime) -> None:
@@ -218,17 +221,31 @@ class Results:
     def _visit(self, o: Any) -> None:
         if type(o) is Leaf:
             self._push(o)
-        elif type(o) is dict:
-            self._parts("build_dict", o.values(), tuple(o))
         elif o is None:
             self.push("push_object", object=None)
+        elif tree.fields_of(type(o)) is not None:
+            self._fields(o, *tree.fields_of(type(o)))
         else:
-            self._parts("build_tuple" if type(o) is tuple else "build_list", o)
+            self._parts(o)
 
-    def _parts(self, action: str, parts: Any, data: Any = None) -> None:
-        for part in parts:
+    def _parts(self, o: Any) -> None:
+        build = _BUILDS.get(type(o)) or (optree.is_namedtuple(o) and "build_tree")
+        if not build:
+            raise Unmatched(type(o).__name__)
+        for part in o.values() if type(o) is dict else o:
             self._visit(part)
-        self.build.add(action, count=len(parts), data=data)
+        self._join(build, type(o), len(o), tuple(o) if type(o) is dict else None)
+
+    def _fields(self, o: Any, children: Sequence[str], static: Sequence[str]) -> None:
+        for name in static:
+            self.push("push_object", object=getattr(o, name))
+        for name in children:
+            self._visit(getattr(o, name))
+        self._join("build_fields", type(o), len(static) + len(children), (*static, *children))
+
+    def _join(self, action: str, object: Any, count: int, data: Any = None) -> None:
+        """A step that takes parts from the stack and puts one object there."""
+        self.build.add(action, object=object, count=count, data=data)
         self.depth += 1
 
     def push(self, action: str, source: int = 0, object: Any = None) -> None:
@@ -247,20 +264,10 @@ class Results:
     def _finish(self, leaves: Sequence[Leaf], structure: Any) -> None:
         for leaf in leaves:
             self._push(leaf)
-        self.build.add(
-            "build_tree", object=lambda *values: tree.unflatten(structure, values), count=len(leaves)
-        )
-        self.depth += 1
+        self._join("build_tree", lambda *values: tree.unflatten(structure, values), len(leaves))
 
 
-def _is_simple(o: Any) -> bool:
-    if type(o) is Leaf or o is None:
-        return True
-    if type(o) is dict:
-        return all(map(_is_simple, o.values()))
-    return type(o) in (tuple, list) and all(map(_is_simple, o))
-
-
+_BUILDS = {tuple: "build_tuple", list: "build_list", dict: "build_dict"}
 _WEAK = {"f": "push_float", "i": "push_integer", "b": "push_boolean"}
 
 
