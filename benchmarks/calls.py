@@ -1,11 +1,12 @@
-"""What a call of a compiled function costs: gradients of a few numbers, a prediction of one row, a result of 35 MB.
+"""What a call of a compiled function costs: gradients of a few numbers, a prediction of one row, a result of
+35 MB.
 
     python benchmarks/calls.py [--quick] [--json FILE] [--plot FILE]
 
-The arithmetic of these calls takes less time than Python takes to arrange for it, so what is measured is the way
-in and out. Every contender gets its arguments in the form that it likes best (JAX and PyTorch their own arrays),
-and has given the right result before it is timed. Times are microseconds for one call in a loop of Python's
-`for`; `ratio` is the time of the fastest peer ÷ wengert's, median of the rounds.
+The arithmetic of these calls takes less time than Python takes to arrange for it, so what is measured is the
+way in and out. Every contender gets its arguments in the form that it likes best (JAX and PyTorch their own
+arrays), and has given the right result before it is timed. Times are microseconds for one call in a loop of
+Python's `for`; `ratio` is the time of the fastest peer ÷ wengert's, median of the rounds.
 """
 
 import argparse

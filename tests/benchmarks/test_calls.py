@@ -1,4 +1,4 @@
-"""The benchmark of calls: its gradients by hand are right, wrong results end it, and it runs from end to end."""
+"""The benchmark of calls: gradients by hand are right, wrong results end it, it runs from end to end."""
 
 import json
 

@@ -1,7 +1,7 @@
 """The native entry of one jitted function: which forms of arguments it knows, and what it runs for each.
 
-A door is made of structures that native code reads while other threads may add to them, so nothing in it ever moves: an address is
-written first and counted afterwards.
+A door is made of structures that native code reads while other threads may add to them, so nothing in it ever
+moves: an address is written first and counted afterwards.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def native_path(path: Path, native: Native, made: entry.Runtime) -> _Path:
         run=native.code.address("run"), inputs=len(native.trace.inputs), outputs=len(types),
         constants=len(constants), constant=ctypes.addressof(constants), depth=results.depth,
         answers=ctypes.addressof(answers), guards=len(path.answers), first_guard=path.count,
-        arena=-(-private.ctypes.data // 64) * 64, arena_bytes=size, busy=int(size >= recycle.LARGE), long=_is_long(native),
+        arena=-(-private.ctypes.data // 64) * 64, arena_bytes=size, busy=int(size >= recycle.LARGE),
+        long=_is_long(native),
     )  # fmt: skip
     for name, steps in (("prepare", prepare), ("build", build)):
         setattr(found, name, ctypes.addressof(steps))

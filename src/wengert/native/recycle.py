@@ -1,12 +1,13 @@
 r"""Memory of large results, used again.
 
-New memory costs more than most arithmetic on it: the system hands it out in pages that it clears one by one at the first touch,
+New memory costs more than most arithmetic on it: the system hands it out in pages that it clears one by one
+at the first touch,
 
 .. math:: t_{\text{new}} \approx n\,/\,(4\ \text{GB/s}), \qquad t_{\text{again}} = 0.
 
-So blocks that arrays give back are kept, up to a bound, and the next array of that size gets one of them. NumPy lets an array
-carry the functions that allocate and free its memory (NEP 49): a result owns its memory as any other array does. The functions
-are written in LLVM IR, because they are called while an array dies.
+So blocks that arrays give back are kept, up to a bound, and the next array of that size gets one of them.
+NumPy lets an array carry the functions that allocate and free its memory (NEP 49): a result owns its memory
+as any other array does. The functions are written in LLVM IR, because they are called while an array dies.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _NULL = ir.Value("null", "ptr")
 
 
 class Pool(ctypes.Structure):
-    """Blocks that nobody uses, in the order in which they came back. ``busy`` is set while it is being changed."""
+    """Blocks that nobody uses, in the order in which they came back; ``busy`` while that is being changed."""
 
     _fields_ = [
         ("busy", ctypes.c_int64),
@@ -227,7 +228,7 @@ def _rounded(f: ir.Function, size: ir.Value, unit: int) -> ir.Value:
 
 
 def _locked(f: ir.Function, pool: ir.Value, otherwise: str) -> None:
-    """Go on if nobody else is changing the pool; nobody waits, so a lock that a fork has left set does no harm."""
+    """Go on if nobody else is changing the pool; nobody waits, so a lock left set by a fork does no harm."""
     mine = f.new_label("mine")
     before = f.emit(f"atomicrmw xchg ptr {field(f, pool, Pool, 'busy').name}, i64 1 acquire", "i64")
     f.branch(f.compare("icmp eq", before, ir.index(0)), mine, otherwise)

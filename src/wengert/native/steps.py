@@ -1,8 +1,8 @@
 """From one call's arguments and results to the steps that native code takes for all calls like it.
 
-The arguments' objects are numbered as they are found: first the arguments themselves, then the parts of each. A step says how one
-object must look and where its parts or its number go. Results are made from their leaves upwards, on a stack, as a calculator in
-reverse Polish notation would.
+The arguments' objects are numbered as they are found: first the arguments themselves, then the parts of each.
+A step says how one object must look and where its parts or its number go. Results are made from their leaves
+upwards, on a stack, as a calculator in reverse Polish notation would.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import optree
 from wengert.core import tree
 from wengert.core.trace import Type
 from wengert.native import entry, ir, recycle
+from wengert.native.actions import Step
 
 
 class Unmatched(Exception):
@@ -24,7 +25,7 @@ class Unmatched(Exception):
 
 
 class Steps:
-    """A list of steps that native code can walk through. ``kept`` are the objects whose addresses stand in it."""
+    """Steps that native code can walk through. ``kept`` are the objects whose addresses stand in them."""
 
     def __init__(self, actions: dict[str, int]) -> None:
         self.actions = actions
@@ -47,7 +48,7 @@ class Steps:
 
     def array(self) -> Any:
         """The steps as C sees them."""
-        return (entry.Step * len(self.rows))(*self.rows)
+        return (Step * len(self.rows))(*(Step(*row) for row in self.rows))
 
 
 def _address(data: Any, kept: list[Any]) -> int:
@@ -60,7 +61,7 @@ def _address(data: Any, kept: list[Any]) -> int:
     return ctypes.addressof(words)
 
 
-# --- arguments --------------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------------------
 
 
 class Form:
@@ -96,8 +97,8 @@ class Form:
             self.steps.add("match_identical", place, object=None)
         elif parts is not None:
             parts(self, o, place)
-        elif tree.fields_of(type(o)) is not None:
-            self._fields(o, place, *tree.fields_of(type(o)))
+        elif (fields := tree.fields_of(type(o))) is not None:
+            self._fields(o, place, *fields)
         elif optree.is_namedtuple(o):
             self._sequence("match_tuple", o, place)
         else:
@@ -175,7 +176,8 @@ def is_plain(dtype: np.dtype[Any]) -> bool:
 
 
 SCALARS = (
-    np.float64, np.float32, np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
+    np.float64, np.float32, np.bool_, np.int8, np.int16, np.int32, np.int64,
+    np.uint8, np.uint16, np.uint32, np.uint64,
 )  # fmt: skip
 _NUMBERS: dict[type, Callable[[Steps, Any, int, int], None]] = {
     float: _scalar,
@@ -186,11 +188,11 @@ _NUMBERS: dict[type, Callable[[Steps, Any, int, int], None]] = {
 }
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 class Leaf:
-    """Stands for a leaf of a result: an output of native code by its place, or what is the same in every call."""
+    """Stands for a leaf of a result: an output by its place, or what is the same in every call."""
 
     def __init__(self, output: int | None, value: Any, type: Type | None) -> None:
         self.output, self.value, self.type = output, value, type
@@ -223,8 +225,8 @@ class Results:
             self._push(o)
         elif o is None:
             self.push("push_object", object=None)
-        elif tree.fields_of(type(o)) is not None:
-            self._fields(o, *tree.fields_of(type(o)))
+        elif (fields := tree.fields_of(type(o))) is not None:
+            self._fields(o, *fields)
         else:
             self._parts(o)
 
@@ -267,7 +269,7 @@ class Results:
         self._join("build_tree", lambda *values: tree.unflatten(structure, values), len(leaves))
 
 
-_BUILDS = {tuple: "build_tuple", list: "build_list", dict: "build_dict"}
+_BUILDS: dict[type, str] = {tuple: "build_tuple", list: "build_list", dict: "build_dict"}
 _WEAK = {"f": "push_float", "i": "push_integer", "b": "push_boolean"}
 
 

@@ -40,3 +40,8 @@ def at(f: ir.Function, array: ir.Value, i: ir.Value, type: str = "ptr") -> ir.Va
 def put_at(f: ir.Function, array: ir.Value, i: ir.Value, value: ir.Value) -> None:
     """Set an element."""
     f.store(value, f.offset(array, value.type, i), 8)
+
+
+def word(f: ir.Function, o: ir.Value, place: int, type: str = "i64") -> ir.Value:
+    """What stands at a place in an object."""
+    return f.load(type, f.advance(o, ir.index(place)), 4 if type == "i32" else 1 if type == "i8" else 8)
