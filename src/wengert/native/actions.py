@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Callable
 
 from wengert.native import ir, layout
-from wengert.native.structures import at, get, increment, put_at, word
+from wengert.native.structures import at, equal, get, go_on, increment, is_null, is_some, put_at, word
 
 NULL, ZERO, ONE = ir.Value("null", "ptr"), ir.index(0), ir.index(1)
 NO, YES = ir.Value("false", "i1"), ir.Value("true", "i1")
@@ -36,8 +36,8 @@ class Frame(ctypes.Structure):
 
     ``objects`` are the arguments and what was found in them, ``inputs`` the addresses of numbers; ``scratch``
     holds numbers that had to be converted, ``owned`` the references that the call must give back. ``made``
-    are new arrays, ``outputs`` the addresses of the results' numbers, ``cells`` room for those that are
-    single; ``stack`` holds finished objects. ``next`` is the path to try next.
+    are new arrays, ``outputs`` the addresses of the results' numbers; ``stack`` holds finished objects.
+    ``next`` is the path to try next.
     """
 
     _fields_ = [
@@ -48,7 +48,6 @@ class Frame(ctypes.Structure):
         ("owned_count", ctypes.c_int64),
         ("made", ctypes.c_void_p),
         ("outputs", ctypes.c_void_p),
-        ("cells", ctypes.c_void_p),
         ("stack", ctypes.c_void_p),
         ("depth", ctypes.c_int64),
         ("next", ctypes.c_void_p),
@@ -82,18 +81,16 @@ class Action:
 
     def require(self, condition: ir.Value) -> None:
         """Go on only if it holds."""
-        following = self.f.new_label("ok")
-        self.f.branch(condition, following, self.failed)
-        self.f.start(following)
+        go_on(self.f, condition, self.failed)
 
     def require_equal(self, a: ir.Value, b: ir.Value) -> None:
         """Go on only if they are the same."""
-        self.require(self.f.compare("icmp eq", a, b))
+        self.require(equal(self.f, a, b))
 
     def require_some(self, pointer: ir.Value) -> None:
         """Go on only if it is not null; a Python exception is forgotten."""
         some, none = self.f.new_label("some"), self.f.new_label("none")
-        self.f.branch(self.f.compare("icmp eq", pointer, NULL), none, some)
+        self.f.branch(is_null(self.f, pointer), none, some)
         self.f.start(none)
         self.f.call("PyErr_Clear", "void")
         self.f.jump(self.failed)
@@ -128,12 +125,12 @@ class Action:
     def made(self, name: str, *args: ir.Value) -> ir.Value:
         """A new object of a function of Python's; where there is none the exception stands."""
         o = self.f.call(name, "ptr", *args)
-        self.require(self.f.compare("icmp ne", o, NULL))
+        self.require(is_some(self.f, o))
         return o
 
     def push(self, o: ir.Value) -> None:
         """A finished object, unless it is null: then the exception stands."""
-        self.require(self.f.compare("icmp ne", o, NULL))
+        self.require(is_some(self.f, o))
         depth = increment(self.f, self.frame, Frame, "depth", ONE)
         put_at(self.f, self.room("stack"), self.f.binary("sub", depth, ONE), o)
 
@@ -191,7 +188,7 @@ def _match_boolean(a: Action) -> None:
     """True, which is the step's data, or False."""
     o = a.source()
     a.require_type(o)
-    a.converted(a.f.cast("zext", a.f.compare("icmp eq", o, a.given("data")), "i64"))
+    a.converted(a.f.cast("zext", equal(a.f, o, a.given("data")), "i64"))
 
 
 @action("match_array")
@@ -201,7 +198,7 @@ def _match_array(a: Action) -> None:
     _require_array(a, o)
     flags = word(a.f, o, layout.FLAGS, "i32")
     wanted = ir.constant(layout.CONTIGUOUS_AND_ALIGNED, "i32")
-    ready = a.f.compare("icmp eq", a.f.binary("and", flags, wanted), wanted)
+    ready = equal(a.f, a.f.binary("and", flags, wanted), wanted)
     straight, copied, done = (a.f.new_label(hint) for hint in ("straight", "copied", "done"))
     a.f.branch(ready, straight, copied)
     a.f.start(copied)
@@ -229,7 +226,7 @@ def _require_array(a: Action, o: ir.Value) -> None:
 def _same_dtype(a: Action, found: ir.Value, expected: ir.Value) -> ir.Value:
     """By number and byte order: equal dtypes need not be the same object."""
     both = [
-        a.f.compare("icmp eq", word(a.f, found, place, type), word(a.f, expected, place, type))
+        equal(a.f, word(a.f, found, place, type), word(a.f, expected, place, type))
         for place, type in ((layout.TYPE_NUMBER, "i32"), (layout.BYTE_ORDER, "i8"))
     ]
     return a.f.binary("and", *both)
@@ -295,7 +292,7 @@ def _make_large_array(a: Action) -> None:
     """The same with memory from the handler whose address is the step's source."""
     handler = a.f.cast("inttoptr", a.given("source"), "ptr")
     before = a.f.call("PyDataMem_SetHandler", "ptr", handler)
-    a.require(a.f.compare("icmp ne", before, NULL))
+    a.require(is_some(a.f, before))
     array = _new_array(a)
     replaced = a.f.call("PyDataMem_SetHandler", "ptr", before)
     for o in (before, replaced):
@@ -312,7 +309,7 @@ def _new_array(a: Action) -> ir.Value:
 
 
 def _keep_array(a: Action, array: ir.Value) -> None:
-    a.require(a.f.compare("icmp ne", array, NULL))
+    a.require(is_some(a.f, array))
     put_at(a.f, a.room("made"), a.given("target"), array)
     put_at(a.f, a.room("outputs"), a.given("target"), word(a.f, array, layout.DATA, "ptr"))
 

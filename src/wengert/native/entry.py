@@ -24,7 +24,7 @@ import numpy as np
 from wengert.native import ir, layout, recycle
 from wengert.native.actions import ACTIONS, NDARRAY, NO, NULL, ONE, YES, ZERO, Action, Frame, Step
 from wengert.native.host import Code, load
-from wengert.native.structures import at, field, get, put, put_at, word
+from wengert.native.structures import Kind, at, equal, field, get, go_on, is_null, is_some, put, put_at, word
 
 ELSEWHERE = ir.Value("inttoptr (i64 1 to ptr)", "ptr")  # no object: the call is not for this piece of code
 POOL = ir.Value("@recycle_pool", "ptr")
@@ -90,25 +90,15 @@ class State(ctypes.Structure):
 def _write_steps(module: ir.Module) -> None:
     """``i1 steps(first, end, frame)``: walk through steps up to one that fails."""
     f = module.function("steps", "i1", [("first", "ptr"), ("end", "ptr"), ("frame", "ptr")], "internal")
-    check, body, more, done = (f.new_label(hint) for hint in ("check", "body", "more", "done"))
-    f.jump(check)
-    f.start(check)
-    place = len(f.lines)
-    step = ir.Value("%step", "ptr")
-    f.branch(f.compare("icmp eq", step, f.param("end")), done, body)
-    f.start(body)
-    function = get(f, step, Step, "action")
-    good = f.emit(f"call i1 {function.name}(ptr {step.name}, ptr %frame)", "i1")
+    distance = f.binary("sub", *(f.cast("ptrtoint", f.param(name), "i64") for name in ("end", "first")))
     failed = f.new_label("failed")
-    f.branch(good, more, failed)
-    f.start(more)
-    following = f.advance(step, ir.index(ctypes.sizeof(Step)))
-    f.jump(check)
-    f.lines.insert(place, f"  %step = phi ptr [ %first, %entry ], [ {following.name}, %{more} ]")
+    with f.loop(ZERO, distance, ctypes.sizeof(Step)) as loop:
+        step = f.advance(f.param("first"), loop.index)
+        action = get(f, step, Step, "action")
+        go_on(f, f.emit(f"call i1 {action.name}(ptr {step.name}, ptr %frame)", "i1"), failed)
+    f.ret(YES)
     f.start(failed)
     f.ret(NO)
-    f.start(done)
-    f.ret(YES)
 
 
 def _write_give_back(module: ir.Module) -> None:
@@ -122,32 +112,26 @@ def _write_give_back(module: ir.Module) -> None:
 def _write_common(module: ir.Module) -> None:
     """``i64 common(a, b, count)``: how many answers agree before the first that differs."""
     f = module.function("common", "i64", [("a", "ptr"), ("b", "ptr"), ("count", "i64")], "internal")
+    differs = f.new_label("differs")
     with f.loop(ZERO, f.param("count"), 1) as loop:
-        same, other = f.new_label("same"), f.new_label("other")
-        a, b = (f.load("i128", f.offset(f.param(x), "i128", loop.index), 8) for x in ("a", "b"))
-        f.branch(f.compare("icmp eq", a, b), same, other)
-        f.start(other)
-        f.ret(loop.index)
-        f.start(same)
+        a, b = (f.load("i128", f.offset(f.param(name), "i128", loop.index), 8) for name in ("a", "b"))
+        go_on(f, equal(f, a, b), differs)
     f.ret(f.param("count"))
+    f.start(differs)
+    f.ret(loop.index)
 
 
 def _write_other(module: ir.Module) -> None:
-    """``ptr other(choices, found, count)``: a path whose first answers are those found, or null."""
-    f = module.function(
-        "other_path", "ptr", [("choices", "ptr"), ("found", "ptr"), ("count", "i64")], "internal"
-    )
-    with f.loop(ZERO, get(f, f.param("choices"), Choices, "count"), 1) as loop:
-        path = at(f, get(f, f.param("choices"), Choices, "paths"), loop.index)
-        long, this, following = (f.new_label(hint) for hint in ("long", "this", "following"))
-        f.branch(
-            f.compare("icmp sge", get(f, path, Path, "guards"), f.param("count")),
-            long,
-            following,
-        )
-        f.start(long)
-        agreed = f.call("common", "i64", get(f, path, Path, "answers"), f.param("found"), f.param("count"))
-        f.branch(f.compare("icmp eq", agreed, f.param("count")), this, following)
+    """``ptr other_path(choices, found, count)``: a path whose first answers are those found, or null."""
+    params = [("choices", "ptr"), ("found", "ptr"), ("count", "i64")]
+    f = module.function("other_path", "ptr", params, "internal")
+    choices, found, count = (f.param(name) for name, _ in params)
+    with f.loop(ZERO, get(f, choices, Choices, "count"), 1) as loop:
+        path = at(f, get(f, choices, Choices, "paths"), loop.index)
+        following, this = f.new_label("following"), f.new_label("this")
+        go_on(f, f.compare("icmp sge", get(f, path, Path, "guards"), count), following)
+        agreed = f.call("common", "i64", get(f, path, Path, "answers"), found, count)
+        f.branch(equal(f, agreed, count), this, following)
         f.start(this)
         f.ret(path)
         f.start(following)
@@ -155,28 +139,24 @@ def _write_other(module: ir.Module) -> None:
 
 
 def _write_run(module: ir.Module) -> None:
-    """``i64 run_path(path, table, pool)``: run with an arena that nobody else uses; 0 if that went well."""
+    """``i64 run_path(path, table)``: run with an arena that nobody else uses; 0 if that went well."""
     f = module.function("run_path", "i64", [("path", "ptr"), ("table", "ptr")], "internal")
-    path = f.param("path")
+    path, other, none = f.param("path"), f.new_label("other"), f.new_label("none")
     busy = field(f, path, Path, "busy")
     before = f.emit(f"atomicrmw xchg ptr {busy.name}, i64 1 acquire", "i64")
-    own, other, none = f.new_label("own"), f.new_label("other"), f.new_label("none")
-    f.branch(f.compare("icmp eq", before, ZERO), own, other)
-    f.start(own)
+    go_on(f, equal(f, before, ZERO), other)
     status = _write_guarded_call(f, get(f, path, Path, "arena"))
     f.do(f"store atomic i64 0, ptr {busy.name} release, align 8")
     f.ret(status)
     f.start(other)
     size = get(f, path, Path, "arena_bytes")
     arena = f.call("recycle_malloc", "ptr", POOL, size)
-    some = f.new_label("some")
-    f.branch(f.compare("icmp eq", arena, NULL), none, some)
-    f.start(none)
-    f.ret(ONE)
-    f.start(some)
+    go_on(f, is_some(f, arena), none)
     status = _write_guarded_call(f, arena)
     f.call("recycle_free", "void", POOL, arena, size)
     f.ret(status)
+    f.start(none)
+    f.ret(ONE)
 
 
 def _write_guarded_call(f: ir.Function, arena: ir.Value) -> ir.Value:
@@ -185,7 +165,7 @@ def _write_guarded_call(f: ir.Function, arena: ir.Value) -> ir.Value:
     function = get(f, path, Path, "run")
     text = f"call i64 {function.name}(ptr {table.name}, ptr {arena.name})"
     long, short, done = (f.new_label(hint) for hint in ("long", "short", "done"))
-    f.branch(f.compare("icmp ne", get(f, path, Path, "long"), ZERO), long, short)
+    f.branch(equal(f, get(f, path, Path, "long"), ZERO), short, long)
     f.start(long)
     thread = f.call("PyEval_SaveThread", "ptr")
     first = f.emit(text, "i64")
@@ -202,40 +182,14 @@ def _write_walk(module: ir.Module) -> None:
     """``ptr walk(path, choices, frame)``: a path's result, or null, or `ELSEWHERE` and the next path."""
     f = module.function("walk", "ptr", [("path", "ptr"), ("choices", "ptr"), ("frame", "ptr")], "internal")
     path, frame = f.param("path"), f.param("frame")
-    outputs, table = _write_table(f)
-    made = _room(f, "ptr", outputs, zero=True)
-    cells = _room(f, "i128", outputs, zero=True)
-    stack = _room(f, "ptr", get(f, path, Path, "depth"))
-    with f.loop(ZERO, outputs, 1) as loop:
-        put_at(f, get(f, frame, Frame, "outputs"), loop.index, f.offset(cells, "i128", loop.index))
-    for name, value in (
-        ("made", made),
-        ("cells", cells),
-        ("stack", stack),
-        ("depth", ZERO),
-        ("next", NULL),
-    ):
-        put(f, frame, Frame, name, value)
-    prepared, ran, held = (f.new_label(hint) for hint in ("prepared", "ran", "held"))
-    failed, elsewhere, built = (f.new_label(hint) for hint in ("failed", "elsewhere", "built"))
-    f.branch(_steps(f, path, Path, "prepare"), prepared, failed)
-    f.start(prepared)
-    status = f.call("run_path", "i64", path, table, POOL)
-    f.branch(f.compare("icmp eq", status, ZERO), ran, elsewhere)
-    f.start(ran)
-    guards = get(f, path, Path, "guards")
-    # Guards are single numbers, so their cells stand side by side.
-    found = f.offset(cells, "i128", get(f, path, Path, "first_guard"))
-    agreed = f.call("common", "i64", get(f, path, Path, "answers"), found, guards)
-    differs = f.new_label("differs")
-    f.branch(f.compare("icmp eq", agreed, guards), held, differs)
-    f.start(differs)
-    following = f.call("other_path", "ptr", f.param("choices"), found, f.binary("add", agreed, ONE))
-    put(f, frame, Frame, "next", following)
-    f.jump(elsewhere)
-    f.start(held)
-    f.branch(_steps(f, path, Path, "build"), built, failed)
-    f.start(built)
+    failed, elsewhere = f.new_label("failed"), f.new_label("elsewhere")
+    outputs = get(f, path, Path, "outputs")
+    table = _write_table(f, outputs)
+    made, cells, stack = _write_rooms(f, outputs)
+    go_on(f, _steps(f, path, Path, "prepare", frame), failed)
+    go_on(f, equal(f, f.call("run_path", "i64", path, table), ZERO), elsewhere)
+    _write_guards(f, cells, elsewhere)
+    go_on(f, _steps(f, path, Path, "build", frame), failed)
     result = at(f, stack, ZERO)
     f.call("give_back", "void", made, outputs)
     f.ret(result)
@@ -246,149 +200,163 @@ def _write_walk(module: ir.Module) -> None:
         f.ret(value)
 
 
-def _write_table(f: ir.Function) -> tuple[ir.Value, ir.Value]:
+def _write_table(f: ir.Function, outputs: ir.Value) -> ir.Value:
     """The table of addresses: inputs and constants now, the outputs later."""
     path, frame = f.param("path"), f.param("frame")
-    inputs, outputs, constants = (get(f, path, Path, name) for name in ("inputs", "outputs", "constants"))
+    inputs, constants = get(f, path, Path, "inputs"), get(f, path, Path, "constants")
     before = f.binary("add", inputs, outputs)
     table = _room(f, "ptr", f.binary("add", before, constants))
-    for start, source, count in (
-        (ZERO, get(f, frame, Frame, "inputs"), inputs),
-        (before, get(f, path, Path, "constant"), constants),
-    ):
-        target = f.offset(table, "ptr", start)
-        with f.loop(ZERO, count, 1) as loop:
-            put_at(f, target, loop.index, at(f, source, loop.index))
+    _copy(f, table, get(f, frame, Frame, "inputs"), inputs)
+    _copy(f, f.offset(table, "ptr", before), get(f, path, Path, "constant"), constants)
     put(f, frame, Frame, "outputs", f.offset(table, "ptr", inputs))
-    return outputs, table
+    return table
 
 
-def _room(f: ir.Function, type: str, count: ir.Value, zero: bool = False) -> ir.Value:
+def _copy(f: ir.Function, target: ir.Value, source: ir.Value, count: ir.Value) -> None:
+    """Copy addresses."""
+    with f.loop(ZERO, count, 1) as loop:
+        put_at(f, target, loop.index, at(f, source, loop.index))
+
+
+def _write_rooms(f: ir.Function, outputs: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """Memory for new arrays, for single numbers and for finished objects. At first every result is single."""
+    path, frame = f.param("path"), f.param("frame")
+    made, cells = _room(f, "ptr", outputs), _room(f, "i128", outputs)
+    stack = _room(f, "ptr", get(f, path, Path, "depth"))
+    with f.loop(ZERO, outputs, 1) as loop:
+        cell = f.offset(cells, "i128", loop.index)
+        put_at(f, made, loop.index, NULL)
+        f.store(ir.Value("0", "i128"), cell, 8)
+        put_at(f, get(f, frame, Frame, "outputs"), loop.index, cell)
+    for name, value in (("made", made), ("stack", stack), ("depth", ZERO), ("next", NULL)):
+        put(f, frame, Frame, name, value)
+    return made, cells, stack
+
+
+def _write_guards(f: ir.Function, cells: ir.Value, elsewhere: str) -> None:
+    """Go on if the answers are those that the path rests on; otherwise note the path for them."""
+    path, held, differs = f.param("path"), f.new_label("held"), f.new_label("differs")
+    guards = get(f, path, Path, "guards")
+    # Guards are single numbers after all results, so their cells stand side by side.
+    found = f.offset(cells, "i128", get(f, path, Path, "first_guard"))
+    agreed = f.call("common", "i64", get(f, path, Path, "answers"), found, guards)
+    f.branch(equal(f, agreed, guards), held, differs)
+    f.start(differs)
+    following = f.call("other_path", "ptr", f.param("choices"), found, f.binary("add", agreed, ONE))
+    put(f, f.param("frame"), Frame, "next", following)
+    f.jump(elsewhere)
+    f.start(held)
+
+
+def _room(f: ir.Function, type: str, count: ir.Value) -> ir.Value:
     """Memory on the stack, for the time of the function."""
-    room = f.emit(f"alloca {type}, i64 {count.name}, align 16", "ptr")
-    if zero:
-        with f.loop(ZERO, count, 1) as loop:
-            f.store(ir.Value("null" if type == "ptr" else "0", type), f.offset(room, type, loop.index), 8)
-    return room
+    return f.emit(f"alloca {type}, i64 {count.name}, align 16", "ptr")
 
 
-def _steps(f: ir.Function, owner: ir.Value, kind: Any, name: str) -> ir.Value:
-    first, end = get(f, owner, kind, name), get(f, owner, kind, f"{name}_end")
-    return f.call("steps", "i1", first, end, f.param("frame") if kind is Path else ir.Value("%frame", "ptr"))
+def _steps(f: ir.Function, owner: ir.Value, kind: Kind, name: str, frame: ir.Value) -> ir.Value:
+    """Walk through the steps in a field; whether all could be taken."""
+    return f.call("steps", "i1", get(f, owner, kind, name), get(f, owner, kind, f"{name}_end"), frame)
 
 
 def _write_follow(module: ir.Module) -> None:
     """``ptr follow(choices, frame)``: go from path to path, each at most once, until one holds."""
     f = module.function("follow", "ptr", [("choices", "ptr"), ("frame", "ptr")], "internal")
-    choices, frame = f.param("choices"), f.param("frame")
-    paths, count = get(f, choices, Choices, "paths"), get(f, choices, Choices, "count")
-    put(f, frame, Frame, "next", at(f, paths, ZERO))
-    with f.loop(ZERO, count, 1):
+    choices, frame, none = f.param("choices"), f.param("frame"), f.new_label("none")
+    put(f, frame, Frame, "next", at(f, get(f, choices, Choices, "paths"), ZERO))
+    with f.loop(ZERO, get(f, choices, Choices, "count"), 1):
         path = get(f, frame, Frame, "next")
-        none, some, done, other = (f.new_label(hint) for hint in ("none", "some", "done", "other"))
-        f.branch(f.compare("icmp eq", path, NULL), none, some)
-        f.start(none)
-        f.ret(ELSEWHERE)
-        f.start(some)
-        result = f.call("walk", "ptr", path, choices, frame, POOL)
-        f.branch(f.compare("icmp eq", result, ELSEWHERE), other, done)
-        f.start(done)
-        f.ret(result)
-        f.start(other)
+        go_on(f, is_some(f, path), none)
+        _return_unless_elsewhere(f, f.call("walk", "ptr", path, choices, frame))
+    f.jump(none)
+    f.start(none)
     f.ret(ELSEWHERE)
+
+
+def _return_unless_elsewhere(f: ir.Function, result: ir.Value) -> None:
+    done, other = f.new_label("done"), f.new_label("other")
+    f.branch(equal(f, result, ELSEWHERE), other, done)
+    f.start(done)
+    f.ret(result)
+    f.start(other)
 
 
 def _write_attempt(module: ir.Module) -> None:
     """``ptr attempt(group, args, count, names)``: a call with arguments of one form."""
-    f = module.function(
-        "attempt", "ptr", [("group", "ptr"), ("args", "ptr"), ("count", "i64"), ("names", "ptr")], "internal"
-    )
-    group = f.param("group")
-    elsewhere, right = f.new_label("elsewhere"), f.new_label("right")
-    matched, unmatched = f.new_label("matched"), f.new_label("unmatched")
-    f.branch(f.compare("icmp eq", f.param("count"), get(f, group, Group, "positional")), right, elsewhere)
-    f.start(right)
+    params = [("group", "ptr"), ("args", "ptr"), ("count", "i64"), ("names", "ptr")]
+    f = module.function("attempt", "ptr", params, "internal")
+    group, elsewhere, unmatched = f.param("group"), f.new_label("elsewhere"), f.new_label("unmatched")
+    go_on(f, equal(f, f.param("count"), get(f, group, Group, "positional")), elsewhere)
     total = _write_names(f, elsewhere)
-    f.do(f"%frame = alloca i8, i64 {ctypes.sizeof(Frame)}, align 16")
-    frame, inputs, objects = (
-        ir.Value("%frame", "ptr"),
-        get(f, group, Group, "inputs"),
-        get(f, group, Group, "objects"),
-    )
-    rooms = {
-        "objects": objects,
-        "inputs": inputs,
-        "scratch": inputs,
-        "owned": f.binary("add", objects, inputs),
-    }
-    for name, size in rooms.items():
-        put(f, frame, Frame, name, _room(f, "ptr", size))
-    put(f, frame, Frame, "owned_count", ZERO)
-    with f.loop(ZERO, total, 1) as loop:
-        put_at(f, get(f, frame, Frame, "objects"), loop.index, at(f, f.param("args"), loop.index))
-    f.branch(_steps(f, group, Group, "steps"), matched, unmatched)
-    for label in (matched, unmatched):
-        f.start(label)
-        result = ELSEWHERE
-        if label is matched:
-            result = f.call("follow", "ptr", get(f, group, Group, "choices"), frame, POOL)
-        f.call("give_back", "void", get(f, frame, Frame, "owned"), get(f, frame, Frame, "owned_count"))
-        f.ret(result)
+    frame = _write_frame(f, total)
+    go_on(f, _steps(f, group, Group, "steps", frame), unmatched)
+    result = f.call("follow", "ptr", get(f, group, Group, "choices"), frame)
+    _write_return(f, frame, result)
+    f.start(unmatched)
+    _write_return(f, frame, ELSEWHERE)
     f.start(elsewhere)
     f.ret(ELSEWHERE)
+
+
+def _write_frame(f: ir.Function, total: ir.Value) -> ir.Value:
+    """The state of a call, with room for what will be found in the arguments."""
+    group, frame = f.param("group"), _room(f, "i8", ir.index(ctypes.sizeof(Frame)))
+    inputs, objects = get(f, group, Group, "inputs"), get(f, group, Group, "objects")
+    owned = f.binary("add", objects, inputs)
+    sizes = {"objects": objects, "inputs": inputs, "scratch": inputs, "owned": owned}
+    for name, size in sizes.items():
+        put(f, frame, Frame, name, _room(f, "ptr", size))
+    put(f, frame, Frame, "owned_count", ZERO)
+    _copy(f, get(f, frame, Frame, "objects"), f.param("args"), total)
+    return frame
+
+
+def _write_return(f: ir.Function, frame: ir.Value, result: ir.Value) -> None:
+    """Give back what the call has come to own."""
+    f.call("give_back", "void", get(f, frame, Frame, "owned"), get(f, frame, Frame, "owned_count"))
+    f.ret(result)
 
 
 def _write_names(f: ir.Function, elsewhere: str) -> ir.Value:
     """See that the keywords are those expected, in this order; how many arguments there are in all."""
     group, names = f.param("group"), f.param("names")
-    expected = get(f, group, Group, "keywords")
-    none, some, more = (f.new_label(hint) for hint in ("none", "some", "more"))
-    f.branch(f.compare("icmp eq", names, NULL), none, some)
+    given = _write_count(f, names)
+    go_on(f, equal(f, given, get(f, group, Group, "keywords")), elsewhere)
+    with f.loop(ZERO, given, 1) as loop:
+        name = at(f, f.advance(names, ir.index(layout.ITEMS)), loop.index)
+        go_on(f, equal(f, name, at(f, get(f, group, Group, "names"), loop.index)), elsewhere)
+    return f.binary("add", f.param("count"), given)
+
+
+def _write_count(f: ir.Function, names: ir.Value) -> ir.Value:
+    """How many items a tuple has; null has none."""
+    none, some, done = (f.new_label(hint) for hint in ("none", "some", "done"))
+    f.branch(is_null(f, names), none, some)
     f.start(some)
     count = word(f, names, layout.SIZE)
-    f.jump(more)
+    f.jump(done)
     f.start(none)
-    f.jump(more)
-    f.start(more)
-    given = f.phi("i64", (count.name, some), ("0", none))
-    for condition in (f.compare("icmp eq", given, expected),):
-        following = f.new_label("following")
-        f.branch(condition, following, elsewhere)
-        f.start(following)
-    with f.loop(ZERO, given, 1) as loop:
-        same = f.new_label("same")
-        name = at(f, f.advance(names, ir.index(layout.ITEMS)), loop.index)
-        expected_name = at(f, get(f, group, Group, "names"), loop.index)
-        f.branch(f.compare("icmp eq", name, expected_name), same, elsewhere)
-        f.start(same)
-    return f.binary("add", f.param("count"), given)
+    f.jump(done)
+    f.start(done)
+    return f.phi("i64", (count.name, some), ("0", none))
 
 
 def _write_enter(module: ir.Module, place: int) -> None:
     """``ptr enter(callable, args, count, names)``: what Python calls; a `State` stands in the callable."""
-    f = module.function(
-        "enter", "ptr", [("callable", "ptr"), ("args", "ptr"), ("flagged", "i64"), ("names", "ptr")]
-    )
-    door = word(f, f.param("callable"), place, "ptr")
-    gone, there = f.new_label("gone"), f.new_label("there")
-    f.branch(f.compare("icmp eq", door, NULL), gone, there)
-    f.start(gone)
-    f.call("PyErr_BadInternalCall", "void")
-    f.ret(NULL)
-    f.start(there)
+    params = [("callable", "ptr"), ("args", "ptr"), ("flagged", "i64"), ("names", "ptr")]
+    f = module.function("enter", "ptr", params)
+    door, gone = word(f, f.param("callable"), place, "ptr"), f.new_label("gone")
+    go_on(f, is_some(f, door), gone)
     # The highest bit of the count says that the caller lends the place before the arguments.
     number = f.binary("and", f.param("flagged"), ir.index(2**63 - 1))
     args = [f.param("args"), number, f.param("names")]
     state = word(f, door, layout.BUFFER, "ptr")
-    groups, count = get(f, state, State, "groups"), get(f, state, State, "count")
-    with f.loop(ZERO, count, 1) as loop:
-        result = f.call("attempt", "ptr", at(f, groups, loop.index), *args)
-        done, other = f.new_label("done"), f.new_label("other")
-        f.branch(f.compare("icmp eq", result, ELSEWHERE), other, done)
-        f.start(done)
-        f.ret(result)
-        f.start(other)
+    groups = get(f, state, State, "groups")
+    with f.loop(ZERO, get(f, state, State, "count"), 1) as loop:
+        _return_unless_elsewhere(f, f.call("attempt", "ptr", at(f, groups, loop.index), *args))
     f.ret(f.call("PyObject_Vectorcall", "ptr", get(f, state, State, "fallback"), *args))
+    f.start(gone)
+    f.call("PyErr_BadInternalCall", "void")
+    f.ret(NULL)
 
 
 def write_runtime(place: int) -> str:

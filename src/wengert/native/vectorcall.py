@@ -70,7 +70,8 @@ _kept: list[Any] = []  # what a class of `with_room` points to
 
 def place_of_slot(cls: type, name: str) -> int:
     """Where the object in a slot of ``__slots__`` stands."""
-    example, mark = object.__new__(cls), object()
+    example: Any = object.__new__(cls)
+    mark = object()
     setattr(example, name, mark)
     words = range(layout.VALUE, cls.__basicsize__, 8)
     return next(w for w in words if ctypes.c_int64.from_address(id(example) + w).value == id(mark))
