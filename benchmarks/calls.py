@@ -6,7 +6,8 @@
 The arithmetic of these calls takes less time than Python takes to arrange for it, so what is measured is the
 way in and out. Every contender gets its arguments in the form that it likes best (JAX and PyTorch their own
 arrays), and has given the right result before it is timed. Times are microseconds for one call in a loop of
-Python's `for`; `ratio` is the time of the fastest peer ÷ wengert's, median of the rounds.
+Python's `for`; `ratio` is the time of the fastest peer ÷ wengert's, median of the rounds, `min` that of the
+fastest samples, and `best` wengert's fastest sample.
 """
 
 import argparse
@@ -266,7 +267,8 @@ def row(result: dict[str, Any]) -> list[str]:
     times = {name: f"{1e6 * s.median:.3f}" for name, s in result["samples"].items()}
     limit = f"{result['limit_microseconds']:g}" if result["limit_microseconds"] else ""
     cells = [times.get(name, "") for name in ("wengert", *PEERS)]
-    return [result["name"], *cells, limit, f"{result['ratio'].median:.2f}"]
+    ratio, best = result["ratio"], 1e6 * result["samples"]["wengert"].minimum
+    return [result["name"], *cells, f"{best:.3f}", limit, f"{ratio.median:.2f}", f"{ratio.minimum:.2f}"]
 
 
 def plot(results: Sequence[dict[str, Any]], path: Path) -> None:
@@ -308,7 +310,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         chosen = [c for c in cases(options.quick) if options.only.lower() in c.name.lower()]
         results = [measure(case, rounds, floor) for case in chosen]
     where = machine(("numpy", "wengert", "jax", "autograd", "torch"), threads=options.threads)
-    print(table(("µs", "wengert", *PEERS, "limit", "ratio"), [row(r) for r in results]))
+    print(table(("µs", "wengert", *PEERS, "best", "limit", "ratio", "min"), [row(r) for r in results]))
     print(machine_line(where))
     if options.json:
         write_json(

@@ -819,12 +819,19 @@ def jit(f: Function) -> Function:
     The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
     records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
     followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
-    call. Inside other transformations the function is recorded as it stands.
+    call, and Python's integers as numbers of 64 bits. Inside other transformations the function is recorded
+    as it stands.
 
     Parameters
     ----------
     f : callable
         A function of trees of numbers and arrays; other leaves must be hashable.
+
+    Returns
+    -------
+    callable
+        To be called like f, also as a method. Its own methods take the same arguments: ``memory`` gives the
+        bytes needed for values in between, ``llvm_ir`` and ``assembly`` the code.
 
     Raises
     ------

@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import inspect
 import pickle
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.native import layout
+from wengert.native import door, layout
 from wengert.native.call import Calls
 
 pytestmark = pytest.mark.skipif(not layout.is_known(), reason="an interpreter whose objects are not known")
@@ -527,6 +528,58 @@ def test_memory_does_not_grow():
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()
+
+
+def test_arguments_are_not_kept():
+    class Marked(np.ndarray):
+        pass
+
+    f = wg.jit(lambda t, x: t[0] * x + 1)
+    for make in (lambda: np.ones(5), lambda: np.ones(5).view(Marked)):
+        x, other = make(), make()
+        kept = [weakref.ref(x), weakref.ref(other)]
+        f([x], other), f([x], other), f([x], other)
+        del x, other
+        gc.collect()
+        assert [r() for r in kept] == [None, None]
+
+
+def test_more_forms_than_a_door_has_room_for():
+    f = wg.jit(lambda x, k: x * 2 if k else x)
+    for _ in range(2):
+        for n in range(door.MAX_FORMS + 5):
+            same(f(X, n), X * 2 if n else X)
+            same(f(np.ones(n), 1), np.full(n, 2.0))
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+import wengert as wg
+x = np.ones(30_000_000)
+f = wg.jit(lambda x: (x * 2, np.sum(x), x * 3))
+f(x)
+held = [f(x)]
+with open("/proc/self/statm") as pages:
+    used = int(pages.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, -1))
+for _ in range(5):
+    try:
+        held.append(f(x))
+    except MemoryError:
+        break
+else:
+    raise SystemExit("no MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+held.clear()
+assert f(x)[0].sum() == 60_000_000
+assert np._core.multiarray.get_handler_name() == "default_allocator"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_a_lack_of_memory_is_an_exception():
+    subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], check=True, timeout=120)
 
 
 def test_a_function_that_nobody_needs_is_freed():

@@ -49,13 +49,14 @@ _PYTHON = (
 
 
 def symbols() -> dict[str, int]:
-    """The addresses of the functions of CPython and NumPy that native entries call."""
+    """The addresses of the functions of CPython, NumPy and the system that native entries call."""
     found = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON}
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     start = get(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
     table = (ctypes.c_void_p * (max(_NUMPY.values()) + 1)).from_address(start)
-    return found | {name: table[place] or 0 for name, place in _NUMPY.items()}
+    found |= {name: table[place] or 0 for name, place in _NUMPY.items()}
+    return found | ({"madvise": _address(ctypes.CDLL(None).madvise)} if sys.platform == "linux" else {})
 
 
 def _address(function: Any) -> int:

@@ -13,6 +13,7 @@ as any other array does. The functions are written in LLVM IR, because they are 
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 from wengert.native import ir
@@ -23,6 +24,7 @@ BLOCKS = 32
 BOUND = 1 << 28  # bytes that are kept at most
 _PAGE = 4096
 _HEAD = 64  # bytes before a block: what the C library gave, and how much may be stored
+_HUGE, _MADV_HUGEPAGE = 1 << 22, 14
 _NULL = ir.Value("null", "ptr")
 
 
@@ -146,9 +148,23 @@ def _new(f: ir.Function, capacity: ir.Value) -> None:
     f.start(some)
     inside = f.cast("ptrtoint", f.advance(origin, ir.index(_HEAD)), "i64")
     block = f.cast("inttoptr", _rounded(f, inside, _HEAD), "ptr")
+    if sys.platform == "linux":
+        _advise(f, block, capacity)
     f.store(origin, f.advance(block, ir.index(-8)), 8)
     f.store(capacity, f.advance(block, ir.index(-16)), 8)
     f.ret(block)
+
+
+def _advise(f: ir.Function, block: ir.Value, capacity: ir.Value) -> None:
+    """Ask Linux for pages of 2 MB in a very large block, as NumPy does: then there are fewer to clear."""
+    huge, done = f.new_label("huge"), f.new_label("done")
+    f.branch(f.compare("icmp uge", capacity, ir.index(_HUGE)), huge, done)
+    f.start(huge)
+    page = f.cast("inttoptr", _rounded(f, f.cast("ptrtoint", block, "i64"), _PAGE), "ptr")
+    length = f.binary("sub", capacity, ir.index(_PAGE))
+    f.call("madvise", "i32", page, length, ir.constant(_MADV_HUGEPAGE, "i32"))
+    f.jump(done)
+    f.start(done)
 
 
 def _write_free(module: ir.Module) -> None:
