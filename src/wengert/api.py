@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -72,6 +73,10 @@ class _Selection:
 def _select(args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, name: str) -> _Selection:
     places = argnums if isinstance(argnums, tuple | list) else (argnums,)
     for place in places:
+        if not isinstance(place, int | np.integer):
+            raise TypeError(
+                at_user_line(f"{name} got argnums={argnums!r}. Give the places of arguments: 0, or (0, 1).")
+            )
         if not -len(args) <= place < len(args):
             raise TypeError(
                 at_user_line(
@@ -566,11 +571,16 @@ def _cheaper(recording: Recording) -> str:
 
 def _assembled(recording: Recording, selection: _Selection, blocks: list[list[Any]], several: bool) -> Any:
     rows = []
-    flat = own_all([block for row in blocks for block in row])
+    flat = [_number(block) for block in own_all(list(itertools.chain(*blocks)))]
     for i in range(len(recording.outputs)):
         restored = selection.restore(flat[i * len(recording.inputs) : (i + 1) * len(recording.inputs)])
         rows.append(tuple(restored) if several else restored[0])
     return tree.unflatten(recording.structure, rows)
+
+
+def _number(block: Any) -> Any:
+    """An array of no dimensions as the number that it holds."""
+    return block[()] if type(block) is np.ndarray and not block.ndim else block
 
 
 def _linear_trace(
@@ -604,6 +614,13 @@ def _run_batch(trace: Trace, types: Sequence[Type]) -> list[Any]:
     return [value if flag else spread(value, total) for value, flag in results]
 
 
+def _run_singly(run: Callable[[list[Any]], list[Any]], types: Sequence[Type]) -> None:
+    """One pass for each unit vector, under `check_finite`: in numbers, so that every equation is checked."""
+    batches, total = _basis(types)
+    for i in range(total):
+        run([batch[i] for batch in batches])
+
+
 def _forward_blocks(recording: Recording) -> list[list[Any]]:
     inputs = [var.type for var in recording.inputs]
 
@@ -612,6 +629,8 @@ def _forward_blocks(recording: Recording) -> list[list[Any]]:
         push(recording.recorder.equations, recording.recorder.env, env)
         return [_tangent_of(recording, env, output) for output in recording.outputs]
 
+    if recording.recorder.checked:
+        _run_singly(run, inputs)
     columns = _run_batch(_linear_trace(recording, inputs, run), inputs)
     starts = np.cumsum([0] + [type.size for type in inputs])
     return [
@@ -627,6 +646,9 @@ def _to_last(batch: Any, type: Type) -> Any:
 
 def _reverse_blocks(recording: Recording) -> list[list[Any]]:
     outputs = [type_of(output) for output in recording.outputs]
+    if recording.recorder.checked:
+        backwards = recording.recorder.equations[::-1]
+        _run_singly(lambda seeds: _pull_back(recording, recording.outputs, seeds, backwards), outputs)
     trace = _linear_trace(
         recording,
         outputs,

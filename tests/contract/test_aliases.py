@@ -95,6 +95,22 @@ def real_and_imaginary_parts_written(x):
     return np.abs(z) ** 2
 
 
+def parts_of_a_preallocated_complex_array(x):
+    z = np.zeros(4, complex)
+    z.imag = x**2
+    part = z.real
+    part[1:] = x[:-1]
+    z.real[0] = 3.0
+    return np.abs(z) ** 2 + part
+
+
+def real_part_of_a_preallocated_array(x):
+    z = np.zeros(4)
+    z.real[1] = x[0]
+    z.real = z + x**2
+    return z
+
+
 def transposed_before_the_first_write(x):
     a = np.zeros((4, 2))
     t = a.T

@@ -25,6 +25,8 @@ _PLAIN = _PYTHON_SCALARS | {np.float64, np.float32, np.int64, np.int32, np.bool_
 
 # How other modules teach `operand` about further kinds of argument (adoptive arrays).
 CONVERTERS: dict[type, Callable[[Any], Any]] = {}
+# And how such an argument becomes an array tracer that can be written to.
+ADOPTERS: dict[type, Callable[[Any], Any]] = {}
 
 
 def concrete(value: Any) -> Any:
@@ -46,8 +48,8 @@ def peek(value: Any) -> Any:
 
 _ABSTRACT = (
     "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
-    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and "
-    "while."
+    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if "
+    "and while, and np.take(table, i) instead of table[i]."
 )
 
 
@@ -183,9 +185,6 @@ class _Operators(Tracer):
         return int(concrete(apply(np.trunc, (self,)) if self.type.inexact else self))
 
     def __index__(self) -> int:
-        if self.recorder.abstract:
-            # NumPy hides a TypeError from here behind one of its own.
-            raise IndexError(at_user_line(_ABSTRACT.format(type=self.type)))
         return operator.index(concrete(self))
 
     def __float__(self) -> float:
@@ -308,9 +307,13 @@ _INSTEAD = "Write it with NumPy functions of x, or take it from a constant array
 
 # NumPy calls these methods on the elements of object arrays.
 SCALAR_FUNCTIONS = frozenset(
-    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
-    "sqrt cbrt square fabs rint floor ceil trunc reciprocal degrees radians isnan isfinite isinf sign".split()
-)
+    {
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh",
+        "arccosh", "arctanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt",
+        "cbrt", "square", "fabs", "rint", "floor", "ceil", "trunc", "reciprocal", "degrees",
+        "radians", "isnan", "isfinite", "isinf", "sign",
+    }
+)  # fmt: skip
 
 
 class ScalarTracer(_Operators):
@@ -325,6 +328,13 @@ class ScalarTracer(_Operators):
     @__class__.setter
     def __class__(self, _: Any) -> None:
         raise TypeError("The class of a tracer cannot be changed.")
+
+    @property
+    def __array_interface__(self) -> Any:
+        # What NumPy asks an index for after ``__index__``, whose error it hides behind one of its own.
+        if self.recorder.abstract and not self.type.inexact:
+            concrete(self)
+        raise AttributeError("__array_interface__")
 
     def __floor__(self) -> int:
         return int(concrete(apply(np.floor, (self,))))
@@ -361,9 +371,8 @@ class ArrayTracer(_Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        self.reform(
-            lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old)
-        )
+        old = self.shape
+        self.reform(lambda x: FUNCTIONS[np.reshape](x, shape), lambda x: FUNCTIONS[np.reshape](x, old))
 
     def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
         """Take another shape in place."""
@@ -463,7 +472,7 @@ class ArrayTracer(_Operators):
         self[...] = _real(self) + 1j * value
 
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
-        self.rebind(np.sort(self, axis=axis, **kwargs))  # type: ignore[call-overload]
+        self.rebind(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
 
     def dot(self, other: Any) -> Any:
         return FUNCTIONS[np.dot](self, other)
@@ -562,12 +571,14 @@ class ViewTracer(ArrayTracer):
         self._seen = self.root.version
 
 
-_RECORDER, _VAR, _VALUE = Tracer.recorder, Tracer.variable, Tracer.value
+_RECORDER: Any = Tracer.__dict__["recorder"]
+_VAR: Any = Tracer.__dict__["variable"]
+_VALUE: Any = Tracer.__dict__["value"]
 
 
 def _set(view: ViewTracer, new: Tracer) -> None:
-    _RECORDER.__set__(view, new.recorder)  # type: ignore[attr-defined]
-    _VAR.__set__(view, new.variable)  # type: ignore[attr-defined]
+    _RECORDER.__set__(view, new.recorder)
+    _VAR.__set__(view, new.variable)
     _VALUE.__set__(view, new.value)
 
 
@@ -605,7 +616,7 @@ def layout(x: Any) -> Any:
         return x
     if not isinstance(x.value, Type):
         return layout(x.value)
-    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.shape, x.dtype)
+    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.type.shape, x.type.dtype)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -632,7 +643,7 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 def write_out(result: Any, out: Any) -> Any:
     """Honour ``out=``: possible for tracers and for arrays made during the recording."""
     target = out[0] if isinstance(out, tuple) else out
-    target = CONVERTERS[type(target)](target, adopt=True) if type(target) in CONVERTERS else target
+    target = ADOPTERS[type(target)](target) if type(target) in ADOPTERS else target
     if isinstance(target, ArrayTracer):
         return target.assign(result)
     raise DerivativeError(

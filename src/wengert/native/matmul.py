@@ -2,17 +2,17 @@ r"""Matrix products, generated for their shape.
 
 .. math:: C_{ij} = \varphi_{ij}\Big( S_{ij} + \sum_{k} A_{ik} B_{kj} \Big)
 
-A and B are read through any strides; C is row-major. S is zero, what C held, or a bias; :math:`\varphi` is an epilogue, code that
-sees every sum once, while it is in the first cache, and says what is stored: a bias and an activation, the derivative of an
-activation, the update of a weight.
+A and B are read through any strides; C is row-major. S is zero, what C held, or a bias; :math:`\varphi` is an
+epilogue, code that sees every sum once, while it is in the first cache, and says what is stored: a bias and
+an activation, the derivative of an activation, the update of a weight.
 
-How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with register tiles
-(`wengert.native.tiles`); where both factors run along k and A has few rows, elements are dot products (`wengert.native.dots`); where B
-runs along k otherwise, or outgrows the cache, blocks of it are copied to panels first (`wengert.native.packing`). The inner functions
-are shared by all products of a module.
+How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with
+register tiles (`wengert.native.tiles`); where both factors run along k and A has few rows, elements are dot
+products (`wengert.native.dots`); where B runs along k otherwise, or outgrows the cache, blocks of it are
+copied to panels first (`wengert.native.packing`). The inner functions are shared by all products of a module.
 
-Rows may be divided among threads in any way: each element is summed by one thread in one order, so the division cannot be seen in
-the result.
+Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
+division cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wengert.native.packing import Panels, panel_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], ir.Value]
-"""(function, sums, row, column of the first lane, lanes that take part or None for all) to the value to store."""
+"""(function, sums, row, column of the first lane, lanes that take part or None for all) to what is stored."""
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
@@ -40,12 +40,13 @@ PANEL_BYTES = 2048  # of a row of A, so that twelve stay in the first cache
 BLOCK_BYTES = 384 * 1024  # of B, so that it stays in the second cache
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
-SQUARE = 8  # lanes of the squares that are transposed: of 16 they would be faster by a little, and take LLVM twice as long
+# Lanes of the squares that are transposed: of 16 they would be a little faster, and take LLVM twice as long.
+SQUARE = 8
 HEIGHTS = {12: (12, 4, 1), 6: (6, 2, 1), 4: (4, 1), 3: (3, 1), 2: (2, 1), 1: (1,)}
 
 
 class Start(NamedTuple):
-    """What the sums start with: an array of C's columns, its rows so many elements apart (0: the same for every row)."""
+    """What the sums start with: an array of C's columns, its rows so many elements apart (0: one for all)."""
 
     pointer: ir.Value
     row: int
@@ -58,9 +59,11 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is computed transposed.
+        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
+        computed transposed.
     strips : tuple of (Strip or Dots, int)
-        The shared functions that cover the columns, and how many columns are left over for those after the first.
+        The shared functions that cover the columns, and how many columns are left over for those after the
+        first.
     depth, width : int
         Blocks of k and of columns.
     rows : int
@@ -82,8 +85,9 @@ class Plan:
 class Product:
     """A product of an m × k and a k × n matrix, or a batch of them.
 
-    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row. With a ``batch``,
-    ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through the whole batch.
+    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
+    With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
+    the whole batch.
     """
 
     m: int
@@ -133,7 +137,8 @@ class Product:
         columns = first.columns if isinstance(first, Dots) else first.vectors
         return {
             "method": plan.method,
-            "tile": f"{rows} rows × {columns} {'columns' if isinstance(first, Dots) else 'vectors'} of {first.lanes}",
+            "tile": f"{rows} rows × {columns} "
+            f"{'columns' if isinstance(first, Dots) else 'vectors'} of {first.lanes}",
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -141,7 +146,7 @@ class Product:
             "operations": 2 * self.batch * self.m * self.n * self.k,
         }
 
-    # --- code -------------------------------------------------------------------------------------------------------------
+    # --- code -----------------------------------------------------------------------------------------------
 
     def emit(
         self,
@@ -151,10 +156,10 @@ class Product:
         extras: Sequence[str] = (),
         start: str = "zero",
     ) -> str:
-        """Write ``void name(ptr a, ptr b, ptr c, ptr scratch, i64 begin, i64 end, ptr ...)`` for a range of rows.
+        """Write ``void name(ptr a, ptr b, ptr c, ptr scratch, i64 begin, i64 end, ptr ...)`` for some rows.
 
-        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``. With ``start`` ``"c"``
-        the product is added to C.
+        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
+        With ``start`` ``"c"`` the product is added to C.
         """
         params = [
             *((p, "ptr") for p in POINTERS),
@@ -164,13 +169,15 @@ class Product:
         ]
         f = module.function(name, "void", params)
         given = None if start == "zero" else Start(f.param("c"), self.c_stride)
-        self.write(f, *(f.param(p) for p in (*POINTERS, "begin", "end")), epilogue=epilogue, start=given)
+        a, b, c, scratch = (f.param(p) for p in POINTERS)
+        begin, end = f.param("begin"), f.param("end")
+        self.write(f, a, b, c, scratch, begin, end, epilogue, given)
         f.ret()
         return name
 
     def write(
-        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value, end: ir.Value,
-        epilogue: Epilogue | None = None, start: Start | None = None,
+        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
+        end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
     ) -> None:  # fmt: skip
         """Write the product into a function, for rows from ``begin`` to ``end``."""
         if self.m == 0 or self.n == 0 or self.batch == 0:
@@ -196,7 +203,7 @@ class Product:
             _Writer(f, self, a, b, c, scratch, epilogue, start, first).write(low, high)
 
 
-# --- plans ----------------------------------------------------------------------------------------------------------------
+# --- plans --------------------------------------------------------------------------------------------------
 
 
 def make_plan(product: Product) -> Plan:
@@ -262,7 +269,7 @@ def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels 
 
 
 def _panels_a(product: Product, strip: Strip, depth: int) -> Panels | None:
-    """Copies of A, three cache lines wide, where its numbers lie so far apart that they drive each other from the cache."""
+    """Copies of A, three cache lines wide, where its numbers lie so far apart that they evict each other."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
@@ -295,7 +302,7 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
 def _narrow_strips(
     kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes again and again."""
+    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes repeatedly."""
     if kind.mask_registers:
         yield Strip(kind, heights, -(-rest // lanes), lanes, True), 0
         return
@@ -328,7 +335,7 @@ def _up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
-# --- writing --------------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 class _Writer:
@@ -364,7 +371,7 @@ class _Writer:
                 if self.epilogue is not None:
                     self._finish(i, j, p, depth, rows, width, c)
 
-    # --- operands ---------------------------------------------------------------------------------------------------------
+    # --- operands -------------------------------------------------------------------------------------------
 
     def _columns_of_b(
         self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value
@@ -412,7 +419,7 @@ class _Writer:
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """What sums start with: the caller's choice in the first block of k, what is there already in the others."""
+        """What sums start with: the caller's choice in the first block of k, what is there in others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.vectors * first.lanes) * self.size)
         if self.start is None:
@@ -433,7 +440,7 @@ class _Writer:
         distances = (_times(f, i, row * self.size), _times(f, j, column * self.size))
         return f.advance(pointer, *(d for d in distances if d.name != "0"))
 
-    # --- calls ------------------------------------------------------------------------------------------------------------
+    # --- calls ----------------------------------------------------------------------------------------------
 
     def _call(
         self,
@@ -488,7 +495,7 @@ class _Writer:
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
     def _after(self, b: ir.Value, done: ir.Value, across: ir.Value, b_next: ir.Value, tile: int) -> ir.Value:
-        """Where columns of B begin after those that are done; within panels, and in the panel after the full ones."""
+        """Where columns of B begin after those that are done; in panels, in the one after the full ones."""
         f = self.f
         if self.plan.panels_b is None:
             return f.advance(b, across)
@@ -525,7 +532,7 @@ class _Writer:
             self._finish_column(begin, end)
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
-        """Where sums start, and whether that moves from row to row; numbers that are not neighbours are collected first."""
+        """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
         if self.start is None:
             return _zeros(self.f.module), False
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
@@ -567,7 +574,7 @@ class _Writer:
         moved = operands._replace(b=f.advance(operands.b, bytes), c=f.advance(operands.c, bytes), start=start)
         return f.binary("sub", count, here), moved
 
-    # --- epilogue ---------------------------------------------------------------------------------------------------------
+    # --- epilogue -------------------------------------------------------------------------------------------
 
     def _finish(
         self,
@@ -642,7 +649,7 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one with a mask for every vector if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, always masked, if masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
@@ -658,7 +665,7 @@ def _pieces(
         yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
 
 
-# --- small things ---------------------------------------------------------------------------------------------------------
+# --- small things -------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -4,8 +4,8 @@ A panel is w columns wide; its rows stand one after the other without gaps,
 
 .. math:: P_{p}[k, j] = B[k,\; p\,w + j], \qquad 0 \le j < w,
 
-so that a block of B lies in cache as a whole, whatever the strides of B. From row-major memory a panel is a copy; from
-column-major memory blocks of lanes × lanes numbers are transposed in registers on the way.
+so that a block of B lies in cache as a whole, whatever the strides of B. From row-major memory a panel is a
+copy; from column-major memory blocks of lanes × lanes numbers are transposed in registers on the way.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class Panels(NamedTuple):
 def panel_function(module: ir.Module, panels: Panels) -> str:
     """The function that fills panels, written once per module.
 
-    Its arguments: where the source begins and the panels go, the bytes from one row of the source (one column, if transposed)
-    to the next, how many columns and rows, and the bytes from one panel to the next. Nothing outside the source is read.
+    Its arguments: where the source begins and the panels go, the bytes from one row of the source (one
+    column, if transposed) to the next, how many columns and rows, and the bytes from one panel to the next.
+    Nothing outside the source is read.
     """
     kind = "columns" if panels.transposed else "rows"
     name = f"panels.{kind}.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
@@ -72,7 +73,7 @@ def panel_function(module: ir.Module, panels: Panels) -> str:
     return name
 
 
-# --- rows -----------------------------------------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------------------------
 
 
 def _from_rows(f: ir.Function, panels: Panels) -> None:
@@ -90,13 +91,15 @@ def _copy_row(f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value
     if not panels.arithmetic.masks:
         limit = f.binary("sub", limit, ir.index(panels.width - 1))
     with f.loop(ZERO, limit, panels.width, [source, target]) as across:
-        _copy_vectors(f, panels, *across.first, across.index)
+        source, target = across.first
+        _copy_vectors(f, panels, source, target, across.index)
         across.next = [
             f.advance(across.first[0], ir.index(panels.row_bytes)),
             f.advance(across.first[1], f.param("next")),
         ]
     if not panels.arithmetic.masks:
-        _copy_numbers(f, panels, *across.state, across.index)
+        source, target = across.state
+        _copy_numbers(f, panels, source, target, across.index)
 
 
 def _copy_vectors(
@@ -128,7 +131,7 @@ def _first(f: ir.Function, panels: Panels, pointer: ir.Value, count: ir.Value) -
     return f.masked_load(panels.type, pointer, mask, panels.arithmetic.size)
 
 
-# --- columns --------------------------------------------------------------------------------------------------------------
+# --- columns ------------------------------------------------------------------------------------------------
 
 
 def _from_columns(f: ir.Function, panels: Panels) -> None:
@@ -142,7 +145,7 @@ def _from_columns(f: ir.Function, panels: Panels) -> None:
 
 
 def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
-    """As many columns as a vector has lanes, all rows; where there are fewer columns, the last one several times."""
+    """As many columns as a vector has lanes, all rows; of fewer columns, the last one several times."""
     last = f.binary("sub", f.param("columns"), ir.index(1))
     numbers = [
         f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.adoptive import intercept
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import ArrayTracer, as_view, concrete, operand, read_only
@@ -278,7 +279,7 @@ def is_abstract(value: Any) -> bool:
 def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
     if part is None or part is Ellipsis or type(part) in (int, slice):
         return [part if type(part) is not slice else _plain_slice(part)]
-    part = operand(part)
+    part = _index_operand(part)
     if isinstance(part, Tracer) and part.type.dtype.kind not in "biu":
         raise IndexError(at_user_line(f"x[i] needs an integer index, and i is {part.type}. Write x[int(i)]."))
     if part.dtype == bool if hasattr(part, "dtype") else isinstance(part, bool):
@@ -289,6 +290,15 @@ def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
         raise IndexError(at_user_line("arrays used as indices must be of integer (or boolean) type"))
     arrays.append(part if part.size else part.astype(np.intp))
     return [ARRAY]
+
+
+def _index_operand(part: Any) -> Any:
+    try:
+        return operand(part)
+    except UnsupportedError:
+        raise IndexError(
+            at_user_line(f"x[i] needs numbers, slices or arrays for i, which is a {type(part).__name__}.")
+        ) from None
 
 
 def _plain_slice(part: slice) -> slice:
@@ -398,6 +408,18 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
     return _getitem(a, _along(a.ndim, place, indices))
+
+
+_numpys_take = np.take
+
+
+def _taken(*args: Any, **kwargs: Any) -> Any:
+    """``np.take``, which does not look for tracers among the indices."""
+    traced = any(isinstance(value, Tracer) for value in (*args, *kwargs.values()))
+    return _take(*args, **kwargs) if traced else _numpys_take(*args, **kwargs)
+
+
+intercept(np.take, _taken)
 
 
 @implements(np.take_along_axis)
