@@ -75,7 +75,7 @@ class Compiled:
 
     def memory(self, *args: Any, **kwargs: Any) -> int:
         """Bytes of the memory that a call needs for values in between."""
-        return max((n.plan.arena_bytes for n in self._calls.natives(args, kwargs)), default=0)
+        return max((n.arena_bytes for n in self._calls.natives(args, kwargs)), default=0)
 
     def llvm_ir(self, *args: Any, **kwargs: Any) -> str:
         """The code for these arguments in LLVM's language."""

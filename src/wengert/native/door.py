@@ -114,7 +114,7 @@ def native_path(path: Path, native: Native, made: entry.Runtime) -> _Path:
     prepare, build = results.prepare.array(), results.build.array()
     constants = (ctypes.c_void_p * len(native.constants))(*(c.ctypes.data for c in native.constants))
     answers = ctypes.create_string_buffer(b"".join(path.answers), ANSWER * len(path.answers) + 1)
-    size = native.plan.arena_bytes
+    size = native.arena_bytes
     private = np.empty((size if size < recycle.LARGE else 0) + 64, np.uint8)
     found = _Path(
         run=native.code.address("run"), inputs=len(native.trace.inputs), outputs=len(types),

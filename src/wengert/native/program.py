@@ -30,6 +30,7 @@ class Native:
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
+        self.arena_bytes = self.plan.arena_bytes
         self.constants = [np.ascontiguousarray(c) for c in self.plan.constants]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
@@ -38,7 +39,7 @@ class Native:
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
         table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
-        arena = np.empty(self.plan.arena_bytes + 64, np.uint8)
+        arena = np.empty(self.arena_bytes + 64, np.uint8)
         start = -(-arena.ctypes.data // 64) * 64
         self._function(table.ctypes.data, start)
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
