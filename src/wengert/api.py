@@ -841,7 +841,8 @@ def jit(f: Function) -> Function:
     The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
     records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
     followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
-    call. Inside other transformations the function is recorded as it stands.
+    call, and Python's integers as numbers of 64 bits. Inside other transformations the function is recorded
+    as it stands.
 
     A number from ``np.random`` or ``random`` would be drawn at the first call and stay the same, so that
     raises; `wengert.random` draws in native code. Noticed are the functions of the two modules, and the
@@ -853,6 +854,12 @@ def jit(f: Function) -> Function:
     ----------
     f : callable
         A function of trees of numbers and arrays; other leaves must be hashable.
+
+    Returns
+    -------
+    callable
+        To be called like f, also as a method. Its own methods take the same arguments: ``memory`` gives the
+        bytes needed for values in between, ``llvm_ir`` and ``assembly`` the code.
 
     Raises
     ------
