@@ -178,13 +178,19 @@ class Arguments:
         numbers = set(self.numbers)
         return (self.structure, *(type_of(v) if i in numbers else v for i, v in enumerate(self.leaves)))
 
-    def call(self, f: Function, values: Sequence[Any]) -> Any:
-        """Call a function with other values in the numbers' places."""
-        filled = list(self.leaves)
-        for i, value in zip(self.numbers, values, strict=True):
-            filled[i] = value
-        args, kwargs = tree.unflatten(self.structure, filled)
-        return f(*args, **kwargs)
+    @property
+    def call(self) -> Callable[[Function, Sequence[Any]], Any]:
+        """How a function is called with other values in the numbers' places."""
+        leaves, numbers, structure = self.leaves, self.numbers, self.structure
+
+        def call(f: Function, values: Sequence[Any]) -> Any:
+            filled = list(leaves)
+            for i, value in zip(numbers, values, strict=True):
+                filled[i] = value
+            args, kwargs = tree.unflatten(structure, filled)
+            return f(*args, **kwargs)
+
+        return call
 
 
 def is_number(leaf: Any) -> bool:

@@ -190,7 +190,7 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
         dtypes[1] = inputs[1].type.dtype
     try:
         operands = [values.read(a, dtype) for a, dtype in zip(inputs, dtypes, strict=True)]
-        if values.lanes == 1 and name in COSTLY and not equation.params:
+        if values.lanes == 1 and name in COSTLY and not (equation.params or equation.primitive.multiple):
             return values.called(name, working, *operands)
         return values.operation(name, working)(*operands, **equation.params)
     except NotImplementedError as error:
