@@ -274,7 +274,7 @@ def test_jacobian_is_the_same_forward_and_in_reverse(case):
 
 @over(SMOOTH)
 def test_the_adjoint_in_a_loop_is_the_adjoint_of_every_step(case):
-    """A scan records the backward pass of its body for types, once: with operands from outside and as rows."""
+    """A scan records the backward pass of its body for types: with operands from outside, and as rows."""
     draw = Draw("loop")
     rows = [case.point, tuple(x + 0 for x in case.point)]
     values, pullback = wg.vjp(case, *case.point)
