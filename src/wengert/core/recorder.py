@@ -98,6 +98,12 @@ class Recorder:
         self.guards = guards
         self.opaque = ""
 
+    def rise_above(self, values: Iterable[Any]) -> None:
+        """Be innermost among the recordings that these values belong to, whichever is running."""
+        outer = innermost(values)
+        if outer is not None and outer.level >= self.level:
+            self.level = outer.level + 1
+
     def input(self, value: Any) -> Tracer:
         """A new tracer that stands for an argument."""
         type = value if isinstance(value, Type) else type_of(value)
