@@ -161,6 +161,8 @@ class Lanes:
         self._needs("f", "sqrt")
         return self._intrinsic("sqrt", x)
 
+    root = sqrt
+
     def floor_divide(self, a: Value, b: Value) -> Value:
         """The quotient rounded down; of whole numbers 0 where the divisor is 0."""
         return self._floor_divide_reals(a, b) if self.kind == "f" else self._quotient_and_remainder(a, b)[0]

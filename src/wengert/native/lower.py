@@ -7,12 +7,14 @@ interpreter runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Literal, Type, Var, type_for
 from wengert.native.kernels import (
     Access,
@@ -73,7 +75,7 @@ def _reduce(plan: Plan, equation: Equation) -> None:
     if 0 in x.type.shape and equation.primitive.name in ("max", "min"):
         raise Unlowerable("an extremum of an empty array")
     if not axes:
-        plan.virtual(out, plan.access(x), plan.ready(x))
+        plan.element(Equation(REGISTRY["convert"], (x,), {"dtype": out.type.dtype}, (out,)))
         return
     kernel = plan.maker(x)
     if kernel is None or kernel.parent is not None or (kernel.reductions and kernel.axes != axes):
@@ -81,6 +83,19 @@ def _reduce(plan: Plan, equation: Equation) -> None:
         plan.kernels.append(kernel)
     plan.read(kernel, x)
     _add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
+
+
+@lowers("cumsum", "cumprod")
+def _accumulate(plan: Plan, equation: Equation) -> None:
+    """A reduction of which every step is kept."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    target, stage = plan.allocate(out.type), plan.ready(x)
+    kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
+    plan.read(kernel, x)
+    kernel.reductions.append(Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out))
+    kernel.running.append(Write(out, target))
+    plan.kernels.append(kernel)
+    plan.assign(out, target, stage)
 
 
 def _add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
@@ -238,7 +253,7 @@ def _setitem(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
-# --- joining and padding ------------------------------------------------------------------------------------
+# --- joining, padding and turning ------------------------------------------------------------------------------------
 
 
 @lowers("concatenate", "stack")
@@ -264,6 +279,30 @@ def _pad(plan: Plan, equation: Equation) -> None:
     lead = (slice(None),) * (x.type.ndim - len(widths))
     inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
     plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
+
+
+@lowers("roll")
+def _roll(plan: Plan, equation: Equation) -> None:
+    """Blocks change places: along every axis what stands behind a cut comes before what stands in front of it."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    source, target, stage = plan.access(x), plan.allocate(out.type), plan.ready(x)
+    for block in itertools.product(*_turns(x.type.shape, equation.params)):
+        places, found = zip(*block, strict=True) if block else ((), ())
+        plan.copy(source.sliced(found), target.sliced(places), stage)
+    plan.assign(out, target, stage)
+
+
+def _turns(shape: Shape, params: Mapping[str, Any]) -> list[list[tuple[slice, slice]]]:
+    """For every axis pairs of where a part goes and where it stood."""
+    shifts = [0] * len(shape)
+    for axis, shift in zip(params["axes"], params["shift"], strict=True):
+        shifts[axis] += shift
+    pairs = []
+    for n, shift in zip(shape, shifts, strict=True):
+        cut = shift % n if n else 0
+        parts = [(slice(cut, n), slice(0, n - cut)), (slice(0, cut), slice(n - cut, n))]
+        pairs.append(parts if cut else parts[:1])
+    return pairs
 
 
 # --- loops and branches -------------------------------------------------------------------------------------

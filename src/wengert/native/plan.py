@@ -82,7 +82,7 @@ class Plan:
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
         self._place_inputs(inputs)
         for equation in trace.equations:
-            self._lower(equation)
+            self.lower(equation)
         self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
@@ -110,8 +110,9 @@ class Plan:
 
     # --- equations ----------------------------------------------------------------------------------------
 
-    def _lower(self, equation: Equation) -> None:
-        from wengert.native.lower import LOWER, is_elementwise
+    def lower(self, equation: Equation) -> None:
+        """Add what an equation needs to the plan."""
+        from wengert.native.table import LOWER, is_elementwise
 
         for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
             _stored(type)
