@@ -17,7 +17,6 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
 from wengert.core.recording import record
 from wengert.core.trace import Atom, Equation, Trace, Var
-from wengert.native.kernels import Unlowerable
 from wengert.native.lower import lowers
 from wengert.native.plan import Plan
 
@@ -121,10 +120,3 @@ def survives(*arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     owner = bind(REGISTRY["setitem"], (np.zeros(shape, np.intp), order, *arrays), {"index": index})
     return bind(REGISTRY["getitem"], (owner, *arrays), {"index": index}) == order
 
-
-# --- products -----------------------------------------------------------------------------------------------
-
-
-@composed("vecdot_of_matrices")
-def _unused(a: Any) -> Any:
-    raise Unlowerable(str(a))

@@ -457,6 +457,45 @@ class Lanes:
             else count
         )
 
+    def gcd(self, a: Value, b: Value) -> Value:
+        """The greatest common divisor, by Euclid's algorithm in all lanes at once."""
+        self._needs("iu", "gcd")
+        return self.function.call(self._euclid(), self.type, self.absolute(a), self.absolute(b))
+
+    def lcm(self, a: Value, b: Value) -> Value:
+        """The least common multiple; 0 if one is 0."""
+        divisor = self.gcd(a, b)
+        none = self.equal(divisor, self.constant(0))
+        safe = self._where(none, self.constant(1), divisor)
+        quotient = self.function.binary("udiv", self.absolute(a), safe)
+        return self.multiply(quotient, self.absolute(b))
+
+    def _euclid(self) -> str:
+        """The function that replaces (a, b) by (b, a mod b) until every b is 0, written once per module."""
+        module, name = self.function.module, f"gcd.{self.element}x{self.count}"
+        if all(f.name != name for f in module.functions):
+            f = module.function(name, self.type, [("a", self.type), ("b", self.type)], "internal")
+            self.alike(function=f)._write_euclid(f)
+        return name
+
+    def _write_euclid(self, f: ir.Function) -> None:
+        head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
+        f.jump(head)
+        f.start(head)
+        a, b = (f.phi(self.type, (f"%{x}", "entry"), (f"%{x}.next", body)) for x in "ab")
+        zero = self.equal(b, self.constant(0))
+        done = zero
+        if self.count > 1:
+            done = f.call(f"llvm.vector.reduce.and.v{self.count}i1", "i1", zero)
+        f.branch(done, after, body)
+        f.start(body)
+        rest = f.binary("urem", a, self._where(zero, self.constant(1), b))
+        f.do(f"%a.next = select {self.mask} {zero.name}, {a.type} {a.name}, {b.type} {b.name}")
+        f.do(f"%b.next = select {self.mask} {zero.name}, {b.type} {b.name}, {rest.type} {rest.name}")
+        f.jump(head)
+        f.start(after)
+        f.ret(a)
+
     # --- exponentials, logarithms, angles -----------------------------------------------------------------------------
 
     def exp(self, x: Value) -> Value:

@@ -82,7 +82,7 @@ def _reduce(plan: Plan, equation: Equation) -> None:
         kernel = Map(plan.ready(x), x.type.shape)
         plan.kernels.append(kernel)
     plan.read(kernel, x)
-    _add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
+    add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
 
 
 @lowers("cumsum", "cumprod")
@@ -98,7 +98,8 @@ def _accumulate(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, stage)
 
 
-def _add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
+def add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
+    """Let a loop reduce; what is computed of the result may join its epilogue."""
     kernel.axes = axes
     kernel.reductions.append(reduction)
     plan.made[reduction.out] = kernel.epilogue(reduction.out.type.shape)
@@ -208,11 +209,12 @@ def _positions(plan: Plan, atom: Atom, shape: Shape, behind: int) -> Access:
     return found.view((*found.shape, *(1,) * behind), (*found.strides, *(0,) * behind))
 
 
-def _zero(type: Type) -> Literal:
+def zero(type: Type) -> Literal:
+    """The number 0 of a dtype."""
     return Literal(type.dtype.type(0), type_for((), type.dtype))
 
 
-def _filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
+def filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
     """New memory for a result that holds a value already, and the stage that may write into it."""
     target, source, stage = plan.allocate(out.type), plan.access(value), plan.ready(value)
     plan.copy(source, target, stage)
@@ -238,7 +240,7 @@ def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[A
 @lowers("scatter")
 def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, _zero(out.type))
+    target, stage = filled(plan, out, zero(out.type))
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
@@ -247,7 +249,7 @@ def _scatter(plan: Plan, equation: Equation) -> None:
 @lowers("setitem")
 def _setitem(plan: Plan, equation: Equation) -> None:
     (x, value, *arrays), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, x)
+    target, stage = filled(plan, out, x)
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
@@ -274,7 +276,7 @@ def _join(plan: Plan, equation: Equation) -> None:
 @lowers("pad")
 def _pad(plan: Plan, equation: Equation) -> None:
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, _zero(out.type))
+    target, stage = filled(plan, out, zero(out.type))
     widths = equation.params["widths"]
     lead = (slice(None),) * (x.type.ndim - len(widths))
     inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
@@ -347,11 +349,12 @@ def _next_state(
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
     """Where a body writes the new carries: over the current ones, or beside them, to be copied after the round."""
     safe = {o for _, o in body.in_place}
-    following = [a if o in safe else plan.allocate(_type_of(a), a.strides) for o, a in enumerate(state)]
+    following = [a if o in safe else plan.allocate(type_of(a), a.strides) for o, a in enumerate(state)]
     return following, [(new, now) for new, now in zip(following, state, strict=True) if new is not now]
 
 
-def _type_of(access: Access) -> Type:
+def type_of(access: Access) -> Type:
+    """The type of what is read by an access."""
     return type_for(access.shape, access.dtype)
 
 
@@ -473,7 +476,7 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (m, k), n = a.shape[-2:], b.shape[-1]
     a, b = a.broadcast((*lead, m, k)), b.broadcast((*lead, k, n))
-    if not _is_product(equation, m * n * k, lead):
+    if not is_product(equation, m * n * k, lead):
         _contract_in_loop(plan, out, stage, a, b, lost)
         return
     result = Map(stage, out.type.shape, closed=bool(lead) and _steps(lead) > 1)
@@ -487,7 +490,8 @@ def _steps(lead: Shape) -> int:
     return int(np.prod(lead, dtype=np.int64))
 
 
-def _is_product(equation: Equation, size: int, lead: Shape) -> bool:
+def is_product(equation: Equation, size: int, lead: Shape) -> bool:
+    """Whether a product of so many multiplications for each matrix of a batch is left to the tiles."""
     dtypes = {atom.type.dtype for atom in (*equation.inputs, *equation.outputs)}
     real = len(dtypes) == 1 and dtypes.pop() in (np.float32, np.float64)
     return real and size > SMALL_FACTOR and size * _steps(lead) > SMALL_PRODUCT
@@ -510,5 +514,5 @@ def _contract_in_loop(
     x, y = Var(type_for(shape, a.dtype)), Var(type_for(shape, b.dtype))
     kernel = Map(stage, shape, reads={x: first, y: second})
     plan.kernels.append(kernel)
-    _add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))
+    add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))
 
