@@ -65,24 +65,16 @@ def _renamed(equation: Equation, names: dict[Any, Any]) -> Equation:
 # --- reductions ---------------------------------------------------------------------------------------------
 
 
-def _extent(x: Any, axis: Sequence[int]) -> int:
-    return math.prod(x.shape[a] for a in axis)
+composed("softmax")(REGISTRY["softmax"].numpy)
 
 
 @composed("logsumexp")
 def logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if not _extent(x, axis):
-        return np.full(np.sum(x, axis=axis, keepdims=keepdims).shape, -np.inf, x.dtype)
-    top = np.max(x, axis=axis, keepdims=True)
+    """The extremum of no numbers is that of the empty sum."""
+    top = np.max(x, axis=axis, keepdims=True) if x.size else np.sum(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return y if keepdims else np.reshape(y, [n for i, n in enumerate(x.shape) if i - x.ndim not in axis])
-
-
-@composed("softmax")
-def softmax(x: Any, axis: tuple[int, ...]) -> Any:
-    powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return powers / np.sum(powers, axis=axis, keepdims=True)
+    return y if keepdims else np.squeeze(y, axis)
 
 
 @composed("argmax")

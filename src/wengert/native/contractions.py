@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.core.primitive import REGISTRY
-from wengert.core.trace import Atom, Equation, Literal, Var, type_for
+from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native.compositions import expand
 from wengert.native.kernels import Access, Map, Reduction, Shape, Unlowerable
 from wengert.native.lower import add_reduction, filled, is_product, lowers, type_of, zero
-from wengert.native.plan import Plan
+from wengert.native.plan import Plan, literal
 
 
 class Labels(NamedTuple):
@@ -151,14 +151,10 @@ def _convolve(plan: Plan, equation: Equation) -> None:
         raise Unlowerable("a convolution of an empty array")
     m, n = long.type.size, short.type.size
     padded, stage = _between(plan, long, zero(long.type), n - 1)
-    inside = plan.access(_constant(np.pad(np.ones(m, bool), n - 1)))
+    inside = plan.access(literal(np.pad(np.ones(m, bool), n - 1)))
     shape, stage = (m + n - 1, n), max(stage, plan.ready(short))
     sliding = [a.view(shape, (a.strides[0], -a.strides[0]), a.offset + (n - 1) * a.strides[0]) for a in (padded, inside)]
     _add_inside(plan, out, stage, *sliding, plan.access(short).broadcast(shape))
-
-
-def _constant(value: Any) -> Literal:
-    return Literal(value, type_for(value.shape, value.dtype))
 
 
 def _between(plan: Plan, x: Atom, value: Atom, width: int) -> tuple[Access, float]:

@@ -323,6 +323,11 @@ class Plan:
         return True
 
 
+def literal(value: Any) -> Literal:
+    """A constant operand."""
+    return Literal(value, type_for(value.shape, value.dtype))
+
+
 def uniform(atom: Literal) -> Any:
     """The number that every element of a constant is, if it is one."""
     if not atom.type.shape:

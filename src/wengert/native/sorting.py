@@ -17,8 +17,8 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native import ir
-from wengert.native.kernels import Access, Routine, Shape
-from wengert.native.lower import lowers
+from wengert.native.kernels import Access, Routine
+from wengert.native.lower import lowers, work_memory
 from wengert.native.plan import Plan
 from wengert.native.tiles import has
 
@@ -120,7 +120,7 @@ def _argsort(plan: Plan, equation: Equation) -> None:
     source, stage = plan.access(x), plan.ready(x)
     target = plan.allocate(out.type)
     shape = tuple(m for i, m in enumerate(x.type.shape) if i != axis + x.type.ndim)
-    memory = _work(plan, shape, 2 * n * (dtype.itemsize + INDEX.itemsize))
+    memory = work_memory(plan, shape, 2 * n * (dtype.itemsize + INDEX.itemsize))
     steps = [ir.index(a.strides[axis]) for a in (source, target)]
 
     def code(writer: Any, pointers: list[ir.Value]) -> None:
@@ -137,12 +137,6 @@ def _axis_last(a: Access, axis: int) -> Access:
     kept = [i for i in range(len(a.shape)) if i != axis + len(a.shape)]
     order = [*kept, axis]
     return a.view(tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order))
-
-
-def _work(plan: Plan, shape: Shape, nbytes: int) -> Access:
-    """Scratch memory that every place of a loop uses in its turn."""
-    memory = plan.scratch(nbytes)
-    return memory.view((*shape, nbytes), (*(0,) * len(shape), 1))
 
 
 def sort_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
