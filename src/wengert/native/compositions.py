@@ -1,4 +1,4 @@
-r"""Operations that are compositions of others: each is written as the NumPy code that it stands for, and recorded.
+r"""Operations that are compositions of others: the NumPy code that each stands for is recorded.
 
 .. math:: \ln\sum_k e^{x_k} = m + \ln\sum_k e^{x_k - m},\qquad m = \max_k x_k
 
@@ -16,7 +16,7 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
 from wengert.core.recording import record
-from wengert.core.trace import Atom, Equation, Trace, Var
+from wengert.core.trace import Equation, Trace, Var
 from wengert.native.lower import lowers
 from wengert.native.plan import Plan
 
@@ -44,7 +44,7 @@ def expand(plan: Plan, equation: Equation, function: Composition) -> None:
 
 
 def _in_place_of(equation: Equation, trace: Trace) -> list[Equation]:
-    """A trace's equations with the operands and results of an equation; results are of their own, each once."""
+    """A trace's equations with an equation's operands and results, each of which is computed once."""
     names: dict[Any, Any] = dict(zip(trace.inputs, equation.inputs, strict=True))
     made = {v for inner in trace.equations for v in inner.outputs}
     last = []
@@ -111,4 +111,3 @@ def survives(*arrays: Any, index: Any, shape: tuple[int, ...]) -> Any:
     order = np.arange(math.prod(taken)).reshape(taken)
     owner = bind(REGISTRY["setitem"], (np.zeros(shape, np.intp), order, *arrays), {"index": index})
     return bind(REGISTRY["getitem"], (owner, *arrays), {"index": index}) == order
-

@@ -2,8 +2,8 @@ r"""Sums of products over shared labels, and over sliding places: einsum and con
 
 .. math:: c_{b\,i\,j} = \sum_k a_{b\,i\,k}\, b_{b\,k\,j}\qquad\qquad c_i = \sum_j a_{i-j}\, b_j
 
-Where rows, columns and summed labels are there and it is worth while, an einsum is a matrix product of views. Else it is a loop over
-all labels, whose operands stay where they have no label.
+Where rows, columns and summed labels are there and it is worth while, an einsum is a matrix product of views.
+Else it is a loop over all labels, whose operands stay where they have no label.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _in_loop(plan: Plan, equation: Equation, labels: Labels) -> None:
     shape = (*lead, *labels.shape(order))
     stage = max(map(plan.ready, equation.inputs))
     terms = (labels.first, labels.second)
-    reads = [_spread(plan.access(x), term, order, shape) for x, term in zip(equation.inputs, terms, strict=True)]
+    operands = zip(map(plan.access, equation.inputs), terms, strict=True)
+    reads = [_spread(x, term, order, shape) for x, term in operands]
     sums_of_products(plan, out, stage, reads, len(labels.summed))
 
 
@@ -144,7 +145,7 @@ def sums_of_products(plan: Plan, out: Var, stage: float, reads: Sequence[Access]
 
 @lowers("convolve")
 def _convolve(plan: Plan, equation: Equation) -> None:
-    """The longer operand between zeros, read backwards from every place; the zeros themselves are not multiplied."""
+    """The longer operand between zeros, read backwards from every place; zeros are not multiplied."""
     (x, y), (out,) = equation.inputs, equation.outputs
     long, short = (x, y) if x.type.size >= y.type.size else (y, x)
     if not short.type.size:
@@ -153,8 +154,14 @@ def _convolve(plan: Plan, equation: Equation) -> None:
     padded, stage = _between(plan, long, zero(long.type), n - 1)
     inside = plan.access(literal(np.pad(np.ones(m, bool), n - 1)))
     shape, stage = (m + n - 1, n), max(stage, plan.ready(short))
-    sliding = [a.view(shape, (a.strides[0], -a.strides[0]), a.offset + (n - 1) * a.strides[0]) for a in (padded, inside)]
-    _add_inside(plan, out, stage, *sliding, plan.access(short).broadcast(shape))
+    numbers, mask = (_sliding(access, shape) for access in (padded, inside))
+    _add_inside(plan, out, stage, numbers, mask, plan.access(short).broadcast(shape))
+
+
+def _sliding(a: Access, shape: Shape) -> Access:
+    """A vector seen from every place backwards."""
+    (step,) = a.strides
+    return a.view(shape, (step, -step), a.offset + (shape[1] - 1) * step)
 
 
 def _between(plan: Plan, x: Atom, value: Atom, width: int) -> tuple[Access, float]:

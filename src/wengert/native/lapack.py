@@ -1,12 +1,13 @@
 r"""Linear algebra by LAPACK: SciPy's functions are called by their addresses, from native code.
 
-A matrix is copied into memory column by column, as LAPACK wants it; a factorisation overwrites it, and what comes out is read where it
-stands, by strides:
+A matrix is copied into memory column by column, as LAPACK wants it; a factorisation overwrites it, and what
+comes out is read where it stands, by strides:
 
-.. math:: A = P L U,\qquad \ln|\det A| = \sum_i \ln|u_{ii}|,\qquad \operatorname{sign}\det A = \prod_i s_i \operatorname{sign} u_{ii}
+.. math:: A = P L U,\qquad \ln|\det A| = \sum_i \ln|u_{ii}|,\qquad
+          \operatorname{sign}\det A = \prod_i s_i \operatorname{sign} u_{ii}
 
-with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them fails, the run is noted as
-failed, and the reference interpreter raises what NumPy raises.
+with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them fails,
+the run is noted as failed, and the reference interpreter raises what NumPy raises.
 """
 
 from __future__ import annotations
@@ -276,9 +277,10 @@ def _svd(plan: Plan, equation: Equation) -> None:
     (*lead, m, n), dtype = a.type.shape, a.type.dtype
     found, stage = _copied(plan, a, a.type)
     k, outer = min(m, n), tuple(lead)
-    u, s, vt = _new(plan, (*lead, m, k), dtype), _vectors(plan, outer, k, dtype), _new(plan, (*lead, k, n), dtype)
+    u, vt = (_new(plan, (*lead, *shape), dtype) for shape in ((m, k), (k, n)))
+    s = _vectors(plan, outer, k, dtype)
     places = _vectors(plan, outer, 8 * k, INTEGER)
-    arguments = ["S", m, n, found, m, s, u, m, vt, k, Work(dtype), places]
+    arguments: list[Argument] = ["S", m, n, found, m, s, u, m, vt, k, Work(dtype), places]
     call(plan, stage, letter + "gesdd", outer, arguments)
     for var, access in zip(equation.outputs, (u, s, vt), strict=True):
         plan.assign(var, access, stage)

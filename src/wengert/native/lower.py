@@ -33,6 +33,7 @@ from wengert.native.kernels import (
     walking,
 )
 from wengert.native.plan import Plan
+from wengert.native.products import merges
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -485,11 +486,26 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     if not is_product(equation, m * n * k, lead):
         _contract_in_loop(plan, out, stage, a, b, lost)
         return
+    (a, ready), (b, other) = (_as_factor(plan, factor, stage) for factor in (a, b))
+    stage = max(ready, other)
     result = Map(stage, out.type.shape, closed=bool(lead) and _steps(lead) > 1)
     kernel = Contract(stage, out, a, b, result)
     result.parent = kernel
     plan.kernels.append(kernel)
     plan.made[out] = result
+
+
+def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]:
+    """A factor as the tiles can read it, copied if need be, and the stage that may read it.
+
+    Its batch axes must be one when walked through, and in its rows or in its columns numbers must be neighbours.
+    """
+    axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
+    if merges(factor) and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
+        return factor, stage
+    target = plan.allocate(type_of(factor), row_major(factor.shape))
+    plan.copy(factor, target, stage)
+    return target, stage + 1
 
 
 def _steps(lead: Shape) -> int:

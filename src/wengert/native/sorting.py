@@ -4,8 +4,9 @@ Both work on single rows and go by NumPy's order, in which NaN comes after every
 
 .. math:: a < b \iff a <_{\mathrm{IEEE}} b \ \text{ or }\ (b \text{ is NaN and } a \text{ is not})
 
-The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with their positions. It takes
-from the second run only what is less than the first of the first run, so equal elements keep their order.
+The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with
+their positions. It takes from the second run only what is less than the first of the first run, so equal elements
+keep their order.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ def _write_search(f: ir.Function, element: str, less: str, side: str) -> None:
     head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
     f.jump(head)
     f.start(head)
-    low, high = f.phi("i64", ("0", "entry"), ("%low", body)), f.phi("i64", ("%count", "entry"), ("%high", body))
+    low, high = (
+        f.phi("i64", ("0", "entry"), ("%low", body)),
+        f.phi("i64", ("%count", "entry"), ("%high", body)),
+    )
     f.branch(f.compare("icmp slt", low, high), body, after)
     f.start(body)
     middle = f.binary("lshr", f.binary("add", low, high), ONE)
@@ -142,8 +146,8 @@ def _axis_last(a: Access, axis: int) -> Access:
 def sort_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
     """The function that finds the order of a row, written once per module.
 
-    Its arguments: where the row begins and how far elements are apart, how many there are, where their order goes and how far places
-    are apart there, and memory for two rows of positions and two of keys.
+    Its arguments: where the row begins and how far elements are apart, how many there are, where their order goes
+    and how far places are apart there, and memory for two rows of positions and two of keys.
     """
     name, element = f"argsort.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
     if not has(module, name):
@@ -181,9 +185,7 @@ def _write_rounds(f: ir.Function, merge: str, places: list[ir.Value], keys: list
     end = f"%{body}.end"
     width = f.phi("i64", ("1", before), ("%width", end[1:]))
     halves = [*places, *keys]
-    now = [
-        f.phi("ptr", (halves[i].name, before), (f"%half{i}", end[1:])) for i in range(4)
-    ]
+    now = [f.phi("ptr", (halves[i].name, before), (f"%half{i}", end[1:])) for i in range(4)]
     f.branch(f.compare("icmp slt", width, count), body, after)
     f.start(body)
     twice = f.binary("shl", width, ONE)
@@ -221,7 +223,9 @@ def _merge_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
     if not has(module, name):
         less = less_function(module, dtype)
         pointers = [(name, "ptr") for name in ("places", "into", "keys", "after")]
-        f = module.function(name, "void", [*pointers, ("begin", "i64"), ("middle", "i64"), ("end", "i64")], "internal")
+        f = module.function(
+            name, "void", [*pointers, ("begin", "i64"), ("middle", "i64"), ("end", "i64")], "internal"
+        )
         _write_merge(f, element, less)
     return name
 
