@@ -193,7 +193,7 @@ def _looked_up(plan: Plan, x: Access, index: tuple[Any, ...], arrays: Sequence[A
             continue
         axis += 1
     if apart:
-        before, after = before[:lead], before[lead:] + after
+        before, after = [], before + after
     full = (*(n for n, _ in before), *shape, *(n for n, _ in after))
     strides = (*(s for _, s in before), *(0 for _ in shape), *(s for _, s in after))
     lookups = tuple(
