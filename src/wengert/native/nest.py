@@ -88,11 +88,20 @@ class Nest:
         return axis.reduced and bool(self.kernel.running)
 
     def _collides(self, axis: Axis) -> bool:
-        """Whether lanes could add to the same element."""
-        added = [w.access for part in (self.main, *self.epilogues) for w in part.writes if w.add]
-        return any(
-            self._stride(axis, look.index) != 0 for access in added for look in access.lookups
-        ) or any(self._stride(axis, access) == 0 and not access.lookups for access in added)
+        """Whether lanes could meet at an element: where they add to it, or write to it out of order."""
+        writes = [w for part in (self.main, *self.epilogues) for w in part.writes]
+        return any(self._meets(axis, w.access) if w.add else self._overtakes(axis, w.access) for w in writes)
+
+    def _meets(self, axis: Axis, access: Access) -> bool:
+        """Whether neighbours along an axis may be one element."""
+        if access.lookups:
+            return any(self._stride(axis, look.index) != 0 for look in access.lookups)
+        return self._stride(axis, access) == 0
+
+    def _overtakes(self, axis: Axis, access: Access) -> bool:
+        """Whether looked up places would be written in another order if an axis became the innermost loop."""
+        turning = [a for a in self.axes if any(self._stride(a, look.index) for look in access.lookups)]
+        return axis in turning[:-1]
 
     def _cost(self, axis: Axis) -> tuple[float, int]:
         lanes = self._lanes(axis)
