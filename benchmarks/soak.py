@@ -21,18 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _programs import program
+from _traces import run, traced
 
 import wengert as wg
-from wengert.core import tree
 from wengert.core.evaluate import evaluate
-from wengert.core.recording import record
 from wengert.core.trace import Trace
-from wengert.native import team
-from wengert.native.emit import arena_bytes, write_module
-from wengert.native.host import load, target, this_host
 from wengert.native.kernels import Unlowerable
-from wengert.native.plan import Plan
-from wengert.transforms.simplify import simplify
 
 LIMIT = 5000.0
 MODES = ("value", "gradient", "batch")
@@ -57,36 +51,6 @@ def taken(f: Callable[..., Any], mode: str) -> Callable[..., Any]:
         return wg.vmap(f, in_axes=(0, *(None,) * (len(args) - 1)))(np.stack([args[0], args[0] * 0.5, args[0]]), *args[1:])
 
     return {"value": f, "gradient": wg.value_and_grad(total), "batch": batch}[mode]
-
-
-def traced(f: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
-    """The trace that `wg.jit` would compile."""
-    leaves, structure = tree.flatten(tuple(arguments))
-    recording = record(f, leaves, lambda f, tracers: f(*tree.unflatten(structure, tracers)))
-    trace = simplify(recording.trace())
-    recording.recorder.close()
-    return trace
-
-
-def run(trace: Trace, values: Sequence[Any], host: str = "", threads: bool = False) -> list[Any]:
-    """The outputs by native code, in the shape that it has for another processor if one is named."""
-    import ctypes
-
-    machine = target(host) if host else this_host()
-    plan = Plan(trace)
-    if threads:
-        team.ready()
-    code = load(write_module(plan, machine, threads=threads))
-    inputs = [np.ascontiguousarray(v, b.dtype) for v, b in zip(values, plan.inputs, strict=True)]
-    outputs = [np.empty(a.type.shape, a.type.dtype) for a in trace.outputs]
-    constants = [np.ascontiguousarray(c) for c in plan.constants]
-    table = np.array([a.ctypes.data for a in (*inputs, *outputs, *constants)], dtype=np.uintp)
-    arena = np.empty(arena_bytes(plan, machine, team.LIMIT if threads else 1) + 64, np.uint8)
-    start = -(-arena.ctypes.data // 64) * 64
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(code.address("run"))
-    if function(table.ctypes.data, start):
-        raise RuntimeError("native code says that it has failed")
-    return outputs
 
 
 def deviation(found: Sequence[Any], expected: Sequence[Any], epsilon: float) -> float:
@@ -118,7 +82,7 @@ def tried(seed: int, host: str = "", threads: bool = False) -> Outcome | None:
     mode = MODES[seed % len(MODES)]
     f, arguments = program(seed)
     try:
-        trace = traced(taken(f, mode), arguments)
+        trace = traced(taken(f, mode), *arguments)
         expected = evaluate(trace, arguments)
     except Exception as error:  # the program itself is at fault, whoever runs it
         return Outcome(seed, mode, 0.0, f"not recorded: {type(error).__name__}: {error}")

@@ -112,17 +112,14 @@ class Plan:
 
     def lower(self, equation: Equation) -> None:
         """Add what an equation needs to the plan."""
-        from wengert.native.table import LOWER, is_elementwise
+        from wengert.native.table import rule_for
 
         for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
             _stored(type)
-        lower = LOWER.get(equation.primitive.name)
-        if lower is not None:
-            lower(self, equation)
-        elif is_elementwise(equation):
-            self.element(equation)
-        else:
+        rule = rule_for(equation)
+        if rule is None:
             raise Unlowerable(equation.primitive.name)
+        rule(self, equation)
 
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
