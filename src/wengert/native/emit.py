@@ -27,6 +27,7 @@ from wengert.native.kernels import (
     Kernel,
     Map,
     Repeat,
+    Routine,
     Stream,
     While,
     Write,
@@ -143,6 +144,28 @@ class Writer:
             if stream is not None:
                 slot = self.f.offset(body.frame, "i64", ir.index(FIRST + k))
                 self.f.store(self.place(stream, i), slot, 8)
+
+    def around(
+        self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
+        code: Callable[[Writer, list[ir.Value]], None],
+    ) -> None:  # fmt: skip
+        """Loops over the first axes of accesses around code that is handed where they stand."""
+        if not shape:
+            code(self, pointers)
+            return
+        with self.f.loop(ZERO, ir.index(shape[0]), 1) as loop:
+            inside = [a.view(a.shape[1:], a.strides[1:]) for a in accesses]
+            moved = [
+                self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)
+            ]
+            self.around(shape[1:], inside, moved, code)
+
+    def place_at(self, pointer: ir.Value, access: Access, i: ir.Value) -> ir.Value:
+        """The address i steps along the first axis of an access."""
+        if not access.strides[0]:
+            return pointer
+        step = self.f.binary("mul", i, ir.index(access.strides[0]))
+        return self.f.offset(pointer, ir.type_name(access.dtype), step)
 
     def run(self, body: Writer) -> None:
         """Write a body's kernels, after which all threads have met."""
@@ -298,7 +321,7 @@ def write_map(writer: Writer, kernel: Map) -> None:
         return
     with writer.function("map") as inner:
         nest = Nest(inner, kernel)
-        written = {id(w.access) for part in (nest.main, *nest.epilogues) for w in part.writes}
+        written = {id(access) for access in nest.written}
         touched = [(access, nest.footprint(access)) for access in nest.accesses]
         writer.touches(touched, [pair for pair in touched if id(pair[0]) in written])
         if nest.shared is not None:
@@ -312,6 +335,16 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
         writer.touches(*write_product(inner, kernel))
+
+
+def write_routine(writer: Writer, kernel: Routine) -> None:
+    """A loop around code of the kernel's own, which the first thread runs."""
+    with writer.function(kernel.name) as inner:
+        reads, writes = ([(access, (0,)) for access in found] for found in (kernel.reads, kernel.writes))
+        writer.touches(reads, writes)
+        with inner.alone():
+            accesses = [*kernel.reads, *kernel.writes]
+            inner.around(kernel.shape, accesses, [inner.pointer(access) for access in accesses], kernel.code)
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:
@@ -405,6 +438,7 @@ def _copy_in_loop(
 WRITERS: dict[type[Kernel], Callable[[Writer, Any], None]] = {
     Map: write_map,
     Contract: write_contract,
+    Routine: write_routine,
     Repeat: write_repeat,
     Choice: write_choice,
     While: write_while,

@@ -82,7 +82,7 @@ class Plan:
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
         self._place_inputs(inputs)
         for equation in trace.equations:
-            self._lower(equation)
+            self.lower(equation)
         self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
@@ -110,18 +110,16 @@ class Plan:
 
     # --- equations ----------------------------------------------------------------------------------------
 
-    def _lower(self, equation: Equation) -> None:
-        from wengert.native.lower import LOWER, is_elementwise
+    def lower(self, equation: Equation) -> None:
+        """Add what an equation needs to the plan."""
+        from wengert.native.table import rule_for
 
         for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
             _stored(type)
-        lower = LOWER.get(equation.primitive.name)
-        if lower is not None:
-            lower(self, equation)
-        elif is_elementwise(equation):
-            self.element(equation)
-        else:
+        rule = rule_for(equation)
+        if rule is None:
             raise Unlowerable(equation.primitive.name)
+        rule(self, equation)
 
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
@@ -324,6 +322,11 @@ class Plan:
 
 def _is_cheap(equation: Equation) -> bool:
     return equation.primitive.name not in COSTLY and not equation.primitive.multiple
+
+
+def literal(value: Any) -> Literal:
+    """A constant operand."""
+    return Literal(value, type_for(value.shape, value.dtype))
 
 
 def uniform(atom: Literal) -> Any:

@@ -170,6 +170,7 @@ class Values:
 
 
 _UNCHANGED = frozenset({"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"})
+WITHOUT_METHOD = _UNCHANGED | {"where"}
 # Operations whose result is of another kind than their operands; ldexp's operands are of two kinds.
 _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 
