@@ -76,7 +76,7 @@ def rows(
     if stride == 0:
         return ANYWHERE
     low, high, period = offset, offset + 1, 0
-    for step, count in others:
+    for step, count in ((s, n) for s, n in others if n > 1):
         if abs(step) < abs(stride):
             low, high = low + min(0, step * (count - 1)), high + max(0, step * (count - 1))
         else:

@@ -6,6 +6,7 @@ they stand in one place; any target can be described, and code for a target that
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -110,7 +111,19 @@ class Code:
         return int(self._engine.get_function_address(name))
 
 
-_lock = threading.Lock()
+def fork_safe(lock: Any) -> Any:
+    """A lock that a fork waits for, so that a child does not begin amid what another thread was doing.
+
+    Forks take the locks in the opposite order of these calls.
+    """
+    if hasattr(os, "register_at_fork"):
+        leave = lambda: lock.__exit__(None, None, None)
+        os.register_at_fork(before=lock.__enter__, after_in_parent=leave, after_in_child=leave)
+    return lock
+
+
+fork_safe(llvm.ffi.lib._lock)  # llvmlite's own, around every call of LLVM
+_lock = fork_safe(threading.RLock())
 
 
 def load(ir: str) -> Code:
