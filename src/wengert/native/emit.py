@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
+from wengert.native.footprint import ANYWHERE, Footprint
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
@@ -34,7 +35,7 @@ from wengert.native.kernels import (
 )
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
-from wengert.native.products import product_of, write_product
+from wengert.native.products import Touches, product_of, write_product
 
 ZERO = ir.index(0)
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
@@ -52,7 +53,7 @@ class Touched(NamedTuple):
     key: tuple[str, int]
     low: int
     high: int
-    footprint: tuple[int, ...] | None
+    footprint: Footprint
     written: bool
 
     def conflicts(self, other: Touched) -> bool:
@@ -61,7 +62,7 @@ class Touched(NamedTuple):
             return False
         if self.high <= other.low or other.high <= self.low:
             return False
-        return self.footprint is None or self.footprint != other.footprint
+        return not self.footprint.agrees(other.footprint)
 
 
 class Writer:
@@ -212,7 +213,7 @@ class Writer:
             name = team.barrier_function(self.f.module, self.host)
             self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
-    def touches(self, reads: Sequence[tuple[Access, Any]], writes: Sequence[tuple[Access, Any]]) -> None:
+    def touches(self, reads: Touches, writes: Touches) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
         if not self.threads:
             return
@@ -221,10 +222,11 @@ class Writer:
             self.meet()
         self.touched += new
 
-    def _range(self, access: Access, footprint: Any, written: bool) -> Touched:
+    def _range(self, access: Access, footprint: Footprint, written: bool) -> Touched:
         buffer = access.buffer
         if buffer.kind == "arena":
-            return Touched(("arena", 0), buffer.offset, buffer.offset + buffer.nbytes, footprint, written)
+            begin, end = buffer.offset, buffer.offset + buffer.nbytes
+            return Touched(("arena", 0), begin, end, footprint.moved(begin), written)
         key = (buffer.kind, buffer.index)
         return Touched(self.same.get(key, key), 0, 1, footprint, written)
 
@@ -378,6 +380,7 @@ def write_choice(writer: Writer, kernel: Choice) -> None:
         writer.run(writer.frame_of(plan, kernel.arena, [*inputs, *kernel.writes]))
         f.jump(labels[2])
     f.start(labels[2])
+    writer.touches([(kernel.predicate, ANYWHERE)], [])
 
 
 def write_while(writer: Writer, kernel: While) -> None:
@@ -398,6 +401,7 @@ def write_while(writer: Writer, kernel: While) -> None:
     writer.wait()
     f.jump(head)
     f.start(after)
+    writer.touches([(kernel.answer, ANYWHERE)], [])
 
 
 def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:

@@ -108,13 +108,18 @@ def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:
     return (16, 16, False) if triple.startswith("x86_64") else (8, 16, False)
 
 
-if hasattr(os, "register_at_fork"):
-    # llvmlite lets one thread at a time into LLVM. A child has no thread that would give that lock back, so
-    # the process forks when no thread is inside.
-    _inside = llvm.ffi.lib._lock
-    os.register_at_fork(
-        before=_inside.__enter__, after_in_parent=_inside.__exit__, after_in_child=_inside.__exit__
-    )
+def fork_safe(lock: Any) -> Any:
+    """A lock that a fork waits for, so that a child does not begin amid what another thread was doing.
+
+    Forks take the locks in the opposite order of these calls.
+    """
+    if hasattr(os, "register_at_fork"):
+        leave = lambda: lock.__exit__(None, None, None)
+        os.register_at_fork(before=lock.__enter__, after_in_parent=leave, after_in_child=leave)
+    return lock
+
+
+fork_safe(llvm.ffi.lib._lock)  # llvmlite's own, around every call of LLVM: a child would have nobody to give it back
 
 
 @functools.cache

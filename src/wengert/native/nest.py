@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
+from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
 from wengert.native.kernels import Access, Lookup, Map, Reduction, Shape, Write
 from wengert.native.vectors import Place, Values, register
 
@@ -157,15 +158,16 @@ class Nest:
         axis = self.shared
         return max(self.lanes * self._vectors(axis), LINE) if axis is not None and axis is self.cut else 4
 
-    def footprint(self, access: Access) -> tuple[int, ...] | None:
-        """Which part of a buffer a thread touches by an access: equal for equal parts, None for any part."""
+    def footprint(self, access: Access) -> Footprint:
+        """Which part of a buffer each thread touches by an access."""
         axis = self.shared
         if axis is None:
-            return (0,)
-        stride = self._stride(axis, access)
-        if stride == 0 or access.lookups:
-            return None
-        return (1, stride * access.dtype.itemsize, axis.extent, self.grain, access.offset * access.dtype.itemsize)
+            return FIRST
+        if access.lookups:
+            return ANYWHERE
+        others = [(self._stride(a, access), a.extent) for a in self.axes if a is not axis]
+        size = access.dtype.itemsize
+        return rows(self._stride(axis, access), axis.extent, self.grain, access.offset, others, size)
 
     # --- loops ----------------------------------------------------------------------------------------------
 

@@ -302,7 +302,8 @@ class Plan:
         strides = next(a.strides for a in writer.writing() if a.buffer is self.outputs[o])
         if not all(a.buffer is not self.inputs[i] or a.strides == strides for a in writer.elementwise()):
             return False
-        if any(a.buffer is self.inputs[i] for a in writer.wholly()):
+        looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
+        if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
             return False
         return self._moves_behind(writer, self.inputs[i])
 
@@ -312,7 +313,7 @@ class Plan:
         made = {id(a.buffer) for a in writer.writing()}
         users = [k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())]
         read = {id(a.buffer) for a in writer.reading()}
-        gone = any(id(b) in read and k is not writer and k.stage < stage for b, k in self._overwritten)
+        gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(user.stage <= stage for user in users):
             return False
         writer.stage = stage

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
+from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
 from wengert.native.host import Host
 from wengert.native.kernels import Access, Contract, Shape
 from wengert.native.matmul import Product
@@ -113,21 +114,23 @@ class Oriented:
         writes = self.kernel.result.writes
         return self.rows > 1 and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
 
-    def footprint(self, access: Access) -> tuple[int, ...] | None:
-        """Which part a thread touches of the result, or of an operand of the epilogue (see `Nest.footprint`)."""
-        strides, size = self.strides(access), access.dtype.itemsize
-        lead = _lead_stride(self, access)
-        together = lead is not None and (lead == strides[-2] * self.shape[-2] or self.rows == self.shape[-2])
-        if access.lookups or not strides[-2] or not together:
-            return None
-        return (1, strides[-2] * size, self.rows, GRAIN, access.offset * size)
+    def footprint(self, access: Access) -> Footprint:
+        """Which part each thread touches of the result, or of an operand of the epilogue."""
+        return self._rows(access, self.strides(access), self.shape[-1])
 
-    def footprint_of_rows(self) -> tuple[int, ...] | None:
+    def footprint_of_rows(self) -> Footprint:
         """The same for the first factor."""
         a = self.factors[0]
-        if not a.strides[-2] or self.rows != self.shape[-2]:
-            return None
-        return (1, a.strides[-2] * a.dtype.itemsize, self.rows, GRAIN, a.offset * a.dtype.itemsize)
+        return self._rows(a, a.strides, a.shape[-1])
+
+    def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
+        """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
+        *lead, row, column = strides
+        batch = _merged_lead(self.lead, lead)
+        together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
+        if access.lookups or not together:
+            return ANYWHERE
+        return rows(row, self.rows, GRAIN, access.offset, [(column, columns)], access.dtype.itemsize)
 
 
 def _transposed(a: Access) -> Access:
@@ -154,7 +157,7 @@ def merges(a: Access) -> bool:
     return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
-Touches = list[tuple[Access, tuple[int, ...] | None]]
+Touches = list[tuple[Access, Footprint]]
 
 
 def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
@@ -162,14 +165,14 @@ def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
     oriented = Oriented(kernel, writer.host)
     result, (a, b) = kernel.result, oriented.factors
     reads = [(access, oriented.footprint(access)) for access in result.reads.values()]
-    reads += [(a, oriented.footprint_of_rows()), (b, None)]
+    reads += [(a, oriented.footprint_of_rows()), (b, ANYWHERE)]
     writes = [(write.access, oriented.footprint(write.access)) for write in result.writes]
     if oriented.shared:
         _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
         return reads, writes
     with writer.alone():
         _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
-    return [(access, (0,)) for access, _ in reads], [(access, (0,)) for access, _ in writes]
+    return [(access, FIRST) for access, _ in reads], [(access, FIRST) for access, _ in writes]
 
 
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:

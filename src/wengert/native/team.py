@@ -17,10 +17,11 @@ from functools import cache
 from typing import Any
 
 from wengert.native import ir
-from wengert.native.host import Host, load, this_host
+from wengert.native.host import Host, fork_safe, load, this_host
 
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
+VARIABLE = "WENGERT_NUM_THREADS"
 LIMIT = 64
 SPINS = 100
 LINE = 64
@@ -244,14 +245,16 @@ def _call_together(f: ir.Function, count: ir.Value, body: ir.Value, table: ir.Va
 
 # --- from Python --------------------------------------------------------------------------------------------
 
-_lock = threading.Lock()
+_lock = fork_safe(threading.RLock())
 
 
 @cache
 def _code() -> Any:
+    """The team's code. It is never freed: workers sleep in it until the process ends."""
     from llvmlite import binding
 
     code = load(_module(this_host()))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(code))
     binding.add_symbol(RUN, code.address(RUN))
     _call(code, "prepare", None)()
     if hasattr(os, "register_at_fork"):
@@ -281,20 +284,20 @@ _chosen: list[int] = []
 
 def default_threads() -> int:
     """``WENGERT_NUM_THREADS``, or as many as this process may use cores."""
-    given = os.environ.get("WENGERT_NUM_THREADS", "")
+    given = os.environ.get(VARIABLE, "")
     if given:
-        return _checked(given)
+        return _checked(given, VARIABLE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, LIMIT)
 
 
-def _checked(given: Any) -> int:
+def _checked(given: Any, what: str = "the number of threads") -> int:
     try:
         count = int(given)
     except (TypeError, ValueError):
         count = 0
     if not 1 <= count <= LIMIT or str(count) != str(given).strip():
-        raise ValueError(f"the number of threads is {given!r}; it must be a whole number from 1 to {LIMIT}")
+        raise ValueError(f"{what} is {given!r}; it must be a whole number from 1 to {LIMIT}")
     return count
 
 

@@ -1,0 +1,40 @@
+"""Compiles everything for threads, and makes one of them late at every kernel: what is read or written too early then shows."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from wengert.native import emit, ir, program
+
+COUNT = 4  # any of so many threads may be late
+
+
+@contextmanager
+def late_threads(monkeypatch, seed, microseconds=150):
+    """Within this, traces are compiled for threads, and before each kernel a random thread sleeps."""
+    rng, original = np.random.default_rng(seed), emit.Writer.function
+
+    @contextmanager
+    def function(self, hint):
+        with original(self, hint) as inner:
+            if inner.threads:
+                _sleep(inner, int(rng.integers(COUNT)), microseconds)
+            yield inner
+
+    with monkeypatch.context() as patch:
+        patch.setattr(emit.Writer, "function", function)
+        patch.setattr(program, "is_worth_sharing", lambda plan: True)
+        yield
+
+
+def _sleep(writer, late, microseconds):
+    f = writer.f
+    f.module.declare("usleep", "i32", ["i32"])
+    here, after = f.new_label("late"), f.new_label("after")
+    f.branch(f.compare("icmp eq", writer.slot(emit.INDEX, "i64"), ir.index(late)), here, after)
+    f.start(here)
+    f.call("usleep", "i32", ir.constant(microseconds, "i32"))
+    f.jump(after)
+    f.start(after)
