@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
-from wengert.native.footprint import ANYWHERE, Footprint
+from wengert.native.footprint import ANYWHERE, First, Footprint
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
@@ -213,7 +213,9 @@ class Writer:
             name = team.barrier_function(self.f.module, self.host)
             self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
-    def touches(self, reads: Touches, writes: Touches) -> None:
+    def touches(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
         if not self.threads:
             return
@@ -342,7 +344,7 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, which the first thread runs."""
     with writer.function(kernel.name) as inner:
-        reads, writes = ([(access, (0,)) for access in found] for found in (kernel.reads, kernel.writes))
+        reads, writes = ([(access, First()) for access in found] for found in (kernel.reads, kernel.writes))
         writer.touches(reads, writes)
         with inner.alone():
             accesses = [*kernel.reads, *kernel.writes]

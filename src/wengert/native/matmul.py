@@ -638,11 +638,11 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
                 value = f.load(type, places[0], self.size)
-                value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
-                if value is None:
+                final = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if final is None:
                     continue
                 if here is None:
-                    f.store(value, places[1], self.size)
+                    f.store(final, places[1], self.size)
                 else:
                     f.masked_store(value, places[1], here, self.size)
 
@@ -654,9 +654,9 @@ class _Writer:
         with f.loop(begin, end, 1) as loop:
             place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
             value = f.load(self.product.arithmetic.element, place, self.size)
-            value = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
-            if value is not None:
-                f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+            final = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
+            if final is not None:
+                f.store(final, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:

@@ -103,8 +103,8 @@ class Oriented:
         lead_a, lead_b = _merged_lead(self.lead, a.strides), _merged_lead(self.lead, b.strides)
         assert lead_a is not None and lead_b is not None
         return Product(
-            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=a.strides[-2:],
-            b_strides=b.strides[-2:], c_stride=c_stride, batch=batch,
+            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=(a.strides[-2], a.strides[-1]),
+            b_strides=(b.strides[-2], b.strides[-1]), c_stride=c_stride, batch=batch,
             batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ class Oriented:
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
         *lead, row, column = strides
-        batch = _merged_lead(self.lead, lead)
+        batch = _merged_lead(self.lead, tuple(lead))
         together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
         if access.lookups or not together:
             return ANYWHERE

@@ -59,7 +59,8 @@ def has_loop(equation: Equation) -> bool:
 def lower_by_loop(plan: Plan, equation: Equation) -> None:
     """A call of a loop for every row."""
     (out,), shape = equation.outputs, equation.outputs[0].type.shape
-    number, dtypes = _chosen(equation.primitive.numpy, [a.type for a in equation.inputs])
+    ufunc: Any = equation.primitive.numpy
+    number, dtypes = _chosen(ufunc, [a.type for a in equation.inputs])
     if dtypes[-1] != out.type.dtype or equation.params:
         raise Unlowerable(equation.primitive.name)
     operands = [_stored(plan, a, shape, dtype) for a, dtype in zip(equation.inputs, dtypes, strict=False)]
