@@ -1,4 +1,4 @@
-"""Random programs give the same by native code and by the interpreter; and the soak would see if they did not."""
+"""Random programs give the same by native code and by the interpreter; the soak sees if they do not."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every operation as native code, beside the reference interpreter; which are left to it is asserted exactly."""
+"""Every operation as native code beside the interpreter; which are left to it is asserted exactly."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,9 @@ def test_native_is_interpreted(case, dtype):
 def numbers(shape, dtype, seed=0):
     rng = np.random.default_rng((seed, *shape))
     if np.dtype(dtype).kind == "f":
-        return np.round(rng.uniform(-1, 1, shape) * 8).astype(dtype) / 8 + rng.uniform(0, 0.1, shape).astype(dtype)
+        return np.round(rng.uniform(-1, 1, shape) * 8).astype(dtype) / 8 + rng.uniform(0, 0.1, shape).astype(
+            dtype
+        )
     return rng.integers(-9, 9, shape).astype(dtype)
 
 
@@ -108,7 +110,7 @@ REDUCTIONS = {
     "sorting": lambda x: (np.argsort(x, axis=0, kind="stable"), np.sort(x, axis=-1)),
     "roll": lambda x: (np.roll(x, 3, axis=0), np.roll(x, (-1, 5), axis=(0, 1)), np.roll(x, 70)),
     "joins": lambda x: (np.concatenate([x, x * 2]), np.stack([x, x], axis=-1), np.pad(x, ((1, 2), (0, 3)))),
-    "shares": lambda x: (np.exp(x / 9) / np.sum(np.exp(x / 9), axis=-1, keepdims=True)),
+    "shares": lambda x: np.exp(x / 9) / np.sum(np.exp(x / 9), axis=-1, keepdims=True),
 }
 
 
@@ -198,10 +200,14 @@ def test_searchsorted(n, side):
 # --- sums of products ---------------------------------------------------------------------------------------
 
 SPECS = [
-    "ij,jk->ik", "ij,kj->ik", "ji,jk->ki", "ij,jk->ki", "ij,ij->", "ij,ij->i", "i,j->ji", "ij,jk->ijk", "bij,bjk->bik",
-    "bij,bkj->ikb", "bij,ij->bi", "abij,abjk->abik", "ijab,abk->kij", "ijk,kli->lj", "aib,bka->ki", "ij,j->i", ",ij->ij",
+    "ij,jk->ik", "ij,kj->ik", "ji,jk->ki", "ij,jk->ki", "ij,ij->", "ij,ij->i", "i,j->ji", "ij,jk->ijk",
+    "ij,j->i", "bij,bjk->bik", "bij,bkj->ikb", "bij,ij->bi", "abij,abjk->abik", "ijab,abk->kij", "ijk,kli->lj",
+    "aib,bka->ki", ",ij->ij",
 ]  # fmt: skip
-SIZES = {"small": dict(zip("abijkl", (2, 3, 4, 5, 3, 2))), "large": dict(zip("abijkl", (3, 5, 17, 33, 16, 31)))}
+SIZES = {
+    "small": dict(zip("abijkl", (2, 3, 4, 5, 3, 2))),
+    "large": dict(zip("abijkl", (3, 5, 17, 33, 16, 31))),
+}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -228,11 +234,17 @@ def test_batches_of_products(batch, turned):
     a, b = numbers((*batch[0], 17, 9), "float64"), numbers((*batch[1], 9, 33), "float64", 1)
 
     def inside_out(x, n):
-        return np.moveaxis(np.moveaxis(x, range(n), range(-n, 0)).copy() * 1.5, range(-n, 0), range(n)) if n else x
+        return (
+            np.moveaxis(np.moveaxis(x, range(n), range(-n, 0)).copy() * 1.5, range(-n, 0), range(n))
+            if n
+            else x
+        )
 
     if turned:
         agrees(lambda a, b: inside_out(a, lead[0]) @ inside_out(b, lead[1]), a, b)
-    agrees(lambda a, b: np.swapaxes(np.swapaxes(a, -1, -2).copy(), -1, -2) @ np.broadcast_to(b, b.shape), a, b)
+    agrees(
+        lambda a, b: np.swapaxes(np.swapaxes(a, -1, -2).copy(), -1, -2) @ np.broadcast_to(b, b.shape), a, b
+    )
 
 
 @pytest.mark.parametrize("m, n", [(1, 1), (1, 9), (9, 1), (5, 5), (17, 4), (4, 17), (64, 65), (500, 31)])
@@ -359,7 +371,11 @@ def test_vectors(n, name, dtype):
     near([np.abs(x) for x in found], [np.abs(x) for x in expected], 10 * ROUNDING[np.dtype(dtype).type])
     if name == "eigh":
         w, v = found
-        near([v * w[..., None, :] @ np.swapaxes(v, -1, -2)], [np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)], 1e-4)
+        near(
+            [v * w[..., None, :] @ np.swapaxes(v, -1, -2)],
+            [np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)],
+            1e-4,
+        )
 
 
 def test_solve_broadcasts_and_converts():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from _traces import run, traced
 
-from wengert.native.nest import merged
 from wengert.native.kernels import Access, Buffer, row_major
+from wengert.native.nest import merged
 
 HOSTS = ("", "avx512", "avx2", "sse2", "neon", "portable")
 EXTENTS = (1, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65)
@@ -60,7 +60,11 @@ def random_loop(seed):
     draw = Draw(seed)
     shape, dtype = draw.shape(), draw.pick(DTYPES)
     (a, see_a), (b, see_b) = draw.operand(shape, dtype), draw.operand(shape, draw.pick(DTYPES[:3]))
-    axes, keepdims, order = draw.axes(len(shape)), bool(draw.rng.integers(2)), draw.rng.permutation(len(shape))
+    axes, keepdims, order = (
+        draw.axes(len(shape)),
+        bool(draw.rng.integers(2)),
+        draw.rng.permutation(len(shape)),
+    )
 
     def f(a, b):
         x, y = see_a(a), see_b(b)
@@ -124,4 +128,6 @@ def test_neighbouring_axes_are_one():
     turned = accesses(row_major(shape), (1, 4, 20), shape=shape)
     assert [axis.extent for axis in merged(shape, turned, (), False)] == [4, 5, 6]
     assert [axis.extent for axis in merged(shape, both, (-1,), False)] == [20, 6]
-    assert [axis.extent for axis in merged((4, 1, 6), accesses((6, 6, 1), shape=(4, 1, 6)), (), False)] == [24]
+    assert [axis.extent for axis in merged((4, 1, 6), accesses((6, 6, 1), shape=(4, 1, 6)), (), False)] == [
+        24
+    ]

@@ -1,4 +1,4 @@
-"""What a plan decides: which equations share a loop, what is fused, what is written in place, where values live."""
+"""What a plan decides: what shares a loop, what is fused and written in place, where values live."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_a_running_sum_reads_what_it_adds_as_it_goes():
 
 
 def test_cheap_equations_are_computed_where_they_are_used():
-    f = lambda x: (np.sum(2 * x, axis=0), np.exp(2 * x))  # noqa: E731
+    f = lambda x: (np.sum(2 * x, axis=0), np.exp(2 * x))
     found = plan(f, X)
     assert found.arena == []
     assert all("multiply" in names(kernel) for kernel in found.kernels)
@@ -109,14 +109,14 @@ def test_cheap_equations_are_computed_where_they_are_used():
 
 
 def test_costly_equations_are_computed_once():
-    f = lambda x: (np.sum(np.exp(x), axis=0), np.cumsum(np.exp(x), axis=1))  # noqa: E731
+    f = lambda x: (np.sum(np.exp(x), axis=0), np.cumsum(np.exp(x), axis=1))
     found = plan(f, X)
     assert sum(names(kernel).count("exp") for kernel in found.kernels if isinstance(kernel, Map)) == 1
     agrees(f, X)
 
 
 def test_what_waits_for_a_product_is_computed_before_it():
-    f = lambda x, w: (x + 1) @ w  # noqa: E731
+    f = lambda x, w: (x + 1) @ w
     assert kinds(plan(f, X, W)) == [Map, Contract]
     agrees(f, X, W)
 
@@ -159,7 +159,7 @@ def test_a_product_reads_transposed_factors_as_they_stand():
 
 
 def test_joined_parts_are_computed_where_they_belong():
-    f = lambda x: np.concatenate([np.exp(x), np.sin(x)])  # noqa: E731
+    f = lambda x: np.concatenate([np.exp(x), np.sin(x)])
     assert plan(f, X).arena == []
     agrees(f, X)
 
@@ -222,7 +222,7 @@ def test_results_are_made_where_they_are_wanted(f):
 
 
 def test_a_result_that_is_wanted_twice():
-    f = lambda x: (np.cumsum(x, axis=1), np.cumsum(x, axis=1), np.cumsum(x, axis=1)[:, :, None])  # noqa: E731
+    f = lambda x: (np.cumsum(x, axis=1), np.cumsum(x, axis=1), np.cumsum(x, axis=1)[:, :, None])
     agrees(f, X)
 
 
@@ -290,5 +290,7 @@ def test_routines_come_after_what_they_read():
     found = plan(lambda a, b: np.linalg.solve(a @ a.T + np.eye(50), b), X.T, X.T)
     (routine,) = (kernel for kernel in found.kernels if isinstance(kernel, Routine))
     made = {id(a.buffer) for a in routine.writing()}
-    writers = [k for k in found.kernels if k is not routine and any(id(a.buffer) in made for a in k.writing())]
+    writers = [
+        k for k in found.kernels if k is not routine and any(id(a.buffer) in made for a in k.writing())
+    ]
     assert writers and all(writer.stage < routine.stage for writer in writers)

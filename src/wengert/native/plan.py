@@ -286,7 +286,7 @@ class Plan:
         strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
         target = Access(self.outputs[i], shape, strides)
         if self._stands_alone(atom, target):
-            self._let_be_output(i, self._memory[atom].buffer)
+            self._let_be_output(i, self.access(atom).buffer)
             return
         self.put(atom, target)
         if type(atom) is Var and atom not in self._memory:
