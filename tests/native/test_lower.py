@@ -79,6 +79,14 @@ def test_native_is_interpreted(case, dtype):
     near(run(trace, case.operands), evaluate(trace, case.operands), ROUNDING[dtype])
 
 
+def test_what_is_interpreted_stands_between_native_pieces():
+    def f(x):
+        return np.tanh(np.sum(np.square(np.abs(np.fft.rfft(np.sin(x)))))) * np.cumsum(x)
+
+    x = numbers((33,), "float64")
+    np.testing.assert_allclose(wg.jit(f)(x), f(x), 1e-12, 1e-12)
+
+
 # --- arrays of every kind of shape --------------------------------------------------------------------------
 
 
@@ -201,8 +209,8 @@ def test_searchsorted(n, side):
 
 SPECS = [
     "ij,jk->ik", "ij,kj->ik", "ji,jk->ki", "ij,jk->ki", "ij,ij->", "ij,ij->i", "i,j->ji", "ij,jk->ijk",
-    "ij,j->i", "bij,bjk->bik", "bij,bkj->ikb", "bij,ij->bi", "abij,abjk->abik", "ijab,abk->kij", "ijk,kli->lj",
-    "aib,bka->ki", ",ij->ij",
+    "ij,j->i", "bij,bjk->bik", "bij,bkj->ikb", "bij,ij->bi", "abij,abjk->abik", "ijab,abk->kij",
+    "ijk,kli->lj", "aib,bka->ki", ",ij->ij",
 ]  # fmt: skip
 SIZES = {
     "small": dict(zip("abijkl", (2, 3, 4, 5, 3, 2))),

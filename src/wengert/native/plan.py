@@ -38,7 +38,7 @@ LINE = 64
 COSTLY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
     "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
-    "remainder floor_divide root".split()
+    "remainder floor_divide root gcd lcm".split()
 )
 
 
