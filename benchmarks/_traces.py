@@ -1,7 +1,7 @@
 """Traces and their native code, run on memory of one's own choice.
 
-    trace = traced(f, *arguments)
-    run(trace, arguments, host="sse2")
+trace = traced(f, *arguments)
+run(trace, arguments, host="sse2")
 """
 
 import ctypes

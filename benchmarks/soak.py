@@ -2,13 +2,13 @@
 
     python benchmarks/soak.py [--count N] [--start SEED] [--host NAME] [--threads]
 
-Every seed is a program (`_programs.py`), of which the value, the gradient or a batch (`vmap`) is taken by turns. Its
-trace is run by both, and the deviation is measured in units of the rounding of the results' dtype,
+A seed is a program (`_programs.py`), of which the value, the gradient or a batch (`vmap`) is taken in turn.
+Its trace is run by both, and the deviation is measured in units of rounding,
 
     |native - interpreted| ÷ (ε · max(1, max |interpreted|)),
 
-where ε is that of the coarsest dtype in the program. The worst programs are listed, and those that fail: beyond
-LIMIT, or of another shape or dtype, or with an error that the other one does not raise.
+where ε is that of the coarsest dtype in the program. The worst programs are listed, and those that fail:
+beyond LIMIT, or of another shape or dtype, or with an error that the other one does not raise.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def taken(f: Callable[..., Any], mode: str) -> Callable[..., Any]:
         return sum(np.sum(np.tanh(y)) for y in f(*args) if y.dtype.kind == "f") + 0.0 * np.sum(args[0])
 
     def batch(*args: Any) -> Any:
-        return wg.vmap(f, in_axes=(0, *(None,) * (len(args) - 1)))(np.stack([args[0], args[0] * 0.5, args[0]]), *args[1:])
+        return wg.vmap(f, in_axes=(0, *(None,) * (len(args) - 1)))(
+            np.stack([args[0], args[0] * 0.5, args[0]]), *args[1:]
+        )
 
     return {"value": f, "gradient": wg.value_and_grad(total), "batch": batch}[mode]
 
@@ -115,7 +117,9 @@ def report(outcomes: Sequence[Outcome], seconds: float) -> int:
     others = [o for o in outcomes if o.note.startswith(("not recorded", "interpreted"))]
     compared = [o for o in outcomes if o not in others]
     failed = [o for o in compared if not o.deviation <= LIMIT]
-    print(f"{len(compared)} programs compared in {seconds:.0f} s, {len(failed)} failed, {len(others)} left out")
+    print(
+        f"{len(compared)} programs compared in {seconds:.0f} s, {len(failed)} failed, {len(others)} left out"
+    )
     for reason in sorted({o.note.split(";")[0][:90] for o in others}):
         print(f"  {sum(o.note.startswith(reason) for o in others):5d}  {reason}")
     passed = sorted((o for o in compared if o not in failed), key=lambda o: -o.deviation)

@@ -6,8 +6,8 @@ comes out is read where it stands, by strides:
 .. math:: A = P L U,\qquad \ln|\det A| = \sum_i \ln|u_{ii}|,\qquad
           \operatorname{sign}\det A = \prod_i s_i \operatorname{sign} u_{ii}
 
-with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them fails,
-the run is noted as failed, and the reference interpreter raises what NumPy raises.
+with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them
+fails, the run is noted as failed, and the reference interpreter raises what NumPy raises.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def symbol(name: str) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """Memory that a routine wants for itself, and how much: a pair of arguments. It is known by asking the routine."""
+    """Memory that a routine wants for itself, and how much, which it is asked: a pair of arguments."""
 
     dtype: np.dtype[Any]
 
@@ -90,7 +90,7 @@ def _asked(name: str, arguments: tuple[Any, ...]) -> tuple[int, ...]:
 def call(
     plan: Plan, stage: float, name: str, lead: Shape, arguments: Sequence[Argument], may_fail: bool = True
 ) -> None:
-    """Add a kernel that calls a routine for every matrix of a batch; its last argument, ``info``, is added here.
+    """Add a kernel that calls a routine for every matrix of a batch; ``info``, the last argument, is added.
 
     If it ``may_fail``, what it has found is of no use unless ``info`` is 0.
     """
@@ -258,7 +258,7 @@ def _eigh(plan: Plan, equation: Equation) -> None:
 
 @lowers("qr")
 def _qr(plan: Plan, equation: Equation) -> None:
-    """R stands above the diagonal of what the first routine leaves; the second one makes Q of a copy of the rest."""
+    """R stands above the diagonal of what the first routine leaves; the second makes Q of a copy."""
     (a,), (q, r), letter = equation.inputs, equation.outputs, _letter(equation)
     (*lead, m, n), dtype = a.type.shape, a.type.dtype
     found, stage = _copied(plan, a, a.type)

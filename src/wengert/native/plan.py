@@ -38,7 +38,7 @@ LINE = 64
 COSTLY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
     "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
-    "remainder floor_divide root philox shuffle".split()
+    "remainder floor_divide root gcd lcm philox shuffle".split()
 )
 
 
@@ -285,9 +285,26 @@ class Plan:
         shape = atom.type.shape
         strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
         target = Access(self.outputs[i], shape, strides)
+        if self._stands_alone(atom, target):
+            self._let_be_output(i, self.access(atom).buffer)
+            return
         self.put(atom, target)
         if type(atom) is Var and atom not in self._memory:
             self._memory[atom] = target
+
+    def _stands_alone(self, atom: Atom, target: Access) -> bool:
+        """Whether a value has memory of its own that looks like an output."""
+        found = self._memory.get(atom) if type(atom) is Var else None
+        if found is None or found.buffer not in self.arena:
+            return False
+        whole = found.buffer.size == atom.type.size and found.offset == 0 and not found.lookups
+        return whole and found.strides == target.strides and found.dtype == target.dtype
+
+    def _let_be_output(self, i: int, buffer: Buffer) -> None:
+        """Memory of the arena becomes that of an output: nothing need be copied."""
+        self.arena.remove(buffer)
+        buffer.kind, buffer.index = "output", i
+        self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
         """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.

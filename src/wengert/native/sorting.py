@@ -5,8 +5,8 @@ Both work on single rows and go by NumPy's order, in which NaN comes after every
 .. math:: a < b \iff a <_{\mathrm{IEEE}} b \ \text{ or }\ (b \text{ is NaN and } a \text{ is not})
 
 The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with
-their positions. It takes from the second run only what is less than the first of the first run, so equal elements
-keep their order.
+their positions. It takes from the second run only what is less than the first of the first run, so equal
+elements keep their order.
 """
 
 from __future__ import annotations
@@ -146,15 +146,14 @@ def _axis_last(a: Access, axis: int) -> Access:
 def sort_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
     """The function that finds the order of a row, written once per module.
 
-    Its arguments: where the row begins and how far elements are apart, how many there are, where their order goes
-    and how far places are apart there, and memory for two rows of positions and two of keys.
+    Its arguments: where the row begins and how far elements are apart, how many there are, where their order
+    goes and how far places are apart there, and memory for two rows of positions and two of keys.
     """
     name, element = f"argsort.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
     if not has(module, name):
         merge = _merge_function(module, dtype)
-        params = [
-            ("row", "ptr"), ("step", "i64"), ("count", "i64"), ("places", "ptr"), ("far", "i64"), ("work", "ptr")
-        ]  # fmt: skip
+        types = {"row": "ptr", "step": "i64", "count": "i64", "places": "ptr", "far": "i64", "work": "ptr"}
+        params = list(types.items())
         f = module.function(name, "void", params, "internal")
         _write_sort(f, element, merge)
     return name
@@ -177,7 +176,7 @@ def _write_sort(f: ir.Function, element: str, merge: str) -> None:
 
 
 def _write_rounds(f: ir.Function, merge: str, places: list[ir.Value], keys: list[ir.Value]) -> ir.Value:
-    """Merge runs from one half of the memory to the other, and change halves, until there is one run. Where its places are."""
+    """Merge runs from one half of the memory to the other until there is one run. Where its places are."""
     count, before = f.param("count"), f.label
     head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
     f.jump(head)

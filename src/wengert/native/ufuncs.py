@@ -4,8 +4,8 @@ A ufunc is a table of loops, one for each combination of dtypes,
 
 .. math:: y_i = f(x_i),\qquad i = 1, \ldots, n,
 
-that take addresses, a length and distances in bytes (``PyUFuncGenericFunction`` in NumPy's ``ufuncobject.h``). They work on memory,
-so nothing is fused with them; the results are those of the interpreter, bit for bit.
+that take addresses, a length and distances in bytes (``PyUFuncGenericFunction`` in NumPy's headers).
+They work on memory, so nothing is fused with them; the results are those of the interpreter, bit for bit.
 """
 
 from __future__ import annotations
@@ -71,9 +71,11 @@ def lower_by_loop(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, stage)
 
 
-def _chosen(ufunc: np.ufunc, types: list[Type]) -> tuple[int, tuple[np.dtype[Any], ...]]:
+def _chosen(ufunc: Any, types: list[Type]) -> tuple[int, tuple[np.dtype[Any], ...]]:
     """The loop that NumPy chooses for operands of these types: its number, and its dtypes."""
-    given: list[Any] = [{"f": float, "i": int}.get(t.dtype.kind, t.dtype) if t.weak else t.dtype for t in types]
+    given: list[Any] = [
+        {"f": float, "i": int}.get(t.dtype.kind, t.dtype) if t.weak else t.dtype for t in types
+    ]
     dtypes = ufunc.resolve_dtypes((*given, None))
     letters = "".join(d.char for d in dtypes[:-1]) + "->" + dtypes[-1].char
     return ufunc.types.index(letters), dtypes
