@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wengert.native.emit import Touched
-from wengert.native.footprint import ANYWHERE, FIRST, rows
+from wengert.native.footprint import ALONE, ANYWHERE, rows
 
 SIZE = 48
 SHAPES = [(48,), (6, 8), (8, 6), (4, 12), (3, 4, 4), (2, 3, 8), (2, 2, 2, 6)]
@@ -73,11 +73,11 @@ def test_columns_that_are_neighbours_agree():
 
 
 def test_the_first_thread_agrees_with_itself_alone():
-    assert FIRST.agrees(FIRST)
-    assert FIRST.moved(8) == FIRST
+    assert ALONE.agrees(ALONE)
+    assert ALONE.moved(8) == ALONE
     for other in (ANYWHERE, rows(1, 8, 4, 0, [], 8)):
-        assert not FIRST.agrees(other)
-        assert not other.agrees(FIRST)
+        assert not ALONE.agrees(other)
+        assert not other.agrees(ALONE)
         assert not ANYWHERE.agrees(other)
 
 

@@ -16,7 +16,8 @@ import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
 from wengert.core.tree import flatten
-from wengert.native import layout, program as native_program, team
+from wengert.native import layout, team
+from wengert.native import program as native_program
 
 pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
 

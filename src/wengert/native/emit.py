@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
-from wengert.native.footprint import ANYWHERE, First, Footprint
+from wengert.native.footprint import ALONE, ANYWHERE, Footprint, Touches
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
     Access,
+    Around,
     Buffer,
     Choice,
     Contract,
@@ -35,9 +37,12 @@ from wengert.native.kernels import (
 )
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
-from wengert.native.products import Touches, product_of, write_product
+from wengert.native.products import Oriented, product_of, touches_of_product, write_product
+from wengert.native.work import operations_of
 
 ZERO = ir.index(0)
+SMALL = 30_000  # operations that take no longer than some barriers
+AHEAD = 16  # kernels among which the next one is chosen
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
 # The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
@@ -56,13 +61,15 @@ class Touched(NamedTuple):
     footprint: Footprint
     written: bool
 
+    def depends(self, other: Touched) -> bool:
+        """Whether the order of both matters."""
+        if not (self.written or other.written) or self.key != other.key:
+            return False
+        return self.low < other.high and other.low < self.high
+
     def conflicts(self, other: Touched) -> bool:
         """Whether one thread may need what another one writes."""
-        if self.key != other.key or not (self.written or other.written):
-            return False
-        if self.high <= other.low or other.high <= self.low:
-            return False
-        return not self.footprint.agrees(other.footprint)
+        return self.depends(other) and not self.footprint.agrees(other.footprint)
 
 
 class Writer:
@@ -81,7 +88,7 @@ class Writer:
 
     def write(self) -> None:
         """Write all kernels."""
-        for kernel in self.plan.kernels:
+        for kernel in self._few_barriers() if self.threads else self.plan.kernels:
             WRITERS[type(kernel)](self, kernel)
 
     @contextmanager
@@ -219,10 +226,42 @@ class Writer:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
         if not self.threads:
             return
-        new = [self._range(a, part, False) for a, part in reads] + [self._range(a, part, True) for a, part in writes]
-        if any(old.conflicts(now) for old in self.touched for now in new):
+        new = self.ranges(reads, writes)
+        if self._conflict(new):
             self.meet()
         self.touched += new
+
+    def _conflict(self, new: Sequence[Touched]) -> bool:
+        return any(old.conflicts(now) for old in self.touched for now in new)
+
+    def _few_barriers(self) -> Iterator[Kernel]:
+        """The kernels in an order that takes few barriers: one that needs none goes ahead of those it is not related to."""
+        kernels = self.plan.kernels
+        ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
+        depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
+        left = list(range(len(kernels)))
+        while left:
+            window = left[:AHEAD]
+            free = (j for n, j in enumerate(window) if not any(depends(i, j) for i in window[:n]))
+            following = next((j for j in free if self._needs_no_barrier(kernels[j], ranges[j])), left[0])
+            left.remove(following)
+            yield kernels[following]
+
+    def _needs_no_barrier(self, kernel: Kernel, ranges: Sequence[Touched]) -> bool:
+        if isinstance(kernel, Around):
+            return not self.touched
+        return not self._conflict(ranges) or self.better_alone(kernel, ranges)
+
+    def better_alone(self, kernel: Kernel, ranges: Sequence[Touched]) -> bool:
+        """Whether the first thread is done with a small kernel before the others have met."""
+        if not isinstance(kernel, Map) or operations_of(kernel) > SMALL or not self._conflict(ranges):
+            return False
+        return not self._conflict([found._replace(footprint=ALONE) for found in ranges])
+
+    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
+        """The ranges of memory that a kernel reads and writes."""
+        read = [self._range(access, part, False) for access, part in reads]
+        return read + [self._range(access, part, True) for access, part in writes]
 
     def _range(self, access: Access, footprint: Footprint, written: bool) -> Touched:
         buffer = access.buffer
@@ -317,6 +356,15 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
 # --- kernels ------------------------------------------------------------------------------------------------
 
 
+def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches]:
+    """What a kernel reads and writes, with the part that each thread touches."""
+    if isinstance(kernel, Map):
+        return Nest(writer, kernel).touches()
+    if isinstance(kernel, Contract):
+        return touches_of_product(Oriented(kernel, writer.host))
+    return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
+
+
 def write_map(writer: Writer, kernel: Map) -> None:
     """A loop over elements."""
     copied = kernel.copied()
@@ -325,9 +373,9 @@ def write_map(writer: Writer, kernel: Map) -> None:
         return
     with writer.function("map") as inner:
         nest = Nest(inner, kernel)
-        written = {id(access) for access in nest.written}
-        touched = [(access, nest.footprint(access)) for access in nest.accesses]
-        writer.touches(touched, [pair for pair in touched if id(pair[0]) in written])
+        if writer.threads and writer.better_alone(kernel, writer.ranges(*nest.touches())):
+            nest.shared = None
+        writer.touches(*nest.touches())
         if nest.shared is not None:
             nest.write()
         else:
@@ -338,13 +386,14 @@ def write_map(writer: Writer, kernel: Map) -> None:
 def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
-        writer.touches(*write_product(inner, kernel))
+        writer.touches(*touches_of_product(Oriented(kernel, writer.host)))
+        write_product(inner, kernel)
 
 
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, which the first thread runs."""
     with writer.function(kernel.name) as inner:
-        reads, writes = ([(access, First()) for access in found] for found in (kernel.reads, kernel.writes))
+        reads, writes = ([(access, ALONE) for access in found] for found in (kernel.reads, kernel.writes))
         writer.touches(reads, writes)
         with inner.alone():
             accesses = [*kernel.reads, *kernel.writes]

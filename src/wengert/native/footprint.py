@@ -17,6 +17,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from wengert.native.kernels import Access
+
 
 class Rows(NamedTuple):
     """The rows of an access, in bytes from the start of its buffer; threads take multiples of ``grain`` of them."""
@@ -41,14 +43,14 @@ class Rows(NamedTuple):
         return self._replace(low=self.low + nbytes, high=self.high + nbytes)
 
 
-class First(NamedTuple):
+class Alone(NamedTuple):
     """All of an access is touched by the first thread alone."""
 
     def agrees(self, other: Footprint) -> bool:
         """Whether the other one is the first thread's too."""
-        return type(other) is First
+        return type(other) is Alone
 
-    def moved(self, nbytes: int) -> First:
+    def moved(self, nbytes: int) -> Alone:
         """The same thread."""
         return self
 
@@ -65,8 +67,10 @@ class Anywhere(NamedTuple):
         return self
 
 
-Footprint = Rows | First | Anywhere
-FIRST, ANYWHERE = First(), Anywhere()
+Footprint = Rows | Alone | Anywhere
+Touches = list[tuple[Access, Footprint]]
+GRAIN = 4  # rows that stay together, in products and in loops alike
+ALONE, ANYWHERE = Alone(), Anywhere()
 
 
 def rows(

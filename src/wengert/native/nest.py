@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
+from wengert.native.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
 from wengert.native.kernels import Access, Lookup, Map, Reduction, Shape, Write
 from wengert.native.vectors import Place, Values, register
 
@@ -77,6 +77,7 @@ class Nest:
         self.lanes = self._lanes(self.cut) if self.cut is not None else 1
         self.kept = self._ordered(reduced=False)
         self.inner = self._ordered(reduced=True)
+        self.shared = self._divided()
 
     # --- which axis is cut ----------------------------------------------------------------------------------
 
@@ -143,31 +144,34 @@ class Nest:
 
     # --- threads --------------------------------------------------------------------------------------------
 
-    @property
-    def shared(self) -> Axis | None:
+    def _divided(self) -> Axis | None:
         """The axis whose range threads divide among themselves: the outermost, if what it writes does not overlap."""
         axis = self.kept[0] if self.kept else None
-        if axis is None or axis.extent < 2:
+        if axis is None or axis.extent <= self._grain(axis):
             return None
         apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
         return axis if apart else None
 
-    @property
-    def grain(self) -> int:
+    def _grain(self, axis: Axis) -> int:
         """Threads take multiples of so many places: whole vectors, and whole cache lines where a row is shared."""
-        axis = self.shared
-        return max(self.lanes * self._vectors(axis), LINE) if axis is not None and axis is self.cut else 4
+        return max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else GRAIN
 
     def footprint(self, access: Access) -> Footprint:
         """Which part of a buffer each thread touches by an access."""
         axis = self.shared
         if axis is None:
-            return FIRST
+            return ALONE
         if access.lookups:
             return ANYWHERE
         others = [(self._stride(a, access), a.extent) for a in self.axes if a is not axis]
         size = access.dtype.itemsize
-        return rows(self._stride(axis, access), axis.extent, self.grain, access.offset, others, size)
+        return rows(self._stride(axis, access), axis.extent, self._grain(axis), access.offset, others, size)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and what is written, with the part that each thread touches. What is added to is among both."""
+        written = {id(w.access) for part in (self.main, *self.epilogues) for w in part.writes}
+        touched = [(access, self.footprint(access)) for access in self.accesses]
+        return touched, [pair for pair in touched if id(pair[0]) in written]
 
     # --- loops ----------------------------------------------------------------------------------------------
 
@@ -188,7 +192,7 @@ class Nest:
         axis = self.kept[level]
         begin, end = ZERO, ir.index(axis.extent)
         if axis is self.shared:
-            begin, end = self.writer.share(axis.extent, self.grain)
+            begin, end = self.writer.share(axis.extent, self._grain(axis))
         for low, high, lanes in self._segments(axis, begin, end):
             vectors = self._vectors(axis) if lanes > 1 else 1
             with self.f.loop(low, high, lanes * vectors) as loop:

@@ -21,6 +21,7 @@ import numpy as np
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.native.kernels import (
     Access,
+    Around,
     Buffer,
     Kernel,
     Map,
@@ -36,11 +37,57 @@ LINE = 64
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
-    "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
-    "remainder floor_divide root gcd lcm philox shuffle".split()
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "logaddexp",
+        "logaddexp2",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "power",
+        "float_power",
+        "cbrt",
+        "hypot",
+        "erf",
+        "erfc",
+        "expit",
+        "logistic",
+        "log_expit",
+        "softplus",
+        "xlogy",
+        "xlog1py",
+        "entr",
+        "fmod",
+        "remainder",
+        "floor_divide",
+        "root",
+        "gcd",
+        "lcm",
+        "philox",
+        "shuffle",
+    ]
 )
 
+
+# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+SMALL = 128 * 1024
+SPREAD = 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
 MOST_WAITING = 4
@@ -106,6 +153,17 @@ class Plan:
                 access.buffer.first = min(access.buffer.first, position)
                 access.buffer.last = max(access.buffer.last, position)
         self.arena = [buffer for buffer in self.arena if buffer.last >= 0]
+        self.shared_bytes = _place(self.arena)
+
+    def spread(self) -> None:
+        """Leave small buffers alone for some kernels after their last use: threads may then change the order of kernels."""
+        for kernel in self.kernels:
+            for body in kernel.bodies():
+                body.spread()
+            if isinstance(kernel, Around):
+                kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
+        for buffer in self.arena:
+            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
         self.shared_bytes = _place(self.arena)
 
     # --- equations ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
+from wengert.native.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
 from wengert.native.host import Host
 from wengert.native.kernels import Access, Contract, Shape
 from wengert.native.matmul import Product
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from wengert.native.emit import Writer
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.emit`)
-GRAIN = 4  # rows, of which threads take multiples
 
 
 @dataclass
@@ -112,7 +111,7 @@ class Oriented:
     def shared(self) -> bool:
         """Whether threads divide the rows."""
         writes = self.kernel.result.writes
-        return self.rows > 1 and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
+        return self.rows > GRAIN and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
@@ -157,22 +156,25 @@ def merges(a: Access) -> bool:
     return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
-Touches = list[tuple[Access, Footprint]]
-
-
-def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
-    """A matrix product with its epilogue; what it reads and writes, with the part that each thread touches."""
-    oriented = Oriented(kernel, writer.host)
-    result, (a, b) = kernel.result, oriented.factors
+def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:
+    """What a product and its epilogue read and write, with the part that each thread touches."""
+    result, (a, b) = oriented.kernel.result, oriented.factors
     reads = [(access, oriented.footprint(access)) for access in result.reads.values()]
     reads += [(a, oriented.footprint_of_rows()), (b, ANYWHERE)]
     writes = [(write.access, oriented.footprint(write.access)) for write in result.writes]
     if oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
         return reads, writes
+    return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
+
+
+def write_product(writer: Writer, kernel: Contract) -> None:
+    """A matrix product with its epilogue."""
+    oriented = Oriented(kernel, writer.host)
+    if oriented.shared:
+        _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
+        return
     with writer.alone():
         _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
-    return [(access, FIRST) for access, _ in reads], [(access, FIRST) for access, _ in writes]
 
 
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:

@@ -31,6 +31,7 @@ class Native:
         self.shared = team.has_threads() and is_worth_sharing(self.plan)
         if self.shared:
             team.ready()
+            self.plan.spread()
         self.ir = write_module(self.plan, this_host(), threads=self.shared)
         self.code: Code = load(self.ir)
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
