@@ -292,7 +292,14 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
     heights, rest = _heights(rows, m), n % (vectors * lanes)
     # A masked load takes the place of a multiply-add, so whole tiles have none.
     head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
-    return (*head, *_narrow_strips(kind, heights, lanes, rest))
+    strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
+    ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
+    return tuple((strip._replace(ways=ways), rest) for strip, rest in strips)
+
+
+def _ways(chains: int, k: int) -> int:
+    """How many sums every element has, so that the processor always has some to add to while others are on their way."""
+    return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
 
 
 def _heights(rows: int, m: int) -> tuple[int, ...]:

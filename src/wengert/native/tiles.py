@@ -6,7 +6,8 @@ A tile of r rows and v vectors of columns is a sum of outer products,
 
 in which every k costs r broadcasts of A (any strides), v vectors of B (unit stride) and r·v multiply-adds. The sum of an
 element is one chain in ascending k that starts with what C holds, so neither the tile nor the way in which k is cut can be
-seen in the result. Strides and extents are arguments, in bytes: a module has one function for a tile, however many
+seen in the result. (Where all of C is a few vectors, each addition would wait for the last: there every second or fourth k has
+a chain of its own, whatever the rows of the tile.) Strides and extents are arguments, in bytes: a module has one function for a tile, however many
 products use it.
 """
 
@@ -84,13 +85,14 @@ def store(f: ir.Function, value: ir.Value, pointer: ir.Value, size: int, mask: M
 
 
 class Tile(NamedTuple):
-    """Rows, and vectors of so many lanes; with ``masked`` the last vector may be a part of one."""
+    """Rows, and vectors of so many lanes; with ``masked`` the last vector may be a part of one. Sums run so many ways at once."""
 
     arithmetic: Arithmetic
     rows: int
     vectors: int
     lanes: int
     masked: bool = False
+    ways: int = 1
 
     @property
     def type(self) -> str:
@@ -138,17 +140,19 @@ class Strip(NamedTuple):
     vectors: int
     lanes: int
     masked: bool = False
+    ways: int = 1
 
     @property
     def name(self) -> str:
         """The function's name."""
         rows = "-".join(map(str, self.rows))
         kind = f"{self.arithmetic.element}.{rows}x{self.vectors}x{self.lanes}"
-        return f"strip.{kind}{'.masked' if self.masked else ''}"
+        ways = f".{self.ways}ways" if self.ways > 1 else ""
+        return f"strip.{kind}{ways}{'.masked' if self.masked else ''}"
 
     def tile(self, rows: int) -> Tile:
         """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked)
+        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked, self.ways)
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
@@ -226,17 +230,39 @@ def _run(
 ) -> list[ir.Value]:
     groups, within = _rows_of_a(f, operands, tile.rows)
     ahead = [f.binary("mul", step, ir.index(AHEAD)) for step in (operands.a_step, operands.b_step)]
-    with f.loop(ZERO, operands.depth, 1, [*groups, operands.b, *sums]) as loop:
-        *bases, b = loop.first[: len(groups) + 1]
-        if tile.rows >= 4 and tile.vectors > 1:
-            _ask(f, tile, bases[-1], b, ahead)
-        after = _outer_product(f, tile, bases, within, b, loop.first[len(groups) + 1 :], masks)
-        loop.next = [
-            *(_opaque(f, f.advance(p, operands.a_step)) for p in bases),
-            f.advance(b, operands.b_step),
-            *after,
-        ]
-    return loop.state[len(groups) + 1 :]
+    zero = ir.Value("zeroinitializer" if tile.lanes > 1 else "0.0", tile.type)
+    index, state = ZERO, [*groups, operands.b, *sums, *[zero] * ((tile.ways - 1) * len(sums))]
+    for ways in (tile.ways, 1) if tile.ways > 1 else (1,):
+        limit = operands.depth if ways == 1 else f.binary("sub", operands.depth, ir.index(ways - 1))
+        with f.loop(index, limit, ways, state) as loop:
+            loop.next = _steps(f, tile, operands, within, ahead, loop.first, masks, ways)
+        index, state = loop.index, loop.state
+    return _together(f, state[len(groups) + 1 :], len(sums))
+
+
+def _steps(
+    f: ir.Function, tile: Tile, operands: Operands, within: Sequence[ir.Value], ahead: Sequence[ir.Value],
+    state: Sequence[ir.Value], masks: Sequence[Mask | None], ways: int,
+) -> list[ir.Value]:  # fmt: skip
+    """So many steps of k, each added to sums of its own."""
+    count, chains = -(-tile.rows // 4), tile.rows * tile.vectors
+    bases, b, sums = list(state[:count]), state[count], list(state[count + 1 :])
+    if tile.rows >= 4 and tile.vectors > 1:
+        _ask(f, tile, bases[-1], b, ahead)
+    for way in range(ways):
+        chosen = slice(way * chains, (way + 1) * chains)
+        sums[chosen] = _outer_product(f, tile, bases, within, b, sums[chosen], masks)
+        bases = [_opaque(f, f.advance(p, operands.a_step)) for p in bases]
+        b = f.advance(b, operands.b_step)
+    return [*bases, b, *sums]
+
+
+def _together(f: ir.Function, sums: list[ir.Value], count: int) -> list[ir.Value]:
+    """Chains of the same element added: halves to each other until one is left."""
+    while len(sums) > count:
+        half = len(sums) // 2
+        sums = [f.binary("fadd", x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
+    return sums
 
 
 def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
