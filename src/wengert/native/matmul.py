@@ -36,6 +36,7 @@ POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
 ZEROS = "product.zeros"
 
+NARROW_ROWS = 256
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
 STREAMS = 16
@@ -57,7 +58,8 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is computed transposed.
+        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is computed transposed;
+        ``narrow`` if it is not a vector but has few columns: then blocks of the result are transposed back.
     strips : tuple of (Strip or Dots, int)
         The shared functions that cover the columns, and how many columns are left over for those after the first.
     depth, width : int
@@ -68,6 +70,8 @@ class Plan:
         The copies made of blocks of A.
     panels_b : Panels or None
         Those of B.
+    turned : Panels or None
+        What blocks of a narrow product are transposed to.
     """
 
     method: str
@@ -77,6 +81,7 @@ class Plan:
     rows: int = 0
     panels_a: Panels | Rows | None = None
     panels_b: Panels | None = None
+    turned: Panels | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,10 @@ class Product:
     def _memory(self) -> tuple[int, int, int]:
         """Where the panels of A and the sums begin after those of B, and the end."""
         plan, size = self.plan, self.arithmetic.size
+        if plan.method == "narrow":
+            assert plan.turned is not None
+            end = self.n * _pitch(plan, size)
+            return _up(end, LINE), 0, _up(end, LINE) + plan.turned.nbytes(self.n, plan.rows) + LINE
         b = (
             0
             if plan.panels_b is None
@@ -210,7 +219,25 @@ def make_plan(product: Product) -> Plan:
         return Plan("columns", _column_strips(product, 1, m), max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
+    if _is_narrow(product):
+        lanes = min(SQUARE, _power(n, True))
+        back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
+        return Plan("narrow", _column_strips(product, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
     return _tiled(product)
+
+
+def _is_narrow(product: Product) -> bool:
+    """Whether A is stored by columns and C has too few of them to fill its tiles: then rows fill the lanes, and k pays for turning C."""
+    row, step = product.a_strides
+    lanes = (product.host or this_host()).lanes(product.dtype)
+    padded = _up(product.n, lanes)
+    wasted = padded == lanes or 4 * product.n <= 3 * padded
+    return row == 1 and step != 1 and 1 < product.n <= 16 and wasted and product.m >= 2 * lanes > 2 and product.k >= 32
+
+
+def _pitch(plan: Plan, size: int) -> int:
+    """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
+    return _up(plan.rows * size, LINE) + LINE
 
 
 def _dots(product: Product) -> Dots:
@@ -366,6 +393,10 @@ class _Writer:
         """All blocks of a range of rows."""
         if self.plan.method == "columns":
             self._transposed(begin, end)
+            return
+        if self.plan.method == "narrow":
+            with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
+                self._narrow(i, rows)
             return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
@@ -552,9 +583,32 @@ class _Writer:
         start, start_next = self._vector_start(begin, end)
         operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
         for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, start_next)
+            count, operands = self._range(strip, operands, count, 1, start_next)
         if self.epilogue is not None:
             self._finish_column(begin, end)
+
+    def _narrow(self, i: ir.Value, rows: ir.Value) -> None:
+        """A block of rows, transposed and turned back."""
+        f, product, pitch = self.f, self.product, _pitch(self.plan, self.size)
+        panels = self.plan.turned
+        assert panels is not None
+        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product._memory()[0]))
+        b_row, b_step, a_step = (
+            ir.index(s * self.size) for s in (product.b_strides[1], product.b_strides[0], product.a_strides[1])
+        )
+        k, count = ir.index(product.k), rows
+        operands = Operands(
+            self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
+        )
+        for strip in _range_strips(self.plan.strips):
+            count, operands = self._range(strip, operands, count, product.n, False)
+        name = panel_function(f.module, panels)
+        f.call(name, "void", self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
+        with f.loop(ZERO, rows, 1) as loop:
+            row = f.binary("add", i, loop.index)
+            source = f.advance(place, _times(f, loop.index, panels.row_bytes))
+            c = self._at(self.c, row, product.c_stride, ZERO, 0)
+            self._finish_row(source, c, _plus(f, self.first_row, row), ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
         """Where sums start, and whether that moves from row to row; numbers that are not neighbours are collected first."""
@@ -574,7 +628,7 @@ class _Writer:
         return self.f.advance(self.scratch, ir.index(self.product._memory()[1]))
 
     def _range(
-        self, strip: Strip, operands: Operands, count: ir.Value, moving: bool
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
         f, tile = self.f, strip.vectors * strip.lanes
@@ -590,7 +644,7 @@ class _Writer:
             strip_function(f.module, strip),
             "void",
             *operands,
-            ir.index(1),
+            ir.index(rows),
             here,
             apart,
             apart if moving else ZERO,
@@ -629,7 +683,6 @@ class _Writer:
         self, source: ir.Value, target: ir.Value, row: ir.Value, j: ir.Value, width: ir.Value
     ) -> None:
         """One row, in vectors."""
-        assert self.epilogue is not None
         for begin, end, lanes, mask in _pieces(self.f, self.product, width):
             f = self.f
             type = ir.vector(self.product.arithmetic.element, lanes)
@@ -638,11 +691,22 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
                 value = f.load(type, places[0], self.size)
-                value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if self.plan.method == "narrow" and self.start is not None:
+                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                if self.epilogue is not None:
+                    value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
                 if here is None:
                     f.store(value, places[1], self.size)
                 else:
                     f.masked_store(value, places[1], here, self.size)
+
+    def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """What sums start with, where they are turned back: added last."""
+        assert self.start is not None
+        place = self._at(self.start.pointer, _minus(self.f, row, self.first_row), self.start.row, column, 1)
+        if mask is None:
+            return self.f.load(type, place, self.size)
+        return self.f.masked_load(type, place, mask, self.size)
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
