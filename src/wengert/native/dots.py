@@ -2,8 +2,9 @@ r"""Products whose factors both run along k in memory: every element is a dot pr
 
 .. math:: C_{ij} = C_{ij} + \sum_{l} \Big( \sum_{k \equiv l} A_{ik} B_{kj} \Big)
 
-The lanes' sums run in ascending k; at the end halves of the lanes are added to each other until one is left, always in the same
-order. Nothing is copied, which is worth it while A has few rows: then a copy of B costs more than adding up lanes.
+The lanes' sums run in ascending k; at the end halves of the lanes are added to each other until one is left,
+always in the same order. Nothing is copied, which is worth it while A has few rows: then a copy of B costs
+more than adding up lanes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Dots(NamedTuple):
 
 
 def dots_function(module: ir.Module, dots: Dots) -> str:
-    """The function, written once per module; its arguments are those of a strip, ``b_step`` being from column to column."""
+    """The function, written once per module; its arguments are a strip's, ``b_step`` between columns."""
     if not has(module, dots.name):
         params = [*OPERANDS, *((name, "i64") for name in EXTENTS)]
         f = module.function(dots.name, "void", params, "internal")
@@ -117,8 +118,8 @@ def _run(f: ir.Function, dots: Dots, a: list[ir.Value], b: list[ir.Value], depth
 
 
 def _products(
-    f: ir.Function, dots: Dots, type: str, a: list[ir.Value], b: list[ir.Value], k: ir.Value, mask: ir.Value | None,
-    sums: Sequence[ir.Value],
+    f: ir.Function, dots: Dots, type: str, a: list[ir.Value], b: list[ir.Value], k: ir.Value,
+    mask: ir.Value | None, sums: Sequence[ir.Value],
 ) -> list[ir.Value]:  # fmt: skip
     def read(pointer: ir.Value) -> ir.Value:
         place = f.offset(pointer, dots.arithmetic.element, k)
@@ -131,7 +132,7 @@ def _products(
 
 
 def add_lanes(f: ir.Function, vectors: Sequence[ir.Value]) -> list[ir.Value]:
-    """The sum of the lanes of every vector: halves are added until one lane is left, two vectors at a time."""
+    """The sum of the lanes of every vector: halves are added until one is left, two vectors at a time."""
     length, count, vectors = ir.lanes_of(vectors[0].type), len(vectors), list(vectors)
     while length > 1:
         length //= 2

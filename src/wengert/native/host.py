@@ -1,7 +1,8 @@
 """The machine that code is generated for, and the way from LLVM IR to machine code in memory.
 
-The width of a vector, the number of vector registers and the features of the processor decide the shape of every kernel, so
-they stand in one place; any target can be described, and code for a target that is not this machine can be inspected.
+The width of a vector, the number of vector registers and the features of the processor decide the shape of
+every kernel, so they stand in one place; any target can be described, and code for a target that is not this
+machine can be inspected.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def _initialise() -> None:
 
 @cache
 def target_machine(host: Host, level: int = 2) -> Any:
-    """LLVM's code generator for a processor. The middle-end's optimiser is not run: kernels come as explicit vector code."""
+    """LLVM's code generator for a processor. No middle-end: kernels come as explicit vector code."""
     _initialise()
     found = llvm.Target.from_triple(host.triple or llvm.get_process_triple())
     return found.create_target_machine(cpu=host.cpu, features=host.features, opt=level, jit=True, reloc="pic")

@@ -2,17 +2,17 @@ r"""Matrix products, generated for their shape.
 
 .. math:: C_{ij} = \varphi_{ij}\Big( S_{ij} + \sum_{k} A_{ik} B_{kj} \Big)
 
-A and B are read through any strides; C is row-major. S is zero, what C held, or a bias; :math:`\varphi` is an epilogue, code that
-sees every sum once, while it is in the first cache, and says what is stored: a bias and an activation, the derivative of an
-activation, the update of a weight.
+A and B are read through any strides; C is row-major. S is zero, what C held, or a bias; :math:`\varphi` is an
+epilogue, code that sees every sum once, while it is in the first cache, and says what is stored: a bias and
+an activation, the derivative of an activation, the update of a weight.
 
-How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with register tiles
-(`wengert.native.tiles`); where both factors run along k and A has few rows, elements are dot products (`wengert.native.dots`); where B
-runs along k otherwise, or outgrows the cache, blocks of it are copied to panels first (`wengert.native.packing`). The inner functions
-are shared by all products of a module.
+How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with
+register tiles (`wengert.native.tiles`); where both factors run along k and A has few rows, elements are dot
+products (`wengert.native.dots`); where B runs along k otherwise, or outgrows the cache, blocks of it are
+copied to panels first (`wengert.native.packing`). The inner functions are shared by all products of a module.
 
-Rows may be divided among threads in any way: each element is summed by one thread in one order, so the division cannot be seen in
-the result.
+Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
+division cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], ir.Value]
-"""(function, sums, row, column of the first lane, lanes that take part or None for all) to the value to store."""
+"""(function, sums, row, column of the first lane, lanes that take part or None) to the value to store."""
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
@@ -41,11 +41,11 @@ SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
 STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
-SQUARE = 8  # lanes of the squares that are transposed: of 16 they would be faster by a little, and take LLVM twice as long
+SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
 
 class Start(NamedTuple):
-    """What the sums start with: an array of C's columns, its rows so many elements apart (0: the same for every row)."""
+    """What the sums start with: an array like C, its rows so many elements apart (0: one row for all)."""
 
     pointer: ir.Value
     row: int
@@ -58,10 +58,12 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is computed transposed;
-        ``narrow`` if it is not a vector but has few columns: then blocks of the result are transposed back.
+        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
+        computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of the result
+        are transposed back.
     strips : tuple of (Strip or Dots, int)
-        The shared functions that cover the columns, and how many columns are left over for those after the first.
+        The shared functions that cover the columns, and how many columns are left over for those after the
+        first.
     depth, width : int
         Blocks of k and of columns.
     rows : int
@@ -88,8 +90,9 @@ class Plan:
 class Product:
     """A product of an m × k and a k × n matrix, or a batch of them.
 
-    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row. With a ``batch``,
-    ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through the whole batch.
+    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
+    With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
+    the whole batch.
     """
 
     m: int
@@ -140,10 +143,10 @@ class Product:
         plan = self.plan
         first = plan.strips[0][0]
         rows = first.rows if isinstance(first, Dots) else first.rows[0]
-        columns = first.columns if isinstance(first, Dots) else first.vectors
+        columns, unit = (first.columns, "columns") if isinstance(first, Dots) else (first.vectors, "vectors")
         return {
             "method": plan.method,
-            "tile": f"{rows} rows × {columns} {'columns' if isinstance(first, Dots) else 'vectors'} of {first.lanes}",
+            "tile": f"{rows} rows × {columns} {unit} of {first.lanes}",
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -151,7 +154,7 @@ class Product:
             "operations": 2 * self.batch * self.m * self.n * self.k,
         }
 
-    # --- code -------------------------------------------------------------------------------------------------------------
+    # --- code -----------------------------------------------------------------------------------------------
 
     def emit(
         self,
@@ -161,10 +164,10 @@ class Product:
         extras: Sequence[str] = (),
         start: str = "zero",
     ) -> str:
-        """Write ``void name(ptr a, ptr b, ptr c, ptr scratch, i64 begin, i64 end, ptr ...)`` for a range of rows.
+        """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
 
-        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``. With ``start`` ``"c"``
-        the product is added to C.
+        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
+        With ``start`` ``"c"`` the product is added to C.
         """
         params = [
             *((p, "ptr") for p in POINTERS),
@@ -179,8 +182,8 @@ class Product:
         return name
 
     def write(
-        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value, end: ir.Value,
-        epilogue: Epilogue | None = None, start: Start | None = None,
+        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
+        end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
     ) -> None:  # fmt: skip
         """Write the product into a function, for rows from ``begin`` to ``end``."""
         if self.m == 0 or self.n == 0 or self.batch == 0:
@@ -206,7 +209,7 @@ class Product:
             _Writer(f, self, a, b, c, scratch, epilogue, start, first).write(low, high)
 
 
-# --- plans ----------------------------------------------------------------------------------------------------------------
+# --- plans --------------------------------------------------------------------------------------------------
 
 
 def make_plan(product: Product) -> Plan:
@@ -227,12 +230,12 @@ def make_plan(product: Product) -> Plan:
 
 
 def _is_narrow(product: Product) -> bool:
-    """Whether A is stored by columns and C has too few of them to fill its tiles: then rows fill the lanes, and k pays for turning C."""
+    """Whether A is stored by columns and C has too few to fill lanes, and k pays for turning C."""
     row, step = product.a_strides
     lanes = (product.host or this_host()).lanes(product.dtype)
     padded = _up(product.n, lanes)
-    wasted = padded == lanes or 4 * product.n <= 3 * padded
-    return row == 1 and step != 1 and 1 < product.n <= 16 and wasted and product.m >= 2 * lanes > 2 and product.k >= 32
+    few = 1 < product.n <= 16 and (padded == lanes or 4 * product.n <= 3 * padded)
+    return row == 1 and step != 1 and few and product.m >= 2 * lanes > 2 and product.k >= 32
 
 
 def _pitch(plan: Plan, size: int) -> int:
@@ -297,12 +300,11 @@ def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels 
 
 
 def _panels_a(product: Product) -> Panels | Rows | None:
-    """Copies of A where its numbers lie so far apart that they drive each other from the cache: whole rows, or columns that are
-    three cache lines wide."""
+    """Copies of A, whole rows or wide columns, where its numbers drive each other from the cache."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
-    lanes, crowded = host.lanes(product.dtype), 12 * PAGE > host.first_cache
+    lanes, crowded = host.lanes(product.dtype), host.first_cache < 12 * PAGE
     if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
         return Rows(product.arithmetic, COPIED_ROWS, lanes)
     if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
@@ -325,12 +327,12 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
 
 
 def _ways(chains: int, k: int) -> int:
-    """How many sums every element has, so that the processor always has some to add to while others are on their way."""
+    """How many sums every element has, so that there are some to add to while others are on their way."""
     return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
 
 
 def _heights(rows: int, m: int) -> tuple[int, ...]:
-    """Rows of the tiles, and of those for what is left over; at last one, since rows may be divided anywhere."""
+    """Rows of the tiles, and of those for what is left over; at last one: rows may be divided anywhere."""
     if rows == 12:
         return (12, 4, 2, 1) if m % 4 >= 2 else (12, 4, 1)
     return {1: (1,), 6: (6, 2, 1)}.get(rows, (rows, 1))
@@ -339,7 +341,7 @@ def _heights(rows: int, m: int) -> tuple[int, ...]:
 def _narrow_strips(
     kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes again and again."""
+    """Strips for the columns that are left over: one with a mask, or vectors of fewer and fewer lanes."""
     if rest and kind.mask_registers:
         yield Strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
         return
@@ -374,7 +376,7 @@ def _up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
-# --- writing --------------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 class _Writer:
@@ -414,7 +416,7 @@ class _Writer:
                 if self.epilogue is not None:
                     self._finish(i, j, p, depth, rows, width, c)
 
-    # --- operands ---------------------------------------------------------------------------------------------------------
+    # --- operands -------------------------------------------------------------------------------------------
 
     def _columns_of_b(
         self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value
@@ -475,7 +477,7 @@ class _Writer:
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """What sums start with: the caller's choice in the first block of k, what is there already in the others."""
+        """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.vectors * first.lanes) * self.size)
         if self.start is None:
@@ -496,7 +498,7 @@ class _Writer:
         distances = (_times(f, i, row * self.size), _times(f, j, column * self.size))
         return f.advance(pointer, *(d for d in distances if d.name != "0"))
 
-    # --- calls ------------------------------------------------------------------------------------------------------------
+    # --- calls ----------------------------------------------------------------------------------------------
 
     def _call(
         self,
@@ -551,7 +553,7 @@ class _Writer:
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
     def _after(self, b: ir.Value, done: ir.Value, across: ir.Value, b_next: ir.Value, tile: int) -> ir.Value:
-        """Where columns of B begin after those that are done; within panels, and in the panel after the full ones."""
+        """Where columns of B begin after those that are done, within panels too."""
         f = self.f
         if self.plan.panels_b is None:
             return f.advance(b, across)
@@ -593,9 +595,8 @@ class _Writer:
         panels = self.plan.turned
         assert panels is not None
         a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product._memory()[0]))
-        b_row, b_step, a_step = (
-            ir.index(s * self.size) for s in (product.b_strides[1], product.b_strides[0], product.a_strides[1])
-        )
+        strides = (product.b_strides[1], product.b_strides[0], product.a_strides[1])
+        b_row, b_step, a_step = (ir.index(s * self.size) for s in strides)
         k, count = ir.index(product.k), rows
         operands = Operands(
             self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
@@ -611,7 +612,7 @@ class _Writer:
             self._finish_row(source, c, _plus(f, self.first_row, row), ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
-        """Where sums start, and whether that moves from row to row; numbers that are not neighbours are collected first."""
+        """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
         if self.start is None:
             return _zeros(self.f.module), False
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
@@ -653,7 +654,7 @@ class _Writer:
         moved = operands._replace(b=f.advance(operands.b, bytes), c=f.advance(operands.c, bytes), start=start)
         return f.binary("sub", count, here), moved
 
-    # --- epilogue ---------------------------------------------------------------------------------------------------------
+    # --- epilogue -------------------------------------------------------------------------------------------
 
     def _finish(
         self,
@@ -738,7 +739,7 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one with a mask for every vector if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, all masked, if masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
@@ -754,7 +755,7 @@ def _pieces(
         yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
 
 
-# --- small things ---------------------------------------------------------------------------------------------------------
+# --- small things -------------------------------------------------------------------------------------------
 
 
 @contextmanager

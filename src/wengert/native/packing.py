@@ -4,8 +4,8 @@ A panel is w columns wide; its rows stand one after the other without gaps,
 
 .. math:: P_{p}[k, j] = B[k,\; p\,w + j], \qquad 0 \le j < w,
 
-so that a block of B lies in cache as a whole, whatever the strides of B. From row-major memory a panel is a copy; from
-column-major memory blocks of lanes × lanes numbers are transposed in registers on the way.
+so that a block of B lies in cache as a whole, whatever the strides of B. From row-major memory a panel is a
+copy; from column-major memory blocks of lanes × lanes numbers are transposed in registers on the way.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Panels(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows as they are, so many at a time, but so far apart that they do not drive each other from the cache."""
+    """Rows as they are, so many at a time, but so far apart that they do not crowd the cache."""
 
     arithmetic: Arithmetic
     width: int
@@ -82,7 +82,8 @@ class Rows(NamedTuple):
 def rows_function(module: ir.Module, rows: Rows) -> str:
     """The function that copies rows, written once per module.
 
-    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the copy.
+    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the
+    copy.
     """
     name = f"rows.{rows.arithmetic.element}.{rows.lanes}"
     if not has(module, name):
@@ -112,8 +113,9 @@ def _copy_plain(f: ir.Function, rows: Rows, source: ir.Value, target: ir.Value) 
 def panel_function(module: ir.Module, panels: Panels) -> str:
     """The function that fills panels, written once per module.
 
-    Its arguments: where the source begins and the panels go, the bytes from one row of the source (one column, if transposed)
-    to the next, how many columns and rows, and the bytes from one panel to the next. Nothing outside the source is read.
+    Its arguments: where the source begins and the panels go, the bytes from one row of the source (one
+    column, if transposed) to the next, how many columns and rows, and the bytes from one panel to the next.
+    Nothing outside the source is read.
     """
     kind = "columns" if panels.transposed else "rows"
     name = f"panels.{kind}.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
@@ -124,7 +126,7 @@ def panel_function(module: ir.Module, panels: Panels) -> str:
     return name
 
 
-# --- rows -----------------------------------------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------------------------
 
 
 def _from_rows(f: ir.Function, panels: Panels) -> None:
@@ -182,7 +184,7 @@ def _first(f: ir.Function, panels: Panels, pointer: ir.Value, count: ir.Value) -
     return f.masked_load(panels.type, pointer, mask, panels.arithmetic.size)
 
 
-# --- columns --------------------------------------------------------------------------------------------------------------
+# --- columns ------------------------------------------------------------------------------------------------
 
 
 def _from_columns(f: ir.Function, panels: Panels) -> None:
@@ -196,7 +198,7 @@ def _from_columns(f: ir.Function, panels: Panels) -> None:
 
 
 def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
-    """As many columns as a vector has lanes, all rows; where there are fewer columns, the last one several times."""
+    """As many columns as a vector has lanes, all rows; where there are fewer, the last one several times."""
     last = f.binary("sub", f.param("columns"), ir.index(1))
     numbers = [
         f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)

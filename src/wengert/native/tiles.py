@@ -2,13 +2,13 @@ r"""Register tiles of a matrix product: the part of C that the vector registers 
 
 A tile of r rows and v vectors of columns is a sum of outer products,
 
-.. math:: C_{ij} \leftarrow C_{ij} + \sum_{k} A_{ik} B_{kj}, \qquad 0 \le i < r,\quad 0 \le j < v \cdot \mathrm{lanes},
+.. math:: C_{ij} \leftarrow C_{ij} + \sum_{k} A_{ik} B_{kj}, \quad i < r,\; j < v \cdot \mathrm{lanes},
 
-in which every k costs r broadcasts of A (any strides), v vectors of B (unit stride) and r·v multiply-adds. The sum of an
-element is one chain in ascending k that starts with what C holds, so neither the tile nor the way in which k is cut can be
-seen in the result. (Where all of C is a few vectors, each addition would wait for the last: there every second or fourth k has
-a chain of its own, whatever the rows of the tile.) Strides and extents are arguments, in bytes: a module has one function for a tile, however many
-products use it.
+in which every k costs r broadcasts of A (any strides), v vectors of B (unit stride) and r·v multiply-adds.
+The sum of an element is one chain in ascending k that starts with what C holds, so neither the tile nor the
+way in which k is cut can be seen in the result. (Where all of C is a few vectors, each addition would wait
+for the last: there every second or fourth k has a chain of its own, whatever the rows of the tile.) Strides
+and extents are arguments, in bytes: a module has one function for a tile, however many products use it.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def arithmetic(host: Host, element: str) -> Arithmetic:
 
 
 class Mask(NamedTuple):
-    """Lanes that take part; on processors without mask registers the signs of whole numbers, which live in a vector register."""
+    """Lanes that take part; without mask registers the signs of whole numbers in a vector register."""
 
     value: ir.Value
     signs: bool
 
     def here(self, f: ir.Function) -> ir.Value:
-        """The booleans. Compared anew in every block, which costs nothing: loads and stores look at the signs themselves."""
+        """The booleans. Compared anew in every block at no cost: loads and stores look at the signs."""
         if not self.signs:
             return self.value
         return f.compare("icmp slt", self.value, ir.Value("zeroinitializer", self.value.type))
@@ -85,7 +85,7 @@ def store(f: ir.Function, value: ir.Value, pointer: ir.Value, size: int, mask: M
 
 
 class Tile(NamedTuple):
-    """Rows, and vectors of so many lanes; with ``masked`` the last vector may be a part of one. Sums run so many ways at once."""
+    """Rows, and vectors of so many lanes; ``masked`` if the last may be a part; chains of each element."""
 
     arithmetic: Arithmetic
     rows: int
@@ -106,9 +106,10 @@ class Tile(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Addresses and strides in bytes: rows of A, steps of k in A and B, rows of C and of what the sums start with; how far k runs.
+    """Addresses; strides in bytes: rows of A, steps of k in A and B, rows of C and of the start; extent of k.
 
-    To start with what C holds, ``start`` is C; with zero or a bias for every column, the rows of ``start`` are 0 bytes apart.
+    To start with what C holds, ``start`` is C; with zero or a bias for every column, the rows of ``start``
+    are 0 bytes apart.
     """
 
     a: ir.Value
@@ -133,7 +134,7 @@ def has(module: ir.Module, name: str) -> bool:
 
 
 class Strip(NamedTuple):
-    """A function that covers so many rows and columns with tiles: of its largest number of rows, then of fewer for the rest."""
+    """A function that covers rows and columns with tiles: of its largest number of rows, then of fewer."""
 
     arithmetic: Arithmetic
     rows: tuple[int, ...]
@@ -161,9 +162,9 @@ EXTENTS = ("rows", "columns", "b_next", "start_next")
 def strip_function(module: ir.Module, strip: Strip) -> str:
     """The function of a strip, written once per module, and its name.
 
-    Its arguments are the operands, ``rows`` and ``columns``, and how many bytes apart, tile by tile, the columns of B and of what
-    the sums start with. Columns that are left over stay as they were: a whole tile's without masks, those beyond the last
-    vector that is begun with them.
+    Its arguments are the operands, ``rows`` and ``columns``, and how many bytes apart, tile by tile, the
+    columns of B and of what the sums start with. Columns that are left over stay as they were: a whole tile's
+    without masks, those beyond the last vector that is begun with them.
     """
     if not has(module, strip.name):
         params = [*OPERANDS, *((name, "i64") for name in EXTENTS)]
@@ -279,7 +280,7 @@ def prefetch(f: ir.Function, pointer: ir.Value) -> None:
 
 
 def _rows_of_a(f: ir.Function, operands: Operands, rows: int) -> tuple[list[ir.Value], list[ir.Value]]:
-    """A pointer to every fourth row, and the distances of the rows from it: what x86's addressing needs fewest registers for."""
+    """A pointer to every fourth row, and the rows' distances from it: x86 needs fewest registers for that."""
     one = operands.a_row
     within = [ZERO, one]
     if rows > 2:
@@ -294,7 +295,7 @@ def _rows_of_a(f: ir.Function, operands: Operands, rows: int) -> tuple[list[ir.V
 
 
 def _opaque(f: ir.Function, value: ir.Value) -> ir.Value:
-    """The same value from a source that LLVM does not look into; it would chain the addresses, each waiting for the last."""
+    """The same value, whose source LLVM does not look into; it would chain the addresses."""
     return f.emit(f'call {value.type} asm "", "=r,0"({value.type} {value.name})', value.type)
 
 
