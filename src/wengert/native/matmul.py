@@ -323,7 +323,8 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
     head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
     strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
     ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
-    return tuple((strip._replace(ways=ways), rest) for strip, rest in strips)
+    far = rows >= 4 or product.k * n * kind.size > 2 * host.first_cache
+    return tuple((s._replace(ways=ways, asks=far and s.vectors > 1), rest) for s, rest in strips)
 
 
 def _ways(chains: int, k: int) -> int:

@@ -93,6 +93,7 @@ class Tile(NamedTuple):
     lanes: int
     masked: bool = False
     ways: int = 1
+    asks: bool = False
 
     @property
     def type(self) -> str:
@@ -142,6 +143,7 @@ class Strip(NamedTuple):
     lanes: int
     masked: bool = False
     ways: int = 1
+    asks: bool = False
 
     @property
     def name(self) -> str:
@@ -149,11 +151,11 @@ class Strip(NamedTuple):
         rows = "-".join(map(str, self.rows))
         kind = f"{self.arithmetic.element}.{rows}x{self.vectors}x{self.lanes}"
         ways = f".{self.ways}ways" if self.ways > 1 else ""
-        return f"strip.{kind}{ways}{'.masked' if self.masked else ''}"
+        return f"strip.{kind}{ways}{'.masked' if self.masked else ''}{'.asks' if self.asks else ''}"
 
     def tile(self, rows: int) -> Tile:
         """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked, self.ways)
+        return Tile(self.arithmetic, rows, *self[2:])
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
@@ -248,7 +250,7 @@ def _steps(
     """So many steps of k, each added to sums of its own."""
     count, chains = -(-tile.rows // 4), tile.rows * tile.vectors
     bases, b, sums = list(state[:count]), state[count], list(state[count + 1 :])
-    if tile.rows >= 4 and tile.vectors > 1:
+    if tile.asks:
         _ask(f, tile, bases[-1], b, ahead)
     for way in range(ways):
         chosen = slice(way * chains, (way + 1) * chains)
@@ -268,7 +270,8 @@ def _together(f: ir.Function, sums: list[ir.Value], count: int) -> list[ir.Value
 
 def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
     """Ask for what is read some steps later: rows of B come from the second cache, and so do columns of A."""
-    prefetch(f, f.advance(a, ahead[0]))
+    if tile.rows >= 4:
+        prefetch(f, f.advance(a, ahead[0]))
     for distance in range(0, tile.columns * tile.arithmetic.size, LINE):
         prefetch(f, f.advance(b, ahead[1], ir.index(distance)))
 
