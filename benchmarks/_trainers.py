@@ -178,7 +178,7 @@ class ScikitLearn:
                 array[...] = 0
 
     def train(self, batch: Array, step: int) -> Any:
-        """One step; Adam's ε is added before the correction of the means here, so it is corrected as they are."""
+        """One step; Adam's ε is added before the means are corrected here, so it is corrected too."""
         self.model._optimizer.epsilon = EPSILON * (1 - B2**step) ** 0.5
         self.model.partial_fit(self.data.x[batch], self.targets[batch])
         return self.model.loss_
