@@ -157,8 +157,8 @@ def _copy_vectors(
     f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value, first: ir.Value
 ) -> None:
     size, ahead = panels.arithmetic.size, f.binary("mul", f.param("step"), ir.index(AHEAD))
-    for distance in range(0, panels.row_bytes, LINE):
-        prefetch(f, f.advance(source, ahead, ir.index(distance)))
+    for line in range(0, panels.row_bytes, LINE):
+        prefetch(f, f.advance(source, ahead, ir.index(line)))
     for v in range(panels.vectors):
         distance = ir.index(v * panels.lanes * size)
         left = f.binary("sub", f.param("columns"), f.binary("add", first, ir.index(v * panels.lanes)))

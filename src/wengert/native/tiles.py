@@ -155,7 +155,7 @@ class Strip(NamedTuple):
 
     def tile(self, rows: int) -> Tile:
         """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, *self[2:])
+        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked, self.ways, self.asks)
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
