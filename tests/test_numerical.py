@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import wengert as wg
 from wengert import numerical
 from wengert.errors import DerivativeError, MismatchError, NotFiniteError
 
@@ -497,3 +498,24 @@ def test_results_own_their_memory():
     found = numerical.gradient(lambda x: np.sum(x**2), np.ones(3))
     found[:] = 0
     assert found.flags.owndata or found.base.flags.writeable
+
+
+def test_the_callers_array_stays_as_it_is():
+    def f(x):
+        x[0] = 7.0
+        return np.sum(x**2)
+
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(numerical.gradient(f, x), [0.0, 4.0], atol=1e-9)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+def test_inside_a_recording_there_are_no_numbers_to_move():
+    for f in (
+        lambda a: numerical.derivative(lambda x: a * x**2, 3.0),
+        lambda a: numerical.derivative(np.sin, a),
+    ):
+        with pytest.raises(
+            DerivativeError, match=r"test_numerical\.py:\d+: .* Write wg.grad or wg.jvp inside"
+        ):
+            wg.grad(f)(2.0)

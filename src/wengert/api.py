@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from wengert import numerical, ops
 from wengert.core import tree
+from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
@@ -71,6 +73,10 @@ class _Selection:
 def _select(args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums, name: str) -> _Selection:
     places = argnums if isinstance(argnums, tuple | list) else (argnums,)
     for place in places:
+        if not isinstance(place, int | np.integer):
+            raise TypeError(
+                at_user_line(f"{name} got argnums={argnums!r}. Give the places of arguments: 0, or (0, 1).")
+            )
         if not -len(args) <= place < len(args):
             raise TypeError(
                 at_user_line(
@@ -348,6 +354,8 @@ def _like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str)
 
 def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
     leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+    if isinstance(leaf, Tracer) and leaf.type.weak:
+        leaf = FUNCTIONS[np.astype](leaf, leaf.type.dtype)  # rules meet NumPy numbers
     if leaf.shape != type.shape:
         raise MismatchError(
             at_user_line(
@@ -565,11 +573,16 @@ def _cheaper(recording: Recording) -> str:
 
 def _assembled(recording: Recording, selection: _Selection, blocks: list[list[Any]], several: bool) -> Any:
     rows = []
-    flat = own_all([block for row in blocks for block in row])
+    flat = [_number(block) for block in own_all(list(itertools.chain(*blocks)))]
     for i in range(len(recording.outputs)):
         restored = selection.restore(flat[i * len(recording.inputs) : (i + 1) * len(recording.inputs)])
         rows.append(tuple(restored) if several else restored[0])
     return tree.unflatten(recording.structure, rows)
+
+
+def _number(block: Any) -> Any:
+    """An array of no dimensions as the number that it holds."""
+    return block[()] if type(block) is np.ndarray and not block.ndim else block
 
 
 def _linear_trace(
@@ -603,6 +616,13 @@ def _run_batch(trace: Trace, types: Sequence[Type]) -> list[Any]:
     return [value if flag else spread(value, total) for value, flag in results]
 
 
+def _run_singly(run: Callable[[list[Any]], list[Any]], types: Sequence[Type]) -> None:
+    """One pass for each unit vector, under `check_finite`: in numbers, so that every equation is checked."""
+    batches, total = _basis(types)
+    for i in range(total):
+        run([batch[i] for batch in batches])
+
+
 def _forward_blocks(recording: Recording) -> list[list[Any]]:
     inputs = [var.type for var in recording.inputs]
 
@@ -611,6 +631,8 @@ def _forward_blocks(recording: Recording) -> list[list[Any]]:
         push(recording.recorder.equations, recording.recorder.env, env)
         return [_tangent_of(recording, env, output) for output in recording.outputs]
 
+    if recording.recorder.checked:
+        _run_singly(run, inputs)
     columns = _run_batch(_linear_trace(recording, inputs, run), inputs)
     starts = np.cumsum([0] + [type.size for type in inputs])
     return [
@@ -626,6 +648,9 @@ def _to_last(batch: Any, type: Type) -> Any:
 
 def _reverse_blocks(recording: Recording) -> list[list[Any]]:
     outputs = [type_of(output) for output in recording.outputs]
+    if recording.recorder.checked:
+        backwards = recording.recorder.equations[::-1]
+        _run_singly(lambda seeds: _pull_back(recording, recording.outputs, seeds, backwards), outputs)
     trace = _linear_trace(
         recording,
         outputs,

@@ -159,25 +159,33 @@ def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: int) -> t
     rows = []
     for t in range(steps):
         before = carry
-        carry, y = step(carry, tree.map(lambda leaf: leaf[t], xs))  # noqa: B023
-        _check_carry(before, carry)
+        carry, y = _pair(step(carry, tree.map(lambda leaf: leaf[t], xs)))  # noqa: B023
+        _check_carry("scan", before, carry)
         rows.append(y)
     if not rows:
         return _empty_scan(step, carry, xs)
     return carry, tree.map(lambda *leaves: np.stack(leaves), rows[0], *rows[1:])
 
 
-def _check_carry(before: Any, after: Any) -> None:
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise MismatchError(
+            at_user_line(f"scan: step gives a {type(result).__name__}. Return the pair (carry, y).")
+        )
+    return result[0], result[1]
+
+
+def _check_carry(name: str, before: Any, after: Any) -> None:
     (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
     if not tree.same_structure(old_structure, new_structure):
         raise MismatchError(
-            at_user_line(f"scan: the carry goes in as {old_structure} and comes out as {new_structure}.")
+            at_user_line(f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}.")
         )
     for a, b in zip(old, new, strict=True):
         if np.shape(a) != np.shape(b):
             raise MismatchError(
                 at_user_line(
-                    f"scan: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}."
+                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}."
                 )
             )
 
@@ -195,7 +203,7 @@ def _scan_body(
 ) -> tuple[Trace, list[Any], Any, list[Any]]:
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         state, x = _split(tracers, len(carry))
-        return f(tree.unflatten(carry_structure, state), tree.unflatten(x_structure, x))
+        return _pair(f(tree.unflatten(carry_structure, state), tree.unflatten(x_structure, x)))
 
     rows = [type_for(tuple(np.shape(x))[1:], x.dtype) for x in xs]
     for _ in range(2):
@@ -470,7 +478,8 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     """
     if not _is_recording():
         while cond(carry):
-            carry = body(carry)
+            before, carry = carry, body(carry)
+            _check_carry("while_loop", before, carry)
         return carry
     leaves, structure = _leaves(carry)
     leaves = [leaf if hasattr(leaf, "dtype") else type_of(leaf).dtype.type(leaf) for leaf in leaves]
@@ -480,9 +489,9 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
 
     types = [strong(type_of(leaf)) for leaf in leaves]
     test, test_captured, _ = _body(cond, types, call)
-    step, step_captured, _ = _body(body, types, call)
+    step, step_captured, step_structure = _body(body, types, call)
     found = [strong(atom.type) for atom in step.outputs]
-    if found != types:
+    if found != types or not tree.same_structure(structure, step_structure):
         raise MismatchError(
             at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type.")
         )

@@ -40,6 +40,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wengert.core import tree
+from wengert.core.tracer import has_tracer
 from wengert.errors import DerivativeError, MismatchError, NotFiniteError, at_user_line
 
 __all__ = ["derivative", "gradient", "hessian", "jacobian"]
@@ -279,6 +280,8 @@ class _Space:
     @staticmethod
     def of(value: Any) -> _Space:
         leaves, structure = tree.flatten(value)
+        if any(has_tracer(leaf) for leaf in leaves):
+            raise DerivativeError(at_user_line(_RECORDED))
         return _Space(structure, leaves, [np.asarray(leaf) for leaf in leaves])
 
     def build(self, leaves: Sequence[Any]) -> Any:
@@ -311,6 +314,12 @@ class _Space:
     def spacing(self) -> Array:
         """Relative spacing of the numbers, for each entry of the vector."""
         return np.concatenate([np.full(a.size, _eps(a.dtype)) for a in self.arrays] or [np.empty(0)])
+
+
+_RECORDED = (
+    "numerical derivatives are taken of numbers, and this function is being recorded. Write wg.grad or "
+    "wg.jvp inside a function that is differentiated."
+)
 
 
 def _eps(dtype: np.dtype[Any]) -> float:
@@ -429,7 +438,7 @@ class _Rows:
     def of(f: Callable[[Any], Any], x: Any, batched: bool, scalar: str = "") -> _Rows:
         inputs = _checked_input(x)
         vector = inputs.vector()
-        outputs = _checked_output(_only(f(inputs.stack(vector[None]))) if batched else f(x))
+        outputs = _checked_output(_only(f(inputs.stack(vector[None]))) if batched else f(inputs.tree(vector)))
         if scalar:
             _check_scalar(scalar, outputs)
         eps = max((_eps(a.dtype) for a in (*inputs.arrays, *outputs.arrays)), default=0.0)

@@ -95,6 +95,22 @@ def real_and_imaginary_parts_written(x):
     return np.abs(z) ** 2
 
 
+def parts_of_a_preallocated_complex_array(x):
+    z = np.zeros(4, complex)
+    z.imag = x**2
+    part = z.real
+    part[1:] = x[:-1]
+    z.real[0] = 3.0
+    return np.abs(z) ** 2 + part
+
+
+def real_part_of_a_preallocated_array(x):
+    z = np.zeros(4)
+    z.real[1] = x[0]
+    z.real = z + x**2
+    return z
+
+
 def transposed_before_the_first_write(x):
     a = np.zeros((4, 2))
     t = a.T
@@ -124,6 +140,18 @@ def test_vmap_is_right_or_says_why_not(f):
     except TypeError:
         return
     close(found, np.stack([f(x.copy()) for x in xs]))
+
+
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
+def test_vmap_of_derivatives_is_right_or_says_why_not(f):
+    xs = np.stack([X, X * 1.1])
+    for mode in ("forward", "reverse"):
+        jacobian = wg.jacobian(lambda x: f(x.copy()), mode=mode)
+        try:
+            found = wg.vmap(jacobian)(xs)
+        except TypeError:
+            return
+        close(found, np.stack([jacobian(x) for x in xs]))
 
 
 def test_read_only_views_stay_read_only():

@@ -404,3 +404,14 @@ def test_errors_of_f_pass_through():
 def test_an_error_names_the_users_file_and_line():
     with pytest.raises(TypeError, match=r"test_derivatives\.py:\d+"):
         wg.grad(lambda x: x)(X)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "numerical", "auto"])
+def test_derivatives_of_numbers_by_numbers_are_numbers(mode):
+    assert type(wg.jacobian(lambda x: x**2, mode=mode)(3.0)) is np.float64
+    assert type(wg.hessian(lambda x: x**2)(3.0)) is np.float64
+
+
+def test_argnums_are_numbers():
+    with pytest.raises(TypeError, match=r"grad got argnums='x'\. Give the places of arguments"):
+        wg.grad(lambda x: x, argnums="x")(1.0)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import wengert as wg
 from tests.contract.helpers import close
@@ -410,3 +411,46 @@ def test_check_gradients_names_the_worst_entry():
 
     with pytest.raises(AssertionError, match=r"1"):
         wg.check_gradients(wrong, (X,))
+
+
+def test_functions_of_numpy_and_scipy_themselves():
+    x = np.array([1.0, 2.0, 4.0])
+    close(wg.jacobian(np.array)(x), np.eye(3))
+    close(wg.jacobian(np.asarray)(x), np.eye(3))
+    close(wg.jacobian(np.linspace)(1.0, 2.0, 3), np.array([1.0, 0.5, 0.0]))
+    close(wg.grad(scipy.special.logsumexp)(x), np.exp(x) / np.exp(x).sum())
+
+
+def test_steps_of_loops_are_checked_with_and_without_a_recording():
+    run = {
+        r"step gives a float\. Return the pair": lambda c: wg.scan(lambda c, x: c, c, X),
+        r"scan: the carry goes in": lambda c: wg.scan(lambda c, x: (np.array([c, c]), x), c, X),
+        r"while_loop: the carry goes in": lambda c: wg.while_loop(
+            lambda c: c < 9, lambda c: np.array([c]), c
+        ),
+    }
+    for message, f in run.items():
+        with pytest.raises(wg.errors.MismatchError, match=message.replace("a float", ".*")):
+            wg.jvp(f, (1.0,), (1.0,))
+        with pytest.raises(wg.errors.MismatchError, match=message):
+            f(1.0)
+
+
+def test_a_while_loop_keeps_the_tree_of_its_carry():
+    f = lambda x: wg.while_loop(lambda c: c["a"] < 9, lambda c: [c["a"] * 2, c["b"]], {"a": x, "b": x})
+    with pytest.raises(wg.errors.MismatchError, match="while_loop: the carry goes in"):
+        wg.jvp(f, (1.0,), (1.0,))
+
+
+def test_vmap_of_an_index_into_a_table():
+    table = np.array([1.0, 4.0, 9.0])
+    close(wg.vmap(lambda i: np.take(table, i))(np.array([2, 0])), np.array([9.0, 1.0]))
+    close(wg.vmap(lambda i, x: x * np.take(M, i, axis=0))(np.array([2, 0]), M[:2]), M[:2] * M[[2, 0]])
+    with pytest.raises(wg.errors.ControlFlowError, match=r"np\.take\(table, i\) instead of table\[i\]"):
+        wg.vmap(lambda i: table[i])(np.array([2, 0]))
+
+
+def test_numbers_can_be_formatted_where_they_stand_for_many():
+    f = lambda x: x * len(f"{x:.3f}") * 0 + x**2
+    close(wg.vmap(wg.grad(f))(X), 2 * X)
+    close(wg.vmap(f)(X), X**2)

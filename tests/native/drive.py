@@ -72,7 +72,7 @@ def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
 
 
 def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞ there."""
+    """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞."""
     info = np.finfo(found.dtype)
     wide = exact.astype(np.longdouble)
     with np.errstate(all="ignore"):

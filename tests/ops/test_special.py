@@ -61,9 +61,9 @@ def test_logsumexp_at_minus_infinity():
 
 @pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
 def test_softmax(axis):
-    for ours, theirs in ((special.softmax, sp.softmax), (special.log_softmax, sp.log_softmax)):
-        np.testing.assert_allclose(ours(1000 * X, axis), theirs(1000 * X, axis), rtol=1e-12)
-        agree(lambda x, f=theirs: f(x, axis=axis))
+    for ours, name in ((special.softmax, "softmax"), (special.log_softmax, "log_softmax")):
+        np.testing.assert_allclose(ours(1000 * X, axis), getattr(sp, name)(1000 * X, axis), rtol=1e-12)
+        agree(lambda x, name=name: getattr(sp, name)(x, axis=axis))
 
 
 def test_python_functions():
@@ -77,14 +77,15 @@ def test_python_functions():
 def test_tails_are_exact():
     found = wg.grad(lambda x: sp.log_ndtr(x))(-1e8)
     assert found == pytest.approx(1e8)
-    assert wg.grad(lambda x: sp.xlogy(x, 0.0) + sp.xlogy(0.0, x))(0.0) == -np.inf
+    with np.errstate(divide="ignore"):
+        assert wg.grad(lambda x: sp.xlogy(x, 0.0) + sp.xlogy(0.0, x))(0.0) == -np.inf
     assert wg.grad(lambda x: sp.xlogy(0.0, x))(0.0) == 0
 
 
 def test_an_unknown_derivative_is_an_error():
-    with pytest.raises(wg.errors.UnsupportedError, match="test_special.py.*order as a constant"):
+    with pytest.raises(wg.errors.UnsupportedError, match=r"test_special\.py.*order as a constant"):
         wg.grad(lambda v: sp.jv(v, 1.0))(0.5)
-    with pytest.raises(wg.errors.UnsupportedError, match="test_special.py.*chndtr is not recorded"):
+    with pytest.raises(wg.errors.UnsupportedError, match=r"test_special\.py.*chndtr is not recorded"):
         wg.grad(lambda x: sp.chndtr(x, 1.0, 2.0))(0.5)
 
 

@@ -1,9 +1,10 @@
 """Adoptive arrays: arrays made during a recording, into which a tracer may be written later.
 
-``out = np.zeros(n); out[i] = x`` is how people write NumPy, and NumPy does not dispatch ``np.zeros``. So while a recording
-runs, the creation functions of the ``numpy`` namespace give the recorded code an `Adoptive`: a real array, an ordinary
-constant until a tracer is written into it. From then on it stands for a variable of the trace, and its own numbers are NaN,
-so that code which bypasses NumPy's protocols fails loudly.
+``out = np.zeros(n); out[i] = x`` is how people write NumPy, and NumPy does not dispatch ``np.zeros``. So
+while a recording runs, the creation functions of the ``numpy`` namespace give the recorded code an
+`Adoptive`: a real array, an ordinary constant until a tracer is written into it. From then on it stands for a
+variable of the trace, and its own numbers are NaN, so that code which bypasses NumPy's protocols fails
+loudly.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, linear
 from wengert.core.recorder import Tracer, current
 from wengert.core.tracer import (
+    ADOPTERS,
     CONVERTERS,
     ArrayTracer,
     apply,
@@ -43,7 +45,7 @@ variable = linear(
 
 
 class Adoptive(np.ndarray):
-    """An array made during a recording. A view knows its parent, and how to take itself from the parent's tracer."""
+    """An array made during a recording. A view knows its parent, and how to take itself from its tracer."""
 
     _tracer: Any = None
     _parent: Adoptive | None = None
@@ -119,11 +121,26 @@ class Adoptive(np.ndarray):
 
     @property
     def real(self) -> Any:
-        return settled(self).real
+        return self._part("real")
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
 
     @property
     def imag(self) -> Any:
-        return settled(self).imag
+        return self._part("imag")
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self.imag[...] = value
+
+    def _part(self, name: str) -> Any:
+        now = settled(self)
+        part = getattr(now, name)
+        if isinstance(now, Tracer) or not np.may_share_memory(part, now):
+            return part
+        return _view(part, self, lambda tracer: getattr(tracer, name))
 
 
 class Flat:
@@ -180,7 +197,7 @@ def adopt(array: Adoptive) -> ArrayTracer:
         raise LeakError(
             at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
         )
-    if recorder.abstract and not now.flags.c_contiguous:
+    if recorder.symbolic and not now.flags.c_contiguous:
         raise UnsupportedError(
             at_user_line('a tracer is written into an array of order="F". Make it row-major.')
         )
@@ -201,15 +218,14 @@ def _fresh(result: Any) -> Any:
     return result.view(Adoptive) if type(result) is np.ndarray and result.dtype != object else result
 
 
-def _convert(array: Adoptive, adopt_it: bool = False) -> Any:
+def _convert(array: Adoptive) -> Any:
     """As an operand: a constant is copied, because the array may be written to later."""
-    if adopt_it:
-        return adopt(array)
     now = settled(array)
     return now if isinstance(now, Tracer) else now.copy()
 
 
-CONVERTERS[Adoptive] = lambda array, adopt=False: _convert(array, adopt)
+CONVERTERS[Adoptive] = _convert
+ADOPTERS[Adoptive] = adopt
 
 _WRITERS = {np.copyto, np.put_along_axis, np.putmask, np.put, np.fill_diagonal, np.place}
 
@@ -247,13 +263,13 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 _METHODS = (
-    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum "
-    "diagonal dot flatten item max mean min nonzero prod ptp ravel repeat reshape round searchsorted squeeze std sum swapaxes "
-    "take tobytes tolist trace transpose var sort partition __bool__ __int__ __float__ __complex__ __index__ __contains__ "
-    "__repr__ __str__ __array__"
+    "all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy "
+    "cumprod cumsum diagonal dot flatten item max mean min nonzero prod ptp ravel repeat reshape round "
+    "searchsorted squeeze std sum swapaxes take tobytes tolist trace transpose var sort partition "
+    "__bool__ __int__ __float__ __complex__ __index__ __contains__ __repr__ __str__ __array__"
 )
 for _name in _METHODS.split():
-    if hasattr(np.ndarray, _name) and not (_name in Adoptive.__dict__):
+    if hasattr(np.ndarray, _name) and _name not in Adoptive.__dict__:
         setattr(Adoptive, _name, _method(_name))
 
 
@@ -331,7 +347,7 @@ def _array(copy: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _from_tracers(given: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
-    value = given if isinstance(given, Tracer) else assemble(given)
+    value: Any = given if isinstance(given, Tracer) else assemble(given)
     if dtype is not None and np.dtype(dtype) != object and value.dtype != np.dtype(dtype):
         value = np.astype(value, np.dtype(dtype))
     if value.ndim < ndmin:
@@ -424,7 +440,7 @@ fallback.ORIGINALS.update(_ORIGINALS)
 
 
 def _guarded(name: str) -> Callable[..., Any]:
-    """The creation function as everybody sees it while a recording runs: only recorded code gets the special one."""
+    """What everybody sees while a recording runs: only recorded code gets the special function."""
     original, made = _ORIGINALS[name], _MADE[name]
 
     def create(*args: Any, **kwargs: Any) -> Any:
@@ -471,6 +487,12 @@ def intercept(function: Any, recorded: Callable[..., Any]) -> None:
     _scanned.clear()
 
 
+def recorded_form(function: Any) -> Any:
+    """The function itself, or what stands in its place while a recording runs."""
+    original, guarded = _GUARDED.get(id(function), (None, None))
+    return guarded if original is function else function
+
+
 # --- replacing the names ------------------------------------------------------------------------------
 
 _lock = threading.Lock()
@@ -504,7 +526,7 @@ def _disengage() -> None:
 
 
 def _find_namespaces() -> None:
-    """Namespaces that hold creation functions: numpy's own, and every module that imported the names before."""
+    """Namespaces that hold creation functions: numpy's own, and every module that imported the names."""
     global _modules_seen
     if len(sys.modules) != _modules_seen or not _scanned:
         fallback.load_libraries()
@@ -518,16 +540,19 @@ def _find_namespaces() -> None:
         _scan(main)
 
 
-_ROOTS = ("numpy", "scipy.special")
+_ROOTS = ("numpy", "numpy.linalg", "scipy.special")
 _LIBRARIES = frozenset(
-    "wengert jax jaxlib torch autograd sklearn pandas polars pyarrow matplotlib mpl_toolkits pytest _pytest hypothesis numba "
-    "joblib xarray statsmodels tensorflow".split()
-)
+    {
+        "wengert", "jax", "jaxlib", "torch", "autograd", "sklearn", "pandas", "polars", "pyarrow",
+        "matplotlib", "mpl_toolkits", "pytest", "_pytest", "hypothesis", "numba", "joblib",
+        "xarray", "statsmodels", "tensorflow",
+    }
+)  # fmt: skip
 
 
 def _is_library(name: str) -> bool:
     root = name.partition(".")[0]
-    return is_foreign(name) or root in _LIBRARIES or root in sys.stdlib_module_names and root != "__main__"
+    return is_foreign(name) or root in _LIBRARIES or (root in sys.stdlib_module_names and root != "__main__")
 
 
 def _scan(names: dict[str, Any]) -> None:

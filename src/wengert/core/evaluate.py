@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wengert.core.finite import require_finite
 from wengert.core.recorder import bind
 from wengert.core.trace import Atom, Literal, Trace, Var
 
@@ -33,6 +34,9 @@ def environment(trace: Trace, values: Sequence[Any]) -> Env:
             env.update(zip(equation.outputs, result, strict=True))
         else:
             env[equation.outputs[0]] = result
+        if equation.source:
+            results = result if equation.primitive.multiple else [result]
+            require_finite(results, operands, equation.primitive.name, equation.source, "value")
     return env
 
 

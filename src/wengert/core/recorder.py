@@ -1,8 +1,8 @@
 """The recorder: every operation on a tracer becomes an equation, and is evaluated at once.
 
-A tracer's value may itself be a tracer of an outer recording. An operation is recorded by the innermost recording
-among its operands and evaluated on the values below, where the outer ones record it in their turn; so derivatives
-nest to any depth. An *abstract* recording has types in place of values.
+A tracer's value may itself be a tracer of an outer recording. An operation is recorded by the innermost
+recording among its operands and evaluated on the values below, where the outer ones record it in their turn;
+so derivatives nest to any depth. An *abstract* recording has types in place of values.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from wengert.core.primitive import Primitive
 from wengert.core.trace import _TYPES, Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.errors import LeakError, at_user_line, location
 
-# Constants up to this size are copied when they enter a trace; larger ones are locked against writing until the
-# recording ends, because a derivative would be computed from the changed values without a word.
+# Constants up to this size are copied when they enter a trace; larger ones are locked against writing until
+# the recording ends, because a derivative would be computed from the changed values without a word.
 COPY_BYTES = 1 << 14
 
 current: ContextVar[Recorder | None] = ContextVar("wengert_recorder", default=None)
 
 
 class Tracer:
-    """Stands for a number or an array while a function is being recorded. See `core.tracer` for what it can do."""
+    """Stands for a number or an array while a function is recorded. See `core.tracer` for what it can do."""
 
     __slots__ = ("recorder", "value", "variable")
 
@@ -75,20 +75,31 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "checked", "env", "equations", "guards", "level", "locked", "open", "opaque")
+    __slots__ = (
+        "abstract", "checked", "env", "equations", "guards", "level", "locked", "opaque", "open", "symbolic",
+    )  # fmt: skip
 
     def __init__(self, abstract: bool = False) -> None:
         outer = current.get()
         self.level: int = 0 if outer is None else outer.level + 1
         self.abstract = abstract
+        # Whether values here, or those they stand on, are types.
+        self.symbolic: bool = abstract or (outer is not None and outer.symbolic)
         self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
         self.env: dict[Var, Any] = {}
         self.locked: list[np.ndarray[Any, Any]] = []
-        # What Python has asked about values, for native code to check: (variable, answer). None where nobody wants to know.
+        # What Python has asked about values, for native code to check: (variable, answer). None where
+        # nobody wants to know.
         self.guards: list[tuple[Var, Any]] | None = None
         self.opaque = ""
+
+    def rise_above(self, values: Iterable[Any]) -> None:
+        """Be innermost among the recordings that these values belong to, whichever is running."""
+        outer = innermost(values)
+        if outer is not None and outer.level >= self.level:
+            self.level = outer.level + 1
 
     def input(self, value: Any) -> Tracer:
         """A new tracer that stands for an argument."""
@@ -174,7 +185,7 @@ class Recorder:
             self.guards.append((tracer.variable, tracer.value))
 
     def unwind(self) -> Iterator[Equation]:
-        """The equations from last to first, each forgotten with its values once it has been used: for one backward pass."""
+        """The equations from last to first, for one backward pass: each is forgotten after use."""
         while self.equations:
             equation = self.equations.pop()
             yield equation
@@ -182,7 +193,7 @@ class Recorder:
                 self.env.pop(var, None)
 
     def keep(self) -> None:
-        """End the recording but keep its values for later passes: constants that could still change are copied."""
+        """End the recording but keep its values for later passes: constants that could change are copied."""
         copies = {id(array): array.copy() for array in self.locked}
         for equation in self.equations:
             for atom in equation.inputs:
@@ -199,8 +210,9 @@ class Recorder:
 
 
 LEAK = (
-    "a tracer was used after the function it was recorded in had returned. Return the value from the function instead "
-    "of keeping it in a global, an attribute or a closure (use has_aux=True to return extra values)."
+    "a tracer was used after the function it was recorded in had returned. Return the value from the "
+    "function instead of keeping it in a global, an attribute or a closure (use has_aux=True to "
+    "return extra values)."
 )
 
 
@@ -232,7 +244,10 @@ def infer(primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any]
     """The type of the result (a tuple of types for several results), without its value."""
     if primitive.infer is not None:
         found = primitive.infer(*types, **params)
-        return tuple(type_for(*t) for t in found) if primitive.multiple else type_for(*found, weak=weak)
+        if primitive.multiple:
+            return tuple(type_for(*t) for t in found)
+        shape, dtype = found
+        return type_for(shape, dtype, weak)
     if primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core)):
         return _infer_elementwise(primitive, types, params, weak)
     with np.errstate(all="ignore"):

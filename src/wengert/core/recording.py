@@ -75,7 +75,7 @@ def record(
     token = current.set(recorder)
     release = adoptive.engage() if recorder.level == 0 else None
     try:
-        leaves, structure = tree.flatten(call(f, tracers))
+        leaves, structure = tree.flatten(call(adoptive.recorded_form(f), tracers))
         outputs = [settle(leaf) for leaf in leaves]
     except BaseException:
         recorder.close()

@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, UFUNCS
 from wengert.core.recorder import Recorder, Tracer, bind, set_tracer_factory
-from wengert.core.trace import Type, Var
+from wengert.core.trace import Var
 from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line
 
 _PYTHON_SCALARS = frozenset({int, float, bool, complex})
@@ -25,6 +25,8 @@ _PLAIN = _PYTHON_SCALARS | {np.float64, np.float32, np.int64, np.int32, np.bool_
 
 # How other modules teach `operand` about further kinds of argument (adoptive arrays).
 CONVERTERS: dict[type, Callable[[Any], Any]] = {}
+# And how such an argument becomes an array tracer that can be written to.
+ADOPTERS: dict[type, Callable[[Any], Any]] = {}
 
 
 def concrete(value: Any) -> Any:
@@ -46,9 +48,18 @@ def peek(value: Any) -> Any:
 
 _ABSTRACT = (
     "the number behind a tracer ({type}) was asked for where it stands for many numbers (inside vmap, scan, "
-    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if and "
-    "while."
+    "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if "
+    "and while, and np.take(table, i) instead of table[i]."
 )
+
+
+def is_abstract(value: Any) -> bool:
+    """Whether a tracer stands for many numbers, itself or through the value that it carries."""
+    while isinstance(value, Tracer):
+        if value.recorder.abstract:
+            return True
+        value = value.value
+    return False
 
 
 def operand(value: Any) -> Any:
@@ -183,9 +194,6 @@ class _Operators(Tracer):
         return int(concrete(apply(np.trunc, (self,)) if self.type.inexact else self))
 
     def __index__(self) -> int:
-        if self.recorder.abstract:
-            # NumPy hides a TypeError from here behind one of its own.
-            raise IndexError(at_user_line(_ABSTRACT.format(type=self.type)))
         return operator.index(concrete(self))
 
     def __float__(self) -> float:
@@ -208,10 +216,10 @@ class _Operators(Tracer):
         return call_function(func, args, kwargs)
 
     def __format__(self, spec: str) -> str:
-        return format(peek(self), spec) if not self.recorder.abstract else repr(self)
+        return format(peek(self), spec) if not is_abstract(self) else repr(self)
 
     def __repr__(self) -> str:
-        return f"Tracer({self.type!r})" if self.recorder.abstract else f"Tracer({peek(self)!r})"
+        return f"Tracer({self.type!r})" if is_abstract(self) else f"Tracer({peek(self)!r})"
 
     def __copy__(self) -> Any:
         return _make(self.recorder, self.variable, self.value)
@@ -308,9 +316,13 @@ _INSTEAD = "Write it with NumPy functions of x, or take it from a constant array
 
 # NumPy calls these methods on the elements of object arrays.
 SCALAR_FUNCTIONS = frozenset(
-    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
-    "sqrt cbrt square fabs rint floor ceil trunc reciprocal degrees radians isnan isfinite isinf sign".split()
-)
+    {
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh",
+        "arccosh", "arctanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt",
+        "cbrt", "square", "fabs", "rint", "floor", "ceil", "trunc", "reciprocal", "degrees",
+        "radians", "isnan", "isfinite", "isinf", "sign",
+    }
+)  # fmt: skip
 
 
 class ScalarTracer(_Operators):
@@ -325,6 +337,17 @@ class ScalarTracer(_Operators):
     @__class__.setter
     def __class__(self, _: Any) -> None:
         raise TypeError("The class of a tracer cannot be changed.")
+
+    @property
+    def __array_interface__(self) -> Any:
+        # What NumPy asks an index for after ``__index__``, whose error it hides behind one of its own.
+        if not self.type.inexact and is_abstract(self):
+            concrete(self)
+        raise AttributeError("__array_interface__")
+
+    def __hash__(self) -> int:
+        # Numbers that have a derivative are told apart, or a cache would take one for another of equal value.
+        return object.__hash__(self) if self.type.inexact else hash(concrete(self))
 
     def __floor__(self) -> int:
         return int(concrete(apply(np.floor, (self,))))
@@ -361,9 +384,8 @@ class ArrayTracer(_Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        self.reform(
-            lambda x: FUNCTIONS[np.reshape](x, shape), lambda x, old=self.shape: FUNCTIONS[np.reshape](x, old)
-        )
+        old = self.shape
+        self.reform(lambda x: FUNCTIONS[np.reshape](x, shape), lambda x: FUNCTIONS[np.reshape](x, old))
 
     def reform(self, forth: Callable[[Any], Any], back: Callable[[Any], Any]) -> None:
         """Take another shape in place."""
@@ -463,7 +485,7 @@ class ArrayTracer(_Operators):
         self[...] = _real(self) + 1j * value
 
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
-        self.rebind(np.sort(self, axis=axis, **kwargs))  # type: ignore[call-overload]
+        self.rebind(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
 
     def dot(self, other: Any) -> Any:
         return FUNCTIONS[np.dot](self, other)
@@ -562,12 +584,14 @@ class ViewTracer(ArrayTracer):
         self._seen = self.root.version
 
 
-_RECORDER, _VAR, _VALUE = Tracer.recorder, Tracer.variable, Tracer.value
+_RECORDER: Any = Tracer.__dict__["recorder"]
+_VAR: Any = Tracer.__dict__["variable"]
+_VALUE: Any = Tracer.__dict__["value"]
 
 
 def _set(view: ViewTracer, new: Tracer) -> None:
-    _RECORDER.__set__(view, new.recorder)  # type: ignore[attr-defined]
-    _VAR.__set__(view, new.variable)  # type: ignore[attr-defined]
+    _RECORDER.__set__(view, new.recorder)
+    _VAR.__set__(view, new.variable)
     _VALUE.__set__(view, new.value)
 
 
@@ -595,7 +619,7 @@ def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[An
 
 def _shares(taken: Tracer, root: Tracer, take: Callable[[Any], Any]) -> bool:
     base = layout(root)
-    view = take(base) if taken.recorder.abstract else layout(taken)
+    view = take(base) if is_abstract(taken) else layout(taken)
     return bool(np.may_share_memory(view, base))
 
 
@@ -603,9 +627,9 @@ def layout(x: Any) -> Any:
     """An array that lies in memory as x does, whatever its numbers."""
     if not isinstance(x, Tracer):
         return x
-    if not isinstance(x.value, Type):
+    if not is_abstract(x):
         return layout(x.value)
-    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.shape, x.dtype)
+    return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.type.shape, x.type.dtype)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -632,7 +656,7 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 def write_out(result: Any, out: Any) -> Any:
     """Honour ``out=``: possible for tracers and for arrays made during the recording."""
     target = out[0] if isinstance(out, tuple) else out
-    target = CONVERTERS[type(target)](target, adopt=True) if type(target) in CONVERTERS else target
+    target = ADOPTERS[type(target)](target) if type(target) in ADOPTERS else target
     if isinstance(target, ArrayTracer):
         return target.assign(result)
     raise DerivativeError(

@@ -4,8 +4,9 @@ Every polynomial is the best one in the sense of the largest weighted error,
 
 .. math:: \max_x |w(x)\,(f(x) - \sum_k c_k x^k)| \to \min,
 
-found by Remez's exchange (1934) with 60 digits; the coefficients are rounded one after the other from the lowest, the
-others being fitted again each time. The comment before each pair says what is approximated, and the error that is left.
+found by Remez's exchange (1934) with 60 digits; the coefficients are rounded one after the other from the
+lowest, the others being fitted again each time. The comment before each pair says what is approximated, and
+the error that is left.
 """
 
 # (eʳ - 1 - r)/r² for |r| ≤ ln 2 / 2, relative to eʳ - 1: 2⁻²⁵·⁸ and 2⁻⁶⁰
@@ -277,7 +278,7 @@ CBRT_ROUGH = (
     -0.12510385659598658,
 )
 
-# --- constants in parts: the products of the leading parts with exponents are exact --------------------------
+# --- constants in parts: the products of the leading parts with exponents are exact -------------------------
 
 LN2_32 = (0.693145751953125, 1.428606765330187e-06)
 LN2_64 = (0.6931471805598903, 5.497923018708371e-14)

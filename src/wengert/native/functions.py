@@ -1,19 +1,20 @@
 r"""Elementary functions, written once for every number of lanes and both floating-point formats.
 
-A function is brought to a small interval by an identity that loses nothing, and there it is a polynomial: for the
-exponential, with n the whole number nearest to x/ln 2,
+A function is brought to a small interval by an identity that loses nothing, and there it is a polynomial: for
+the exponential, with n the whole number nearest to x/ln 2,
 
 .. math:: e^x = 2^n e^r, \qquad r = x - n\ln 2, \quad |r| \le \tfrac12\ln 2, \qquad
           e^r \approx 1 + r + r^2 p(r).
 
-There are no branches, so that all lanes do the same; one exception is the reduction of enormous angles, which is
-entered when some lane needs it. The same operations in the same order give the same bits on every processor with a fused
-multiplication and addition, whatever its vector width, and the same bits on every processor without.
+There are no branches, so that all lanes do the same; one exception is the reduction of enormous angles, which
+is entered when some lane needs it. The same operations in the same order give the same bits on every
+processor with a fused multiplication and addition, whatever its vector width, and the same bits on every
+processor without.
 
-The bound of each function, in units in the last place, is the largest error measured, rounded up, in both formats, with
-and without fused operations: of all float32 arguments (of millions for two operands), and of millions of float64 arguments
-against arithmetic with more digits. Zeros, infinities,
-NaNs and subnormal numbers come out as in C99, Annex F.
+The bound of each function, in units in the last place, is the largest error measured, rounded up, in both
+formats, with and without fused operations: of all float32 arguments (of millions for two operands), and of
+millions of float64 arguments against arithmetic with more digits. Zeros, infinities, NaNs and subnormal
+numbers come out as in C99, Annex F.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ from wengert.native.number import (
     from_bits,
     halves,
     polynomial,
-    rint,
     sqrt,
     two_product,
     two_sum,
@@ -45,7 +45,7 @@ from wengert.native.reduction import reduce_angle
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
-# --- exponentials ------------------------------------------------------------------------------------------------
+# --- exponentials -------------------------------------------------------------------------------------------
 
 
 def _power_of_two(n: Number, format: Format, bias: int) -> Number:
@@ -54,7 +54,7 @@ def _power_of_two(n: Number, format: Format, bias: int) -> Number:
 
 
 def _scale(y: Number, shifted: Number) -> Number:
-    """y·2ⁿ, where n is in the low bits of a shifted number; in two steps, so that only the last one rounds."""
+    """y·2ⁿ, where n is in the low bits of a shifted number; in two steps, of which only the last rounds."""
     if y.lanes.scales(y.value.type):
         return y.lanes.scaled(y, shifted - y.format.shift)
     n = bits(shifted) - _bits_of_shift(y.format)
@@ -75,7 +75,7 @@ def _whole(x: Number, factor: float) -> tuple[Number, Number]:
 
 
 def _reduced_by_ln2(x: Number) -> tuple[Number, Number, Number]:
-    """n in the low bits of a shifted number, r and q so that eˣ = 2ⁿ (1 + r + q); q is small beside r."""
+    """Shifted n (in the low bits), r and q so that eˣ = 2ⁿ (1 + r + q); q is small beside r."""
     first, second = x.pick(c.LN2_32, c.LN2_64)
     shifted, n = _whole(x, 1 / LN2)
     high, low = fma(n, -first, x), n * second
@@ -105,7 +105,7 @@ def _exp2_of_fraction(r: Number) -> Number:
 
 
 def _expm1_in_parts(x: Number, exponent: int) -> tuple[Number, Number, Number]:
-    """s = 2^(n - exponent), r and q so that eˣ = 2ⁿ (1 + r + q)."""
+    """Numbers s = 2^(n - exponent), r and q so that eˣ = 2ⁿ (1 + r + q)."""
     shifted, r, q = _reduced_by_ln2(x)
     return _power_of_two(bits(shifted), x.format, x.format.bias - exponent), r, q
 
@@ -124,7 +124,7 @@ def expm1(x: Number) -> Number:
 
 
 def tanh(x: Number) -> Number:
-    """tanh x, to 1.6 ulp."""
+    """The hyperbolic tangent, to 1.6 ulp."""
     a = at_most(abs(x), 20.0)
     return copysign(x.pick(_tanh_single, _tanh_double)(a), x)
 
@@ -150,7 +150,7 @@ def _tanh_double(a: Number) -> Number:
 
 
 def sinh(x: Number) -> Number:
-    """sinh x, to 2 ulp: h + h/(2h + 1) with h = (eˣ - 1)/2 below 1, eˣ/2 - e⁻ˣ/2 above."""
+    """The hyperbolic sine, to 2 ulp: h + h/(2h + 1) with h = (eˣ - 1)/2 below 1, eˣ/2 - e⁻ˣ/2 above."""
     a = at_most(abs(x), x.pick(89.6, 710.6))
     s, r, q = _expm1_in_parts(a, 2)
     quarter = fma(s, r + q, s)
@@ -164,7 +164,7 @@ def sinh(x: Number) -> Number:
 
 
 def cosh(x: Number) -> Number:
-    """cosh x = eˣ/2 + e⁻ˣ/2, to 1.4 ulp."""
+    """The hyperbolic cosine eˣ/2 + e⁻ˣ/2, to 1.4 ulp."""
     a = at_most(abs(x), x.pick(89.6, 710.6))
     s, r, q = _expm1_in_parts(a, 2)
     quarter = fma(s, r + q, s)
@@ -183,7 +183,7 @@ def logistic(x: Number) -> Number:
     return fma(q * fma(z, -0.48, 0.97), -lost, q)
 
 
-# --- logarithms --------------------------------------------------------------------------------------------------
+# --- logarithms ---------------------------------------------------------------------------------------------
 
 _ROOT_HALF = {SINGLE: 0x3F3504F3, DOUBLE: 0x3FE6A09E667F3BCD}
 
@@ -241,7 +241,7 @@ def _log_of_parts(e: Number, f: Number) -> Number:
 
 
 def log(x: Number) -> Number:
-    """ln x, to 0.9 ulp. Mantissa between √½ and √2, then the series of artanh (Tang 1990 and others)."""
+    """The logarithm, to 0.9 ulp. Mantissa between √½ and √2, then the series of artanh (Tang 1990)."""
     return _log_special(x, _log_of_parts(*_log_parts(x)))
 
 
@@ -320,7 +320,7 @@ def _distance(a: Number, b: Number) -> tuple[Number, Number]:
     return where(a.equals(b), 0.0, d), where(abs(d) < math.inf, lost, 0.0)
 
 
-# --- powers ------------------------------------------------------------------------------------------------------
+# --- powers -------------------------------------------------------------------------------------------------
 
 
 def power(x: Number, y: Number) -> Number:
@@ -411,7 +411,7 @@ def _power_double(a: Number, y: Number) -> Number:
 
 
 def cbrt(x: Number) -> Number:
-    """The cube root, to 0.6 ulp: Newton's iteration for m^(-2/3), then once for the root, from its exact cube."""
+    """The cube root, to 0.6 ulp: Newton's iteration for m^(-2/3), then one for the root, by its cube."""
     f, a = x.format, abs(x)
     small = a < f.smallest_normal
     lift = 3 * (f.mantissa // 3 + 1)
@@ -458,7 +458,7 @@ def _hypot_double(a: Number, b: Number) -> Number:
     return sqrt(fma(a, a, b * b)) * back
 
 
-# --- trigonometric functions -------------------------------------------------------------------------------------
+# --- trigonometric functions --------------------------------------------------------------------------------
 
 
 def _flip(y: Number, odd: Number) -> Number:
@@ -482,27 +482,27 @@ def _cosine(r: Number, low: Number) -> Number:
 
 
 def sin(x: Number) -> Number:
-    """sin x for every x, to 1.6 ulp. π/2 in four parts up to 2²⁰ (Cody and Waite), then 2/π (Payne and Hanek)."""
+    """The sine of every x, to 1.6 ulp. π/2 in four parts up to 2²⁰ (Cody, Waite), then 2/π (Payne, Hanek)."""
     n, r, low = reduce_angle(x)
     y = where((n & 1).differs(0), _cosine(r, low), _sine(r, low))
     return where(x.equals(0), x, _flip(y, n >> 1))
 
 
 def cos(x: Number) -> Number:
-    """cos x for every x, to 1.6 ulp, as `sin`."""
+    """The cosine of every x, to 1.6 ulp, as `sin`."""
     n, r, low = reduce_angle(x)
     y = where((n & 1).differs(0), _sine(r, low), _cosine(r, low))
     return _flip(y, (n + 1) >> 1)
 
 
 def tan(x: Number) -> Number:
-    """tan x for every x, to 3 ulp: the quotient of sine and cosine."""
+    """The tangent of every x, to 3 ulp: the quotient of sine and cosine."""
     n, r, low = reduce_angle(x)
     sine, cosine, odd = _sine(r, low), _cosine(r, low), (n & 1).differs(0)
     return where(x.equals(0), x, where(odd, -cosine, sine) / where(odd, sine, cosine))
 
 
-# --- inverse trigonometric functions -----------------------------------------------------------------------------
+# --- inverse trigonometric functions ------------------------------------------------------------------------
 
 _EIGHTH, _THREE_EIGHTHS = math.tan(math.pi / 8), math.tan(3 * math.pi / 8)
 
@@ -521,7 +521,7 @@ def _arctan_of_quotient(a: Number, b: Number) -> tuple[Number, Number]:
 
 
 def arctan(x: Number) -> Number:
-    """arctan x, to 1.9 ulp."""
+    """The arc tangent, to 1.9 ulp."""
     a = at_most(abs(x), x.pick(2.0**40, 2.0**70))
     high, low = _arctan_of_quotient(a, x.like(1.0))
     return copysign(high + low, x)
@@ -543,12 +543,12 @@ def arctan2(y: Number, x: Number) -> Number:
 
 
 def _arcsin_series(x: Number, z: Number) -> Number:
-    """arcsin x - x, for |x| ≤ 1/2 and z = x²."""
+    """Arcsine of x less x, for |x| ≤ 1/2 and z = x²."""
     return x * z * polynomial(z, x.pick(c.ASIN_32, c.ASIN_64))
 
 
 def arcsin(x: Number) -> Number:
-    """arcsin x, to 2.1 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
+    """The arc sine, to 2.1 ulp: π/2 - 2 arcsin √((1 - x)/2) above 1/2."""
     half_pi, half_pi_low = (v / 2 for v in x.pick(c.PI_32, c.PI_64))
     a = abs(x)
     far = a > 0.5
@@ -559,7 +559,7 @@ def arcsin(x: Number) -> Number:
 
 
 def arccos(x: Number) -> Number:
-    """arccos x, to 1.2 ulp."""
+    """The arc cosine, to 1.2 ulp."""
     pi, pi_low = x.pick(c.PI_32, c.PI_64)
     a = abs(x)
     far = a > 0.5
@@ -571,11 +571,11 @@ def arccos(x: Number) -> Number:
     return where(far, where(x < 0, pi - (twice - (pi_low - twice_rest)), twice + twice_rest), near)
 
 
-# --- inverse hyperbolic functions --------------------------------------------------------------------------------
+# --- inverse hyperbolic functions ---------------------------------------------------------------------------
 
 
 def arcsinh(x: Number) -> Number:
-    """arsinh x = ln(1 + x + x²/(1 + √(1 + x²))), to 1.9 ulp."""
+    """The inverse hyperbolic sine: ln(1 + x + x²/(1 + √(1 + x²))), to 1.9 ulp."""
     limit = x.pick(2.0**13, 2.0**28)
     a = abs(x)
     b = at_most(a, limit)
@@ -592,7 +592,7 @@ def _log_with_doubling(a: Number, far: Number, u: Number, low: Number) -> Number
 
 
 def arccosh(x: Number) -> Number:
-    """arcosh x = ln(1 + t + √(t (t + 2))) with t = x - 1, to 2.6 ulp."""
+    """The inverse hyperbolic cosine: ln(1 + t + √(t (t + 2))) with t = x - 1, to 2.6 ulp."""
     limit = x.pick(2.0**13, 2.0**28)
     t = clip(x, 0.0, limit) - 1
     u, low = two_sum(x.like(1.0), t + sqrt(t * (t + 2)))
@@ -600,14 +600,14 @@ def arccosh(x: Number) -> Number:
 
 
 def arctanh(x: Number) -> Number:
-    """artanh x = ln(1 + 2x/(1 - x))/2, to 2.1 ulp."""
+    """The inverse hyperbolic tangent: ln(1 + 2x/(1 - x))/2, to 2.1 ulp."""
     a = abs(x)
     t = (a + a) / (1 - a)
     y = _log1p_special(t, _log1p_inside(t)) * 0.5
     return copysign(where(a < x.pick(2.0**-13, 2.0**-28), a, y), x)
 
 
-# --- error functions ---------------------------------------------------------------------------------------------
+# --- error functions ----------------------------------------------------------------------------------------
 
 
 def _erf_near(x: Number) -> Number:
@@ -645,7 +645,7 @@ def erfc(x: Number) -> Number:
     return where(a < 1, near, where(x < 0, 2 - far, far))
 
 
-# --- entropies ---------------------------------------------------------------------------------------------------
+# --- entropies ----------------------------------------------------------------------------------------------
 
 
 def xlogy(x: Number, y: Number) -> Number:
@@ -664,7 +664,7 @@ def entr(x: Number) -> Number:
     return where(x < 0, x.like(-math.inf), where(x.equals(0), 0.0, y))
 
 
-# --- fields of a number ------------------------------------------------------------------------------------------
+# --- fields of a number -------------------------------------------------------------------------------------
 
 
 def ldexp(x: Number, n: Number) -> Number:

@@ -1,7 +1,7 @@
 """A small writer of LLVM IR: a function is a list of lines, a value a name with a type.
 
-Plain text is written at once, because building instruction objects would take longer than LLVM takes to compile them. Types
-are LLVM's own spellings: ``float``, ``<16 x float>``, ``i64``, ``ptr``.
+Plain text is written at once, because building instruction objects would take longer than LLVM takes to
+compile them. Types are LLVM's own spellings: ``float``, ``<16 x float>``, ``i64``, ``ptr``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ class Value(NamedTuple):
     type: str
 
 
-_TYPES = {"f4": "float", "f8": "double", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64", "b1": "i8", "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64"}  # fmt: skip
+_TYPES = {
+    "f4": "float", "f8": "double", "b1": "i8",
+    "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64",
+    "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64",
+}  # fmt: skip
 
 
 def type_name(dtype: Any) -> str:
@@ -111,7 +115,7 @@ class Function:
         params = ", ".join(f"{type} %{name}" for name, type in self.params)
         return f"{self.header}({params}) {self.attributes} {{\nentry:\n" + "\n".join(self.lines) + "\n}"
 
-    # --- instructions -------------------------------------------------------------------------------------------------
+    # --- instructions ---------------------------------------------------------------------------------------
 
     def emit(self, text: str, type: str) -> Value:
         """An instruction with a result."""
@@ -137,7 +141,7 @@ class Function:
         return self.emit(f"{op} {a.type} {a.name}, {b.name}", vector("i1", lanes_of(a.type)))
 
     def select(self, mask: Value, a: Value, b: Value) -> Value:
-        """a where the mask is set, else b."""
+        """Lanes of a where the mask is set, of b elsewhere."""
         return self.emit(f"select {mask.type} {mask.name}, {a.type} {a.name}, {b.type} {b.name}", a.type)
 
     def cast(self, op: str, a: Value, type: str) -> Value:
@@ -159,7 +163,7 @@ class Function:
             return Value("", "void")
         return self.emit(f"call {type} @{name}({given})", type)
 
-    # --- memory -------------------------------------------------------------------------------------------------------
+    # --- memory ---------------------------------------------------------------------------------------------
 
     def offset(self, pointer: Value, element: str, index: Value) -> Value:
         """The address of ``pointer[index]``."""
@@ -191,7 +195,7 @@ class Function:
         name = f"llvm.masked.store.{_suffix(value.type)}.p0"
         self.call(name, "void", value, pointer, Value(str(align), "i32"), mask)
 
-    # --- vectors ------------------------------------------------------------------------------------------------------
+    # --- vectors --------------------------------------------------------------------------------------------
 
     def first_lanes(self, count: Value, lanes: int, bits: int = 32) -> Value:
         """A mask of the lanes below a count (an i64), compared as integers of so many bits."""
@@ -221,7 +225,7 @@ class Function:
         """One lane."""
         return self.emit(f"extractelement {a.type} {a.name}, i64 {lane}", element_of(a.type))
 
-    # --- control ------------------------------------------------------------------------------------------------------
+    # --- control --------------------------------------------------------------------------------------------
 
     def new_label(self, hint: str = "b") -> str:
         """A label that is not taken."""
@@ -253,8 +257,8 @@ class Function:
     def loop(self, begin: Value, end: Value, step: int, carried: Sequence[Value] = ()) -> Iterator[Loop]:
         """``for i in range(begin, end, step)`` on i64, with values carried round.
 
-        Inside, ``loop.index`` and ``loop.state`` are the values of this round and ``loop.next`` is to be set to the next
-        state; afterwards ``loop.state`` is the last.
+        Inside, ``loop.index`` and ``loop.state`` are the values of this round and ``loop.next`` is to be set
+        to the next state; afterwards ``loop.state`` is the last.
         """
         head, body, after = self.new_label("head"), self.new_label("body"), self.new_label("after")
         before = self.label

@@ -2,10 +2,10 @@ r"""The elementwise operations in LLVM IR, for any number of lanes and any dtype
 
 .. math:: y_l = f(a_l, b_l, \ldots), \qquad l = 1, \ldots, \text{count}
 
-A `Lanes` has a method for every elementwise primitive, of the same name, from values to a value; the native form of an
-equation is ``getattr(lanes, primitive.name)(*operands, **params)``. Results are NumPy's: NaN, infinities, signed zeros, whole
-numbers that wrap around. Conditions are masks of one bit a lane. An operation that has no method, or none for a dtype
-(`NotImplementedError`), is left to the interpreter.
+A `Lanes` has a method for every elementwise primitive, of the same name, from values to a value; the native
+form of an equation is ``getattr(lanes, primitive.name)(*operands, **params)``. Results are NumPy's: NaN,
+infinities, signed zeros, whole numbers that wrap around. Conditions are masks of one bit a lane. An operation
+that has no method, or none for a dtype (`NotImplementedError`), is left to the interpreter.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Lanes:
             self._constants[key] = ir.constant(value, type)
         return self._constants[key]
 
-    # --- scaling by powers of two -------------------------------------------------------------------------------------
+    # --- scaling by powers of two ---------------------------------------------------------------------------
 
     def scales(self, type: str) -> bool:
         """Whether a vector of this type is multiplied by powers of two in one instruction."""
@@ -79,9 +79,11 @@ class Lanes:
         short, mask = ("ps", "i16") if type == "<16 x float>" else ("pd", "i8")
         name = f"llvm.x86.avx512.mask.scalef.{short}.512"
         rounding = Value("4", "i32")  # as the processor is set
-        return Number(self, self.function.call(name, type, y.value, n.value, y.value, Value("-1", mask), rounding))
+        return Number(
+            self, self.function.call(name, type, y.value, n.value, y.value, Value("-1", mask), rounding)
+        )
 
-    # --- tools of the methods below -----------------------------------------------------------------------------------
+    # --- tools of the methods below -------------------------------------------------------------------------
 
     def _formula(self, formula: Formula, *operands: Value) -> Value:
         if self.kind != "f":
@@ -124,7 +126,7 @@ class Lanes:
     def _falsehood(self, mask: Value) -> Value:
         return self.function.binary("xor", mask, ir.constant(True, mask.type))
 
-    # --- arithmetic ---------------------------------------------------------------------------------------------------
+    # --- arithmetic -----------------------------------------------------------------------------------------
 
     def add(self, a: Value, b: Value) -> Value:
         return self._by_kind("fadd", "add", "add", "or", a, b)
@@ -197,7 +199,7 @@ class Lanes:
         return self._where(self.equal(b, self.constant(0.0)), quotient, found)
 
     def _safe_divisor(self, b: Value) -> tuple[Value, Value]:
-        """b with 1 for 0 and, as the smallest number cannot be divided by it, for -1; and where it is 0."""
+        """Divisors b with 1 for 0 and for -1, which cannot divide the smallest number; and where b is 0."""
         self._needs("iu", "division")
         zero = self.equal(b, self.constant(0))
         trouble = zero
@@ -217,10 +219,10 @@ class Lanes:
             r = self._where(down, self.add(r, b), r)
         return self._where(zero, nothing, q), self._where(zero, nothing, r)
 
-    # --- powers -------------------------------------------------------------------------------------------------------
+    # --- powers ---------------------------------------------------------------------------------------------
 
     def integer_power(self, x: Value, exponent: int) -> Value:
-        """A whole power; up to the eighth by multiplication, to (\\|n\\| + 1)/2 ulp, beyond as `power`."""
+        r"""A whole power; up to the eighth by multiplication, to (\|n\| + 1)/2 ulp, beyond as `power`."""
         if self.kind != "f":
             self._needs("iu" if exponent >= 0 else "", "integer_power")
             return self._product_of(x, exponent)
@@ -229,7 +231,7 @@ class Lanes:
         return self._product_of(self.reciprocal(x) if exponent < 0 else x, abs(exponent))
 
     def _product_of(self, x: Value, n: int) -> Value:
-        """x multiplied n times, by repeated squaring."""
+        """The product of n factors x, by repeated squaring."""
         found = None
         while n:
             if n & 1:
@@ -249,7 +251,7 @@ class Lanes:
     def hypot(self, a: Value, b: Value) -> Value:
         return self._formula(functions.hypot, a, b)
 
-    # --- scaling ------------------------------------------------------------------------------------------------------
+    # --- scaling --------------------------------------------------------------------------------------------
 
     def degrees(self, x: Value) -> Value:
         return self.multiply(x, self.constant(180.0 / math.pi))
@@ -271,7 +273,7 @@ class Lanes:
     def spacing(self, x: Value) -> Value:
         return self._formula(functions.spacing, x)
 
-    # --- rounding and signs -------------------------------------------------------------------------------------------
+    # --- rounding and signs ---------------------------------------------------------------------------------
 
     def floor(self, x: Value) -> Value:
         return self._rounding("floor", x)
@@ -328,7 +330,7 @@ class Lanes:
         step = self._where(self.equal(x, zero), at_zero, step)
         return self._where(self.isnan(x), x, step)
 
-    # --- the larger and the smaller -----------------------------------------------------------------------------------
+    # --- the larger and the smaller -------------------------------------------------------------------------
 
     def maximum(self, a: Value, b: Value) -> Value:
         """The larger; NaN if one is NaN."""
@@ -347,7 +349,7 @@ class Lanes:
         return self._nan_loses(a, b, self._smaller(a, b))
 
     def _larger(self, a: Value, b: Value) -> Value:
-        """a unless b is larger: a where one is NaN."""
+        """The first unless the second is larger: the first where one is NaN."""
         return self.logical_or(a, b) if self.kind == "b" else self._where(self.greater(b, a), b, a)
 
     def _smaller(self, a: Value, b: Value) -> Value:
@@ -359,7 +361,7 @@ class Lanes:
     def _nan_loses(self, a: Value, b: Value, found: Value) -> Value:
         return self._where(self.isnan(a), b, found) if self.kind == "f" else found
 
-    # --- comparisons and logic ----------------------------------------------------------------------------------------
+    # --- comparisons and logic ------------------------------------------------------------------------------
 
     def less(self, a: Value, b: Value) -> Value:
         return self._compare("olt", "slt", "ult", a, b)
@@ -410,13 +412,13 @@ class Lanes:
         return ir.constant(answer, self.mask)
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
-        """a where the condition is not zero, else b."""
+        """The first where the condition is not zero, else the second."""
         return self._where(self.truth(condition), a, b)
 
     def _where(self, mask: Value, a: Value, b: Value) -> Value:
         return self.function.select(mask, a, b)
 
-    # --- bits of whole numbers ----------------------------------------------------------------------------------------
+    # --- bits of whole numbers ------------------------------------------------------------------------------
 
     def bitwise_and(self, a: Value, b: Value) -> Value:
         return self._by_kind("", "and", "and", "and", a, b)
@@ -455,7 +457,7 @@ class Lanes:
             else count
         )
 
-    # --- exponentials, logarithms, angles -----------------------------------------------------------------------------
+    # --- exponentials, logarithms, angles -------------------------------------------------------------------
 
     def exp(self, x: Value) -> Value:
         return self._formula(functions.exp, x)
@@ -549,7 +551,7 @@ class Lanes:
     def entr(self, x: Value) -> Value:
         return self._formula(functions.entr, x)
 
-    # --- other ----------------------------------------------------------------------------------------------------------
+    # --- other ----------------------------------------------------------------------------------------------
 
     def stop_gradient(self, x: Value) -> Value:
         return x

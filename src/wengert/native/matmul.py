@@ -177,7 +177,9 @@ class Product:
         ]
         f = module.function(name, "void", params)
         given = None if start == "zero" else Start(f.param("c"), self.c_stride)
-        self.write(f, *(f.param(p) for p in (*POINTERS, "begin", "end")), epilogue=epilogue, start=given)
+        a, b, c, scratch = (f.param(p) for p in POINTERS)
+        begin, end = f.param("begin"), f.param("end")
+        self.write(f, a, b, c, scratch, begin, end, epilogue, given)
         f.ret()
         return name
 

@@ -1,11 +1,13 @@
-r"""Values of a kernel that are written with Python's operators, so that a formula in code reads as the formula.
+r"""Values of a kernel, written with Python's operators, so that a formula in code reads as the formula.
 
-An operation rounds once, and what the rounding lost can be had exactly: for a sum s and a product p of two numbers
+An operation rounds once, and what the rounding lost can be had exactly: for a sum s and a product p of two
+numbers
 
 .. math:: a+b = s + e,\qquad e = \bigl(a-(s-b')\bigr)+(b-b'),\quad b' = s-a
           \qquad\qquad a\,b = p + e,\qquad e = \mathrm{fma}(a, b, -p)
 
-(Knuth, TAOCP 2, 4.2.2; Dekker 1971, who also multiplies without a fused operation, from halves of the factors).
+(Knuth, TAOCP 2, 4.2.2; Dekker 1971, who also multiplies without a fused operation, from halves of the
+factors).
 """
 
 from __future__ import annotations

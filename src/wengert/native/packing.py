@@ -144,13 +144,15 @@ def _copy_row(f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value
     if not panels.arithmetic.masks:
         limit = f.binary("sub", limit, ir.index(panels.width - 1))
     with f.loop(ZERO, limit, panels.width, [source, target]) as across:
-        _copy_vectors(f, panels, *across.first, across.index)
+        source, target = across.first
+        _copy_vectors(f, panels, source, target, across.index)
         across.next = [
             f.advance(across.first[0], ir.index(panels.row_bytes)),
             f.advance(across.first[1], f.param("next")),
         ]
     if not panels.arithmetic.masks:
-        _copy_numbers(f, panels, *across.state, across.index)
+        source, target = across.state
+        _copy_numbers(f, panels, source, target, across.index)
 
 
 def _copy_vectors(

@@ -2,9 +2,10 @@ r"""Angles brought to within π/4 of 0, exactly enough for every floating-point 
 
 .. math:: x = n\,\frac{\pi}{2} + r, \qquad |r| \le \frac{\pi}{4}
 
-Up to 2²⁰ the multiples of π/2 are subtracted in four parts, of which three give exact products (Cody and Waite 1980). Beyond,
-x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones contribute whole turns (Payne and Hanek
-1983). That is a loop over the lanes in a function of its own, which is only called when some lane needs it.
+Up to 2²⁰ the multiples of π/2 are subtracted in four parts, of which three give exact products (Cody and
+Waite 1980). Beyond, x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones contribute
+whole turns (Payne and Hanek 1983). That is a loop over the lanes in a function of its own, which is only
+called when some lane needs it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _reduce_double(x: Number) -> tuple[Number, Number, Number]:
     return _beyond(x, bits(shifted), high, low)
 
 
-# --- beyond the limit --------------------------------------------------------------------------------------------
+# --- beyond the limit ---------------------------------------------------------------------------------------
 
 
 def _beyond(x: Number, n: Number, high: Number, low: Number) -> tuple[Number, Number, Number]:
@@ -154,7 +155,7 @@ def _function(x: Number) -> str:
 
 
 def _write(s: Lanes, digits: str) -> None:
-    """The product of the mantissa and three words of 2/π, modulo four quarter turns; then its fraction times π/2."""
+    """The mantissa times three words of 2/π, modulo four quarter turns; then its fraction times π/2."""
     f = s.function
     x = Number(s, f.param("x"))
     magnitude = bits(x) & (2**63 - 1)

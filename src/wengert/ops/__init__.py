@@ -5,6 +5,7 @@ from wengert.ops import (
     elementwise,
     indexing,
     linalg,
+    lists,
     methods,
     reduction,
     sampling,
@@ -28,4 +29,5 @@ __all__ = [
     "sampling",
     "special",
     "methods",
+    "lists",
 ]

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.adoptive import intercept
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
-from wengert.core.tracer import ArrayTracer, as_view, concrete, operand, read_only
+from wengert.core.tracer import ArrayTracer, as_view, concrete, is_abstract, operand, read_only
 from wengert.errors import DerivativeError, UnsupportedError, at_user_line
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import _along, as_array
@@ -266,19 +267,10 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[Index, tuple[Any, ...]]:
     return (Ellipsis, *_fill_axes(found, len(shape))), tuple(arrays)
 
 
-def is_abstract(value: Any) -> bool:
-    """Whether a tracer stands for many numbers."""
-    while isinstance(value, Tracer):
-        if value.recorder.abstract:
-            return True
-        value = value.value
-    return False
-
-
 def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
     if part is None or part is Ellipsis or type(part) in (int, slice):
         return [part if type(part) is not slice else _plain_slice(part)]
-    part = operand(part)
+    part = _index_operand(part)
     if isinstance(part, Tracer) and part.type.dtype.kind not in "biu":
         raise IndexError(at_user_line(f"x[i] needs an integer index, and i is {part.type}. Write x[int(i)]."))
     if part.dtype == bool if hasattr(part, "dtype") else isinstance(part, bool):
@@ -289,6 +281,15 @@ def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:
         raise IndexError(at_user_line("arrays used as indices must be of integer (or boolean) type"))
     arrays.append(part if part.size else part.astype(np.intp))
     return [ARRAY]
+
+
+def _index_operand(part: Any) -> Any:
+    try:
+        return operand(part)
+    except UnsupportedError:
+        raise IndexError(
+            at_user_line(f"x[i] needs numbers, slices or arrays for i, which is a {type(part).__name__}.")
+        ) from None
 
 
 def _plain_slice(part: slice) -> slice:
@@ -398,6 +399,18 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
     return _getitem(a, _along(a.ndim, place, indices))
+
+
+_numpys_take = np.take
+
+
+def _taken(*args: Any, **kwargs: Any) -> Any:
+    """``np.take``, which does not look for tracers among the indices."""
+    traced = any(isinstance(value, Tracer) for value in (*args, *kwargs.values()))
+    return _take(*args, **kwargs) if traced else _numpys_take(*args, **kwargs)
+
+
+intercept(np.take, _taken)
 
 
 @implements(np.take_along_axis)

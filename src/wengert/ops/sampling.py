@@ -15,6 +15,7 @@ import numpy as np
 from wengert.core.primitive import FUNCTIONS, Primitive, bilinear, implements, linear
 from wengert.core.recorder import bind
 from wengert.core.trace import Type
+from wengert.ops.indexing import _take
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import as_array
 from wengert.ops.statistics import floating
@@ -275,6 +276,6 @@ def _between(x: Any, xp: Any, fp: Any) -> Any:
     """On the line through the two neighbours of x."""
     above = np.clip(np.searchsorted(xp, x, side="right"), 1, xp.shape[0] - 1)
     below = above - 1
-    (x0, x1), (y0, y1) = ([FUNCTIONS[np.take](p, i) for i in (below, above)] for p in (xp, fp))
+    (x0, x1), (y0, y1) = ([_take(p, i) for i in (below, above)] for p in (xp, fp))
     slope = (y1 - y0) / np.where(x1 == x0, 1, x1 - x0)
     return y0 + slope * (x - x0)

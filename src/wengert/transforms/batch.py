@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.evaluate import read
+from wengert.core.finite import require_finite
 from wengert.core.recorder import bind
 from wengert.core.trace import Equation, Trace, Type, Var
 
@@ -39,6 +40,8 @@ def _step(equation: Equation, env: dict[Var, Any], active: set[Var], size: int) 
         result = _apply(equation, values, flags, size)
         active.update(equation.outputs)
     results = result if equation.primitive.multiple else (result,)
+    if equation.source:
+        require_finite(results, values, equation.primitive.name, equation.source, "value")
     env.update(zip(equation.outputs, results, strict=True))
 
 
