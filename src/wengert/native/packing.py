@@ -58,7 +58,7 @@ class Panels(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows as they are, so many at a time, but so far apart that they do not drive each other from the cache."""
+    """Rows as they are, so many at a time, but so far apart that they do not crowd the cache."""
 
     arithmetic: Arithmetic
     width: int
@@ -82,7 +82,8 @@ class Rows(NamedTuple):
 def rows_function(module: ir.Module, rows: Rows) -> str:
     """The function that copies rows, written once per module.
 
-    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the copy.
+    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the
+    copy.
     """
     name = f"rows.{rows.arithmetic.element}.{rows.lanes}"
     if not has(module, name):
@@ -199,7 +200,7 @@ def _from_columns(f: ir.Function, panels: Panels) -> None:
 
 
 def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
-    """As many columns as a vector has lanes, all rows; of fewer columns, the last one several times."""
+    """As many columns as a vector has lanes, all rows; where there are fewer, the last one several times."""
     last = f.binary("sub", f.param("columns"), ir.index(1))
     numbers = [
         f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)
