@@ -258,7 +258,9 @@ class Writer:
             return False
         return not self._conflict([found._replace(footprint=ALONE) for found in ranges])
 
-    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
+    def ranges(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> list[Touched]:
         """The ranges of memory that a kernel reads and writes."""
         read = [self._range(access, part, False) for access, part in reads]
         return read + [self._range(access, part, True) for access, part in writes]
