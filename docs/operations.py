@@ -30,8 +30,8 @@ The *kind* is the mathematical fact from which tangents and adjoints follow (see
 
 Under `wg.jit` an operation runs as **native** code or is left to the **interpreter**, which calls NumPy or
 SciPy and gives the same result; the pieces of a trace before and behind it are native all the same. *Real
-numbers* means that complex operands are left to the interpreter. A loop, a branch or a checkpoint is native
-if what is inside it is.
+numbers* means that complex operands are left to the interpreter. So are powers, reciprocals and exponents of
+whole numbers. A loop, a branch or a checkpoint is native if what is inside it is.
 
 | operation | kind | under `wg.jit` |
 |---|---|---|

@@ -6,8 +6,9 @@ import scipy.special
 from _traces import run, traced
 
 import wengert as wg
-from tests.ops.test_registry import CASES
+from tests.ops.test_registry import CASES, Case
 from wengert.core.evaluate import evaluate
+from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import Recorder
 from wengert.native.emit import write_module
 from wengert.native.host import this_host
@@ -28,6 +29,10 @@ def alone(case):
     trace = recorder.trace([t.variable for t in tracers], result if case.primitive.multiple else [result])
     recorder.close()
     return trace
+
+
+def is_elementwise(primitive):
+    return primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core))
 
 
 def lowers(case):
@@ -77,6 +82,55 @@ def test_native_is_interpreted(case, dtype):
     case = case.astype(dtype)
     trace = alone(case)
     near(run(trace, case.operands), evaluate(trace, case.operands), ROUNDING[dtype])
+
+
+# --- whole numbers, truth values, mixed dtypes --------------------------------------------------------------
+
+# Elementwise operations that are left to the interpreter for these kinds of operands.
+NOT_OF_WHOLE_NUMBERS = {"power": "biu", "reciprocal": "biu", "exponent": "biu", "bitwise_count": "b"}
+WHOLE = np.array([0, 1, 2, 3, 5, 7, 100, -1, -2, -3, -100, 127, -128])
+DIVISORS = np.array([1, 2, 3, 0, 2, 1, -1, 3, -2, 5, 7, 2, -1])
+SAME = ("int8", "int32", "int64", "uint8", "uint64", "bool")
+MIXED = [
+    ("int32", "float64"),
+    ("int64", "float32"),
+    ("float32", "float64"),
+    ("bool", "float32"),
+    ("int32", "int64"),
+]
+OTHERS = ("integer_power", "ldexp", "round", "where")  # of other operands; the examples above have them
+ELEMENTWISE = {c.primitive.name: len(c.operands) for c in REAL if is_elementwise(c.primitive)}
+
+
+@pytest.mark.parametrize("name", sorted(set(ELEMENTWISE) - set(OTHERS)))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_whole_numbers(name):
+    primitive, count = REGISTRY[name], ELEMENTWISE[name]
+    for dtypes in [(d,) * count for d in SAME] + (MIXED if count == 2 else []):
+        operands = [x.astype(d) for x, d in zip((WHOLE, DIVISORS, DIVISORS), dtypes)]
+        case = Case(primitive, operands, {})
+        if not numpy_takes(case) or is_other(case):
+            continue
+        kinds = {x.dtype.kind for x in operands}
+        assert lowers(case) != (kinds <= set(NOT_OF_WHOLE_NUMBERS.get(name, "")))
+        if lowers(case):
+            trace = alone(case)
+            found = run(trace, operands)
+            near(found, evaluate(trace, operands), 1e-6 if found[0].dtype == np.float32 else 1e-12)
+
+
+def numpy_takes(case):
+    """Whether NumPy has the operation for such operands; negative powers of whole numbers it refuses."""
+    try:
+        case.primitive.numpy(*case.operands)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def is_other(case):
+    """Whether dtypes come in that native code does not know."""
+    return any(v.type.dtype.kind not in "fbiu" or v.type.dtype == np.float16 for v in alone(case).variables())
 
 
 def test_what_is_interpreted_stands_between_native_pieces():
