@@ -169,7 +169,7 @@ class Nest:
 
     def touches(self) -> tuple[Touches, Touches]:
         """What is read and what is written, with the part that each thread touches. What is added to is among both."""
-        written = {id(w.access) for part in (self.main, *self.epilogues) for w in part.writes}
+        written = {id(access) for access in self.written}
         touched = [(access, self.footprint(access)) for access in self.accesses]
         return touched, [pair for pair in touched if id(pair[0]) in written]
 
