@@ -1,7 +1,8 @@
 r"""Counted work of a plan, and whether it is worth sharing among threads.
 
-A thread that helps must be told and waited for, which takes as long as some thousand operations at every kernel. So work is shared
-where there is enough of it in all, :math:`C \ge C_0`, and in the average kernel, :math:`C / n \ge c_0`.
+A thread that helps must be told and waited for, which takes as long as some thousand operations at every
+kernel. So work is shared where there is enough of it in all, :math:`C \ge C_0`, and in the average kernel,
+:math:`C / n \ge c_0`.
 """
 
 from __future__ import annotations
