@@ -21,7 +21,7 @@ from wengert.native.work import operations_of, product_operations
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel: its depth in loops, what it is, on which shape, how often, operations and bytes, and how."""
+    """One kernel: its depth in loops, what it is, its shape, how often, operations and bytes, and how."""
 
     depth: int
     what: str
