@@ -275,6 +275,20 @@ def test_a_loop_that_counts():
     agrees(f, np.arange(5.0))
 
 
+def test_threads_leave_a_loop_together():
+    """What comes after a loop does not overwrite its answer before every thread has read it."""
+
+    def f(x, y):
+        mean = np.sum(np.sum(y, axis=0, keepdims=True) / 8) / 63
+        found = wg.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, np.sin(c[1]) + y), (0, y * 0.5))[1]
+        z = wg.special.logsumexp(found, axis=-1)
+        return mean, np.sum(np.square(np.sin(z))) / 8, np.sum(z) / 8
+
+    arguments = 1.0, np.random.default_rng(0).normal(size=(8, 63))
+    for _ in range(30):
+        agrees(f, *arguments, threads=True)
+
+
 def test_loops_in_loops_and_branches():
     def inner(c, row):
         return wg.cond(np.sum(row) > 0, lambda c: c + row, lambda c: np.roll(c, 1) * 0.5, c), np.sum(c)

@@ -378,6 +378,7 @@ def write_choice(writer: Writer, kernel: Choice) -> None:
         writer.run(writer.frame_of(plan, kernel.arena, [*inputs, *kernel.writes]))
         f.jump(labels[2])
     f.start(labels[2])
+    writer.touches([(kernel.predicate, None)], [])
 
 
 def write_while(writer: Writer, kernel: While) -> None:
@@ -398,6 +399,7 @@ def write_while(writer: Writer, kernel: While) -> None:
     writer.wait()
     f.jump(head)
     f.start(after)
+    writer.touches([(kernel.answer, None)], [])
 
 
 def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:
