@@ -343,6 +343,28 @@ def test_outside(i):
         looked_up(np.arange(4.0), np.array(i))
 
 
+@wg.jit
+def written_at(x, i):
+    x = x * 1.0
+    x[i] = 2.0
+    return x
+
+
+@wg.jit
+def added_at(x, i):
+    x = x * 1.0
+    np.add.at(x, i, 2.0)
+    return x
+
+
+@pytest.mark.parametrize("f", [written_at, added_at])
+def test_writes_outside(f):
+    for i in (np.array([0, 7]), np.array([[-8], [1]])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(np.arange(7.0), i)
+    np.testing.assert_array_equal(f(np.zeros(3), np.array([-3, 2])), [2, 0, 2])
+
+
 def test_from_the_end():
     agrees(lambda x, i: (x[i], x[:, i], x[i, i]), numbers((7, 7), "float64"), np.array([-1, -7, 0, 6, -2]))
 

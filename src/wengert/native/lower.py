@@ -256,12 +256,6 @@ def _setitem(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
-def work_memory(plan: Plan, shape: Shape, nbytes: int) -> Access:
-    """Memory that every place of a loop uses in its turn."""
-    memory = plan.scratch(nbytes)
-    return memory.view((*shape, nbytes), (*(0,) * len(shape), 1))
-
-
 # --- joining, padding and turning ------------------------------------------------------------------------------------
 
 
