@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 from _traces import run, traced
+from scipy.special import gammaln
 
 import wengert as wg
 from tests.ops.test_registry import CASES, Case
@@ -281,6 +282,18 @@ def test_einsum(spec, size, dtype):
     a, b = (numbers(shape, dtype, seed) for seed, shape in enumerate(shapes))
     agrees(lambda a, b: np.einsum(spec, a, b), a, b)
     agrees(lambda a, b: np.einsum(spec, a.T.copy().T * 2, np.tanh(b)), a, b)
+
+
+@pytest.mark.parametrize("spec, shapes", [
+    ("ab,abi->abi", ((7, 1), (7, 1, 9))), ("i,j->ji", ((5,), (40,))), ("ab,bc->ac", ((3, 4), (4, 5))),
+])  # fmt: skip
+def test_operands_are_there_before_they_are_multiplied(spec, shapes):
+    a, b = (numbers(shape, "float64", seed) for seed, shape in enumerate(shapes))
+    agrees(lambda a, b: np.einsum(spec, a * 2, np.exp(b) * 3) + 1, a, b)
+    agrees(lambda a, b: np.convolve(np.ravel(a) * 2, np.ravel(b) * 3), a, b)
+    agrees(lambda a, b: np.convolve(np.ravel(b) * 2, np.ravel(a) * 3), a, b)
+    agrees(lambda a, b: np.searchsorted(np.sort(np.ravel(a) * 2), b * 3), a, b)
+    agrees(lambda a, b: gammaln(np.abs(a * 2) + 1) + np.sum(np.argsort(b * 3, axis=0, kind="stable")), a, b)
 
 
 def test_einsum_of_whole_numbers():

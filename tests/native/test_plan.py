@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _traces import run, traced
+from scipy.special import gammaln
 
 import wengert as wg
 from wengert.core.evaluate import evaluate
@@ -298,6 +299,20 @@ def test_loops_in_loops_and_branches():
         return c, sums
 
     agrees(f, np.random.default_rng(1).normal(size=(3, 4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(40, 33), (3, 5, 7), (2, 1000)])
+def test_threads_share_the_rows_of_routines(shape):
+    def f(x, a):
+        order = np.argsort(x, axis=-1, kind="stable")
+        return order, np.searchsorted(a, x), gammaln(x * x + 1) * 2, np.argsort(x, axis=0)
+
+    x = np.random.default_rng(0).normal(size=shape)
+    a = np.sort(np.ravel(x))
+    trace, found = traced(f, x, a), plan(f, x, a)
+    assert all(kernel.is_shared for kernel in found.kernels if isinstance(kernel, Routine))
+    for one, other in zip(run(trace, [x, a], threads=True), run(trace, [x, a]), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_routines_come_after_what_they_read():

@@ -19,7 +19,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native import ir
 from wengert.native.kernels import Access, Routine
-from wengert.native.lower import lowers
+from wengert.native.lower import lowers, operands
 from wengert.native.plan import Plan
 from wengert.native.tiles import has
 
@@ -53,7 +53,7 @@ def _searchsorted(plan: Plan, equation: Equation) -> None:
     (a, v), (out,) = equation.inputs, equation.outputs
     dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
     (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
-    row, stage = plan.access(a), max(plan.ready(a), plan.ready(v))
+    (row, keys), stage = operands(plan, [a, v])
     rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
     extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
 
@@ -64,7 +64,7 @@ def _searchsorted(plan: Plan, equation: Equation) -> None:
         f.store(f.call(name, "i64", begin, ir.index(extent), ir.index(stride), key), place)
 
     work = STEP * extent.bit_length()
-    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, plan.access(v)], [target], code, work))
+    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, keys], [target], code, work))
     plan.assign(out, target, stage)
 
 
