@@ -251,6 +251,7 @@ CARRIES = {
     "summed": (lambda a, b: (a + np.sum(b), b - np.sum(a)), 2),
     "running": (lambda a, b: (np.cumsum(a) * 0.1, b), 2),
     "kept": (lambda a, b: (a, a + b), 1),
+    "crossed": (lambda a, b: (np.concatenate([np.exp(-a[1:3]), np.exp(-a[:2])]), b), 2),
     "scattered": (lambda a, b: (a[np.array([1, 2, 3, 0])], np.sort(b)), 2),
 }
 
@@ -267,6 +268,16 @@ def test_carries(name, threads):
     a, b = np.arange(4.0), np.array([3.0, -1, 2, 0.5])
     assert len(loop_of(plan(lambda a, b: f(a, b), a, b)).carries) <= most
     agrees(lambda a, b: (*f(a, b)[0], f(a, b)[1]), a, b, threads=threads)
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_parts_that_change_places(threads):
+    """A loop that writes two parts of a carry reads both at other places."""
+
+    def step(c, _):
+        return np.concatenate([np.sin(c[1:33]), np.sin(c[:32])]), np.sum(c)
+
+    agrees(lambda c: wg.scan(step, c, None, length=5), np.arange(64.0), threads=threads)
 
 
 def test_a_loop_that_counts():

@@ -19,7 +19,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native import ir
 from wengert.native.kernels import Access, Routine
-from wengert.native.lower import lowers, operands
+from wengert.native.lower import in_memory, lowers
 from wengert.native.plan import Plan
 from wengert.native.tiles import has
 
@@ -53,7 +53,7 @@ def _searchsorted(plan: Plan, equation: Equation) -> None:
     (a, v), (out,) = equation.inputs, equation.outputs
     dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
     (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
-    (row, keys), stage = operands(plan, [a, v])
+    (row, keys), stage = in_memory(plan, [a, v])
     rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
     extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
 
