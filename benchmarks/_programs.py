@@ -424,6 +424,14 @@ def loop(maker: Maker) -> None:
         (a, b), ys = wg.scan(step, (x[0], x[-1]), x)
         return ys + a - b
 
+    def crossed(x: Array) -> Array:
+        def step(c: Any, row: Any) -> Any:
+            half = c.shape[-1] // 2
+            turned = np.concatenate([np.sin(c[..., half:]), np.cos(c[..., :half]) * row[..., :half]], axis=-1)
+            return turned, np.roll(c, 1)
+
+        return wg.scan(step, x[0], x)[1]
+
     def counted(x: Array) -> Array:
         def body(c: Any) -> Any:
             n, y = c
@@ -431,7 +439,8 @@ def loop(maker: Maker) -> None:
 
         return wg.while_loop(lambda c: c[0] < 3, body, (0, x * 0.5))[1]
 
-    maker.add(*maker.pick([("scan", recurrent), ("fibonacci", fibonacci), ("while", counted)]), i)
+    loops = [("scan", recurrent), ("fibonacci", fibonacci), ("crossed", crossed), ("while", counted)]
+    maker.add(*maker.pick(loops), i)
 
 
 STEPS: list[Callable[[Maker], None]] = [

@@ -7,7 +7,7 @@ Its trace is run by both, and the deviation is measured in units of rounding,
 
     |native - interpreted| ÷ (ε · max(1, max |interpreted|)),
 
-where ε is that of the coarsest dtype in the program. Programs that fail are shown at once: beyond LIMIT, or of
+where ε is that of the coarsest dtype in the program. Programs that fail are shown at once: beyond LIMIT, of
 another shape or dtype, or with an error that the other one does not raise. The worst of the rest come last.
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import wengert.control  # noqa: F401 (declares loops and branches)
 from wengert.core.primitive import REGISTRY, Primitive
 from wengert.core.recorder import Recorder
 from wengert.core.trace import Trace

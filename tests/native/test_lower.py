@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 from _traces import run, traced
+from scipy.special import gammaln
 
 import wengert as wg
 from tests.ops.test_registry import CASES, Case
@@ -283,6 +284,18 @@ def test_einsum(spec, size, dtype):
     agrees(lambda a, b: np.einsum(spec, a.T.copy().T * 2, np.tanh(b)), a, b)
 
 
+@pytest.mark.parametrize("spec, shapes", [
+    ("ab,abi->abi", ((7, 1), (7, 1, 9))), ("i,j->ji", ((5,), (40,))), ("ab,bc->ac", ((3, 4), (4, 5))),
+])  # fmt: skip
+def test_operands_are_there_before_they_are_multiplied(spec, shapes):
+    a, b = (numbers(shape, "float64", seed) for seed, shape in enumerate(shapes))
+    agrees(lambda a, b: np.einsum(spec, a * 2, np.exp(b) * 3) + 1, a, b)
+    agrees(lambda a, b: np.convolve(np.ravel(a) * 2, np.ravel(b) * 3), a, b)
+    agrees(lambda a, b: np.convolve(np.ravel(b) * 2, np.ravel(a) * 3), a, b)
+    agrees(lambda a, b: np.searchsorted(np.sort(np.ravel(a) * 2), b * 3), a, b)
+    agrees(lambda a, b: gammaln(np.abs(a * 2) + 1) + np.sum(np.argsort(b * 3, axis=0, kind="stable")), a, b)
+
+
 def test_einsum_of_whole_numbers():
     a, b = numbers((40, 30), "int64"), numbers((30, 20), "int64", 1)
     agrees(lambda a, b: np.einsum("ij,jk->ik", a, b), a, b)
@@ -341,6 +354,28 @@ def looked_up(x, i):
 def test_outside(i):
     with pytest.raises(IndexError, match="out of bounds"):
         looked_up(np.arange(4.0), np.array(i))
+
+
+@wg.jit
+def written_at(x, i):
+    x = x * 1.0
+    x[i] = 2.0
+    return x
+
+
+@wg.jit
+def added_at(x, i):
+    x = x * 1.0
+    np.add.at(x, i, 2.0)
+    return x
+
+
+@pytest.mark.parametrize("f", [written_at, added_at])
+def test_writes_outside(f):
+    for i in (np.array([0, 7]), np.array([[-8], [1]])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(np.arange(7.0), i)
+    np.testing.assert_array_equal(f(np.zeros(3), np.array([-3, 2])), [2, 0, 2])
 
 
 def test_from_the_end():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _traces import run, traced
+from scipy.special import gammaln
 
 import wengert as wg
 from wengert.core.evaluate import evaluate
@@ -250,6 +251,7 @@ CARRIES = {
     "summed": (lambda a, b: (a + np.sum(b), b - np.sum(a)), 2),
     "running": (lambda a, b: (np.cumsum(a) * 0.1, b), 2),
     "kept": (lambda a, b: (a, a + b), 1),
+    "crossed": (lambda a, b: (np.concatenate([np.exp(-a[1:3]), np.exp(-a[:2])]), b), 2),
     "scattered": (lambda a, b: (a[np.array([1, 2, 3, 0])], np.sort(b)), 2),
 }
 
@@ -268,11 +270,35 @@ def test_carries(name, threads):
     agrees(lambda a, b: (*f(a, b)[0], f(a, b)[1]), a, b, threads=threads)
 
 
+@pytest.mark.parametrize("threads", [False, True])
+def test_parts_that_change_places(threads):
+    """A loop that writes two parts of a carry reads both at other places."""
+
+    def step(c, _):
+        return np.concatenate([np.sin(c[1:33]), np.sin(c[:32])]), np.sum(c)
+
+    agrees(lambda c: wg.scan(step, c, None, length=5), np.arange(64.0), threads=threads)
+
+
 def test_a_loop_that_counts():
     def f(x):
         return wg.while_loop(lambda c: c[0] < 7, lambda c: (c[0] + 1, c[2], c[1] + c[2]), (0, x, x + 1))
 
     agrees(f, np.arange(5.0))
+
+
+def test_threads_leave_a_loop_together():
+    """What comes after a loop does not overwrite its answer before every thread has read it."""
+
+    def f(x, y):
+        mean = np.sum(np.sum(y, axis=0, keepdims=True) / 8) / 63
+        found = wg.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, np.sin(c[1]) + y), (0, y * 0.5))[1]
+        z = wg.special.logsumexp(found, axis=-1)
+        return mean, np.sum(np.square(np.sin(z))) / 8, np.sum(z) / 8
+
+    arguments = 1.0, np.random.default_rng(0).normal(size=(8, 63))
+    for _ in range(30):
+        agrees(f, *arguments, threads=True)
 
 
 def test_loops_in_loops_and_branches():
@@ -284,6 +310,20 @@ def test_loops_in_loops_and_branches():
         return c, sums
 
     agrees(f, np.random.default_rng(1).normal(size=(3, 4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(40, 33), (3, 5, 7), (2, 1000)])
+def test_threads_share_the_rows_of_routines(shape):
+    def f(x, a):
+        order = np.argsort(x, axis=-1, kind="stable")
+        return order, np.searchsorted(a, x), gammaln(x * x + 1) * 2, np.argsort(x, axis=0)
+
+    x = np.random.default_rng(0).normal(size=shape)
+    a = np.sort(np.ravel(x))
+    trace, found = traced(f, x, a), plan(f, x, a)
+    assert all(kernel.is_shared for kernel in found.kernels if isinstance(kernel, Routine))
+    for one, other in zip(run(trace, [x, a], threads=True), run(trace, [x, a]), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_routines_come_after_what_they_read():

@@ -18,7 +18,7 @@ import numpy as np
 
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
-from wengert.native.footprint import ALONE, ANYWHERE, Footprint, Touches
+from wengert.native.footprint import ALONE, ANYWHERE, Footprint, Touches, rows
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
@@ -155,17 +155,16 @@ class Writer:
 
     def around(
         self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
-        code: Callable[[Writer, list[ir.Value]], None],
+        code: Callable[[Writer, list[ir.Value]], None], part: tuple[ir.Value, ir.Value] | None = None,
     ) -> None:  # fmt: skip
-        """Loops over the first axes of accesses around code that is handed where they stand."""
+        """Loops over the first axes of accesses, or part of the first one, around code that is handed where they stand."""
         if not shape:
             code(self, pointers)
             return
-        with self.f.loop(ZERO, ir.index(shape[0]), 1) as loop:
+        begin, end = part or (ZERO, ir.index(shape[0]))
+        with self.f.loop(begin, end, 1) as loop:
             inside = [a.view(a.shape[1:], a.strides[1:]) for a in accesses]
-            moved = [
-                self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)
-            ]
+            moved = [self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)]
             self.around(shape[1:], inside, moved, code)
 
     def place_at(self, pointer: ir.Value, access: Access, i: ir.Value) -> ir.Value:
@@ -315,8 +314,9 @@ def arena_bytes(plan: Plan, host: Host, threads: int = 1) -> int:
 
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
-    """Memory that the products of one thread need."""
+    """Memory that the products and routines of one thread need."""
     own = [product_of(k, host).scratch_bytes for k in plan.kernels if isinstance(k, Contract)]
+    own += [k.scratch for k in plan.kernels if isinstance(k, Routine)]
     inner = [scratch_bytes(body, host) for k in plan.kernels for body in k.bodies()]
     return max([0, *own, *inner])
 
@@ -393,13 +393,39 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
 
 
 def write_routine(writer: Writer, kernel: Routine) -> None:
-    """A loop around code of the kernel's own, which the first thread runs."""
+    """A loop around code of the kernel's own, whose first axis threads divide among themselves."""
     with writer.function(kernel.name) as inner:
-        reads, writes = ([(access, ALONE) for access in found] for found in (kernel.reads, kernel.writes))
-        writer.touches(reads, writes)
-        with inner.alone():
-            accesses = [*kernel.reads, *kernel.writes]
-            inner.around(kernel.shape, accesses, [inner.pointer(access) for access in accesses], kernel.code)
+        share = _routine_share(kernel)
+        writer.touches([(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes])
+        if kernel.is_shared:
+            _write_places(inner, kernel, inner.share(kernel.shape[0], 1))
+        else:
+            with inner.alone():
+                _write_places(inner, kernel, (ZERO, ir.index(kernel.shape[0] if kernel.shape else 1)))
+
+
+def _routine_share(kernel: Routine) -> Callable[[Access], Footprint]:
+    """Which part of a buffer a thread touches."""
+    if not kernel.is_shared:
+        return lambda access: ALONE
+
+    def share(access: Access) -> Footprint:
+        (stride, *inner), (count, *extents) = access.strides, access.shape
+        others = zip(inner, extents, strict=True)
+        return rows(stride, count, 1, access.offset, others, access.dtype.itemsize)
+
+    return share
+
+
+def _write_places(writer: Writer, kernel: Routine, part: tuple[ir.Value, ir.Value]) -> None:
+    """Code for the places of a part of the first axis."""
+    accesses = [*kernel.reads, *kernel.writes]
+    pointers = [writer.pointer(access) for access in accesses]
+
+    def code(writer: Writer, places: list[ir.Value]) -> None:
+        kernel.code(writer, places, writer.slot(SCRATCH))
+
+    writer.around(kernel.shape, accesses, pointers, code, part)
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:

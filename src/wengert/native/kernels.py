@@ -304,14 +304,23 @@ class Contract(Kernel):
 class Routine(Kernel):
     """Code of its own for every place of a loop over ``shape``, the first axes of all accesses.
 
-    ``code(writer, pointers)`` writes it; the pointers say where what is read and then what is written stands at the place.
+    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is written stands at the
+    place, and in memory a thread has ``scratch`` bytes of its own. Threads divide places that count some ``operations`` each.
     """
 
     name: str
     shape: Shape
     reads: list[Access]
     writes: list[Access]
-    code: Callable[[Writer, list[ir.Value]], None]
+    code: Callable[[Writer, list[ir.Value], ir.Value], None]
+    operations: int
+    scratch: int = 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether threads can divide the first axis among themselves: what they write does not overlap."""
+        several = self.operations > 0 and self.shape != () and self.shape[0] > 1
+        return several and all(a.strides[0] for a in self.writes)
 
     def wholly(self) -> Iterator[Access]:
         yield from self.reads

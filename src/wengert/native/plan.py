@@ -374,8 +374,9 @@ class Plan:
         if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
             return False
         (writer,) = writers
-        strides = next(a.strides for a in writer.writing() if a.buffer is self.outputs[o])
-        if not all(a.buffer is not self.inputs[i] or a.strides == strides for a in writer.elementwise()):
+        written = [a for a in writer.writing() if a.buffer is self.outputs[o]]
+        read = [a for a in writer.elementwise() if a.buffer is self.inputs[i]]
+        if len(written) != 1 or not all(_same_places(a, written[0]) for a in read):
             return False
         looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
         if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
@@ -424,6 +425,11 @@ def _stored(type: Type) -> np.dtype[Any]:
     if not type.dtype.isnative:
         raise Unlowerable(f"a value of {type.dtype}")
     return type.dtype
+
+
+def _same_places(a: Access, b: Access) -> bool:
+    """Whether elements at one place of a loop are at one place in memory."""
+    return (a.shape, a.strides, a.offset) == (b.shape, b.strides, b.offset)
 
 
 def layout(type: Type) -> Shape:

@@ -19,12 +19,13 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native import ir
 from wengert.native.kernels import Access, Routine
-from wengert.native.lower import lowers, work_memory
+from wengert.native.lower import in_memory, lowers
 from wengert.native.plan import Plan
 from wengert.native.tiles import has
 
 ZERO, ONE = ir.index(0), ir.index(1)
 INDEX = np.dtype(np.intp)
+STEP = 8  # operations that a step of a search or of a merge counts as
 
 
 def less_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
@@ -52,17 +53,18 @@ def _searchsorted(plan: Plan, equation: Equation) -> None:
     (a, v), (out,) = equation.inputs, equation.outputs
     dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
     (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
-    row, stage = plan.access(a), max(plan.ready(a), plan.ready(v))
+    (row, keys), stage = in_memory(plan, [a, v])
     rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
     extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         f, (begin, value, place) = writer.f, pointers
         key = f.load(ir.type_name(dtype), value)
         name = search_function(f.module, dtype, side)
         f.store(f.call(name, "i64", begin, ir.index(extent), ir.index(stride), key), place)
 
-    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, plan.access(v)], [target], code))
+    work = STEP * extent.bit_length()
+    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, keys], [target], code, work))
     plan.assign(out, target, stage)
 
 
@@ -124,16 +126,16 @@ def _argsort(plan: Plan, equation: Equation) -> None:
     source, stage = plan.access(x), plan.ready(x)
     target = plan.allocate(out.type)
     shape = tuple(m for i, m in enumerate(x.type.shape) if i != axis + x.type.ndim)
-    memory = work_memory(plan, shape, 2 * n * (dtype.itemsize + INDEX.itemsize))
     steps = [ir.index(a.strides[axis]) for a in (source, target)]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         name = sort_function(writer.f.module, dtype)
-        row, places, work = pointers
-        writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], work)
+        row, places = pointers
+        writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], memory)
 
-    writes = [_axis_last(target, axis), memory]
-    plan.kernels.append(Routine(stage, "argsort", shape, [_axis_last(source, axis)], writes, code))
+    rows, scratch = [_axis_last(a, axis) for a in (source, target)], 2 * n * (dtype.itemsize + INDEX.itemsize)
+    work = STEP * n * n.bit_length()
+    plan.kernels.append(Routine(stage, "argsort", shape, rows[:1], rows[1:], code, work, scratch))
     plan.assign(out, target, stage)
 
 

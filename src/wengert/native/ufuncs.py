@@ -23,6 +23,7 @@ from wengert.native.kernels import Access, Routine, Shape, Unlowerable, row_majo
 from wengert.native.plan import Plan
 
 POINTER = 8
+EACH = 64  # operations that a special function counts as
 
 
 class _Ufunc(ctypes.Structure):
@@ -97,7 +98,7 @@ def _routine(
     steps = [a.strides[-1] * a.dtype.itemsize for a in rows]
     extent = rows[-1].shape[-1]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         f = writer.f
         arguments, strides, length = (f.alloca(POINTER * n) for n in (len(rows), len(rows), 1))
         for i, (pointer, step) in enumerate(zip(pointers, steps, strict=True)):
@@ -107,4 +108,4 @@ def _routine(
         f.module.declare(names[1], "void", [])
         f.call(names[0], "void", arguments, length, strides, ir.Value(f"@{names[1]}", "ptr"))
 
-    return Routine(stage, name, rows[-1].shape[:-1], rows[:-1], rows[-1:], code)
+    return Routine(stage, name, rows[-1].shape[:-1], rows[:-1], rows[-1:], code, EACH * extent)

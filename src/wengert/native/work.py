@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat
+from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat, Routine
 from wengert.native.plan import COSTLY, Plan
 
 ENOUGH = 400_000
@@ -35,6 +35,8 @@ def _counted(kernel: Kernel) -> tuple[int, int]:
         return operations_of(kernel), 1
     if isinstance(kernel, Contract):
         return product_operations(kernel) + operations_of(kernel.result), 1
+    if isinstance(kernel, Routine):
+        return math.prod(kernel.shape) * kernel.operations if kernel.is_shared else 0, 1
     inner = [counted(body) for body in kernel.bodies()]
     if isinstance(kernel, Choice):
         return max(inner)
