@@ -32,7 +32,7 @@ from wengert.native.kernels import (
     walking,
 )
 from wengert.native.plan import Plan
-from wengert.native.products import merges
+from wengert.native.products import is_factor
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -439,7 +439,7 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     if not _is_product(equation, m * n * k, lead):
         _contract_in_loop(plan, out, stage, a, b, lost)
         return
-    (a, b), stage = _merging(plan, (a, b), stage)
+    (a, b), stage = _factors(plan, (a, b), stage)
     result = Map(stage, out.type.shape, closed=bool(lead) and _steps(lead) > 1)
     kernel = Contract(stage, out, a, b, result)
     result.parent = kernel
@@ -447,11 +447,11 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     plan.made[out] = result
 
 
-def _merging(plan: Plan, factors: Sequence[Access], stage: float) -> tuple[list[Access], float]:
-    """Factors whose batch axes are one: others are copied. The stage that may read them."""
+def _factors(plan: Plan, factors: Sequence[Access], stage: float) -> tuple[list[Access], float]:
+    """Factors as a product can read them, copied if need be, and the stage that may."""
     found, after = [], stage
     for access in factors:
-        if not merges(access):
+        if not is_factor(access):
             target = plan.allocate(_type_of(access), row_major(access.shape))
             plan.copy(access, target, stage)
             access, after = target, stage + 1

@@ -151,9 +151,10 @@ def _merged_lead(lead: Shape, strides: Shape) -> int | None:
     return found[-1][1] if found else 0
 
 
-def merges(a: Access) -> bool:
-    """Whether the batch axes of a factor are one."""
-    return _merged_lead(a.shape[:-2], a.strides) is not None
+def is_factor(a: Access) -> bool:
+    """Whether a product can read a factor: its batch axes are one, and rows or columns have no gaps."""
+    neighbours = 1 in a.strides[-2:] or 1 in a.shape[-2:]
+    return neighbours and _merged_lead(a.shape[:-2], a.strides) is not None
 
 
 def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:
