@@ -6,8 +6,10 @@ The names are imported on first use, so that ``import wengert`` takes no time.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from wengert._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from wengert import errors, losses, nn, numerical, optim, special, train
+    from wengert import errors, losses, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -45,6 +47,7 @@ __all__ = [
     "nn",
     "numerical",
     "optim",
+    "random",
     "scan",
     "set_threads",
     "special",
@@ -56,14 +59,13 @@ __all__ = [
     "vmap",
     "while_loop",
 ]
-__version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.team"),
 }
-_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "special", "train"})
+_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "random", "special", "train"})
 
 
 def __getattr__(name: str) -> Any:

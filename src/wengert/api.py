@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert import numerical, ops
 from wengert.core import tree
+from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
@@ -354,6 +355,8 @@ def _like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str)
 
 def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
     leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+    if isinstance(leaf, Tracer) and leaf.type.weak:
+        leaf = FUNCTIONS[np.astype](leaf, leaf.type.dtype)  # rules meet NumPy numbers
     if leaf.shape != type.shape:
         raise MismatchError(
             at_user_line(
@@ -841,17 +844,31 @@ def jit(f: Function) -> Function:
     The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
     records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
     followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
-    call. Inside other transformations the function is recorded as it stands.
+    call, and Python's integers as numbers of 64 bits. Inside other transformations the function is recorded
+    as it stands.
+
+    A number from ``np.random`` or ``random`` would be drawn at the first call and stay the same, so that
+    raises; `wengert.random` draws in native code. Noticed are the functions of the two modules, and the
+    generators that f reaches by its variables, attributes and arguments, through other functions too. Not
+    noticed is a generator that f makes itself without a seed, other than by ``np.random.default_rng()``, or
+    finds among more than 100 items or through what a library holds.
 
     Parameters
     ----------
     f : callable
         A function of trees of numbers and arrays; other leaves must be hashable.
 
+    Returns
+    -------
+    callable
+        To be called like f, also as a method. Its own methods take the same arguments: ``memory`` gives the
+        bytes needed for values in between, ``llvm_ir`` and ``assembly`` the code.
+
     Raises
     ------
     TypeError
-        Where a leaf that is no number cannot be hashed.
+        Where a leaf that is no number cannot be hashed, or f draws random numbers other than with
+        `wengert.random`.
 
     Warns
     -----

@@ -1,4 +1,4 @@
-"""The command line: ``wengert train``, ``wengert predict``, ``wengert evaluate``.
+"""The command line: ``wengert train``, ``wengert predict``, ``wengert evaluate``, ``wengert cache``.
 
 Progress and notes go to stderr, results to stdout. A mistake in what was asked for ends with one line,
 ``wengert: error: where: what; what to do instead``, exit code 2, and nothing written. Files are replaced
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wengert._jobs import Options, Problem
     from wengert.data import Table, Target
     from wengert.models import Model
+    from wengert.native.cache import Usage
     from wengert.train import Fit
 
 app = typer.Typer(
@@ -212,6 +213,24 @@ def evaluate(
     print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _report_text(report))
 
 
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show where compiled code is kept between runs, and how much of it; or delete it.
+
+    WENGERT_CACHE_DIR names another folder, or `off`; WENGERT_CACHE_SIZE another limit, for instance 64M.
+
+    wengert cache --clear
+    """
+    from wengert.native import cache as kept
+
+    cleared = kept.clear() if clear else None
+    report = _cache_report(cleared)
+    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _cache_text(report))
+
+
 # --------------------------------------------------------------------------------------------- train
 
 
@@ -333,6 +352,39 @@ def _report_text(report: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
+
+
+# --------------------------------------------------------------------------------------------- cache
+
+
+def _cache_report(cleared: "Usage | None") -> dict[str, Any]:
+    """Everything ``cache`` has to say, ready for JSON."""
+    from wengert.native import cache as kept
+
+    place, usage = kept.folder(), kept.usage()
+    return {
+        "folder": None if place is None else str(place),
+        "problem": kept.problem() or None,
+        "entries": usage.entries,
+        "bytes": usage.size,
+        "limit": kept.limit(),
+        **({} if cleared is None else {"deleted": {"entries": cleared.entries, "bytes": cleared.size}}),
+    }
+
+
+def _cache_text(report: dict[str, Any]) -> str:
+    lines = [f"folder {report['folder'] or 'none'}"]
+    if report["problem"]:
+        lines.append(f"problem: {report['problem']}")
+    if "deleted" in report:
+        gone = report["deleted"]
+        lines.append(f"deleted {gone['entries']} entries, {_megabytes(gone['bytes'])}")
+    held = f"{_megabytes(report['bytes'])} of {_megabytes(report['limit'])}"
+    return "\n".join([*lines, f"entries {report['entries']}, {held}"])
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MB"
 
 
 # --------------------------------------------------------------------------------------------- files

@@ -787,9 +787,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         )
         trace, captured = hoist(recording.trace())
         recording.recorder.close()
+        result = recording.structure
+        del recording  # with all the values in between, before they are computed again
         mark.restore()
         values = [*captured, *(leaves[i] for i in chosen)]
-        return tree.unflatten(recording.structure, bind(checkpoint_p, values, {"body": trace}))
+        return tree.unflatten(result, bind(checkpoint_p, values, {"body": trace}))
 
     checkpointed.__name__ = getattr(f, "__name__", "checkpointed")
     return checkpointed

@@ -58,6 +58,10 @@ class ModelFileError(WengertError, ValueError):
     """A model file that is damaged, foreign, or of a newer version."""
 
 
+class SettingError(WengertError, ValueError):
+    """An environment variable of this package whose value has no meaning."""
+
+
 class DivergenceError(WengertError, ArithmeticError):
     """Training left the finite numbers."""
 

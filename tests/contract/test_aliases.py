@@ -142,6 +142,18 @@ def test_vmap_is_right_or_says_why_not(f):
     close(found, np.stack([f(x.copy()) for x in xs]))
 
 
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
+def test_vmap_of_derivatives_is_right_or_says_why_not(f):
+    xs = np.stack([X, X * 1.1])
+    for mode in ("forward", "reverse"):
+        jacobian = wg.jacobian(lambda x: f(x.copy()), mode=mode)
+        try:
+            found = wg.vmap(jacobian)(xs)
+        except TypeError:
+            return
+        close(found, np.stack([jacobian(x) for x in xs]))
+
+
 def test_read_only_views_stay_read_only():
     for write in (
         lambda x: np.diagonal(np.outer(x, x)).__setitem__(0, 1.0),

@@ -196,3 +196,10 @@ def test_real_arguments_through_complex_numbers_have_real_gradients():
 def test_complex64_stays_complex64():
     z = Z.astype(np.complex64)
     assert wg.grad(lambda z: np.sum(np.abs(z * 2.0) ** 2))(z).dtype == np.complex64
+
+
+def test_bincount_adds_in_double_precision_as_numpy_does():
+    x = np.array([1.0, 2.0, 3.0], np.float32)
+    value, gradient = wg.value_and_grad(lambda x: np.sum(np.bincount([0, 1, 1], weights=x) ** 2))(x)
+    assert value.dtype == np.float64 and gradient.dtype == np.float32
+    np.testing.assert_array_equal(gradient, [2, 10, 10])

@@ -521,6 +521,18 @@ def test_vmap_is_right_or_says_why_not(f):
     close(found, np.stack([f(x.copy()) for x in xs]))
 
 
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
+def test_vmap_of_derivatives_is_right_or_says_why_not(f):
+    xs = np.stack([X, X * 1.1])
+    for mode in ("forward", "reverse"):
+        jacobian = wg.jacobian(lambda x: f(x.copy()), mode=mode)
+        try:
+            found = wg.vmap(jacobian)(xs)
+        except TypeError:
+            return
+        close(found, np.stack([jacobian(x) for x in xs]))
+
+
 def test_a_float32_array_rounds_what_is_written_into_it():
     def f(x):
         a = np.zeros(4, np.float32)

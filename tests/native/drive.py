@@ -18,13 +18,19 @@ FUSED = host.this_host().fused
 
 @cache
 def kernel(
-    name: str, dtypes: tuple[str, ...], count: int, fused: bool = FUSED, params: tuple[Any, ...] = ()
+    name: str,
+    dtypes: tuple[str, ...],
+    count: int,
+    fused: bool = FUSED,
+    params: tuple[Any, ...] = (),
+    of: int = -1,
+    machine: host.Host | None = None,
 ) -> Callable[..., np.ndarray]:
-    """An operation as a function of arrays of the given dtypes, ``count`` lanes at a time."""
+    """An operation as a function of arrays of dtypes, ``count`` lanes of operand ``of`` at a time."""
     module = ir.Module()
     params_of = [("out", "ptr"), *((f"x{i}", "ptr") for i in range(len(dtypes))), ("n", "i64")]
     f = module.function("run", "void", params_of)
-    lanes = Lanes(f, dtypes[-1], count, replace(host.this_host(), fused=fused))
+    lanes = Lanes(f, dtypes[of], count, replace(machine or host.this_host(), fused=fused))
     with f.loop(ir.index(0), f.param("n"), count) as loop:
         operands = [_read(f, f.param(f"x{i}"), loop.index, np.dtype(d), count) for i, d in enumerate(dtypes)]
         result = getattr(lanes, name)(*operands, **dict(params))
@@ -37,7 +43,9 @@ def kernel(
     def run(*arrays: np.ndarray) -> np.ndarray:
         n = len(arrays[0])
         padded = [_padded(a, d, count) for a, d in zip(arrays, dtypes)]
-        out = np.empty(len(padded[0]), _dtype_of(result, np.dtype(dtypes[-1])))
+        out = np.empty(
+            len(padded[0]), _dtype_of(result, np.dtype("uint8" if name == "bitwise_count" else dtypes[of]))
+        )
         call(out.ctypes.data, *(a.ctypes.data for a in padded), len(out))
         return out[:n]
 
@@ -68,18 +76,19 @@ def _dtype_of(value: ir.Value, dtype: np.dtype[Any]) -> Any:
     found = {"i1": bool, "float": "f4", "double": "f8", "i8": "u1", "i32": "i4", "i64": "i8", "i16": "i2"}[
         element
     ]
-    return dtype if dtype.kind == "u" and element == ir.type_name(dtype) else found
+    return dtype if dtype.kind in "iu" and element == ir.type_name(dtype) else found
 
 
 def ulps(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """The error in units in the last place of the exact result; 0 for equal infinities and NaNs, else ∞."""
     info = np.finfo(found.dtype)
-    wide = exact.astype(np.longdouble)
+    wider = np.longdouble if found.dtype == np.float64 else np.float64
+    wide = exact.astype(wider)
     with np.errstate(all="ignore"):
         exponents = np.frexp(np.where(np.isfinite(wide), np.abs(wide), 1))[1]
         exponents = np.clip(exponents - 1, info.minexp, info.maxexp - 1)
-        unit = np.ldexp(np.longdouble(1), exponents - info.nmant)
-        error = np.abs(found.astype(np.longdouble) - wide) / unit
+        unit = np.ldexp(wider(1), exponents - info.nmant)
+        error = np.abs(found.astype(wider) - wide) / unit
         rounded = exact.astype(found.dtype)
     same = (found == rounded) | (np.isnan(found) & np.isnan(exact))
     settled = np.isinf(found) | np.isinf(rounded) | np.isnan(found) | np.isnan(exact)

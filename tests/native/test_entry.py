@@ -1,20 +1,23 @@
-"""Calls of compiled functions: results, types, ownership, references and threads are those of the function itself."""
+"""Calls of compiled functions: results, types, owners, references and threads are as without jit."""
 
 import copy
 import dataclasses
 import gc
 import inspect
 import pickle
+import subprocess
 import sys
 import threading
 import tracemalloc
 import weakref
+from collections import OrderedDict
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.native import layout
+from wengert.native import door, layout
 from wengert.native.call import Calls
 
 pytestmark = pytest.mark.skipif(not layout.is_known(), reason="an interpreter whose objects are not known")
@@ -66,7 +69,7 @@ def is_native(f, plain, *args, **kwargs):
     assert before is f._calls
 
 
-# --- arguments --------------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------------------
 
 
 SCALARS = [2.5, -0.0, np.inf, 3, 0, -(2**31), True, False, np.float64(1.5), np.float32(1.5), np.True_]
@@ -254,7 +257,7 @@ def test_text_functions_and_none_belong_to_the_form(python_calls):
         same(f(X, np.cos, "".join("id"), None), (X, None, "id"))
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def test_constants_in_results():
@@ -283,6 +286,25 @@ def test_a_dataclass_as_result(python_calls):
     assert len(python_calls) == 1
 
 
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+def test_named_tuples_and_trees_of_other_kinds(python_calls):
+    plain = lambda p, x: Pair([p.left + x, None], OrderedDict(b=x * 2, a=p.right))
+    f = wg.jit(plain)
+    for k in (1.0, 2.0, 3.0):
+        same(f(Pair(k, X), X), plain(Pair(k, X), X))
+    assert len(python_calls) == 1
+    plain = lambda p, x: Pair([p.left + x, None], (x * 2, p.right))
+    f = wg.jit(plain)
+    for k in (1.0, 2.0, 3.0):
+        same(f(Pair(k, X), X), plain(Pair(k, X), X))
+    with pytest.raises(AttributeError):
+        f((1.0, X), X)
+
+
 def test_results_are_owned_and_share_nothing():
     x = np.arange(8.0)
     f = wg.jit(lambda x: (x, x, x[:4], x.reshape(2, 4)))
@@ -304,7 +326,7 @@ def test_a_scalar_result_is_a_new_object():
     same(found, [np.float64(2.0 * k) for k in range(5)])
 
 
-# --- guards -----------------------------------------------------------------------------------------------------------
+# --- guards -------------------------------------------------------------------------------------------------
 
 
 def test_each_path_is_taken_natively_once_it_is_known(python_calls):
@@ -340,7 +362,7 @@ def test_an_exception_of_one_path():
             f(-1.0)
 
 
-# --- other transformations --------------------------------------------------------------------------------------------
+# --- other transformations ----------------------------------------------------------------------------------
 
 
 def test_tracers_go_through():
@@ -384,7 +406,7 @@ def test_recursion():
         assert [power(2.0, n) for n in (1, 3, 6)] == [2.0, 8.0, 64.0]
 
 
-# --- the object -------------------------------------------------------------------------------------------------------
+# --- the object ---------------------------------------------------------------------------------------------
 
 
 @wg.jit
@@ -447,18 +469,30 @@ def test_what_it_tells_about_its_code():
     assert f.memory(X) >= 0
     assert "define i64 @run" in f.llvm_ir(X)
     assert "run" in f.assembly(X)
-    with pytest.raises(TypeError, match="no native code"):
+    with pytest.raises(TypeError, match="Give numbers and arrays"):
         wg.grad(lambda x: f.memory(x) * x[0])(X)
 
 
-# --- references, threads ----------------------------------------------------------------------------------------------
+# --- references, threads ------------------------------------------------------------------------------------
 
 
 def test_references_are_given_back():
     net, key = network(), object()
     f = wg.jit(lambda net, x, t, n: (run_network(net, x), net.scale * 1.5, [t[0]], {"n": n}))
     given = (net, np.asfortranarray(np.ones((3, 4))), [X, key], 12345)
-    watched = [*given, X, key, net.layers, net.layers[0], net.layers[0].w, X.dtype, None, np.float64, float, tuple]
+    watched = [
+        *given,
+        X,
+        key,
+        net.layers,
+        net.layers[0],
+        net.layers[0].w,
+        X.dtype,
+        None,
+        np.float64,
+        float,
+        tuple,
+    ]
     f(*given), f(*given)
     before = [sys.getrefcount(o) for o in watched]
     for _ in range(10**5):
@@ -494,6 +528,58 @@ def test_memory_does_not_grow():
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()
+
+
+def test_arguments_are_not_kept():
+    class Marked(np.ndarray):
+        pass
+
+    f = wg.jit(lambda t, x: t[0] * x + 1)
+    for make in (lambda: np.ones(5), lambda: np.ones(5).view(Marked)):
+        x, other = make(), make()
+        kept = [weakref.ref(x), weakref.ref(other)]
+        f([x], other), f([x], other), f([x], other)
+        del x, other
+        gc.collect()
+        assert [r() for r in kept] == [None, None]
+
+
+def test_more_forms_than_a_door_has_room_for():
+    f = wg.jit(lambda x, k: x * 2 if k else x)
+    for _ in range(2):
+        for n in range(door.MAX_FORMS + 5):
+            same(f(X, n), X * 2 if n else X)
+            same(f(np.ones(n), 1), np.full(n, 2.0))
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+import wengert as wg
+x = np.ones(30_000_000)
+f = wg.jit(lambda x: (x * 2, np.sum(x), x * 3))
+f(x)
+held = [f(x)]
+with open("/proc/self/statm") as pages:
+    used = int(pages.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, -1))
+for _ in range(5):
+    try:
+        held.append(f(x))
+    except MemoryError:
+        break
+else:
+    raise SystemExit("no MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+held.clear()
+assert f(x)[0].sum() == 60_000_000
+assert np._core.multiarray.get_handler_name() == "default_allocator"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_a_lack_of_memory_is_an_exception():
+    subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], check=True, timeout=120)
 
 
 def test_a_function_that_nobody_needs_is_freed():

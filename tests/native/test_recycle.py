@@ -1,4 +1,4 @@
-"""Memory of large results: used again once nobody needs it, bounded, and like any other array's for those who hold it."""
+"""Memory of large results: used again once nobody needs it, bounded, and owned by those who hold it."""
 
 import gc
 import os
@@ -58,7 +58,7 @@ def test_results_are_ordinary_arrays(doubled):
     y = doubled(np.ones(N))
     assert y.flags.owndata and y.flags.writeable and y.base is None
     y.resize(2 * N, refcheck=False)
-    assert y[: N].sum() == 2 * N and y[N:].sum() == 0
+    assert y[:N].sum() == 2 * N and y[N:].sum() == 0
     y.resize(10, refcheck=False)
     assert y.sum() == 20
     np.testing.assert_array_equal(doubled(np.ones(N)), np.full(N, 2.0))

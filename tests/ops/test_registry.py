@@ -98,7 +98,7 @@ def examples(primitive):
     ]
 
 
-# These hold a trace of their own; tests/test_control.py is about them.
+# These hold a trace of their own; tests/contract/test_transforms.py is about them.
 WITH_BODIES = {"scan", "while_loop", "cond", "checkpoint"}
 
 load_special_functions()
@@ -270,3 +270,24 @@ def test_jacobian_is_the_same_forward_and_in_reverse(case):
     reverse = wg.jacobian(case, argnums, mode="reverse")(*case.point)
     for one, other in zip(forward, reverse):
         near(one, other, rtol=1e-9, atol=1e-9)
+
+
+@over(SMOOTH)
+def test_the_adjoint_in_a_loop_is_the_adjoint_of_every_step(case):
+    """A scan records the backward pass of its body for types: with operands from outside, and as rows."""
+    draw = Draw("loop")
+    rows = [case.point, tuple(x + 0 for x in case.point)]
+    values, pullback = wg.vjp(case, *case.point)
+    cotangents = [draw.like(y) for y in values]
+    expected = pullback(cotangents)
+    both = [np.stack([ct, 2 * ct]) for ct in cotangents]
+
+    _, pullback = wg.vjp(
+        lambda *xs: wg.scan(lambda c, _: (c, case(*xs)), 0.0, None, length=2)[1], *case.point
+    )
+    for one, other in zip(pullback(both), expected):
+        near([one], [3 * other], rtol=1e-9, atol=1e-9)
+    stacked = [np.stack(column) for column in zip(*rows)]
+    _, pullback = wg.vjp(lambda *xs: wg.scan(lambda c, row: (c, case(*row)), 0.0, xs)[1], *stacked)
+    for one, other in zip(pullback(both), expected):
+        near([one], [np.stack([other, 2 * other])], rtol=1e-9, atol=1e-9)

@@ -19,7 +19,7 @@ from wengert.transforms.simplify import simplify
 jax.config.update("jax_enable_x64", True)
 
 SHAPES = st.lists(st.sampled_from([0, 1, 2, 3]), max_size=3).map(tuple)
-RUNS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+RUNS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 SMOOTH = {
     "tanh": lambda xp, x: xp.tanh(x),

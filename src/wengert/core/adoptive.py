@@ -197,7 +197,7 @@ def adopt(array: Adoptive) -> ArrayTracer:
         raise LeakError(
             at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
         )
-    if recorder.abstract and not now.flags.c_contiguous:
+    if recorder.symbolic and not now.flags.c_contiguous:
         raise UnsupportedError(
             at_user_line('a tracer is written into an array of order="F". Make it row-major.')
         )
@@ -464,6 +464,7 @@ _ENGINE = (
     "wengert.api",
     "wengert.control",
     "wengert.numerical",
+    "wengert.random",
 )
 _exempt: dict[str, bool] = {}
 
@@ -540,7 +541,7 @@ def _find_namespaces() -> None:
         _scan(main)
 
 
-_ROOTS = ("numpy", "numpy.linalg", "scipy.special")
+_ROOTS = ("numpy", "numpy.linalg", "numpy.random", "random", "scipy.special")
 _LIBRARIES = frozenset(
     {
         "wengert", "jax", "jaxlib", "torch", "autograd", "sklearn", "pandas", "polars", "pyarrow",

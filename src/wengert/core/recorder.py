@@ -75,21 +75,34 @@ def type_of(value: Any) -> Type:
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
-    __slots__ = ("abstract", "checked", "env", "equations", "guards", "level", "locked", "opaque", "open")
+    __slots__ = (
+        "abstract", "checked", "env", "equations", "frozen", "guards", "level", "locked", "opaque", "open",
+        "symbolic",
+    )  # fmt: skip
 
-    def __init__(self, abstract: bool = False) -> None:
+    def __init__(self, abstract: bool = False, guards: list[tuple[Var, Any, str]] | None = None) -> None:
         outer = current.get()
         self.level: int = 0 if outer is None else outer.level + 1
         self.abstract = abstract
+        # Whether the trace is run again with other values: what is not traced then stays as it is now.
+        self.frozen: bool = abstract or guards is not None or (outer is not None and outer.frozen)
+        # Whether values here, or those they stand on, are types.
+        self.symbolic: bool = abstract or (outer is not None and outer.symbolic)
         self.checked = checking.get()
         self.open = True
         self.equations: list[Equation] = []
         self.env: dict[Var, Any] = {}
         self.locked: list[np.ndarray[Any, Any]] = []
-        # What Python has asked about values, for native code to check: (variable, answer). None where
+        # What Python has asked about values, for native code to check: (variable, answer, line). None where
         # nobody wants to know.
-        self.guards: list[tuple[Var, Any, str]] | None = None
+        self.guards = guards
         self.opaque = ""
+
+    def rise_above(self, values: Iterable[Any]) -> None:
+        """Be innermost among the recordings that these values belong to, whichever is running."""
+        outer = innermost(values)
+        if outer is not None and outer.level >= self.level:
+            self.level = outer.level + 1
 
     def input(self, value: Any) -> Tracer:
         """A new tracer that stands for an argument."""

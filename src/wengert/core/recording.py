@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core import adoptive, tree
+from wengert.core import adoptive, draws, tree
 from wengert.core.recorder import Recorder, Tracer, current
 from wengert.core.trace import Atom, Trace, Type, Var
 from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
@@ -68,8 +68,8 @@ def record(
 
     Where a list of ``guards`` is given, it is filled with what Python asks about values.
     """
-    recorder = Recorder(abstract)
-    recorder.guards = guards
+    recorder = Recorder(abstract, guards)
+    check = draws.watch(f, call) if abstract or guards is not None else None
     tracers = [recorder.input(value) for value in inputs]
     variables = [tracer.variable for tracer in tracers]
     token = current.set(recorder)
@@ -77,6 +77,8 @@ def record(
     try:
         leaves, structure = tree.flatten(call(adoptive.recorded_form(f), tracers))
         outputs = [settle(leaf) for leaf in leaves]
+        if check is not None:
+            check()
     except BaseException:
         recorder.close()
         raise

@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, UFUNCS
 from wengert.core.recorder import Recorder, Tracer, bind, set_tracer_factory
-from wengert.core.trace import Type, Var
+from wengert.core.trace import Var
 from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line, location
 
 _PYTHON_SCALARS = frozenset({int, float, bool, complex})
@@ -51,6 +51,15 @@ _ABSTRACT = (
     "while_loop or cond). Write np.where(condition, a, b), wg.cond or wg.while_loop instead of Python's if "
     "and while, and np.take(table, i) instead of table[i]."
 )
+
+
+def is_abstract(value: Any) -> bool:
+    """Whether a tracer stands for many numbers, itself or through the value that it carries."""
+    while isinstance(value, Tracer):
+        if value.recorder.abstract:
+            return True
+        value = value.value
+    return False
 
 
 def operand(value: Any) -> Any:
@@ -207,13 +216,13 @@ class _Operators(Tracer):
         return call_function(func, args, kwargs)
 
     def __format__(self, spec: str) -> str:
-        if self.recorder.abstract:
+        if is_abstract(self):
             return repr(self)
         self.recorder.asked(self)  # whoever formats a value may go by how it looks
         return format(peek(self), spec)
 
     def __repr__(self) -> str:
-        if self.recorder.abstract:
+        if is_abstract(self):
             self.recorder.opaque = self.recorder.opaque or location()
             return f"Tracer({self.type!r})"
         return f"Tracer({peek(self)!r})"
@@ -338,9 +347,13 @@ class ScalarTracer(_Operators):
     @property
     def __array_interface__(self) -> Any:
         # What NumPy asks an index for after ``__index__``, whose error it hides behind one of its own.
-        if self.recorder.abstract and not self.type.inexact:
+        if not self.type.inexact and is_abstract(self):
             concrete(self)
         raise AttributeError("__array_interface__")
+
+    def __hash__(self) -> int:
+        # Numbers that have a derivative are told apart, or a cache would take one for another of equal value.
+        return object.__hash__(self) if self.type.inexact else hash(concrete(self))
 
     def __floor__(self) -> int:
         return int(concrete(apply(np.floor, (self,))))
@@ -612,7 +625,7 @@ def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[An
 
 def _shares(taken: Tracer, root: Tracer, take: Callable[[Any], Any]) -> bool:
     base = layout(root)
-    view = take(base) if taken.recorder.abstract else layout(taken)
+    view = take(base) if is_abstract(taken) else layout(taken)
     return bool(np.may_share_memory(view, base))
 
 
@@ -620,7 +633,7 @@ def layout(x: Any) -> Any:
     """An array that lies in memory as x does, whatever its numbers."""
     if not isinstance(x, Tracer):
         return x
-    if not isinstance(x.value, Type):
+    if not is_abstract(x):
         return layout(x.value)
     return x._take(layout(x.root)) if isinstance(x, ViewTracer) else np.empty(x.type.shape, x.type.dtype)
 

@@ -1,7 +1,8 @@
 """A jitted function as Python sees it, and the calls of it that native code does not take.
 
-The object is callable at the cost of a builtin function. Native code looks at the arguments first (`native.entry`); what it does not
-know comes here: arguments of a new form, another path through the function, tracers of a recording around the call.
+The object is callable at the cost of a builtin function. Native code looks at the arguments first
+(`native.entry`); what it does not know comes here: arguments of a new form, another path through the
+function, tracers of a recording around the call.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Compiled:
 
     # Native code finds its `Door` in a slot. Calls come to `__call__` until there is one.
     __slots__ = ("__dict__", "__weakref__", "_door")
+    __wrapped__: Function
 
     def __init__(self, f: Function) -> None:
         functools.update_wrapper(self, f, ("__module__", "__name__", "__qualname__", "__doc__"))
@@ -150,7 +152,7 @@ class Calls:
         """The compiled path that a call with these arguments takes."""
         given = Arguments(args, kwargs)
         if given.traced:
-            raise UnsupportedError(at_user_line("there is no native code for tracers. Give numbers and arrays."))
+            raise UnsupportedError(at_user_line("tracers have no native code. Give numbers and arrays."))
         self(*args, **kwargs)
         paths = self.paths(given)
         found = None if paths.interpreted else paths.follow(given.values)
@@ -176,13 +178,19 @@ class Arguments:
         numbers = set(self.numbers)
         return (self.structure, *(type_of(v) if i in numbers else v for i, v in enumerate(self.leaves)))
 
-    def call(self, f: Function, values: Sequence[Any]) -> Any:
-        """Call a function with other values in the numbers' places."""
-        filled = list(self.leaves)
-        for i, value in zip(self.numbers, values, strict=True):
-            filled[i] = value
-        args, kwargs = tree.unflatten(self.structure, filled)
-        return f(*args, **kwargs)
+    @property
+    def call(self) -> Callable[[Function, Sequence[Any]], Any]:
+        """How a function is called with other values in the numbers' places."""
+        leaves, numbers, structure = self.leaves, self.numbers, self.structure
+
+        def call(f: Function, values: Sequence[Any]) -> Any:
+            filled = list(leaves)
+            for i, value in zip(numbers, values, strict=True):
+                filled[i] = value
+            args, kwargs = tree.unflatten(structure, filled)
+            return f(*args, **kwargs)
+
+        return call
 
 
 def is_number(leaf: Any) -> bool:

@@ -1,12 +1,13 @@
 """The native entry of one jitted function: which forms of arguments it knows, and what it runs for each.
 
-A door is made of structures that native code reads while other threads may add to them, so nothing in it ever moves: an address is
-written first and counted afterwards.
+A door is made of structures that native code reads while other threads may add to them, so nothing in it ever
+moves: an address is written first and counted afterwards.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -30,12 +31,23 @@ class Door(entry.State):
         self.runtime = entry.runtime(place)
         self.forms: set[Any] = set()
         self.choices: dict[int, _Choices] = {}
+        self._changing = threading.Lock()
         table = (ctypes.c_void_p * MAX_FORMS)()
         self.kept: list[Any] = [fallback, table]
         super().__init__(0, ctypes.addressof(table), id(fallback))
 
     def admit(self, given: Any, paths: Paths) -> None:
-        """Take calls with arguments of this form, if there are steps for them."""
+        """Take calls with arguments of this form, if there are steps for them.
+
+        While another thread is here nothing is done: there will be another call.
+        """
+        if self._changing.acquire(blocking=False):
+            try:
+                self._admit(given, paths)
+            finally:
+                self._changing.release()
+
+    def _admit(self, given: Any, paths: Paths) -> None:
         choices = self._choices_of(paths)
         if choices is None or self.count >= MAX_FORMS:
             return
@@ -43,8 +55,7 @@ class Door(entry.State):
             form = Form(given.args, given.kwargs, given.numbers, self.runtime.actions)
         except Unmatched:
             return
-        same = len(form.leaves) == len(given.leaves) and all(map(_is, form.leaves, given.leaves))
-        if same and form.key() not in self.forms:
+        if form.has_leaves(given.leaves) and form.key() not in self.forms:
             self.forms.add(form.key())
             self._append(form, choices)
 
@@ -62,13 +73,9 @@ class Door(entry.State):
             form.positional, len(form.names), ctypes.addressof(names), form.objects, form.inputs,
             start, start + ctypes.sizeof(steps), ctypes.addressof(choices),
         )  # fmt: skip
-        self.kept += [form, steps, names, group, choices]
+        self.kept += [form.steps, form.names, steps, names, group, choices]
         (ctypes.c_void_p * MAX_FORMS).from_address(self.groups)[self.count] = ctypes.addressof(group)
         self.count += 1
-
-
-def _is(a: Any, b: Any) -> bool:
-    return a is b
 
 
 class _Choices(entry.Choices):
@@ -113,7 +120,8 @@ def native_path(path: Path, native: Native, made: entry.Runtime) -> _Path:
         run=native.code.address("run"), inputs=len(native.trace.inputs), outputs=len(types),
         constants=len(constants), constant=ctypes.addressof(constants), depth=results.depth,
         answers=ctypes.addressof(answers), guards=len(path.answers), first_guard=path.count,
-        arena=-(-private.ctypes.data // 64) * 64, arena_bytes=size, busy=int(size >= recycle.LARGE), long=_is_long(native),
+        arena=-(-private.ctypes.data // 64) * 64, arena_bytes=size, busy=int(size >= recycle.LARGE),
+        long=_is_long(native),
     )  # fmt: skip
     for name, steps in (("prepare", prepare), ("build", build)):
         setattr(found, name, ctypes.addressof(steps))

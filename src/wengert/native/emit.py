@@ -30,6 +30,7 @@ from wengert.native.kernels import (
     Kernel,
     Map,
     Repeat,
+    Routine,
     Stream,
     While,
     Write,
@@ -95,7 +96,7 @@ class Writer:
         """A function of its own for a kernel, called from here."""
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
-        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "internal")
+        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
         yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
         f.ret()
         self.f.call(name, "void", self.frame)
@@ -152,6 +153,28 @@ class Writer:
                 slot = self.f.offset(body.frame, "i64", ir.index(FIRST + k))
                 self.f.store(self.place(stream, i), slot, 8)
 
+    def around(
+        self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
+        code: Callable[[Writer, list[ir.Value]], None],
+    ) -> None:  # fmt: skip
+        """Loops over the first axes of accesses around code that is handed where they stand."""
+        if not shape:
+            code(self, pointers)
+            return
+        with self.f.loop(ZERO, ir.index(shape[0]), 1) as loop:
+            inside = [a.view(a.shape[1:], a.strides[1:]) for a in accesses]
+            moved = [
+                self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)
+            ]
+            self.around(shape[1:], inside, moved, code)
+
+    def place_at(self, pointer: ir.Value, access: Access, i: ir.Value) -> ir.Value:
+        """The address i steps along the first axis of an access."""
+        if not access.strides[0]:
+            return pointer
+        step = self.f.binary("mul", i, ir.index(access.strides[0]))
+        return self.f.offset(pointer, ir.type_name(access.dtype), step)
+
     def run(self, body: Writer) -> None:
         """Write a body's kernels, after which all threads have met."""
         body.write()
@@ -197,7 +220,9 @@ class Writer:
             name = team.barrier_function(self.f.module, self.host)
             self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
-    def touches(self, reads: Touches, writes: Touches) -> None:
+    def touches(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
         if not self.threads:
             return
@@ -233,7 +258,9 @@ class Writer:
             return False
         return not self._conflict([found._replace(footprint=ALONE) for found in ranges])
 
-    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
+    def ranges(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> list[Touched]:
         """The ranges of memory that a kernel reads and writes."""
         read = [self._range(access, part, False) for access, part in reads]
         return read + [self._range(access, part, True) for access, part in writes]
@@ -309,7 +336,7 @@ BODY = [
 
 def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> None:
     """The function that every thread runs: it fills the first frame."""
-    f = module.function("body", "void", BODY, "internal")
+    f = module.function("body", "void", BODY, "private")
     count = len(plan.inputs) + len(plan.outputs)
     table, arena = f.param("table"), f.advance(f.param("arena"), ir.index(HEADER))
     scratch = f.advance(arena, ir.index(_up(plan.shared_bytes)))
@@ -337,6 +364,8 @@ def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches]:
         return Nest(writer, kernel).touches()
     if isinstance(kernel, Contract):
         return touches_of_product(Oriented(kernel, writer.host))
+    if isinstance(kernel, Routine):
+        return [(a, ALONE) for a in kernel.reads], [(a, ALONE) for a in kernel.writes]
     return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
 
 
@@ -363,6 +392,15 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
     with writer.function("product") as inner:
         writer.touches(*touches_of_product(Oriented(kernel, writer.host)))
         write_product(inner, kernel)
+
+
+def write_routine(writer: Writer, kernel: Routine) -> None:
+    """A loop around code of the kernel's own, which the first thread runs."""
+    with writer.function(kernel.name) as inner:
+        writer.touches(*touches_of(writer, kernel))
+        with inner.alone():
+            accesses = [*kernel.reads, *kernel.writes]
+            inner.around(kernel.shape, accesses, [inner.pointer(access) for access in accesses], kernel.code)
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:
@@ -458,6 +496,7 @@ def _copy_in_loop(
 WRITERS: dict[type[Kernel], Callable[[Writer, Any], None]] = {
     Map: write_map,
     Contract: write_contract,
+    Routine: write_routine,
     Repeat: write_repeat,
     Choice: write_choice,
     While: write_while,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.native.host import this_host
-from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat, Shape, While
+from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat, Routine, Shape, While
 from wengert.native.plan import Plan
 from wengert.native.products import product_of
 from wengert.native.work import operations_of, product_operations
@@ -97,12 +97,17 @@ def explained(plan: Plan, depth: int = 0, rounds: int = 1) -> list[Row]:
 
 
 def _rows(kernel: Kernel, depth: int, rounds: int) -> list[Row]:
+    nbytes = rounds * _nbytes(kernel)
     if isinstance(kernel, Map):
-        return [Row(depth, "loop", _dims(kernel.shape), rounds, rounds * operations_of(kernel), rounds * _nbytes(kernel), _map(kernel))]
+        work = rounds * operations_of(kernel)
+        return [Row(depth, "loop", _dims(kernel.shape), rounds, work, nbytes, _map(kernel))]
     if isinstance(kernel, Contract):
-        operations = rounds * (product_operations(kernel) + operations_of(kernel.result))
-        return [Row(depth, "product", _factors(kernel), rounds, operations, rounds * _nbytes(kernel), _product(kernel))]
-    return [Row(depth, *_NAMES[type(kernel)](kernel), rounds, 0, 0, ""), *_inner(kernel, depth, rounds)]
+        work = rounds * (product_operations(kernel) + operations_of(kernel.result))
+        return [Row(depth, "product", _factors(kernel), rounds, work, nbytes, _product(kernel))]
+    if isinstance(kernel, Routine):
+        return [Row(depth, kernel.name, _dims(kernel.shape), rounds, 0, nbytes, "one after the other")]
+    what, how_long = _NAMES[type(kernel)](kernel)
+    return [Row(depth, what, how_long, rounds, 0, 0, ""), *_inner(kernel, depth, rounds)]
 
 
 def _inner(kernel: Kernel, depth: int, rounds: int) -> list[Row]:

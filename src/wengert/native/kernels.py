@@ -10,7 +10,7 @@ accesses that it reads and writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ import numpy as np
 from wengert.core.trace import Atom, Equation, Var
 
 if TYPE_CHECKING:
+    from wengert.native import ir
+    from wengert.native.emit import Writer
     from wengert.native.plan import Plan
 
 Shape = tuple[int, ...]
@@ -216,6 +218,7 @@ class Kernel:
 class Map(Kernel):
     """A loop over ``shape`` that evaluates elementwise equations, and reduces some of what it computes over ``axes``.
 
+    ``running`` are writes of what the reductions have come to after every step, so that the axis is walked through in order.
     As an epilogue it has a ``parent``, a product or a reduction whose results it finds in registers.
     """
 
@@ -224,6 +227,7 @@ class Map(Kernel):
     reads: dict[Atom, Access] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     reductions: list[Reduction] = field(default_factory=list)
+    running: list[Write] = field(default_factory=list)
     axes: tuple[int, ...] = ()
     epilogues: dict[Shape, Map] = field(default_factory=dict)
     parent: Kernel | None = None
@@ -258,7 +262,8 @@ class Map(Kernel):
 
     def prune(self) -> None:
         """Forget what nobody uses: other loops have computed it anew."""
-        needed = {atom for r in self.reductions for atom in r.operands} | {write.atom for write in self.writes}
+        needed = {atom for reduction in self.reductions for atom in reduction.operands}
+        needed |= {write.atom for write in (*self.writes, *self.running)}
         kept = []
         for equation in reversed(self.equations):
             if needed.intersection(equation.outputs):
@@ -283,10 +288,10 @@ class Map(Kernel):
 
     def writing(self) -> Iterator[Access]:
         for part in self.maps():
-            yield from (write.access for write in part.writes)
+            yield from (write.access for write in (*part.writes, *part.running))
 
     def has_work(self) -> bool:
-        return any(part.writes for part in self.maps())
+        return any(part.writes or part.running for part in self.maps())
 
 
 @dataclass(eq=False)
@@ -312,6 +317,26 @@ class Contract(Kernel):
 
     def has_work(self) -> bool:
         return bool(self.result.writes)
+
+
+@dataclass(eq=False)
+class Routine(Kernel):
+    """Code of its own for every place of a loop over ``shape``, the first axes of all accesses.
+
+    ``code(writer, pointers)`` writes it; the pointers say where what is read and then what is written stands at the place.
+    """
+
+    name: str
+    shape: Shape
+    reads: list[Access]
+    writes: list[Access]
+    code: Callable[[Writer, list[ir.Value]], None]
+
+    def wholly(self) -> Iterator[Access]:
+        yield from self.reads
+
+    def writing(self) -> Iterator[Access]:
+        yield from self.writes
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from wengert.native import functions, ir
+from wengert.native import bits, functions, ir, special
 from wengert.native.host import Host, this_host
 from wengert.native.ir import Value
 from wengert.native.number import Number
+from wengert.native.reduction import any_of
 
 Formula = Callable[..., Number]
+
+
+def _by(formula: Formula) -> Callable[..., Value]:
+    """The method that applies a formula to floating-point operands."""
+
+    def method(lanes: Lanes, *operands: Value) -> Value:
+        return lanes._formula(formula, *operands)
+
+    return method
 
 
 class Lanes:
@@ -66,24 +76,33 @@ class Lanes:
             self._constants[key] = ir.constant(value, type)
         return self._constants[key]
 
-    # --- scaling by powers of two ---------------------------------------------------------------------------
+    # --- exponents and mantissas ---------------------------------------------------------------------------
 
-    def scales(self, type: str) -> bool:
-        """Whether a vector of this type is multiplied by powers of two in one instruction."""
+    def has_fields(self, type: str) -> bool:
+        """Whether there are instructions for the exponents and mantissas of a vector of this type."""
         x86 = self.host.triple.startswith("x86_64") and self.host.vector_bytes == 64
         return x86 and type in ("<16 x float>", "<8 x double>")
 
+    def fields(self, x: Number) -> tuple[Number, Number]:
+        """The exponent of x, -∞ for 0 and ∞ for ∞; and the mantissa in [1, 2), 1 for 0 and ∞, NaN below 0."""
+        unit_interval, no_negatives = 0, 0b10
+        control = Value(str(unit_interval | no_negatives << 2), "i32")
+        return self._on_fields("getexp", x, x.value), self._on_fields("getmant", x, x.value, control)
+
     def scaled(self, y: Number, n: Number) -> Number:
         """y·2ⁿ for whole n, rounded once."""
-        type = y.value.type
+        return self._on_fields("scalef", y, y.value, n.value)
+
+    def _on_fields(self, name: str, like: Number, *operands: Value) -> Number:
+        """An instruction of AVX-512, of every lane, rounding as the processor is set."""
+        type = like.value.type
         short, mask = ("ps", "i16") if type == "<16 x float>" else ("pd", "i8")
-        name = f"llvm.x86.avx512.mask.scalef.{short}.512"
-        rounding = Value("4", "i32")  # as the processor is set
+        settings = Value("zeroinitializer", type), Value("-1", mask), Value("4", "i32")
         return Number(
-            self, self.function.call(name, type, y.value, n.value, y.value, Value("-1", mask), rounding)
+            self, self.function.call(f"llvm.x86.avx512.mask.{name}.{short}.512", type, *operands, *settings)
         )
 
-    # --- tools of the methods below -------------------------------------------------------------------------
+    # --- tools of the methods below ------------------------------------------------------------------------
 
     def _formula(self, formula: Formula, *operands: Value) -> Value:
         if self.kind != "f":
@@ -126,7 +145,7 @@ class Lanes:
     def _falsehood(self, mask: Value) -> Value:
         return self.function.binary("xor", mask, ir.constant(True, mask.type))
 
-    # --- arithmetic -----------------------------------------------------------------------------------------
+    # --- arithmetic ----------------------------------------------------------------------------------------
 
     def add(self, a: Value, b: Value) -> Value:
         return self._by_kind("fadd", "add", "add", "or", a, b)
@@ -151,17 +170,21 @@ class Lanes:
         return self.function.unary("fneg", x) if self.kind == "f" else self.subtract(self.constant(0), x)
 
     def positive(self, x: Value) -> Value:
+        self._needs("fiu", "positive")
         return x
 
     def reciprocal(self, x: Value) -> Value:
         return self.divide(self.constant(1.0), x)
 
     def square(self, x: Value) -> Value:
+        self._needs("fiu", "square")
         return self.multiply(x, x)
 
     def sqrt(self, x: Value) -> Value:
         self._needs("f", "sqrt")
         return self._intrinsic("sqrt", x)
+
+    root = sqrt
 
     def floor_divide(self, a: Value, b: Value) -> Value:
         """The quotient rounded down; of whole numbers 0 where the divisor is 0."""
@@ -179,17 +202,24 @@ class Lanes:
         safe, zero = self._safe_divisor(b)
         return self._where(zero, self.constant(0), self._by_kind("", "srem", "urem", "", a, safe))
 
+    def _rest_and_below(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """What division rounded to zero leaves, and whether rounding down leaves b more."""
+        rest, zero = self.fmod(a, b), self.constant(0.0)
+        differs = self.not_equal(self.less(rest, zero), self.less(b, zero))
+        return rest, self.logical_and(differs, self.not_equal(rest, zero))
+
     def _remainder_of_reals(self, a: Value, b: Value) -> Value:
-        rest = self.fmod(a, b)
+        rest, below = self._rest_and_below(a, b)
         is_zero = self.equal(rest, self.constant(0.0))
-        differs = self.not_equal(self.less(rest, self.constant(0.0)), self.less(b, self.constant(0.0)))
-        moved = self._where(differs, self.add(rest, b), rest)
+        moved = self._where(below, self.add(rest, b), rest)
         return self._where(is_zero, self.copysign(self.constant(0.0), b), moved)
 
     def _floor_divide_reals(self, a: Value, b: Value) -> Value:
-        """As NumPy: (a - remainder)/b is nearly whole, and rounded to what it nearly is."""
+        """As NumPy: (a - rest)/b is nearly whole, and rounded to what it nearly is."""
         quotient = self.divide(a, b)
-        near = self.divide(self.subtract(a, self._remainder_of_reals(a, b)), b)
+        rest, below = self._rest_and_below(a, b)
+        near = self.divide(self.subtract(a, rest), b)
+        near = self._where(below, self.subtract(near, self.constant(1.0)), near)
         low = self.floor(near)
         whole = self._where(
             self.greater(self.subtract(near, low), self.constant(0.5)), self.add(low, self.constant(1.0)), low
@@ -219,7 +249,45 @@ class Lanes:
             r = self._where(down, self.add(r, b), r)
         return self._where(zero, nothing, q), self._where(zero, nothing, r)
 
-    # --- powers ---------------------------------------------------------------------------------------------
+    def gcd(self, a: Value, b: Value) -> Value:
+        """The greatest common divisor of the magnitudes: Euclid's algorithm, while some lane needs it."""
+        self._needs("iu", "gcd")
+        f, before, (head, body, after) = (
+            self.function,
+            self.function.label,
+            self._labels("euclid", "step", "gcd"),
+        )
+        larger, smaller = (Value("%" + f.new_label("g"), self.type) for _ in range(2))
+        starts = self.absolute(a), self.absolute(b)
+        f.jump(head)
+        f.start(head)
+        place = len(f.lines)
+        f.branch(any_of(Number(self, self.truth(smaller))), body, after)
+        f.start(body)
+        zero = self.equal(smaller, self.constant(0))
+        rest = f.binary("urem", larger, self._where(zero, self.constant(1), smaller))
+        following = self._where(zero, larger, smaller), self._where(zero, smaller, rest)
+        f.jump(head)
+        f.lines[place:place] = [
+            f"  {new.name} = phi {self.type} [ {first.name}, %{before} ], [ {next.name}, %{body} ]"
+            for new, first, next in zip((larger, smaller), starts, following, strict=True)
+        ]
+        f.start(after)
+        return larger
+
+    def _labels(self, *hints: str) -> list[str]:
+        return [self.function.new_label(hint) for hint in hints]
+
+    def lcm(self, a: Value, b: Value) -> Value:
+        """The least common multiple of the magnitudes, 0 if one is 0."""
+        divisor = self.gcd(a, b)
+        zero = self.equal(divisor, self.constant(0))
+        quotient = self.function.binary(
+            "udiv", self.absolute(a), self._where(zero, self.constant(1), divisor)
+        )
+        return self.multiply(quotient, self.absolute(b))
+
+    # --- powers --------------------------------------------------------------------------------------------
 
     def integer_power(self, x: Value, exponent: int) -> Value:
         r"""A whole power; up to the eighth by multiplication, to (\|n\| + 1)/2 ulp, beyond as `power`."""
@@ -240,24 +308,23 @@ class Lanes:
             x = self.square(x) if n else x
         return self.constant(1) if found is None else found
 
-    def power(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.power, a, b)
-
+    power = _by(functions.power)
     float_power = power
 
-    def cbrt(self, x: Value) -> Value:
-        return self._formula(functions.cbrt, x)
-
-    def hypot(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.hypot, a, b)
-
+    cbrt = _by(functions.cbrt)
+    hypot = _by(functions.hypot)
     # --- scaling --------------------------------------------------------------------------------------------
 
     def degrees(self, x: Value) -> Value:
-        return self.multiply(x, self.constant(180.0 / math.pi))
+        return self._rescaled(x, 180.0, math.pi)
 
     def radians(self, x: Value) -> Value:
-        return self.multiply(x, self.constant(math.pi / 180.0))
+        return self._rescaled(x, math.pi, 180.0)
+
+    def _rescaled(self, x: Value, new: float, old: float) -> Value:
+        """x·new/old, where, as in NumPy, the factor is a quotient in the format of x."""
+        self._needs("f", "change of unit")
+        return self.multiply(x, self.constant(float(self.dtype.type(new) / self.dtype.type(old))))
 
     def ldexp(self, x: Value, n: Value) -> Value:
         """x·2ⁿ for integers n of any width; only the last of three factors may round."""
@@ -267,12 +334,8 @@ class Lanes:
         """The exponent (int32) of x as a power of two times a number in [1/2, 1)."""
         return self._formula(functions.exponent, x)
 
-    def nextafter(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.nextafter, a, b)
-
-    def spacing(self, x: Value) -> Value:
-        return self._formula(functions.spacing, x)
-
+    nextafter = _by(functions.nextafter)
+    spacing = _by(functions.spacing)
     # --- rounding and signs ---------------------------------------------------------------------------------
 
     def floor(self, x: Value) -> Value:
@@ -286,12 +349,13 @@ class Lanes:
 
     def rint(self, x: Value) -> Value:
         """The nearest whole number, the even one of two."""
-        return self._rounding("rint", x)
+        self._needs("f", "rint")
+        return self._intrinsic("rint", x)
 
     def round(self, x: Value, decimals: int = 0) -> Value:
         """As NumPy: multiplied by a power of ten, rounded, and divided again."""
         if decimals == 0 or (self.kind != "f" and decimals > 0):
-            return self.rint(x)
+            return self._rounding("rint", x)
         self._needs("f", "round to tens")
         there, back = (self.multiply, self.divide) if decimals > 0 else (self.divide, self.multiply)
         ten = self.constant(10.0 ** abs(decimals))
@@ -302,7 +366,9 @@ class Lanes:
             return self._intrinsic("fabs", x)
         return self.maximum(x, self.negative(x)) if self.kind == "i" else x
 
-    fabs = absolute
+    def fabs(self, x: Value) -> Value:
+        self._needs("f", "fabs")
+        return self._intrinsic("fabs", x)
 
     def sign(self, x: Value) -> Value:
         """-1, 0 or 1; NaN for NaN."""
@@ -325,12 +391,13 @@ class Lanes:
         return self._intrinsic("copysign", a, b)
 
     def heaviside(self, x: Value, at_zero: Value) -> Value:
+        self._needs("f", "heaviside")
         zero = self.constant(0.0)
         step = self._where(self.greater(x, zero), self.constant(1.0), zero)
         step = self._where(self.equal(x, zero), at_zero, step)
         return self._where(self.isnan(x), x, step)
 
-    # --- the larger and the smaller -------------------------------------------------------------------------
+    # --- the larger and the smaller ------------------------------------------------------------------------
 
     def maximum(self, a: Value, b: Value) -> Value:
         """The larger; NaN if one is NaN."""
@@ -361,7 +428,7 @@ class Lanes:
     def _nan_loses(self, a: Value, b: Value, found: Value) -> Value:
         return self._where(self.isnan(a), b, found) if self.kind == "f" else found
 
-    # --- comparisons and logic ------------------------------------------------------------------------------
+    # --- comparisons and logic -----------------------------------------------------------------------------
 
     def less(self, a: Value, b: Value) -> Value:
         return self._compare("olt", "slt", "ult", a, b)
@@ -418,7 +485,7 @@ class Lanes:
     def _where(self, mask: Value, a: Value, b: Value) -> Value:
         return self.function.select(mask, a, b)
 
-    # --- bits of whole numbers ------------------------------------------------------------------------------
+    # --- bits of whole numbers -----------------------------------------------------------------------------
 
     def bitwise_and(self, a: Value, b: Value) -> Value:
         return self._by_kind("", "and", "and", "and", a, b)
@@ -457,101 +524,71 @@ class Lanes:
             else count
         )
 
-    # --- exponentials, logarithms, angles -------------------------------------------------------------------
+    def leading_zeros(self, x: Value) -> Value:
+        self._needs("u", "leading_zeros")
+        return self._intrinsic("ctlz", x, Value("false", "i1"))
 
-    def exp(self, x: Value) -> Value:
-        return self._formula(functions.exp, x)
+    def philox(self, *operands: Value) -> tuple[Value, ...]:
+        return bits.philox(self, *operands)
 
-    def exp2(self, x: Value) -> Value:
-        return self._formula(functions.exp2, x)
+    def shuffle(self, index: Value, key0: Value, key1: Value, count: int) -> Value:
+        return bits.shuffle(self, index, key0, key1, count)
 
-    def expm1(self, x: Value) -> Value:
-        return self._formula(functions.expm1, x)
+    # --- exponentials, logarithms, angles ------------------------------------------------------------------
 
-    def log(self, x: Value) -> Value:
-        return self._formula(functions.log, x)
-
-    def log2(self, x: Value) -> Value:
-        return self._formula(functions.log2, x)
-
-    def log10(self, x: Value) -> Value:
-        return self._formula(functions.log10, x)
-
-    def log1p(self, x: Value) -> Value:
-        return self._formula(functions.log1p, x)
-
-    def logaddexp(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.logaddexp, a, b)
-
-    def logaddexp2(self, a: Value, b: Value) -> Value:
-        return self._formula(functions.logaddexp2, a, b)
-
-    def softplus(self, x: Value) -> Value:
-        return self._formula(functions.softplus, x)
-
-    def logistic(self, x: Value) -> Value:
-        return self._formula(functions.logistic, x)
-
+    exp = _by(functions.exp)
+    exp2 = _by(functions.exp2)
+    expm1 = _by(functions.expm1)
+    log = _by(functions.log)
+    log2 = _by(functions.log2)
+    log10 = _by(functions.log10)
+    log1p = _by(functions.log1p)
+    logaddexp = _by(functions.logaddexp)
+    logaddexp2 = _by(functions.logaddexp2)
+    softplus = _by(functions.softplus)
+    logistic = _by(functions.logistic)
     expit = logistic
 
     def log_expit(self, x: Value) -> Value:
         return self.negative(self.softplus(self.negative(x)))
 
-    def sinh(self, x: Value) -> Value:
-        return self._formula(functions.sinh, x)
+    sinh = _by(functions.sinh)
+    cosh = _by(functions.cosh)
+    tanh = _by(functions.tanh)
+    arcsinh = _by(functions.arcsinh)
+    arccosh = _by(functions.arccosh)
+    arctanh = _by(functions.arctanh)
+    sin = _by(functions.sin)
+    cos = _by(functions.cos)
+    tan = _by(functions.tan)
+    arcsin = _by(functions.arcsin)
+    arccos = _by(functions.arccos)
+    arctan = _by(functions.arctan)
+    arctan2 = _by(functions.arctan2)
 
-    def cosh(self, x: Value) -> Value:
-        return self._formula(functions.cosh, x)
+    # --- special functions ---------------------------------------------------------------------------------
 
-    def tanh(self, x: Value) -> Value:
-        return self._formula(functions.tanh, x)
+    erf = _by(special.erf)
+    erfc = _by(special.erfc)
+    erfcx = _by(special.erfcx)
+    ndtr = _by(special.ndtr)
+    log_ndtr = _by(special.log_ndtr)
+    exp10 = _by(special.exp10)
+    exprel = _by(special.exprel)
+    cosm1 = _by(special.cosm1)
+    logit = _by(special.logit)
+    xlogy = _by(special.xlogy)
+    xlog1py = _by(special.xlog1py)
+    entr = _by(special.entr)
+    rel_entr = _by(special.rel_entr)
+    kl_div = _by(special.kl_div)
+    huber = _by(special.huber)
+    pseudo_huber = _by(special.pseudo_huber)
+    gamma = _by(special.gamma)
+    gammaln = _by(special.gammaln)
+    loggamma = _by(special.loggamma)
 
-    def arcsinh(self, x: Value) -> Value:
-        return self._formula(functions.arcsinh, x)
-
-    def arccosh(self, x: Value) -> Value:
-        return self._formula(functions.arccosh, x)
-
-    def arctanh(self, x: Value) -> Value:
-        return self._formula(functions.arctanh, x)
-
-    def sin(self, x: Value) -> Value:
-        return self._formula(functions.sin, x)
-
-    def cos(self, x: Value) -> Value:
-        return self._formula(functions.cos, x)
-
-    def tan(self, x: Value) -> Value:
-        return self._formula(functions.tan, x)
-
-    def arcsin(self, x: Value) -> Value:
-        return self._formula(functions.arcsin, x)
-
-    def arccos(self, x: Value) -> Value:
-        return self._formula(functions.arccos, x)
-
-    def arctan(self, x: Value) -> Value:
-        return self._formula(functions.arctan, x)
-
-    def arctan2(self, y: Value, x: Value) -> Value:
-        return self._formula(functions.arctan2, y, x)
-
-    def erf(self, x: Value) -> Value:
-        return self._formula(functions.erf, x)
-
-    def erfc(self, x: Value) -> Value:
-        return self._formula(functions.erfc, x)
-
-    def xlogy(self, x: Value, y: Value) -> Value:
-        return self._formula(functions.xlogy, x, y)
-
-    def xlog1py(self, x: Value, y: Value) -> Value:
-        return self._formula(functions.xlog1py, x, y)
-
-    def entr(self, x: Value) -> Value:
-        return self._formula(functions.entr, x)
-
-    # --- other ----------------------------------------------------------------------------------------------
+    # --- other ---------------------------------------------------------------------------------------------
 
     def stop_gradient(self, x: Value) -> Value:
         return x

@@ -1,9 +1,11 @@
-"""Where CPython and NumPy keep what a native call reads: the bytes of their objects, and the functions that make new ones.
+"""Where CPython and NumPy keep what a native call reads: the bytes of their objects, and the functions that
+make new ones.
 
-A compiled function can be called from Python without a detour only if it knows what a number or an array looks like in memory:
-the type of an object stands 8 bytes from its beginning, a float 16, the address of an array's elements 16. These places are part
-of the binary interfaces of 64-bit CPython and NumPy 2; nevertheless each is compared once with what Python says about a few objects,
-and where one differs no native entry is made.
+A compiled function can be called from Python without a detour only if it knows what a number or an array
+looks like in memory: the type of an object stands 8 bytes from its beginning, a float 16, the address of an
+array's elements 16. These places are part of the binary interfaces of 64-bit CPython and NumPy 2;
+nevertheless each is compared once with what Python says about a few objects, and where one differs no native
+entry is made.
 """
 
 from __future__ import annotations
@@ -37,21 +39,24 @@ _NUMPY = {
     "PyDataMem_SetHandler": 304,
 }
 _PYTHON = (
-    "PyBool_FromLong", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetItem", "PyDict_Size", "PyErr_BadInternalCall", "PyErr_Clear",
-    "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_FromDouble", "PyList_New", "PyList_SetItem",
-    "PyLong_AsLongLongAndOverflow", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_GetAttr",
-    "PyObject_Vectorcall", "PyTuple_New", "PyTuple_SetItem", "Py_DecRef", "Py_IncRef", "_PyObject_New",
+    "PyBool_FromLong", "PyDict_GetItemWithError", "PyDict_New", "PyDict_SetItem", "PyDict_Size",
+    "PyErr_BadInternalCall", "PyErr_Clear", "PyEval_RestoreThread", "PyEval_SaveThread",
+    "PyFloat_FromDouble", "PyList_New", "PyLong_AsLongLongAndOverflow", "PyLong_FromLongLong",
+    "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_GenericSetAttr", "PyObject_GetAttr",
+    "PyObject_Vectorcall", "PyTuple_New", "PyType_GenericAlloc", "Py_DecRef", "Py_IncRef",
+    "_PyObject_New",
 )  # fmt: skip
 
 
 def symbols() -> dict[str, int]:
-    """The addresses of the functions of CPython and NumPy that native entries call."""
+    """The addresses of the functions of CPython, NumPy and the system that native entries call."""
     found = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON}
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     start = get(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
     table = (ctypes.c_void_p * (max(_NUMPY.values()) + 1)).from_address(start)
-    return found | {name: table[place] for name, place in _NUMPY.items()}
+    found |= {name: table[place] or 0 for name, place in _NUMPY.items()}
+    return found | ({"madvise": _address(ctypes.CDLL(None).madvise)} if sys.platform == "linux" else {})
 
 
 def _address(function: Any) -> int:
@@ -90,7 +95,8 @@ def _probes() -> Iterator[bool]:
 _SCALARS = {
     np.float64: ctypes.c_double, np.float32: ctypes.c_float, np.bool_: ctypes.c_uint8,
     np.int8: ctypes.c_int8, np.int16: ctypes.c_int16, np.int32: ctypes.c_int32, np.int64: ctypes.c_int64,
-    np.uint8: ctypes.c_uint8, np.uint16: ctypes.c_uint16, np.uint32: ctypes.c_uint32, np.uint64: ctypes.c_uint64,
+    np.uint8: ctypes.c_uint8, np.uint16: ctypes.c_uint16, np.uint32: ctypes.c_uint32,
+    np.uint64: ctypes.c_uint64,
 }  # fmt: skip
 
 

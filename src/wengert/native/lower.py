@@ -7,7 +7,8 @@ interpreter runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,7 @@ from wengert.native.kernels import (
     walking,
 )
 from wengert.native.plan import Plan
-from wengert.native.products import is_factor
+from wengert.native.products import merges
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -75,17 +76,31 @@ def _reduce(plan: Plan, equation: Equation) -> None:
     if 0 in x.type.shape and equation.primitive.name in ("max", "min"):
         raise Unlowerable("an extremum of an empty array")
     if not axes:
-        plan.element(Equation(REGISTRY["convert"], [x], {"dtype": out.type.dtype}, [out]))
+        plan.element(Equation(REGISTRY["convert"], (x,), {"dtype": out.type.dtype}, (out,)))
         return
     kernel = plan.maker(x)
     if kernel is None or kernel.parent is not None or (kernel.reductions and kernel.axes != axes):
         kernel = Map(plan.ready(x), x.type.shape)
         plan.kernels.append(kernel)
     plan.read(kernel, x)
-    _add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
+    add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
 
 
-def _add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
+@lowers("cumsum", "cumprod")
+def _accumulate(plan: Plan, equation: Equation) -> None:
+    """A reduction of which every step is kept."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    target, stage = plan.allocate(out.type), plan.ready(x)
+    kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
+    plan.read(kernel, x)
+    kernel.reductions.append(Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out))
+    kernel.running.append(Write(out, target))
+    plan.kernels.append(kernel)
+    plan.assign(out, target, stage)
+
+
+def add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
+    """Let a loop reduce; what is computed of the result may join its epilogue."""
     kernel.axes = axes
     kernel.reductions.append(reduction)
     plan.made[reduction.out] = kernel.epilogue(reduction.out.type.shape)
@@ -178,7 +193,7 @@ def _looked_up(plan: Plan, x: Access, index: tuple[Any, ...], arrays: Sequence[A
             continue
         axis += 1
     if apart:
-        before, after = before[:lead], before[lead:] + after
+        before, after = [], before + after
     full = (*(n for n, _ in before), *shape, *(n for n, _ in after))
     strides = (*(s for _, s in before), *(0 for _ in shape), *(s for _, s in after))
     lookups = tuple(
@@ -195,11 +210,12 @@ def _positions(plan: Plan, atom: Atom, shape: Shape, behind: int) -> Access:
     return found.view((*found.shape, *(1,) * behind), (*found.strides, *(0,) * behind))
 
 
-def _zero(type: Type) -> Literal:
+def zero(type: Type) -> Literal:
+    """The number 0 of a dtype."""
     return Literal(type.dtype.type(0), type_for((), type.dtype))
 
 
-def _filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
+def filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
     """New memory for a result that holds a value already, and the stage that may write into it."""
     target, source, stage = plan.allocate(out.type), plan.access(value), plan.ready(value)
     plan.copy(source, target, stage)
@@ -225,7 +241,7 @@ def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[A
 @lowers("scatter")
 def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, _zero(out.type))
+    target, stage = filled(plan, out, zero(out.type))
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
@@ -234,13 +250,19 @@ def _scatter(plan: Plan, equation: Equation) -> None:
 @lowers("setitem")
 def _setitem(plan: Plan, equation: Equation) -> None:
     (x, value, *arrays), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, x)
+    target, stage = filled(plan, out, x)
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
-# --- joining and padding ------------------------------------------------------------------------------------
+def work_memory(plan: Plan, shape: Shape, nbytes: int) -> Access:
+    """Memory that every place of a loop uses in its turn."""
+    memory = plan.scratch(nbytes)
+    return memory.view((*shape, nbytes), (*(0,) * len(shape), 1))
+
+
+# --- joining, padding and turning ------------------------------------------------------------------------------------
 
 
 @lowers("concatenate", "stack")
@@ -261,11 +283,35 @@ def _join(plan: Plan, equation: Equation) -> None:
 @lowers("pad")
 def _pad(plan: Plan, equation: Equation) -> None:
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = _filled(plan, out, _zero(out.type))
+    target, stage = filled(plan, out, zero(out.type))
     widths = equation.params["widths"]
     lead = (slice(None),) * (x.type.ndim - len(widths))
     inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
     plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
+
+
+@lowers("roll")
+def _roll(plan: Plan, equation: Equation) -> None:
+    """Blocks change places: along every axis what stands behind a cut comes before what stands in front of it."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    source, target, stage = plan.access(x), plan.allocate(out.type), plan.ready(x)
+    for block in itertools.product(*_turns(x.type.shape, equation.params)):
+        places, found = zip(*block, strict=True) if block else ((), ())
+        plan.copy(source.sliced(found), target.sliced(places), stage)
+    plan.assign(out, target, stage)
+
+
+def _turns(shape: Shape, params: Mapping[str, Any]) -> list[list[tuple[slice, slice]]]:
+    """For every axis pairs of where a part goes and where it stood."""
+    shifts = [0] * len(shape)
+    for axis, shift in zip(params["axes"], params["shift"], strict=True):
+        shifts[axis] += shift
+    pairs = []
+    for n, shift in zip(shape, shifts, strict=True):
+        cut = shift % n if n else 0
+        parts = [(slice(cut, n), slice(0, n - cut)), (slice(0, cut), slice(n - cut, n))]
+        pairs.append(parts if cut else parts[:1])
+    return pairs
 
 
 # --- loops and branches -------------------------------------------------------------------------------------
@@ -310,11 +356,12 @@ def _next_state(
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
     """Where a body writes the new carries: over the current ones, or beside them, to be copied after the round."""
     safe = {o for _, o in body.in_place}
-    following = [a if o in safe else plan.allocate(_type_of(a), a.strides) for o, a in enumerate(state)]
+    following = [a if o in safe else plan.allocate(type_of(a), a.strides) for o, a in enumerate(state)]
     return following, [(new, now) for new, now in zip(following, state, strict=True) if new is not now]
 
 
-def _type_of(access: Access) -> Type:
+def type_of(access: Access) -> Type:
+    """The type of what is read by an access."""
     return type_for(access.shape, access.dtype)
 
 
@@ -436,10 +483,11 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (m, k), n = a.shape[-2:], b.shape[-1]
     a, b = a.broadcast((*lead, m, k)), b.broadcast((*lead, k, n))
-    if not _is_product(equation, m * n * k, lead):
+    if not is_product(equation, m * n * k, lead):
         _contract_in_loop(plan, out, stage, a, b, lost)
         return
-    (a, b), stage = _factors(plan, (a, b), stage)
+    (a, ready), (b, other) = (_as_factor(plan, factor, stage) for factor in (a, b))
+    stage = max(ready, other)
     result = Map(stage, out.type.shape, closed=bool(lead) and _steps(lead) > 1)
     kernel = Contract(stage, out, a, b, result)
     result.parent = kernel
@@ -447,23 +495,25 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
     plan.made[out] = result
 
 
-def _factors(plan: Plan, factors: Sequence[Access], stage: float) -> tuple[list[Access], float]:
-    """Factors as a product can read them, copied if need be, and the stage that may."""
-    found, after = [], stage
-    for access in factors:
-        if not is_factor(access):
-            target = plan.allocate(_type_of(access), row_major(access.shape))
-            plan.copy(access, target, stage)
-            access, after = target, stage + 1
-        found.append(access)
-    return found, after
+def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]:
+    """A factor as the tiles can read it, copied if need be, and the stage that may read it.
+
+    Its batch axes must be one when walked through, and in its rows or in its columns numbers must be neighbours.
+    """
+    axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
+    if merges(factor) and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
+        return factor, stage
+    target = plan.allocate(type_of(factor), row_major(factor.shape))
+    plan.copy(factor, target, stage)
+    return target, stage + 1
 
 
 def _steps(lead: Shape) -> int:
     return int(np.prod(lead, dtype=np.int64))
 
 
-def _is_product(equation: Equation, size: int, lead: Shape) -> bool:
+def is_product(equation: Equation, size: int, lead: Shape) -> bool:
+    """Whether a product of so many multiplications for each matrix of a batch is left to the tiles."""
     dtypes = {atom.type.dtype for atom in (*equation.inputs, *equation.outputs)}
     real = len(dtypes) == 1 and dtypes.pop() in (np.float32, np.float64)
     return real and size > SMALL_FACTOR and size * _steps(lead) > SMALL_PRODUCT
@@ -486,5 +536,5 @@ def _contract_in_loop(
     x, y = Var(type_for(shape, a.dtype)), Var(type_for(shape, b.dtype))
     kernel = Map(stage, shape, reads={x: first, y: second})
     plan.kernels.append(kernel)
-    _add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))
+    add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))
 

@@ -26,27 +26,26 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, panel_function
+from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
-"""(function, sums, row, column of the first lane, lanes that take part or None for all) to what is stored, if anything."""
+"""(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if anything."""
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
 ZEROS = "product.zeros"
 
-PANEL_BYTES = 2048  # of a row of A, so that twelve stay in the first cache
-BLOCK_BYTES = 384 * 1024  # of B, so that it stays in the second cache
+NARROW_ROWS = 256
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
-# Lanes of the squares that are transposed: of 16 they would be a little faster, and take LLVM twice as long.
-SQUARE = 8
-HEIGHTS = {12: (12, 4, 1), 6: (6, 2, 1), 4: (4, 1), 3: (3, 1), 2: (2, 1), 1: (1,)}
+STREAMS = 16
+COPIED_ROWS = 24  # rows of A that are copied at a time
+SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
 
 class Start(NamedTuple):
-    """What the sums start with: an array of C's columns, its rows so many elements apart (0: one for all)."""
+    """What the sums start with: an array like C, its rows so many elements apart (0: one row for all)."""
 
     pointer: ir.Value
     row: int
@@ -60,7 +59,8 @@ class Plan:
     ----------
     method : str
         ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
-        computed transposed.
+        computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of the result
+        are transposed back.
     strips : tuple of (Strip or Dots, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
@@ -68,8 +68,12 @@ class Plan:
         Blocks of k and of columns.
     rows : int
         Rows between two epilogues or copies of A; 0 for all at once.
-    panels_a, panels_b : Panels or None
-        The copies made of blocks of A and B.
+    panels_a : Panels or Rows or None
+        The copies made of blocks of A.
+    panels_b : Panels or None
+        Those of B.
+    turned : Panels or None
+        What blocks of a narrow product are transposed to.
     """
 
     method: str
@@ -77,8 +81,9 @@ class Plan:
     depth: int
     width: int
     rows: int = 0
-    panels_a: Panels | None = None
+    panels_a: Panels | Rows | None = None
     panels_b: Panels | None = None
+    turned: Panels | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,10 @@ class Product:
     def _memory(self) -> tuple[int, int, int]:
         """Where the panels of A and the sums begin after those of B, and the end."""
         plan, size = self.plan, self.arithmetic.size
+        if plan.method == "narrow":
+            assert plan.turned is not None
+            end = self.n * _pitch(plan, size)
+            return _up(end, LINE), 0, _up(end, LINE) + plan.turned.nbytes(self.n, plan.rows) + LINE
         b = (
             0
             if plan.panels_b is None
@@ -134,11 +143,10 @@ class Product:
         plan = self.plan
         first = plan.strips[0][0]
         rows = first.rows if isinstance(first, Dots) else first.rows[0]
-        columns = first.columns if isinstance(first, Dots) else first.vectors
+        columns, unit = (first.columns, "columns") if isinstance(first, Dots) else (first.vectors, "vectors")
         return {
             "method": plan.method,
-            "tile": f"{rows} rows × {columns} "
-            f"{'columns' if isinstance(first, Dots) else 'vectors'} of {first.lanes}",
+            "tile": f"{rows} rows × {columns} {unit} of {first.lanes}",
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -156,7 +164,7 @@ class Product:
         extras: Sequence[str] = (),
         start: str = "zero",
     ) -> str:
-        """Write ``void name(ptr a, ptr b, ptr c, ptr scratch, i64 begin, i64 end, ptr ...)`` for some rows.
+        """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
 
         ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
         With ``start`` ``"c"`` the product is added to C.
@@ -216,7 +224,25 @@ def make_plan(product: Product) -> Plan:
         return Plan("columns", _column_strips(product, 1, m), max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
+    if _is_narrow(product):
+        lanes = min(SQUARE, _power(n, True))
+        back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
+        return Plan("narrow", _column_strips(product, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
     return _tiled(product)
+
+
+def _is_narrow(product: Product) -> bool:
+    """Whether A is stored by columns and C has too few to fill lanes, and k pays for turning C."""
+    row, step = product.a_strides
+    lanes = (product.host or this_host()).lanes(product.dtype)
+    padded = _up(product.n, lanes)
+    few = 1 < product.n <= 16 and (padded == lanes or 4 * product.n <= 3 * padded)
+    return row == 1 and step != 1 and few and product.m >= 2 * lanes > 2 and product.k >= 32
+
+
+def _pitch(plan: Plan, size: int) -> int:
+    """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
+    return _up(plan.rows * size, LINE) + LINE
 
 
 def _dots(product: Product) -> Dots:
@@ -232,11 +258,12 @@ def _tiled(product: Product) -> Plan:
     strips = _column_strips(product, m, n)
     first = strips[0][0]
     assert isinstance(first, Strip)
-    depth, width = _blocks(n, k, size, first.vectors * first.lanes)
-    if m <= 3:
-        depth, width = max(k, 1), n
+    host = product.host or this_host()
+    depth, width = _blocks(n, k, size, first.vectors * first.lanes, host)
+    if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
+        depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
     panels_b = _panels_b(product, first, depth, width)
-    panels_a = _panels_a(product, first, depth) if panels_b is not None else None
+    panels_a = _panels_a(product)
     tall = first.rows[0]
     rows = (
         panels_a.width
@@ -246,41 +273,44 @@ def _tiled(product: Product) -> Plan:
     return Plan("tiles", strips, depth, width, rows, panels_a, panels_b)
 
 
-def _blocks(n: int, k: int, size: int, tile: int) -> tuple[int, int]:
-    """Blocks of k and of columns, balanced, that the caches hold."""
-    if k * n * size <= BLOCK_BYTES * 4 // 3 and k * size <= 2 * PANEL_BYTES:
+def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
+    """Blocks of k and of columns, balanced: twelve rows of A stay in the first cache, and B in the second."""
+    row, block = host.first_cache // 16, _block_bytes(host)
+    if k * n * size <= block * 4 // 3 and k * size <= 2 * row:
         return max(k, 1), n
-    depth = _up(-(-k // -(-k * size // PANEL_BYTES)), 8)
-    widest = max(tile, BLOCK_BYTES // (depth * size) // tile * tile)
+    depth = _up(-(-k // -(-k * size // row)), 8)
+    widest = max(tile, block // (depth * size) // tile * tile)
     return depth, _up(-(-n // -(-n // widest)), tile)
+
+
+def _block_bytes(host: Host) -> int:
+    """Of B, so that the second cache has room for A and C beside it."""
+    return host.second_cache * 3 // 8
 
 
 def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels | None:
     """Copies of B: where its rows do not run along columns, and where it is read often from far apart."""
     step, column = product.b_strides
-    size = product.arithmetic.size
+    size, block = product.arithmetic.size, _block_bytes(product.host or this_host())
     if column != 1 and product.n > 1:
         lanes = min(strip.lanes, SQUARE)
         return Panels(product.arithmetic, strip.vectors * strip.lanes // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > BLOCK_BYTES
+    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
     if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, strip.vectors, strip.lanes, False)
     return None
 
 
-def _panels_a(product: Product, strip: Strip, depth: int) -> Panels | None:
-    """Copies of A, three cache lines wide, where its numbers lie so far apart that they evict each other."""
+def _panels_a(product: Product) -> Panels | Rows | None:
+    """Copies of A, whole rows or wide columns, where its numbers drive each other from the cache."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
-    lanes = host.lanes(product.dtype)
-    vectors = 3 * LINE // (lanes * size)
-    far = max(row, step) * size
-    if min(row, step) != 1 or product.n < 128 or product.m < 96:
-        return None
-    if (row == 1 and far >= 1024) or (step == 1 and far % PAGE == 0):
-        square = min(lanes, SQUARE) if row != 1 else lanes
-        return Panels(product.arithmetic, vectors * lanes // square, square, row != 1)
+    lanes, crowded = host.lanes(product.dtype), host.first_cache < 12 * PAGE
+    if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
+        return Rows(product.arithmetic, COPIED_ROWS, lanes)
+    if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
+        return Panels(product.arithmetic, 3 * LINE // (lanes * size), lanes, False)
     return None
 
 
@@ -290,21 +320,33 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
     full = host.lanes(product.dtype)
     lanes = _power(min(full, n), kind.masks)
     rows, vectors = _tile_shape(host.registers, m, -(-n // lanes))
-    heights = HEIGHTS[rows]
-    main = Strip(kind, heights, vectors, lanes, kind.mask_registers and lanes > 1)
-    rest = n % (vectors * lanes)
-    if rest == 0 or (main.masked and rest > (vectors - 1) * lanes):
-        return ((main, 0),)
-    head = [(main, rest)] if n > rest else []
-    return (*head, *_narrow_strips(kind, heights, lanes, rest))
+    heights, rest = _heights(rows, m), n % (vectors * lanes)
+    # A masked load takes the place of a multiply-add, so whole tiles have none.
+    head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
+    strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
+    ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
+    far = rows >= 4 or product.k * n * kind.size > 2 * host.first_cache
+    return tuple((s._replace(ways=ways, asks=far and s.vectors > 1), rest) for s, rest in strips)
+
+
+def _ways(chains: int, k: int) -> int:
+    """How many sums every element has, so that there are some to add to while others are on their way."""
+    return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
+
+
+def _heights(rows: int, m: int) -> tuple[int, ...]:
+    """Rows of the tiles, and of those for what is left over; at last one: rows may be divided anywhere."""
+    if rows == 12:
+        return (12, 4, 2, 1) if m % 4 >= 2 else (12, 4, 1)
+    return {1: (1,), 6: (6, 2, 1)}.get(rows, (rows, 1))
 
 
 def _narrow_strips(
     kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes repeatedly."""
-    if kind.mask_registers:
-        yield Strip(kind, heights, -(-rest // lanes), lanes, True), 0
+    """Strips for the columns that are left over: one with a mask, or vectors of fewer and fewer lanes."""
+    if rest and kind.mask_registers:
+        yield Strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
         return
     while rest:
         masked = kind.masks and rest % lanes != 0 and lanes > 1
@@ -319,9 +361,11 @@ def _tile_shape(registers: int, m: int, vectors: int) -> tuple[int, int]:
     if m <= 3:
         most = {1: 8, 2: 6 if many else 4, 3: 4 if many else 3}[m]
         return m, -(-vectors // -(-vectors // most))
-    if m < 12:
-        most = 4 if many else 2
-        return 4, -(-vectors // -(-vectors // most))
+    if m < 12 and many:
+        most = {4: 4, 5: 5, 6: 4, 7: 3, 8: 3, 9: 3}.get(m, 2)
+        return m, -(-vectors // -(-vectors // most))
+    if m < 6:
+        return 4, min(vectors, 2)
     return (12, 1) if vectors == 1 else (12, 2) if many else (6, 2)
 
 
@@ -354,6 +398,10 @@ class _Writer:
         """All blocks of a range of rows."""
         if self.plan.method == "columns":
             self._transposed(begin, end)
+            return
+        if self.plan.method == "narrow":
+            with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
+                self._narrow(i, rows)
             return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
@@ -400,7 +448,20 @@ class _Writer:
         if panels is None:
             return a, ir.index(row * self.size), ir.index(step * self.size)
         place = f.advance(self.scratch, ir.index(self.product._memory()[0]))
-        distance = ir.index((row if panels.transposed else step) * self.size)
+        if isinstance(panels, Rows):
+            apart = ir.index(panels.pitch(min(self.plan.depth, self.product.k)))
+            f.call(
+                rows_function(f.module, panels),
+                "void",
+                a,
+                place,
+                ir.index(row * self.size),
+                rows,
+                depth,
+                apart,
+            )
+            return place, apart, ir.index(self.size)
+        distance = ir.index(step * self.size)
         f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 
@@ -419,7 +480,7 @@ class _Writer:
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """What sums start with: the caller's choice in the first block of k, what is there in others."""
+        """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.vectors * first.lanes) * self.size)
         if self.start is None:
@@ -495,7 +556,7 @@ class _Writer:
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
     def _after(self, b: ir.Value, done: ir.Value, across: ir.Value, b_next: ir.Value, tile: int) -> ir.Value:
-        """Where columns of B begin after those that are done; in panels, in the one after the full ones."""
+        """Where columns of B begin after those that are done, within panels too."""
         f = self.f
         if self.plan.panels_b is None:
             return f.advance(b, across)
@@ -527,9 +588,31 @@ class _Writer:
         start, start_next = self._vector_start(begin, end)
         operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
         for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, start_next)
+            count, operands = self._range(strip, operands, count, 1, start_next)
         if self.epilogue is not None:
             self._finish_column(begin, end)
+
+    def _narrow(self, i: ir.Value, rows: ir.Value) -> None:
+        """A block of rows, transposed and turned back."""
+        f, product, pitch = self.f, self.product, _pitch(self.plan, self.size)
+        panels = self.plan.turned
+        assert panels is not None
+        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product._memory()[0]))
+        strides = (product.b_strides[1], product.b_strides[0], product.a_strides[1])
+        b_row, b_step, a_step = (ir.index(s * self.size) for s in strides)
+        k, count = ir.index(product.k), rows
+        operands = Operands(
+            self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
+        )
+        for strip in _range_strips(self.plan.strips):
+            count, operands = self._range(strip, operands, count, product.n, False)
+        name = panel_function(f.module, panels)
+        f.call(name, "void", self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
+        with f.loop(ZERO, rows, 1) as loop:
+            row = f.binary("add", i, loop.index)
+            source = f.advance(place, _times(f, loop.index, panels.row_bytes))
+            c = self._at(self.c, row, product.c_stride, ZERO, 0)
+            self._finish_row(source, c, _plus(f, self.first_row, row), ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
         """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
@@ -549,7 +632,7 @@ class _Writer:
         return self.f.advance(self.scratch, ir.index(self.product._memory()[1]))
 
     def _range(
-        self, strip: Strip, operands: Operands, count: ir.Value, moving: bool
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
         f, tile = self.f, strip.vectors * strip.lanes
@@ -565,7 +648,7 @@ class _Writer:
             strip_function(f.module, strip),
             "void",
             *operands,
-            ir.index(1),
+            ir.index(rows),
             here,
             apart,
             apart if moving else ZERO,
@@ -604,7 +687,6 @@ class _Writer:
         self, source: ir.Value, target: ir.Value, row: ir.Value, j: ir.Value, width: ir.Value
     ) -> None:
         """One row, in vectors."""
-        assert self.epilogue is not None
         for begin, end, lanes, mask in _pieces(self.f, self.product, width):
             f = self.f
             type = ir.vector(self.product.arithmetic.element, lanes)
@@ -613,13 +695,25 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
                 value = f.load(type, places[0], self.size)
-                value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
-                if value is None:
+                if self.plan.method == "narrow" and self.start is not None:
+                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                final: ir.Value | None = value
+                if self.epilogue is not None:
+                    final = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if final is None:
                     continue
                 if here is None:
-                    f.store(value, places[1], self.size)
+                    f.store(final, places[1], self.size)
                 else:
                     f.masked_store(value, places[1], here, self.size)
+
+    def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """What sums start with, where they are turned back: added last."""
+        assert self.start is not None
+        place = self._at(self.start.pointer, _minus(self.f, row, self.first_row), self.start.row, column, 1)
+        if mask is None:
+            return self.f.load(type, place, self.size)
+        return self.f.masked_load(type, place, mask, self.size)
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
@@ -629,9 +723,9 @@ class _Writer:
         with f.loop(begin, end, 1) as loop:
             place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
             value = f.load(self.product.arithmetic.element, place, self.size)
-            value = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
-            if value is not None:
-                f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+            final = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
+            if final is not None:
+                f.store(final, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
@@ -652,7 +746,7 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one, always masked, if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, all masked, if masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 

@@ -82,15 +82,28 @@ class Nest:
     # --- which axis is cut ----------------------------------------------------------------------------------
 
     def _choose_cut(self) -> Axis | None:
-        able = [axis for axis in self.axes if not self._collides(axis)]
+        able = [axis for axis in self.axes if not self._collides(axis) and not self._runs(axis)]
         return min(able, key=self._cost, default=None)
 
+    def _runs(self, axis: Axis) -> bool:
+        """Whether an axis is walked through step by step."""
+        return axis.reduced and bool(self.kernel.running)
+
     def _collides(self, axis: Axis) -> bool:
-        """Whether lanes could add to the same element."""
-        added = [w.access for part in (self.main, *self.epilogues) for w in part.writes if w.add]
-        return any(
-            self._stride(axis, look.index) != 0 for access in added for look in access.lookups
-        ) or any(self._stride(axis, access) == 0 and not access.lookups for access in added)
+        """Whether lanes could meet at an element: where they add to it, or write to it out of order."""
+        writes = [w for part in (self.main, *self.epilogues) for w in part.writes]
+        return any(self._meets(axis, w.access) if w.add else self._overtakes(axis, w.access) for w in writes)
+
+    def _meets(self, axis: Axis, access: Access) -> bool:
+        """Whether neighbours along an axis may be one element."""
+        if access.lookups:
+            return any(self._stride(axis, look.index) != 0 for look in access.lookups)
+        return self._stride(axis, access) == 0
+
+    def _overtakes(self, axis: Axis, access: Access) -> bool:
+        """Whether looked up places would be written in another order if an axis became the innermost loop."""
+        turning = [a for a in self.axes if any(self._stride(a, look.index) for look in access.lookups)]
+        return axis in turning[:-1]
 
     def _cost(self, axis: Axis) -> tuple[float, int]:
         lanes = self._lanes(axis)
@@ -124,6 +137,11 @@ class Nest:
     def _stride(self, axis: Axis | None, access: Access) -> int:
         return axis.strides[self.position[id(access)]] if axis is not None else 0
 
+    @property
+    def written(self) -> list[Access]:
+        """All accesses that are written."""
+        return [w.access for part in (self.main, *self.epilogues) for w in _written(part)]
+
     # --- threads --------------------------------------------------------------------------------------------
 
     def _divided(self) -> Axis | None:
@@ -131,8 +149,7 @@ class Nest:
         axis = self.kept[0] if self.kept else None
         if axis is None or axis.extent <= self._grain(axis):
             return None
-        written = [w.access for part in (self.main, *self.epilogues) for w in part.writes]
-        apart = all(not a.lookups and self._stride(axis, a) != 0 for a in written)
+        apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
         return axis if apart else None
 
     def _grain(self, axis: Axis) -> int:
@@ -152,7 +169,7 @@ class Nest:
 
     def touches(self) -> tuple[Touches, Touches]:
         """What is read and what is written, with the part that each thread touches. What is added to is among both."""
-        written = {id(w.access) for part in (self.main, *self.epilogues) for w in part.writes}
+        written = {id(access) for access in self.written}
         touched = [(access, self.footprint(access)) for access in self.accesses]
         return touched, [pair for pair in touched if id(pair[0]) in written]
 
@@ -325,12 +342,20 @@ class Nest:
         values = self._values(self.main, offsets, cut, vector)
         self._compute(self.main, values, offsets, cut, vector)
         pairs = zip(self.kernel.reductions, state, strict=True)
-        return [self._accumulated(r, s, values, cut, vector) for r, s in pairs]
+        found = [self._accumulated(r, s, values, cut, vector) for r, s in pairs]
+        values.known.update(zip((r.out for r in self.kernel.reductions), found, strict=True))
+        self._store(self.kernel.running, values, offsets, cut, vector)
+        return found
 
     def _compute(self, part: Part, values: Values, offsets: Offsets, cut: Cut, vector: int) -> None:
         for equation in part.kernel.equations:
             values.compute(equation)
-        for write in part.writes:
+        self._store(part.writes, values, offsets, cut, vector)
+
+    def _store(
+        self, writes: Sequence[Write], values: Values, offsets: Offsets, cut: Cut, vector: int
+    ) -> None:
+        for write in writes:
             place = self._place(write.access, offsets, cut, vector)
             value = values.read(write.atom, write.access.dtype)
             if write.add:
@@ -419,9 +444,14 @@ def _widened(kernel: Map, epilogue: Map) -> Part:
     return Part(epilogue, reads, [replace(write, access=wide(write.access)) for write in epilogue.writes])
 
 
+def _written(part: Part) -> list[Write]:
+    """All writes of a part, those of running reductions included."""
+    return [*part.writes, *part.kernel.running]
+
+
 def _accesses(parts: Sequence[Part]) -> list[Access]:
     """All accesses of a nest, and those of their lookups."""
-    found = [a for part in parts for a in (*part.reads.values(), *(w.access for w in part.writes))]
+    found = [a for part in parts for a in (*part.reads.values(), *(w.access for w in _written(part)))]
     return [*found, *(lookup.index for access in found for lookup in access.lookups)]
 
 

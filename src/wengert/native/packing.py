@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wengert.native import ir
-from wengert.native.tiles import ZERO, Arithmetic, has
+from wengert.native.tiles import AHEAD, LINE, ZERO, Arithmetic, has, prefetch
 
 PARAMS = [
     ("source", "ptr"),
@@ -55,6 +55,59 @@ class Panels(NamedTuple):
     def nbytes(self, columns: int, k: int) -> int:
         """Memory for so many columns and k rows."""
         return -(-columns // self.width) * self.depth(k) * self.row_bytes
+
+
+class Rows(NamedTuple):
+    """Rows as they are, so many at a time, but so far apart that they do not crowd the cache."""
+
+    arithmetic: Arithmetic
+    width: int
+    lanes: int
+
+    @property
+    def type(self) -> str:
+        """One vector."""
+        return ir.vector(self.arithmetic.element, self.lanes)
+
+    def pitch(self, k: int) -> int:
+        """Bytes from row to row: an odd number of cache lines."""
+        lines = -(-k * self.arithmetic.size // LINE)
+        return LINE * (lines + 1 - lines % 2)
+
+    def nbytes(self, rows: int, k: int) -> int:
+        """Memory for so many rows of k numbers."""
+        return rows * self.pitch(k)
+
+
+def rows_function(module: ir.Module, rows: Rows) -> str:
+    """The function that copies rows, written once per module.
+
+    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the
+    copy.
+    """
+    name = f"rows.{rows.arithmetic.element}.{rows.lanes}"
+    if not has(module, name):
+        f = module.function(name, "void", PARAMS, "internal")
+        with f.loop(ZERO, f.param("columns"), 1, [f.param("source"), f.param("target")]) as loop:
+            _copy_plain(f, rows, *loop.first)
+            loop.next = [
+                f.advance(p, f.param(name)) for p, name in zip(loop.first, ("step", "next"), strict=True)
+            ]
+        f.ret()
+    return name
+
+
+def _copy_plain(f: ir.Function, rows: Rows, source: ir.Value, target: ir.Value) -> None:
+    """One row: whole vectors, then the numbers that are left; the row after it is asked for."""
+    element, size = rows.arithmetic.element, rows.arithmetic.size
+    whole = f.binary("sub", f.param("depth"), ir.index(rows.lanes - 1))
+    with f.loop(ZERO, whole, rows.lanes) as loop:
+        place = f.offset(source, element, loop.index)
+        prefetch(f, f.advance(place, f.param("step")))
+        f.store(f.load(rows.type, place, size), f.offset(target, element, loop.index), size)
+    with f.loop(loop.index, f.param("depth"), 1) as rest:
+        number = f.load(element, f.offset(source, element, rest.index), size)
+        f.store(number, f.offset(target, element, rest.index), size)
 
 
 def panel_function(module: ir.Module, panels: Panels) -> str:
@@ -105,7 +158,9 @@ def _copy_row(f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value
 def _copy_vectors(
     f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value, first: ir.Value
 ) -> None:
-    size = panels.arithmetic.size
+    size, ahead = panels.arithmetic.size, f.binary("mul", f.param("step"), ir.index(AHEAD))
+    for line in range(0, panels.row_bytes, LINE):
+        prefetch(f, f.advance(source, ahead, ir.index(line)))
     for v in range(panels.vectors):
         distance = ir.index(v * panels.lanes * size)
         left = f.binary("sub", f.param("columns"), f.binary("add", first, ir.index(v * panels.lanes)))
@@ -145,7 +200,7 @@ def _from_columns(f: ir.Function, panels: Panels) -> None:
 
 
 def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
-    """As many columns as a vector has lanes, all rows; of fewer columns, the last one several times."""
+    """As many columns as a vector has lanes, all rows; where there are fewer, the last one several times."""
     last = f.binary("sub", f.param("columns"), ir.index(1))
     numbers = [
         f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)

@@ -1,8 +1,9 @@
-"""Functions whose Python control flow depends on values: one compiled trace for each path that has been taken.
+"""Functions whose Python control flow depends on values: one compiled trace for each path that has been
+taken.
 
-When Python asks a tracer for a truth value or an index, the answer is a *guard*: the trace holds where the answers are the same.
-A compiled path gives the answers with its results. The first one that differs says which other path to take; a path that was
-never taken is recorded from the call at hand, and kept.
+When Python asks a tracer for a truth value or an index, the answer is a *guard*: the trace holds where the
+answers are the same. A compiled path gives the answers with its results. The first one that differs says
+which other path to take; a path that was never taken is recorded from the call at hand, and kept.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Call = Callable[[Callable[..., Any], list[Any]], Any]
 class Path:
     """One way through a function: its compiled trace, and the answers that it rests on.
 
-    For each leaf of the result, ``places`` says which output of the trace it is, or None for one that is the same in every call
-    and stands in ``constants``.
+    For each leaf of the result, ``places`` says which output of the trace it is, or None for one that is the
+    same in every call and stands in ``constants``.
     """
 
     def __init__(self, recording: Recording, guards: Sequence[tuple[Var, Any, str]]) -> None:
@@ -134,15 +135,15 @@ class Paths:
     def _give_up(self, why: str) -> None:
         self.interpreted = why
         warnings.warn(
-            f"{location()}jit runs this function by the interpreter: {why}. Write wg.while_loop, wg.scan or wg.cond where the "
-            "number of steps depends on values, and np.where in place of masks.",
+            f"{location()}jit runs this function by the interpreter: {why}. Write wg.while_loop, wg.scan or "
+            "wg.cond where the number of steps depends on values, and np.where in place of masks.",
             RuntimeWarning,
             stacklevel=4,
         )
 
 
 def _is_bound(recording: Recording) -> bool:
-    """Whether the function uses a tracer of a recording around it: then its trace holds for this call only."""
+    """Whether the function uses a tracer of a recording around it, so that its trace holds for this call."""
     atoms = (a for e in recording.recorder.equations for a in e.inputs if type(a) is Literal)
     others = (o for o in recording.outputs if not recording.is_traced(o))
     return any(isinstance(value, Tracer) for value in (*(a.value for a in atoms), *others))

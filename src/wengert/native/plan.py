@@ -37,7 +37,51 @@ LINE = 64
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
-    ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "logaddexp2", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "power", "float_power", "cbrt", "hypot", "erf", "erfc", "expit", "logistic", "log_expit", "softplus", "xlogy", "xlog1py", "entr", "fmod", "remainder", "floor_divide", "root"]
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "logaddexp",
+        "logaddexp2",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "power",
+        "float_power",
+        "cbrt",
+        "hypot",
+        "erf",
+        "erfc",
+        "expit",
+        "logistic",
+        "log_expit",
+        "softplus",
+        "xlogy",
+        "xlog1py",
+        "entr",
+        "fmod",
+        "remainder",
+        "floor_divide",
+        "root",
+        "gcd",
+        "lcm",
+        "philox",
+        "shuffle",
+    ]
 )
 
 
@@ -86,7 +130,7 @@ class Plan:
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
         self._place_inputs(inputs)
         for equation in trace.equations:
-            self._lower(equation)
+            self.lower(equation)
         self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
@@ -127,34 +171,32 @@ class Plan:
 
     # --- equations ----------------------------------------------------------------------------------------
 
-    def _lower(self, equation: Equation) -> None:
-        from wengert.native.lower import LOWER, is_elementwise
+    def lower(self, equation: Equation) -> None:
+        """Add what an equation needs to the plan."""
+        from wengert.native.table import rule_for
 
         for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
             _stored(type)
-        lower = LOWER.get(equation.primitive.name)
-        if lower is not None:
-            lower(self, equation)
-        elif is_elementwise(equation):
-            self.element(equation)
-        else:
+        rule = rule_for(equation)
+        if rule is None:
             raise Unlowerable(equation.primitive.name)
+        rule(self, equation)
 
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
 
         A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses it.
         """
-        (out,) = equation.outputs
+        shape = equation.outputs[0].type.shape
         for atom in equation.inputs:
-            self.settle(atom, out.type.shape)
-        homes = self._homes(equation, out.type.shape)
+            self.settle(atom, shape)
+        homes = self._homes(equation, shape)
         depth = self._depth(equation) if not homes else MOST_WAITING
-        if depth < MOST_WAITING and out.type.shape and equation.primitive.name not in COSTLY:
-            self._waiting[out] = Waiting(equation, self._ready(equation.inputs), depth)
+        if depth < MOST_WAITING and shape and _is_cheap(equation):
+            self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
             return
         stage = self._ready(equation.inputs)
-        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, out.type.shape)
+        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, shape)
         self._compute(home, equation)
 
     def _depth(self, equation: Equation) -> int:
@@ -169,9 +211,9 @@ class Plan:
     def _compute(self, kernel: Map, equation: Equation) -> None:
         """Evaluate an equation in a loop, which everybody else reads the result from."""
         self._compute_here(kernel, equation)
-        self.made[equation.outputs[0]] = kernel
-        if equation.primitive.name not in COSTLY:
-            self._cheap[equation.outputs[0]] = equation
+        self.made.update(dict.fromkeys(equation.outputs, kernel))
+        if _is_cheap(equation):
+            self._cheap.update(dict.fromkeys(equation.outputs, equation))
 
     def _compute_here(self, kernel: Map, equation: Equation) -> None:
         for atom in equation.inputs:
@@ -331,9 +373,26 @@ class Plan:
         shape = atom.type.shape
         strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
         target = Access(self.outputs[i], shape, strides)
+        if self._stands_alone(atom, target):
+            self._let_be_output(i, self.access(atom).buffer)
+            return
         self.put(atom, target)
         if type(atom) is Var and atom not in self._memory:
             self._memory[atom] = target
+
+    def _stands_alone(self, atom: Atom, target: Access) -> bool:
+        """Whether a value has memory of its own that looks like an output."""
+        found = self._memory.get(atom) if type(atom) is Var else None
+        if found is None or found.buffer not in self.arena:
+            return False
+        whole = found.buffer.size == atom.type.size and found.offset == 0 and not found.lookups
+        return whole and found.strides == target.strides and found.dtype == target.dtype
+
+    def _let_be_output(self, i: int, buffer: Buffer) -> None:
+        """Memory of the arena becomes that of an output: nothing need be copied."""
+        self.arena.remove(buffer)
+        buffer.kind, buffer.index = "output", i
+        self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
         """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
@@ -365,6 +424,15 @@ class Plan:
         writer.stage = stage
         self._overwritten.append((buffer, writer))
         return True
+
+
+def _is_cheap(equation: Equation) -> bool:
+    return equation.primitive.name not in COSTLY and not equation.primitive.multiple
+
+
+def literal(value: Any) -> Literal:
+    """A constant operand."""
+    return Literal(value, type_for(value.shape, value.dtype))
 
 
 def uniform(atom: Literal) -> Any:

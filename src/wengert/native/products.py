@@ -102,8 +102,8 @@ class Oriented:
         lead_a, lead_b = _merged_lead(self.lead, a.strides), _merged_lead(self.lead, b.strides)
         assert lead_a is not None and lead_b is not None
         return Product(
-            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=a.strides[-2:],
-            b_strides=b.strides[-2:], c_stride=c_stride, batch=batch,
+            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=(a.strides[-2], a.strides[-1]),
+            b_strides=(b.strides[-2], b.strides[-1]), c_stride=c_stride, batch=batch,
             batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
@@ -125,7 +125,7 @@ class Oriented:
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
         *lead, row, column = strides
-        batch = _merged_lead(self.lead, lead)
+        batch = _merged_lead(self.lead, tuple(lead))
         together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
         if access.lookups or not together:
             return ANYWHERE
@@ -151,10 +151,9 @@ def _merged_lead(lead: Shape, strides: Shape) -> int | None:
     return found[-1][1] if found else 0
 
 
-def is_factor(a: Access) -> bool:
-    """Whether a product can read a factor: its batch axes are one, and rows or columns have no gaps."""
-    neighbours = 1 in a.strides[-2:] or 1 in a.shape[-2:]
-    return neighbours and _merged_lead(a.shape[:-2], a.strides) is not None
+def merges(a: Access) -> bool:
+    """Whether the batch axes of a factor are one."""
+    return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
 def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:

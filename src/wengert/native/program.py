@@ -1,6 +1,7 @@
 """A trace as a native function: compile it, and call it on NumPy arrays.
 
-Equations that the compiler cannot lower are run by the reference interpreter between compiled pieces; the result is the same.
+Equations that the compiler cannot lower are run by the reference interpreter between compiled pieces; the
+result is the same.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
 r"""Memory of large results, used again.
 
-New memory costs more than most arithmetic on it: the system hands it out in pages that it clears one by one at the first touch,
+New memory costs more than most arithmetic on it: the system hands it out in pages that it clears one by one
+at the first touch,
 
 .. math:: t_{\text{new}} \approx n\,/\,(4\ \text{GB/s}), \qquad t_{\text{again}} = 0.
 
-So blocks that arrays give back are kept, up to a bound, and the next array of that size gets one of them. NumPy lets an array
-carry the functions that allocate and free its memory (NEP 49): a result owns its memory as any other array does. The functions
-are written in LLVM IR, because they are called while an array dies.
+So blocks that arrays give back are kept, up to a bound, and the next array of that size gets one of them.
+NumPy lets an array carry the functions that allocate and free its memory (NEP 49): a result owns its memory
+as any other array does. The functions are written in LLVM IR, because they are called while an array dies.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 from wengert.native import ir
@@ -22,11 +24,12 @@ BLOCKS = 32
 BOUND = 1 << 28  # bytes that are kept at most
 _PAGE = 4096
 _HEAD = 64  # bytes before a block: what the C library gave, and how much may be stored
+_HUGE, _MADV_HUGEPAGE = 1 << 22, 14
 _NULL = ir.Value("null", "ptr")
 
 
 class Pool(ctypes.Structure):
-    """Blocks that nobody uses, in the order in which they came back. ``busy`` is set while it is being changed."""
+    """Blocks that nobody uses, in the order in which they came back; ``busy`` while that is being changed."""
 
     _fields_ = [
         ("busy", ctypes.c_int64),
@@ -145,9 +148,23 @@ def _new(f: ir.Function, capacity: ir.Value) -> None:
     f.start(some)
     inside = f.cast("ptrtoint", f.advance(origin, ir.index(_HEAD)), "i64")
     block = f.cast("inttoptr", _rounded(f, inside, _HEAD), "ptr")
+    if sys.platform == "linux":
+        _advise(f, block, capacity)
     f.store(origin, f.advance(block, ir.index(-8)), 8)
     f.store(capacity, f.advance(block, ir.index(-16)), 8)
     f.ret(block)
+
+
+def _advise(f: ir.Function, block: ir.Value, capacity: ir.Value) -> None:
+    """Ask Linux for pages of 2 MB in a very large block, as NumPy does: then there are fewer to clear."""
+    huge, done = f.new_label("huge"), f.new_label("done")
+    f.branch(f.compare("icmp uge", capacity, ir.index(_HUGE)), huge, done)
+    f.start(huge)
+    page = f.cast("inttoptr", _rounded(f, f.cast("ptrtoint", block, "i64"), _PAGE), "ptr")
+    length = f.binary("sub", capacity, ir.index(_PAGE))
+    f.call("madvise", "i32", page, length, ir.constant(_MADV_HUGEPAGE, "i32"))
+    f.jump(done)
+    f.start(done)
 
 
 def _write_free(module: ir.Module) -> None:
@@ -227,7 +244,7 @@ def _rounded(f: ir.Function, size: ir.Value, unit: int) -> ir.Value:
 
 
 def _locked(f: ir.Function, pool: ir.Value, otherwise: str) -> None:
-    """Go on if nobody else is changing the pool; nobody waits, so a lock that a fork has left set does no harm."""
+    """Go on if nobody else is changing the pool; nobody waits, so a lock left set by a fork does no harm."""
     mine = f.new_label("mine")
     before = f.emit(f"atomicrmw xchg ptr {field(f, pool, Pool, 'busy').name}, i64 1 acquire", "i64")
     f.branch(f.compare("icmp eq", before, ir.index(0)), mine, otherwise)

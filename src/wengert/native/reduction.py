@@ -2,10 +2,10 @@ r"""Angles brought to within π/4 of 0, exactly enough for every floating-point 
 
 .. math:: x = n\,\frac{\pi}{2} + r, \qquad |r| \le \frac{\pi}{4}
 
-Up to 2²⁰ the multiples of π/2 are subtracted in four parts, of which three give exact products (Cody and
-Waite 1980). Beyond, x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones contribute
-whole turns (Payne and Hanek 1983). That is a loop over the lanes in a function of its own, which is only
-called when some lane needs it.
+Up to a limit the multiples of π/2 are subtracted in parts, all but the last of which give exact products
+(Cody and Waite 1980). Beyond, x = M·2ᴱ is multiplied by those bits of 2/π that matter: the earlier ones
+contribute whole turns (Payne and Hanek 1983). That is a loop over the lanes in a function of its own, which
+is only called when some lane needs it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,33 @@ from wengert.native.number import (
 if TYPE_CHECKING:
     from wengert.native.lanes import Lanes
 
-LIMIT = 2.0**20
+LIMIT_32, LIMIT_64 = 2.0**17, 2.0**20
 HALF_PI_PARTS = tuple(part / 2 for part in c.PI_PARTS)
 WORDS = 21
 
 
-def reduce_angle(x: Number) -> tuple[Number, Number, Number]:
-    """N as an integer, of which the low two bits are right; and r as the sum of two numbers."""
+def reduce_angle(x: Number) -> tuple[Number, Number, Number | None]:
+    """The integer n, of which the low two bits are right, and r; of float64 as the sum of two numbers."""
     if x.format is DOUBLE:
         return _reduce_double(x)
-    n, high, low = _beyond(x.cast("fpext", "double"), *_reduce_roughly(x.cast("fpext", "double")))
-    r = (high + low).cast("fptrunc", "float")
-    return n.cast("trunc", "i32"), r, r.like(0.0)
+    n, r = _reduce_single(x) if x.lanes.fused else _reduce_widened(x.cast("fpext", "double"))
+    return n, r, None
+
+
+def _reduce_single(x: Number) -> tuple[Number, Number]:
+    """Three parts of π/2 with all digits of float32, which fused operations multiply exactly."""
+    shifted, n = _quarter_turns(x)
+    r = x
+    for part in c.HALF_PI_32:
+        r = fma(n, -part, r)
+    n, r = _beyond(x, LIMIT_32, bits(shifted), r)
+    return n, r
+
+
+def _reduce_widened(x: Number) -> tuple[Number, Number]:
+    """With the digits of float64."""
+    n, high, low = _beyond(x, LIMIT_64, *_reduce_roughly(x))
+    return n.cast("trunc", "i32"), (high + low).cast("fptrunc", "float")
 
 
 def _quarter_turns(x: Number) -> tuple[Number, Number]:
@@ -64,32 +79,32 @@ def _reduce_double(x: Number) -> tuple[Number, Number, Number]:
     a, lost = two_sum(fma(n, -first, x), n * -second)
     b, lost_too = two_sum(a, n * -third)
     high, low = fast_two_sum(b, fma(n, -rest, lost + lost_too))
-    return _beyond(x, bits(shifted), high, low)
+    n, high, low = _beyond(x, LIMIT_64, bits(shifted), high, low)
+    return n, high, low
 
 
-# --- beyond the limit ---------------------------------------------------------------------------------------
+# --- beyond the limit -------------------------------------------------------------------------------------
 
 
-def _beyond(x: Number, n: Number, high: Number, low: Number) -> tuple[Number, Number, Number]:
-    """The same triple, with the lanes beyond the limit replaced."""
+def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:
+    """What is found near 0, with the lanes beyond a limit replaced."""
     lanes, f = x.lanes, x.lanes.function
-    beyond = abs(x) > LIMIT
+    beyond = abs(x) > limit
     rare, after, before = f.new_label("rare"), f.new_label("after"), f.label
-    f.branch(_any(beyond), rare, after)
+    f.branch(any_of(beyond), rare, after)
     f.start(rare)
-    found = _each_lane(x, [n.value, high.value, low.value])
-    chosen = [where(beyond, Number(lanes, new), old) for new, old in zip(found, (n, high, low), strict=True)]
+    found = _each_lane(x, [value.value for value in near])
+    chosen = [where(beyond, Number(lanes, new), old) for new, old in zip(found, near, strict=True)]
     end = f.label
     f.jump(after)
     f.start(after)
-    merged = [
-        f.phi(old.value.type, (old.value.name, before), (new.value.name, end))
-        for old, new in zip((n, high, low), chosen, strict=True)
+    return [
+        Number(lanes, f.phi(old.value.type, (old.value.name, before), (new.value.name, end)))
+        for old, new in zip(near, chosen, strict=True)
     ]
-    return Number(lanes, merged[0]), Number(lanes, merged[1]), Number(lanes, merged[2])
 
 
-def _any(mask: Number) -> ir.Value:
+def any_of(mask: Number) -> ir.Value:
     """Whether a mask is set in some lane."""
     count = ir.lanes_of(mask.value.type)
     if count == 1:
@@ -99,16 +114,15 @@ def _any(mask: Number) -> ir.Value:
 
 def _each_lane(x: Number, start: list[ir.Value]) -> list[ir.Value]:
     """The reduction of every lane, one after the other."""
-    f, name = x.lanes.function, _function(x)
+    f = x.lanes.function
     if ir.lanes_of(x.value.type) == 1:
-        return _parts(f, f.call(name, _TRIPLE, x.value))
+        return _of_one(x)
     with f.loop(ir.index(0), ir.index(ir.lanes_of(x.value.type)), 1, start) as loop:
         at = f"i64 {loop.index.name}"
-        lane = f.emit(f"extractelement {x.value.type} {x.value.name}, {at}", "double")
-        found = _parts(f, f.call(name, _TRIPLE, lane))
+        lane = f.emit(f"extractelement {x.value.type} {x.value.name}, {at}", x.format.element)
         loop.next = [
             f.emit(f"insertelement {all.type} {all.name}, {one.type} {one.name}, {at}", all.type)
-            for all, one in zip(loop.state, found, strict=True)
+            for all, one in zip(loop.state, _of_one(Number(x.lanes, lane)), strict=True)
         ]
     return loop.state
 
@@ -116,9 +130,17 @@ def _each_lane(x: Number, start: list[ir.Value]) -> list[ir.Value]:
 _TRIPLE = "{ i64, double, double }"
 
 
-def _parts(f: ir.Function, triple: ir.Value) -> list[ir.Value]:
+def _of_one(x: Number) -> list[ir.Value]:
+    """Quarter turns and the angle that is left; of float64 as two numbers."""
+    f, name = x.lanes.function, _function(x)
+    wide = x if x.format is DOUBLE else x.cast("fpext", "double")
+    triple = f.call(name, _TRIPLE, wide.value)
     types = ("i64", "double", "double")
-    return [f.emit(f"extractvalue {_TRIPLE} {triple.name}, {i}", type) for i, type in enumerate(types)]
+    parts = [f.emit(f"extractvalue {_TRIPLE} {triple.name}, {i}", type) for i, type in enumerate(types)]
+    if x.format is DOUBLE:
+        return parts
+    n, high, low = (Number(x.lanes, part) for part in parts)
+    return [n.cast("trunc", "i32").value, (high + low).cast("fptrunc", "float").value]
 
 
 @cache

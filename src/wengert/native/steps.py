@@ -1,8 +1,8 @@
 """From one call's arguments and results to the steps that native code takes for all calls like it.
 
-The arguments' objects are numbered as they are found: first the arguments themselves, then the parts of each. A step says how one
-object must look and where its parts or its number go. Results are made from their leaves upwards, on a stack, as a calculator in
-reverse Polish notation would.
+The arguments' objects are numbered as they are found: first the arguments themselves, then the parts of each.
+A step says how one object must look and where its parts or its number go. Results are made from their leaves
+upwards, on a stack, as a calculator in reverse Polish notation would.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import optree
 
 from wengert.core import tree
 from wengert.core.trace import Type
 from wengert.native import entry, ir, recycle
+from wengert.native.actions import Step
 
 
 class Unmatched(Exception):
@@ -23,7 +25,7 @@ class Unmatched(Exception):
 
 
 class Steps:
-    """A list of steps that native code can walk through. ``kept`` are the objects whose addresses stand in it."""
+    """Steps that native code can walk through. ``kept`` are the objects whose addresses stand in them."""
 
     def __init__(self, actions: dict[str, int]) -> None:
         self.actions = actions
@@ -46,7 +48,7 @@ class Steps:
 
     def array(self) -> Any:
         """The steps as C sees them."""
-        return (entry.Step * len(self.rows))(*self.rows)
+        return (Step * len(self.rows))(*(Step(*row) for row in self.rows))
 
 
 def _address(data: Any, kept: list[Any]) -> int:
@@ -59,7 +61,7 @@ def _address(data: Any, kept: list[Any]) -> int:
     return ctypes.addressof(words)
 
 
-# --- arguments --------------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------------------
 
 
 class Form:
@@ -86,6 +88,10 @@ class Form:
         """Equal for equal forms."""
         return (self.positional, self.names, *(row[:5] for row in self.steps.rows), *self._shapes())
 
+    def has_leaves(self, leaves: Sequence[Any]) -> bool:
+        """Whether the leaves found are these very objects: other kinds of trees may hide some."""
+        return len(leaves) == len(self.leaves) and all(a is b for a, b in zip(leaves, self.leaves))
+
     def _shapes(self) -> list[Any]:
         return [tuple(k) for k in self.steps.kept if type(k) is tuple]
 
@@ -95,8 +101,10 @@ class Form:
             self.steps.add("match_identical", place, object=None)
         elif parts is not None:
             parts(self, o, place)
-        elif tree.fields_of(type(o)) is not None:
-            self._fields(o, place, *tree.fields_of(type(o)))
+        elif (fields := tree.fields_of(type(o))) is not None:
+            self._fields(o, place, *fields)
+        elif optree.is_namedtuple(o):
+            self._sequence("match_tuple", o, place)
         else:
             self._leaf(o, place)
 
@@ -172,7 +180,8 @@ def is_plain(dtype: np.dtype[Any]) -> bool:
 
 
 SCALARS = (
-    np.float64, np.float32, np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
+    np.float64, np.float32, np.bool_, np.int8, np.int16, np.int32, np.int64,
+    np.uint8, np.uint16, np.uint32, np.uint64,
 )  # fmt: skip
 _NUMBERS: dict[type, Callable[[Steps, Any, int, int], None]] = {
     float: _scalar,
@@ -183,11 +192,11 @@ _NUMBERS: dict[type, Callable[[Steps, Any, int, int], None]] = {
 }
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 class Leaf:
-    """Stands for a leaf of a result: an output of native code by its place, or what is the same in every call."""
+    """Stands for a leaf of a result: an output by its place, or what is the same in every call."""
 
     def __init__(self, output: int | None, value: Any, type: Type | None) -> None:
         self.output, self.value, self.type = output, value, type
@@ -202,10 +211,10 @@ class Results:
         self.prepare, self.build = Steps(made.actions), Steps(made.actions)
         self.depth = 0
         self._prepare(types, made)
-        whole = tree.unflatten(structure, leaves)
-        if _is_simple(whole):
-            self._visit(whole)
-        else:
+        try:
+            self._visit(tree.unflatten(structure, leaves))
+        except Unmatched:
+            self.build = Steps(made.actions)
             self._finish(leaves, structure)
 
     def _prepare(self, types: Sequence[Type], made: entry.Runtime) -> None:
@@ -218,17 +227,31 @@ class Results:
     def _visit(self, o: Any) -> None:
         if type(o) is Leaf:
             self._push(o)
-        elif type(o) is dict:
-            self._parts("build_dict", o.values(), tuple(o))
         elif o is None:
             self.push("push_object", object=None)
+        elif (fields := tree.fields_of(type(o))) is not None:
+            self._fields(o, *fields)
         else:
-            self._parts("build_tuple" if type(o) is tuple else "build_list", o)
+            self._parts(o)
 
-    def _parts(self, action: str, parts: Any, data: Any = None) -> None:
-        for part in parts:
+    def _parts(self, o: Any) -> None:
+        build = _BUILDS.get(type(o)) or (optree.is_namedtuple(o) and "build_tree")
+        if not build:
+            raise Unmatched(type(o).__name__)
+        for part in o.values() if type(o) is dict else o:
             self._visit(part)
-        self.build.add(action, count=len(parts), data=data)
+        self._join(build, type(o), len(o), tuple(o) if type(o) is dict else None)
+
+    def _fields(self, o: Any, children: Sequence[str], static: Sequence[str]) -> None:
+        for name in static:
+            self.push("push_object", object=getattr(o, name))
+        for name in children:
+            self._visit(getattr(o, name))
+        self._join("build_fields", type(o), len(static) + len(children), (*static, *children))
+
+    def _join(self, action: str, object: Any, count: int, data: Any = None) -> None:
+        """A step that takes parts from the stack and puts one object there."""
+        self.build.add(action, object=object, count=count, data=data)
         self.depth += 1
 
     def push(self, action: str, source: int = 0, object: Any = None) -> None:
@@ -247,20 +270,10 @@ class Results:
     def _finish(self, leaves: Sequence[Leaf], structure: Any) -> None:
         for leaf in leaves:
             self._push(leaf)
-        self.build.add(
-            "build_tree", object=lambda *values: tree.unflatten(structure, values), count=len(leaves)
-        )
-        self.depth += 1
+        self._join("build_tree", lambda *values: tree.unflatten(structure, values), len(leaves))
 
 
-def _is_simple(o: Any) -> bool:
-    if type(o) is Leaf or o is None:
-        return True
-    if type(o) is dict:
-        return all(map(_is_simple, o.values()))
-    return type(o) in (tuple, list) and all(map(_is_simple, o))
-
-
+_BUILDS: dict[type, str] = {tuple: "build_tuple", list: "build_list", dict: "build_dict"}
 _WEAK = {"f": "push_float", "i": "push_integer", "b": "push_boolean"}
 
 

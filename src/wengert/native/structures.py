@@ -40,3 +40,30 @@ def at(f: ir.Function, array: ir.Value, i: ir.Value, type: str = "ptr") -> ir.Va
 def put_at(f: ir.Function, array: ir.Value, i: ir.Value, value: ir.Value) -> None:
     """Set an element."""
     f.store(value, f.offset(array, value.type, i), 8)
+
+
+def word(f: ir.Function, o: ir.Value, place: int, type: str = "i64") -> ir.Value:
+    """What stands at a place in an object."""
+    return f.load(type, f.advance(o, ir.index(place)), 4 if type == "i32" else 1 if type == "i8" else 8)
+
+
+def go_on(f: ir.Function, condition: ir.Value, otherwise: str) -> None:
+    """Go on where the condition holds, to a label where it does not."""
+    following = f.new_label("on")
+    f.branch(condition, following, otherwise)
+    f.start(following)
+
+
+def is_null(f: ir.Function, pointer: ir.Value) -> ir.Value:
+    """Whether an address is null."""
+    return f.compare("icmp eq", pointer, ir.Value("null", "ptr"))
+
+
+def is_some(f: ir.Function, pointer: ir.Value) -> ir.Value:
+    """Whether an address is not null."""
+    return f.compare("icmp ne", pointer, ir.Value("null", "ptr"))
+
+
+def equal(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Whether two numbers or addresses are the same."""
+    return f.compare("icmp eq", a, b)

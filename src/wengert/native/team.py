@@ -111,8 +111,8 @@ def _module(host: Host) -> str:
     _write_worker(module)
     _write_start(module)
     _write_run(module)
-    for name, result, params in (("address", "ptr", []), ("prepare", "void", [])):
-        f = module.function(name, result, params)
+    for name, result in (("address", "ptr"), ("prepare", "void")):
+        f = module.function(name, result, [])
         if name == "prepare":
             _write_prepare(f)
         else:

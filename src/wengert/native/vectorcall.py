@@ -1,8 +1,9 @@
 """Objects that are called at the cost of a function.
 
-Python calls an object of an ordinary class through its method ``__call__``, which takes longer than the arithmetic of a small
-gradient. CPython's vectorcall protocol (PEP 590) lets an object hold the address of a function in machine code that is
-called at once. Classes with room for that address are made by ``PyType_FromSpec``; as long as it is null, ``__call__`` is what runs.
+Python calls an object of an ordinary class through its method ``__call__``, which takes longer than the
+arithmetic of a small gradient. CPython's vectorcall protocol (PEP 590) lets an object hold the address of a
+function in machine code that is called at once. Classes with room for that address are made by
+``PyType_FromSpec``; as long as it is null, ``__call__`` is what runs.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _Member(ctypes.Structure):
 
 
 def with_room(base: type) -> Any:
-    """The class with room for the address of native code; the class itself where objects are not as expected."""
+    """The class with room for an address of native code; itself where objects are not as expected."""
     if not layout.is_known():
         return base
     place = base.__basicsize__
@@ -69,7 +70,8 @@ _kept: list[Any] = []  # what a class of `with_room` points to
 
 def place_of_slot(cls: type, name: str) -> int:
     """Where the object in a slot of ``__slots__`` stands."""
-    example, mark = cls.__new__(cls), object()
+    example: Any = object.__new__(cls)
+    mark = object()
     setattr(example, name, mark)
     words = range(layout.VALUE, cls.__basicsize__, 8)
     return next(w for w in words if ctypes.c_int64.from_address(id(example) + w).value == id(mark))

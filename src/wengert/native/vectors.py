@@ -146,8 +146,9 @@ class Values:
 
     def compute(self, equation: Equation) -> None:
         """Evaluate an elementwise equation."""
-        (out,) = equation.outputs
-        self.known[out] = element(self, equation, out.type)
+        found = element(self, equation, equation.outputs[0].type)
+        vectors = found if equation.primitive.multiple else (found,)
+        self.known.update(zip(equation.outputs, vectors, strict=True))
 
     def called(self, name: str, dtype: np.dtype[Any], *operands: ir.Value) -> ir.Value:
         """A long operation on single numbers, through a function that the module has once."""
@@ -169,12 +170,13 @@ class Values:
 
 
 _UNCHANGED = frozenset({"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"})
+WITHOUT_METHOD = _UNCHANGED | {"where"}
 # Operations whose result is of another kind than their operands; ldexp's operands are of two kinds.
 _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 
 
-def element(values: Values, equation: Equation, type: Type) -> ir.Value:
-    """The vector that an elementwise equation computes."""
+def element(values: Values, equation: Equation, type: Type) -> Any:
+    """The vector that an elementwise equation computes; several for one of several outputs."""
     name, inputs = equation.primitive.name, equation.inputs
     if name in _UNCHANGED:
         return values.read(inputs[0], type.dtype)
@@ -189,7 +191,7 @@ def element(values: Values, equation: Equation, type: Type) -> ir.Value:
         dtypes[1] = inputs[1].type.dtype
     try:
         operands = [values.read(a, dtype) for a, dtype in zip(inputs, dtypes, strict=True)]
-        if values.lanes == 1 and name in COSTLY and not equation.params:
+        if values.lanes == 1 and name in COSTLY and not (equation.params or equation.primitive.multiple):
             return values.called(name, working, *operands)
         return values.operation(name, working)(*operands, **equation.params)
     except NotImplementedError as error:

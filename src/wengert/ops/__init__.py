@@ -1,6 +1,7 @@
 """Every operation, declared once. Importing this package fills the registry."""
 
 from wengert.ops import (
+    bits,
     contraction,
     elementwise,
     indexing,
@@ -19,6 +20,7 @@ from wengert.ops.elementwise import stop_gradient
 __all__ = [
     "stop_gradient",
     "elementwise",
+    "bits",
     "reduction",
     "shape",
     "indexing",

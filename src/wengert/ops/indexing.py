@@ -19,7 +19,7 @@ import numpy as np
 from wengert.core.adoptive import intercept
 from wengert.core.primitive import FUNCTIONS, Primitive, constant, implements, linear
 from wengert.core.recorder import Tracer, bind, type_of
-from wengert.core.tracer import ArrayTracer, as_view, concrete, operand, read_only
+from wengert.core.tracer import ArrayTracer, as_view, concrete, is_abstract, operand, read_only
 from wengert.errors import DerivativeError, UnsupportedError, at_user_line
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import _along, as_array
@@ -265,15 +265,6 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[Index, tuple[Any, ...]]:
     for part in parts:
         found.extend(_parse_part(part, arrays))
     return (Ellipsis, *_fill_axes(found, len(shape))), tuple(arrays)
-
-
-def is_abstract(value: Any) -> bool:
-    """Whether a tracer stands for many numbers."""
-    while isinstance(value, Tracer):
-        if value.recorder.abstract:
-            return True
-        value = value.value
-    return False
 
 
 def _parse_part(part: Any, arrays: list[Any]) -> list[Any]:

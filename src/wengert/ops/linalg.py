@@ -184,7 +184,7 @@ def _adjugate_factors(a: Any) -> tuple[Any, Any, Any, Any]:
 def _evaluate_adjugate(a: Any) -> Any:
     phase, v, s, uh = _adjugate_factors(a)
     others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1, _row(s)), axis=-1)
-    return phase[..., None, None] * np.matmul(v * _row(others), uh)
+    return np.expand_dims(phase, (-2, -1)) * np.matmul(v * _row(others), uh)
 
 
 def _adjugate_tangent(tangents: Any, operands: Any, y: Any) -> Any:

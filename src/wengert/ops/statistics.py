@@ -347,7 +347,8 @@ def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     if weights is None:
         return np.bincount(x, minlength=minlength)
     size = max(int(minlength), int(x.max()) + 1 if x.size else 0)
-    return scatter_add(floating(weights), x, size)
+    # NumPy adds in double precision, whatever the weights are.
+    return scatter_add(as_array(weights).astype(np.float64), x, size)
 
 
 def _no_histogram(name: str) -> Callable[..., Any]:

@@ -155,6 +155,7 @@ def _nonlinear(equation: Equation, ct: Any, values: Sequence[Any], y: Any) -> Co
 def _transposed(equation: Equation, ct: Any, values: Sequence[Any], y: Any) -> Contributions:
     """Record the tangent of one equation, which is linear, and pull the cotangent back through it."""
     recorder = Recorder(abstract=True)
+    recorder.rise_above([*values, *(ct if equation.primitive.multiple else [ct])])
     tangents = [recorder.input(strong(a.type)) if _needs(a) else None for a in equation.inputs]
     result = equation.primitive.tangent(tangents, values, y, **equation.params)
     results, cts = (result, ct) if equation.primitive.multiple else ([result], [ct])

@@ -79,7 +79,7 @@ def rewrite(trace: Trace, rule: Callable[[Equation, Makers], Found]) -> Trace:
 
 
 def _substituted(equation: Equation, known: Mapping[Atom, Atom]) -> Equation:
-    if not any(atom in known for atom in equation.inputs):
+    if not known or known.keys().isdisjoint(equation.inputs):
         return equation
     return _like(equation, inputs=[known.get(atom, atom) for atom in equation.inputs])
 
@@ -368,7 +368,7 @@ def dead(trace: Trace) -> Trace:
     needed: set[Atom] = set(trace.outputs)
     kept: list[Equation] = []
     for equation in reversed(trace.equations):
-        if any(var in needed for var in equation.outputs):
+        if not needed.isdisjoint(equation.outputs):
             equation = _without_history(equation, needed)
             kept.append(equation)
             needed.update(equation.inputs)
@@ -390,7 +390,7 @@ def _without_history(equation: Equation, needed: set[Atom]) -> Equation:
 
 def nested(trace: Trace) -> Trace:
     """Simplify the bodies of loops and the branches of conditions."""
-    return rewrite(trace, _inside)
+    return rewrite(trace, _inside) if any(map(bodies, trace.equations)) else trace
 
 
 def _inside(equation: Equation, makers: Makers) -> Found:

@@ -1,0 +1,91 @@
+"""A module of LLVM IR in parts, so that functions which many modules share are compiled once.
+
+Register tiles, transposing copies and the like are *internal* functions: one text for every network that uses
+them, and most of the compiler's work. Each large one becomes a module of its own, with its constants; the
+others declare it. What is left is short, and all that has to be compiled for another shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+WORTH = 40  # lines of a function from which a module of its own pays
+NAME = re.compile(r'@("[^"]+"|[-\w.$]+)')
+CONSTANT = re.compile(r"@\S+ = (internal|private) (unnamed_addr )?constant ")
+
+
+class Entity(NamedTuple):
+    """What stands at the top of a module: a global, a declaration or a function."""
+
+    name: str
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """``@``, ``declare`` or ``define``."""
+        return "@" if self.text.startswith("@") else self.text.partition(" ")[0]
+
+    @property
+    def uses(self) -> set[str]:
+        """The names that occur in it, but its own."""
+        return set(NAME.findall(self.text)) - {self.name}
+
+    @property
+    def declaration(self) -> str:
+        """A function as other modules declare it."""
+        header = self.text.partition("\n")[0].rstrip("{ ")
+        return header.replace("define internal ", "declare ", 1).replace("define ", "declare ", 1)
+
+
+def split(ir: str) -> list[str]:
+    """The texts of a module's parts, the rest last; the module itself where there is nothing to part."""
+    entities = _entities(ir)
+    shared = [e for e in entities or () if _is_worth_it(e, entities or [])]
+    if entities is None or not shared:
+        return [ir]
+    rest = [e for e in entities if e.kind == "define" and e not in shared]
+    return [*(_module([e], entities) for e in shared), _module(rest, entities)]
+
+
+def _entities(ir: str) -> list[Entity] | None:
+    """What a module consists of; None where it has more than globals, declarations and functions."""
+    found, lines = [], iter(ir.splitlines())
+    for line in lines:
+        name = NAME.search(line)
+        if line.startswith(("@", "declare ")) and name:
+            found.append(Entity(name[1], line))
+        elif line.startswith("define ") and name:
+            found.append(Entity(name[1], "\n".join(_body(line, lines))))
+        elif line.strip():
+            return None
+    return found
+
+
+def _body(header: str, lines: Iterator[str]) -> Iterator[str]:
+    yield header
+    for line in lines if header.endswith("{") else ():
+        yield line
+        if line == "}":
+            return
+
+
+def _is_worth_it(function: Entity, entities: Iterable[Entity]) -> bool:
+    """Whether a function may have a module of its own, that is, shares no variable; and is large."""
+    if not function.text.startswith("define internal ") or function.text.count("\n") < WORTH:
+        return False
+    used = function.uses
+    return all(CONSTANT.match(e.text) for e in entities if e.kind == "@" and e.name in used)
+
+
+def _module(functions: list[Entity], entities: Iterable[Entity]) -> str:
+    """Functions with all that they use."""
+    used = set().union(*(f.uses for f in functions))
+    own = {f.name for f in functions}
+    needed = [
+        e.declaration if e.kind == "define" else e.text
+        for e in entities
+        if e.name in used and e.name not in own
+    ]
+    return "\n".join([*needed, *(f.text.replace("define internal ", "define ", 1) for f in functions)])
