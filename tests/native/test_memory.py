@@ -39,9 +39,15 @@ STEPS = {
     "read by a root": (lambda c, x: ((np.tanh(c[0]), c[1] + np.sum(c[0])), np.sqrt(np.abs(c[1]))), None),
     "exchanged": (lambda c, x: ((c[0][::-1] * c[1], c[0].mean()), c[1]), None),
     "read backwards": (lambda c, x: ((np.tanh(c[0][::-1]), c[1] + 1), c[0][:2] + x[:2]), None),
-    "read from the side": (lambda c, x: ((np.concatenate([c[0][3:], c[0][:3]]) * 0.9, c[1] + x[0]), c[1]), None),
+    "read from the side": (
+        lambda c, x: ((np.concatenate([c[0][3:], c[0][:3]]) * 0.9, c[1] + x[0]), c[1]),
+        None,
+    ),
     "read in part": (lambda c, x: ((c[0] - c[0][5] * 0.1, c[1] + x[0]), c[0][5]), None),
-    "read by both": (lambda c, x: ((np.exp(-c[0] ** 2) * c[1], c[1] * 0.9 + c[0].max()), c[0].min() + c[1]), None),
+    "read by both": (
+        lambda c, x: ((np.exp(-(c[0] ** 2)) * c[1], c[1] * 0.9 + c[0].max()), c[0].min() + c[1]),
+        None,
+    ),
 }
 
 
@@ -54,7 +60,9 @@ def test_carries(step, in_place, n):
     assert in_place is None or [o for _, o in body.in_place] == in_place
 
 
-@pytest.mark.parametrize("look", [lambda i, p: p[i[::-1]], lambda i, p: p[i[i]], lambda i, p: p[i], lambda i, p: i[p]])
+@pytest.mark.parametrize(
+    "look", [lambda i, p: p[i[::-1]], lambda i, p: p[i[i]], lambda i, p: p[i], lambda i, p: i[p]]
+)
 def test_indices_that_are_carried(look):
     i, p = np.random.default_rng(1).permutation(37), np.random.default_rng(2).permutation(37)
     agree(lambda i, p: wg.scan(lambda i, _: (look(i, p), i.sum()), i, np.zeros(5)), i, p)
@@ -65,7 +73,9 @@ def test_matrices_that_are_carried():
         w, v = carry
         return (w + 0.01 * x.T @ (x @ v), np.tanh(v.T @ w)), w[0] + v[:, 0]
 
-    agree(loop(step), (RNG.normal(size=(24, 24)), RNG.normal(size=(24, 24))), RNG.normal(size=(5, 30, 24)) * 0.1)
+    agree(
+        loop(step), (RNG.normal(size=(24, 24)), RNG.normal(size=(24, 24))), RNG.normal(size=(5, 30, 24)) * 0.1
+    )
 
 
 def test_a_weight_is_updated_in_place():

@@ -48,13 +48,17 @@ ORIENTATIONS = {
     "reversed": lambda a, b: a[::-1, ::-1] @ b[::-1],
     "every second": lambda a, b: np.tanh(a)[::2] @ np.tanh(b)[:, ::2],
     "every second, transposed": lambda a, b: np.tanh(b)[::2, ::-1].T @ a[:, ::2].T,
-    "the same column": lambda a, b: a @ np.broadcast_to(b[:, :1], b.shape) + np.broadcast_to(a[0], a.shape) @ b,
+    "the same column": lambda a, b: (
+        a @ np.broadcast_to(b[:, :1], b.shape) + np.broadcast_to(a[0], a.shape) @ b
+    ),
     "one number": lambda a, b: a @ np.broadcast_to(b[0, 0], b.shape),
 }
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(17, 33, 65), (64, 64, 10), (128, 3, 40), (5, 70, 128), (1, 50, 60), (60, 50, 2)])
+@pytest.mark.parametrize(
+    "shape", [(17, 33, 65), (64, 64, 10), (128, 3, 40), (5, 70, 128), (1, 50, 60), (60, 50, 2)]
+)
 @pytest.mark.parametrize("f", ORIENTATIONS.values(), ids=ORIENTATIONS)
 def test_orientations(f, shape, dtype):
     m, k, n = shape
@@ -107,7 +111,16 @@ def test_dot_products(dtype):
     agree(lambda x, y: np.tanh(x @ y[::-1] * dtype(1e-3)) + dtype(1), x, y)
 
 
-BATCHES = [((6,), (6,)), ((6,), ()), ((), (6,)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((3, 1), (1, 4)), ((2, 3), (2, 1)), ((1,), (5,))]
+BATCHES = [
+    ((6,), (6,)),
+    ((6,), ()),
+    ((), (6,)),
+    ((2, 3), (2, 3)),
+    ((2, 3), (3,)),
+    ((3, 1), (1, 4)),
+    ((2, 3), (2, 1)),
+    ((1,), (5,)),
+]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -124,7 +137,7 @@ def test_a_batch_whose_axes_are_not_one_is_copied():
     compiled = agree(lambda a, b: np.swapaxes(a, 0, 1) @ b, a, b)
     (kernel,) = contracts(compiled, a, b)
     assert merges(kernel.a)
-    assert [row.how for row in compiled.explain(a, b).rows][0] == "copy"
+    assert compiled.explain(a, b).rows[0].how == "copy"
     for a_lead, b_lead in (((2, 3), (3,)), ((3, 1), (1, 4)), ((2, 3, 4), (3, 4)), ((2, 1, 4), (1, 3, 1))):
         agree(lambda a, b: a @ b, numbers(*a_lead, 12, 20), numbers(*b_lead, 20, 11))
 
@@ -176,7 +189,7 @@ def test_updates_of_weights_are_fused_with_their_gradients(hidden):
 
 
 def test_weights_that_are_overwritten_while_they_are_read():
-    """In a loop a product's epilogue writes over the weights that it reads; those that a product reads whole stay apart."""
+    """An epilogue writes over the weights that it reads; those that a product reads whole stay apart."""
 
     def step(carry, x):
         w, v = carry

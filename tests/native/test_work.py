@@ -28,10 +28,14 @@ def test_products_count_multiplications_and_additions():
 def test_loops_count_their_rounds_and_branches_the_longer_one():
     x = np.ones((40, 40))
     body, kernels = counted(plan_of(lambda x: np.tanh(x @ x), x))
-    scanned, in_all = counted(plan_of(lambda x: wg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=9)[0], x))
+    scanned, in_all = counted(
+        plan_of(lambda x: wg.scan(lambda c, _: (np.tanh(c @ c), None), x, None, length=9)[0], x)
+    )
     assert 9 * body <= scanned < 9 * body + 20_000
     assert in_all >= 9 * kernels
-    repeated, _ = counted(plan_of(lambda x: wg.while_loop(lambda c: c[0, 0] > 0, lambda c: np.tanh(c @ c), x), x))
+    repeated, _ = counted(
+        plan_of(lambda x: wg.while_loop(lambda c: c[0, 0] > 0, lambda c: np.tanh(c @ c), x), x)
+    )
     assert ROUNDS * body <= repeated < ROUNDS * body + 20_000
     chosen, _ = counted(plan_of(lambda x: wg.cond(x[0, 0] > 0, lambda x: np.tanh(x @ x), lambda x: x, x), x))
     assert body <= chosen < body + 20_000
