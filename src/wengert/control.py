@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.core.evaluate import environment, evaluate
+from wengert.core.evaluate import environment, evaluate, evaluate_sparingly
 from wengert.core.primitive import nonlinear
 from wengert.core.recorder import Recorder, Tracer, bind, current, type_of
 from wengert.core.recording import record
@@ -823,7 +823,7 @@ class _Mark:
 
 
 def _run_checkpoint(*operands: Any, body: Trace) -> tuple[Any, ...]:
-    outputs = evaluate(body, operands)
+    outputs = evaluate_sparingly(body, operands)
     return tuple(_as(v, atom.type) for v, atom in zip(outputs, body.outputs, strict=True))
 
 
