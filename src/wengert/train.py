@@ -26,7 +26,7 @@ from wengert.optim import Adam, Optimiser
 Array = np.ndarray
 Network = Any
 
-# Of one call: it takes about a tenth of a second. A step makes some six operations for every weight and pattern.
+# Of one call, which takes about a tenth of a second. A step makes some six for every weight and pattern.
 OPERATIONS_AT_A_TIME = 20_000_000_000
 
 Loss = Callable[[Array, Array], Array]
@@ -207,7 +207,8 @@ def _judge(result: Fit, epoch: Epoch, network: Network, patience: int | None) ->
 class _Trainer:
     """Holds the weights and the optimiser's state between epochs.
 
-    An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step on what is left.
+    An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step
+    on what is left.
     """
 
     def __init__(
@@ -269,7 +270,7 @@ class _Trainer:
         return max(1, OPERATIONS_AT_A_TIME // (6 * weights * self.batch_size + 1))
 
     def _pass_step_by_step(self, whole: Array, rest: Array) -> tuple[Any, Any, Any]:
-        """For networks, losses and optimisers that Python's own `if` leads through: a scan cannot follow it, single steps can."""
+        """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
         carry, errors = self.carry, []
         for batch in (*whole, *([rest] if len(rest) else [])):
             carry, error = self.step(carry, self.x[batch], self.y[batch])
@@ -285,7 +286,7 @@ class _Trainer:
 
 
 def _as_numpy(leaf: Any) -> Any:
-    """Python's numbers as NumPy's, which they become in the first step: so that all epochs have one signature."""
+    """Python's numbers as NumPy's, which they become in the first step: all epochs have one signature."""
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
 
 

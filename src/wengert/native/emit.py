@@ -235,7 +235,7 @@ class Writer:
         return any(old.conflicts(now) for old in self.touched for now in new)
 
     def _few_barriers(self) -> Iterator[Kernel]:
-        """The kernels in an order that takes few barriers: one that needs none goes ahead of those it is not related to."""
+        """The kernels in an order of few barriers: one that needs none goes ahead of those it has to do nothing with."""
         kernels = self.plan.kernels
         ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
         depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))

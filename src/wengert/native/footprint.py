@@ -8,8 +8,8 @@ where l and h come from the axes with smaller strides and G is the greatest comm
 strides. Two accesses *agree* if no row of one meets another row of the other. For the same s and n that is so
 where the rows are apart, :math:`\max(h, h') - \min(l, l') \le |s|`, and do not come round again,
 :math:`n |s| \le \gcd(G, G')`: for if :math:`(i - i') s = r' - r + G z` with :math:`i \ne i'`, then z = 0
-makes the left side the larger one, and another z the right side. Between kernels whose accesses all agree every
-thread finds what it wrote itself, and no barrier is needed.
+makes the left side the larger one, and another z the right side. Between kernels whose accesses all agree
+every thread finds what it wrote itself, and no barrier is needed.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def fork_safe(lock: Any) -> Any:
     return lock
 
 
-fork_safe(llvm.ffi.lib._lock)  # llvmlite's own, around every call of LLVM: a child would have nobody to give it back
+# llvmlite's own, around every call of LLVM: a child would have nobody to give it back.
+fork_safe(llvm.ffi.lib._lock)
 
 
 @functools.cache

@@ -30,7 +30,7 @@ from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
-"""(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if anything."""
+"""(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64

@@ -43,7 +43,8 @@ class Path:
         self.answers = [encoded(answer, var.type) for var, answer, _ in guards]
         self.types = [var.type for var, _, _ in guards]
         self.conditions = [f"{where}the answer is {answer}" for _, answer, where in guards]
-        whole = Trace(recording.inputs, recording.recorder.equations, [*traced, *(var for var, _, _ in guards)])
+        outputs = [*traced, *(var for var, _, _ in guards)]
+        whole = Trace(recording.inputs, recording.recorder.equations, outputs)
         self.run: Run = compile(simplify(whole))
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:

@@ -159,7 +159,7 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for some kernels after their last use: threads may then change the order of kernels."""
+        """Leave small buffers alone for a while after their last use: threads may change the order of kernels."""
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
@@ -277,14 +277,14 @@ class Plan:
         kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
 
     def _is_at_hand(self, atom: Atom) -> bool:
-        """Whether a value that is not in memory is computed anew from one that is, rather than stored beside it."""
+        """Whether a value is computed anew from one in memory, rather than stored beside it."""
         if atom not in self._cheap or atom in self._memory or not atom.type.shape:
             return False
         found = self._sources(atom, MOST_WAITING)
         return len(found) == 1 and None not in found
 
     def _sources(self, atom: Atom, depth: int) -> set[Var | None]:
-        """The values in the arena that a value is computed from by few cheap equations; None stands for anything else."""
+        """The values in the arena that few cheap equations lead to a value from; None for anything else."""
         if type(atom) is Literal:
             return set() if uniform(atom) is not None else {None}
         assert type(atom) is Var
