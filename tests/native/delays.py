@@ -1,4 +1,4 @@
-"""Compiles everything for threads, and makes one of them late at every kernel: what is read or written too early then shows."""
+"""Compiles for threads, one of which is late at every kernel: what comes too early then shows."""
 
 from __future__ import annotations
 

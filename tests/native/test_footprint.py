@@ -16,11 +16,17 @@ def random_view(rng):
     start = int(rng.integers(0, 3))
     n = int(rng.choice([24, 36, 40, 45]))
     if start:
-        return a[start : start + n].reshape(*((-1, int(rng.choice([f for f in (2, 3, 4, 6, 8, 9) if n % f == 0])))))
+        return a[start : start + n].reshape(
+            *((-1, int(rng.choice([f for f in (2, 3, 4, 6, 8, 9) if n % f == 0]))))
+        )
     a = a.reshape(SHAPES[rng.integers(len(SHAPES))])
     a = a.transpose(rng.permutation(a.ndim))
     steps = rng.choice([1, 1, 1, 2, -1], size=a.ndim)
-    return a[tuple(slice(int(k) if s > 0 else None, None, int(s)) for s, k in zip(steps, rng.integers(0, 2, a.ndim)))]
+    return a[
+        tuple(
+            slice(int(k) if s > 0 else None, None, int(s)) for s, k in zip(steps, rng.integers(0, 2, a.ndim))
+        )
+    ]
 
 
 def footprint_of(view, axis, grain):

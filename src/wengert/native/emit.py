@@ -234,7 +234,7 @@ class Writer:
         return any(old.conflicts(now) for old in self.touched for now in new)
 
     def _few_barriers(self) -> Iterator[Kernel]:
-        """The kernels in an order that takes few barriers: one that needs none goes ahead of those it is not related to."""
+        """The kernels in an order of few barriers: one that needs none goes ahead of those it has to do nothing with."""
         kernels = self.plan.kernels
         ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
         depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
@@ -364,6 +364,9 @@ def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches]:
         return Nest(writer, kernel).touches()
     if isinstance(kernel, Contract):
         return touches_of_product(Oriented(kernel, writer.host))
+    if isinstance(kernel, Routine):
+        share = _routine_share(kernel)
+        return [(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes]
     return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
 
 
@@ -395,8 +398,7 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, whose first axis threads divide among themselves."""
     with writer.function(kernel.name) as inner:
-        share = _routine_share(kernel)
-        writer.touches([(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes])
+        writer.touches(*touches_of(writer, kernel))
         if kernel.is_shared:
             _write_places(inner, kernel, inner.share(kernel.shape[0], 1))
         else:

@@ -4,11 +4,12 @@ An access whose shared axis has n rows, s bytes apart, touches in row i at most
 
 .. math:: R_i = \{\, i s + r + G z \;:\; l \le r < h,\ z \in \mathbb Z \,\},
 
-where l and h come from the axes with smaller strides and G is the greatest common divisor of the others' strides. Two accesses
-*agree* if no row of one meets another row of the other. For the same s and n that is so where the rows are apart,
-:math:`\max(h, h') - \min(l, l') \le |s|`, and do not come round again, :math:`n |s| \le \gcd(G, G')`: for if
-:math:`(i - i') s = r' - r + G z` with :math:`i \ne i'`, then z = 0 makes the left side the larger one, and another z the right side.
-Between kernels whose accesses all agree every thread finds what it wrote itself, and no barrier is needed.
+where l and h come from the axes with smaller strides and G is the greatest common divisor of the others'
+strides. Two accesses *agree* if no row of one meets another row of the other. For the same s and n that is so
+where the rows are apart, :math:`\max(h, h') - \min(l, l') \le |s|`, and do not come round again,
+:math:`n |s| \le \gcd(G, G')`: for if :math:`(i - i') s = r' - r + G z` with :math:`i \ne i'`, then z = 0
+makes the left side the larger one, and another z the right side. Between kernels whose accesses all agree
+every thread finds what it wrote itself, and no barrier is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from wengert.native.kernels import Access
 
 
 class Rows(NamedTuple):
-    """The rows of an access, in bytes from the start of its buffer; threads take multiples of ``grain`` of them."""
+    """The rows of an access, in bytes from its buffer's start; threads take multiples of ``grain``."""
 
     stride: int
     extent: int
@@ -76,7 +77,7 @@ ALONE, ANYWHERE = Alone(), Anywhere()
 def rows(
     stride: int, extent: int, grain: int, offset: int, others: Iterable[tuple[int, int]], size: int
 ) -> Footprint:
-    """The rows of an axis; ``others`` are strides and extents of the other axes. In elements of so many bytes."""
+    """The rows of an axis, in elements of so many bytes; ``others`` are strides and extents of other axes."""
     if stride == 0:
         return ANYWHERE
     low, high, period = offset, offset + 1, 0

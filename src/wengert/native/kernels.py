@@ -205,6 +205,10 @@ class Kernel:
         """The plans of the bodies of a loop or the branches of a choice."""
         return ()
 
+    def maps(self) -> Iterator[Map]:
+        """The loop and its epilogues, or those of a product."""
+        yield from ()
+
     def has_work(self) -> bool:
         """Whether it writes anything."""
         return True
@@ -252,9 +256,21 @@ class Map(Kernel):
         """Whether results come one by one, because the last axis is cut into vectors and reduced."""
         return -1 in self.axes and self.shape[-1] >= 16
 
-    def _maps(self) -> Iterator[Map]:
+    def maps(self) -> Iterator[Map]:
         yield self
         yield from self.epilogues.values()
+
+    def prune(self) -> None:
+        """Forget what nobody uses: other loops have computed it anew."""
+        needed = {atom for reduction in self.reductions for atom in reduction.operands}
+        needed |= {write.atom for write in (*self.writes, *self.running)}
+        kept = []
+        for equation in reversed(self.equations):
+            if needed.intersection(equation.outputs):
+                kept.append(equation)
+                needed.update(equation.inputs)
+        self.equations = kept[::-1]
+        self.reads = {atom: access for atom, access in self.reads.items() if atom in needed}
 
     def elementwise(self) -> Iterator[Access]:
         if not self.reductions:
@@ -271,11 +287,11 @@ class Map(Kernel):
             yield from (lookup.index for lookup in write.access.lookups)
 
     def writing(self) -> Iterator[Access]:
-        for part in self._maps():
+        for part in self.maps():
             yield from (write.access for write in (*part.writes, *part.running))
 
     def has_work(self) -> bool:
-        return any(part.writes or part.running for part in self._maps())
+        return any(part.writes or part.running for part in self.maps())
 
 
 @dataclass(eq=False)
@@ -286,6 +302,9 @@ class Contract(Kernel):
     a: Access
     b: Access
     result: Map
+
+    def maps(self) -> Iterator[Map]:
+        yield self.result
 
     def elementwise(self) -> Iterator[Access]:
         yield from self.result.reads.values()

@@ -168,7 +168,7 @@ class Nest:
         return rows(self._stride(axis, access), axis.extent, self._grain(axis), access.offset, others, size)
 
     def touches(self) -> tuple[Touches, Touches]:
-        """What is read and what is written, with the part that each thread touches. What is added to is among both."""
+        """What is read and what is written, with the part that each thread touches; all of it is read."""
         written = {id(access) for access in self.written}
         touched = [(access, self.footprint(access)) for access in self.accesses]
         return touched, [pair for pair in touched if id(pair[0]) in written]

@@ -86,7 +86,7 @@ COSTLY = frozenset(
 
 
 # Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
-SMALL = 128 * 1024
+SMALL = 32 * 1024
 SPREAD = 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
@@ -124,6 +124,7 @@ class Plan:
         self._memory: dict[Var, Access] = {}
         self._stages: dict[Var, float] = {}
         self._waiting: dict[Atom, Waiting] = {}
+        self._cheap: dict[Atom, Equation] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
@@ -133,6 +134,8 @@ class Plan:
         self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
+        for part in (part for kernel in self.kernels for part in kernel.maps()):
+            part.prune()
         self._overwritten: list[tuple[Buffer, Kernel]] = []
         self.in_place = [pair for pair in carries if self._overwrites(*pair)]
         self._finish()
@@ -156,7 +159,7 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for some kernels after their last use: threads may then change the order of kernels."""
+        """Leave small buffers alone for a while after their last use: threads may change the order of kernels."""
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
@@ -209,6 +212,8 @@ class Plan:
         """Evaluate an equation in a loop, which everybody else reads the result from."""
         self._compute_here(kernel, equation)
         self.made.update(dict.fromkeys(equation.outputs, kernel))
+        if _is_cheap(equation):
+            self._cheap.update(dict.fromkeys(equation.outputs, equation))
 
     def _compute_here(self, kernel: Map, equation: Equation) -> None:
         for atom in equation.inputs:
@@ -264,8 +269,33 @@ class Plan:
             if all(atom not in e.outputs for e in kernel.equations):
                 self._compute_here(kernel, self._waiting[atom].equation)
             return
-        if atom not in kernel.reads:
-            kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
+        if atom in kernel.reads or any(atom in e.outputs for e in kernel.equations):
+            return
+        if atom.type.shape == kernel.shape and self._is_at_hand(atom):
+            self._compute_here(kernel, self._cheap[atom])
+            return
+        kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
+
+    def _is_at_hand(self, atom: Atom) -> bool:
+        """Whether a value is computed anew from one in memory, rather than stored beside it."""
+        if atom not in self._cheap or atom in self._memory or not atom.type.shape:
+            return False
+        found = self._sources(atom, MOST_WAITING)
+        return len(found) == 1 and None not in found
+
+    def _sources(self, atom: Atom, depth: int) -> set[Var | None]:
+        """The values in the arena that few cheap equations lead to a value from; None for anything else."""
+        if type(atom) is Literal:
+            return set() if uniform(atom) is not None else {None}
+        assert type(atom) is Var
+        if atom in self._memory:
+            return {atom if self._memory[atom].buffer.kind == "arena" else None}
+        if atom not in self._cheap or depth == 0:
+            return {None}
+        operands = self._cheap[atom].inputs
+        if any(a.type.shape != atom.type.shape for a in operands if type(a) is Var):
+            return {None}
+        return set().union(*(self._sources(a, depth - 1) for a in operands))
 
     # --- memory -------------------------------------------------------------------------------------------
 
