@@ -552,6 +552,9 @@ class _Writer:
         if strip is not first:
             start_next = self._if_moving(start_next, ir.index(tile * self.size))
             b_next = ir.index(tile * self.size)
+        if self.epilogue is not None and strip.masked:
+            # Rows of scratch memory end with a whole line. A vector that was stored whole is loaded at once.
+            strip = strip._replace(padded=True)
         name = strip_function(f.module, strip)
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
@@ -705,7 +708,7 @@ class _Writer:
                 if here is None:
                     f.store(final, places[1], self.size)
                 else:
-                    f.masked_store(value, places[1], here, self.size)
+                    f.masked_store(final, places[1], here, self.size)
 
     def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
         """What sums start with, where they are turned back: added last."""

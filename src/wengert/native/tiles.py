@@ -85,7 +85,10 @@ def store(f: ir.Function, value: ir.Value, pointer: ir.Value, size: int, mask: M
 
 
 class Tile(NamedTuple):
-    """Rows, and vectors of so many lanes; ``masked`` if the last may be a part; chains of each element."""
+    """Rows, and vectors of so many lanes; ``masked`` if the last may be a part; chains of each element.
+
+    ``padded`` if rows of C have room for whole vectors.
+    """
 
     arithmetic: Arithmetic
     rows: int
@@ -94,6 +97,7 @@ class Tile(NamedTuple):
     masked: bool = False
     ways: int = 1
     asks: bool = False
+    padded: bool = False
 
     @property
     def type(self) -> str:
@@ -144,18 +148,19 @@ class Strip(NamedTuple):
     masked: bool = False
     ways: int = 1
     asks: bool = False
+    padded: bool = False
 
     @property
     def name(self) -> str:
         """The function's name."""
         rows = "-".join(map(str, self.rows))
         kind = f"{self.arithmetic.element}.{rows}x{self.vectors}x{self.lanes}"
-        ways = f".{self.ways}ways" if self.ways > 1 else ""
-        return f"strip.{kind}{ways}{'.masked' if self.masked else ''}{'.asks' if self.asks else ''}"
+        flags = [flag for flag in ("masked", "asks", "padded") if getattr(self, flag)]
+        return ".".join(["strip", kind, *([f"{self.ways}ways"] if self.ways > 1 else []), *flags])
 
     def tile(self, rows: int) -> Tile:
         """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked, self.ways, self.asks)
+        return Tile(self.arithmetic, rows, *self[2:])
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
@@ -216,7 +221,7 @@ def write_tile(
     sums = _run(f, tile, operands, begin, masks)
     for value, (r, v, place) in zip(sums, _places(f, tile, operands.c, operands.c_row), strict=True):
         value = value if finish is None else finish(f, value, r, v, masks[v])
-        store(f, value, place, tile.arithmetic.size, masks[v])
+        store(f, value, place, tile.arithmetic.size, None if tile.padded else masks[v])
 
 
 def _places(f: ir.Function, tile: Tile, first: ir.Value, stride: ir.Value) -> list[tuple[int, int, ir.Value]]:
