@@ -365,7 +365,9 @@ JAX_RULES: dict[str, Callable[..., Any]] = {
 
 
 class Fit:
-    """wengert's ``train.fit``."""
+    """wengert's ``train.fit`` of several epochs, the second and later ones of networks of a kind."""
+
+    epochs = 1
 
     def __init__(self, network: Network, given: Data, first: Weights) -> None:
         from wengert import train
@@ -376,7 +378,14 @@ class Fit:
     def __call__(self) -> list[Any]:
         x, t, _ = self.data
         result = self.fit(
-            self.network, self.loss, x, t, optimiser=self.rule, epochs=1, batch_size=self.batch, seed=0
+            self.network,
+            self.loss,
+            x,
+            t,
+            optimiser=self.rule,
+            epochs=self.epochs,
+            batch_size=self.batch,
+            seed=0,
         )
         return result.curve.training
 
