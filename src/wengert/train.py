@@ -226,7 +226,9 @@ class _Trainer:
         self.optimiser, self.batch_size, self.validation = optimiser, batch_size, validation
         self.x, self.y = x, y
         self.carry = tree.map(_as_numpy, (network, optimiser.init(network)))
-        made = _known_programs if _is_constant(network, loss, optimiser) else _Programs
+        made: Callable[[Any, Any], _Programs] = (
+            _known_programs if _is_constant(network, loss, optimiser) else _Programs
+        )
         self.programs = made(loss, optimiser)
 
     @property

@@ -5,9 +5,9 @@ import pytest
 
 import wengert as wg
 from wengert.native.host import this_host
-from wengert.native.kernels import Contract
+from wengert.native.kernels import Contract, one_stride
 from wengert.native.plan import all_plans
-from wengert.native.products import Oriented, merges
+from wengert.native.products import Oriented
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-11}
@@ -136,7 +136,7 @@ def test_a_batch_whose_axes_are_not_one_is_copied():
     a, b = numbers(4, 3, 12, 20), numbers(3, 4, 20, 11)
     compiled = agree(lambda a, b: np.swapaxes(a, 0, 1) @ b, a, b)
     (kernel,) = contracts(compiled, a, b)
-    assert merges(kernel.a)
+    assert one_stride(kernel.a.shape[:-2], kernel.a.strides) is not None
     assert compiled.explain(a, b).rows[0].how == "copy"
     for a_lead, b_lead in (((2, 3), (3,)), ((3, 1), (1, 4)), ((2, 3, 4), (3, 4)), ((2, 1, 4), (1, 3, 1))):
         agree(lambda a, b: a @ b, numbers(*a_lead, 12, 20), numbers(*b_lead, 20, 11))

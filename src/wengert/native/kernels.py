@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,6 +152,14 @@ def row_major(shape: Shape) -> Shape:
         strides.append(size)
         size *= max(n, 1)
     return tuple(reversed(strides))
+
+
+def one_stride(shape: Shape, strides: Shape) -> int | None:
+    """The stride from element to element through all axes of a shape, if it is one."""
+    found = [(n, s) for n, s in zip(shape, strides, strict=False) if n != 1]
+    if any(outer != n * inner for (_, outer), (n, inner) in pairwise(found)):
+        return None
+    return found[-1][1] if found else 0
 
 
 def whole(buffer: Buffer, shape: Shape) -> Access:

@@ -28,12 +28,12 @@ from wengert.native.kernels import (
     Unlowerable,
     While,
     Write,
+    one_stride,
     row_major,
     still,
     walking,
 )
 from wengert.native.plan import Plan
-from wengert.native.products import merges
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -495,7 +495,7 @@ def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]
     Its batch axes must be one when walked through, and in its rows or in its columns numbers must be neighbours.
     """
     axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
-    if merges(factor) and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
+    if one_stride(factor.shape[:-2], factor.strides) is not None and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
         return factor, stage
     target = plan.allocate(type_of(factor), row_major(factor.shape))
     plan.copy(factor, target, stage)

@@ -85,6 +85,11 @@ COSTLY = frozenset(
 )
 
 
+# Operations that change nothing but the dtype.
+UNCHANGED = frozenset(
+    {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
+)
+
 # Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
 SMALL = 32 * 1024
 SPREAD = 16

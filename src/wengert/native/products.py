@@ -18,7 +18,7 @@ from wengert.core.trace import Atom
 from wengert.native import ir
 from wengert.native.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
 from wengert.native.host import Host
-from wengert.native.kernels import Access, Contract, Shape
+from wengert.native.kernels import Access, Contract, Shape, one_stride
 from wengert.native.matmul import Product
 from wengert.native.vectors import Place, Values
 
@@ -99,7 +99,7 @@ class Oriented:
         if self.plain:
             access = self.kernel.result.writes[0].access
             c_stride, batch_c = self.strides(access)[-2], _lead_stride(self, access) or 0
-        lead_a, lead_b = _merged_lead(self.lead, a.strides), _merged_lead(self.lead, b.strides)
+        lead_a, lead_b = one_stride(self.lead, a.strides), one_stride(self.lead, b.strides)
         assert lead_a is not None and lead_b is not None
         return Product(
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=(a.strides[-2], a.strides[-1]),
@@ -125,7 +125,7 @@ class Oriented:
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
         *lead, row, column = strides
-        batch = _merged_lead(self.lead, tuple(lead))
+        batch = one_stride(self.lead, tuple(lead))
         together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
         if access.lookups or not together:
             return ANYWHERE
@@ -139,21 +139,8 @@ def _transposed(a: Access) -> Access:
 
 
 def _lead_stride(oriented: Oriented, access: Access) -> int | None:
-    return _merged_lead(oriented.lead, oriented.strides(access))
+    return one_stride(oriented.lead, oriented.strides(access))
 
-
-def _merged_lead(lead: Shape, strides: Shape) -> int | None:
-    """The stride from matrix to matrix through all batch axes, if it is one."""
-    found = [(n, s) for n, s in zip(lead, strides, strict=False) if n != 1]
-    for (_, outer), (n, inner) in zip(found, found[1:], strict=False):
-        if outer != n * inner:
-            return None
-    return found[-1][1] if found else 0
-
-
-def merges(a: Access) -> bool:
-    """Whether the batch axes of a factor are one."""
-    return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
 def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:

@@ -19,7 +19,7 @@ from wengert.native import ir
 from wengert.native.host import Host
 from wengert.native.kernels import Unlowerable
 from wengert.native.lanes import Lanes
-from wengert.native.plan import COSTLY, uniform
+from wengert.native.plan import COSTLY, UNCHANGED, uniform
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,6 @@ class Values:
         return rule  # type: ignore[no-any-return]
 
 
-_UNCHANGED = frozenset({"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"})
-WITHOUT_METHOD = _UNCHANGED | {"where"}
 # Operations whose result is of another kind than their operands; ldexp's operands are of two kinds.
 _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 
@@ -178,7 +176,7 @@ _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 def element(values: Values, equation: Equation, type: Type) -> Any:
     """The vector that an elementwise equation computes; several for one of several outputs."""
     name, inputs = equation.primitive.name, equation.inputs
-    if name in _UNCHANGED:
+    if name in UNCHANGED:
         return values.read(inputs[0], type.dtype)
     if name == "where":
         mask = values.read(inputs[0], np.dtype(bool))
