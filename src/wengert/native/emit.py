@@ -266,9 +266,9 @@ def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = Fals
     return str(module)
 
 
-def arena_bytes(plan: Plan, host: Host, threads: int = 1) -> int:
+def arena_bytes(values: int, scratch: int, threads: int = 1) -> int:
     """Memory that a run needs: header, values, and for every thread the scratch memory of its products."""
-    return HEADER + _up(plan.shared_bytes) + threads * _up(scratch_bytes(plan, host))
+    return HEADER + _up(values) + threads * _up(scratch)
 
 
 def scratch_bytes(plan: Plan, host: Host) -> int:

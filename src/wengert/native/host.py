@@ -194,26 +194,26 @@ class Code:
 
 def load(ir: str) -> Code:
     """Compile a module for this machine, unless that has been done before, and load it."""
-    return link(*_kept(ir, _compiled))
+    return link(*kept(cache.key(*identity(), ir), lambda: objects_of(ir)))
 
 
-def _kept(ir: str, make: Callable[[str], list[bytes]]) -> list[bytes]:
-    """The objects that ``make`` gives for a text, from the cache if it has them."""
-    name = cache.key(*_identity(), ir)
+def kept(name: str, make: Callable[[], list[bytes]]) -> list[bytes]:
+    """The objects under a name in the cache, or else those that ``make`` gives, from now on."""
     objects = cache.load(name)
     if objects is None:
-        objects = make(ir)
+        objects = make()
         cache.store(name, objects)
     return objects
 
 
-def _compiled(ir: str) -> list[bytes]:
+def objects_of(ir: str) -> list[bytes]:
     """A module as objects: those of its parts that other modules share come from the cache."""
     _require_symbols(ir)
     texts = parts.split(ir)
     if len(texts) == 1:
         return [object_code(ir)]
-    return [_kept(text, lambda part: [object_code(part)])[0] for text in texts]
+    shared = [kept(cache.key(*identity(), text), lambda text=text: [object_code(text)]) for text in texts[:-1]]
+    return [*(objects[0] for objects in shared), object_code(texts[-1])]
 
 
 def _require_symbols(ir: str) -> None:
@@ -226,7 +226,7 @@ def _require_symbols(ir: str) -> None:
 
 
 @functools.cache
-def _identity() -> tuple[str, ...]:
+def identity() -> tuple[str, ...]:
     """What object code depends on besides its IR."""
     host = this_host()
     versions = (__version__, llvmlite.__version__, str(llvm.llvm_version_info))

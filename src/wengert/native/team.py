@@ -16,8 +16,8 @@ import threading
 from functools import cache
 from typing import Any
 
-from wengert.native import ir
-from wengert.native.host import Host, fork_safe, load, this_host
+from wengert.native import fingerprint, ir
+from wengert.native.host import Host, fork_safe, kept, link, objects_of, this_host
 
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
@@ -253,7 +253,8 @@ def _code() -> Any:
     """The team's code. It is never freed: workers sleep in it until the process ends."""
     from llvmlite import binding
 
-    code = load(_module(this_host()))
+    name = fingerprint.key("team")
+    code = link(*kept(name, lambda: objects_of(_module(this_host()))))
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(code))
     binding.add_symbol(RUN, code.address(RUN))
     _call(code, "prepare", None)()
