@@ -82,20 +82,25 @@ def this_host() -> Host:
     return Host(triple, cpu, flags, size, registers, fused, **_caches())
 
 
-CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+CACHES, LEVELS = Path("/sys/devices/system/cpu/cpu0/cache"), 8
 
 
 def _caches(place: Path = CACHES) -> dict[str, int]:
     """The data caches as Linux describes them; nothing where it does not."""
     names, found = {"1": "first_cache", "2": "second_cache"}, {}
-    for index in sorted(place.glob("index[0-9]*")):
+    for index in range(LEVELS):
         try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            level, kind, size = (_line(f"{place}/index{index}/{name}") for name in ("level", "type", "size"))
         except OSError:
             continue
         if level in names and kind in ("Data", "Unified") and size.endswith("K"):
             found[names[level]] = 1024 * int(size[:-1])
     return found
+
+
+def _line(path: str) -> str:
+    with open(path) as file:
+        return file.readline().strip()
 
 
 def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:
