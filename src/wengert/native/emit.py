@@ -77,6 +77,7 @@ class Writer:
         self.plan, self.host, self.threads, self.f, self.frame = plan, host, threads, f, frame
         self.same = same or {}
         self.masks = host.vector_bytes >= 32
+        self.slots: dict[int, ir.Value] = {}
         self.touched: list[Touched] = []
 
     def write(self) -> None:
@@ -97,8 +98,13 @@ class Writer:
     # --- memory ---------------------------------------------------------------------------------------------
 
     def slot(self, number: int, type: str = "ptr") -> ir.Value:
-        """What stands in the frame."""
-        return self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        """What stands in the frame. In a kernel's function it does not change, so what its first block has read is known."""
+        if number in self.slots:
+            return self.slots[number]
+        found = self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        if self.f.label == "entry" and self.frame.name == "%frame":
+            self.slots[number] = found
+        return found
 
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""

@@ -677,20 +677,20 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one, always masked, if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, masked if need be, if masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
     def mask(index: ir.Value) -> Mask:
         return kind.mask(f, f.binary("sub", width, index), lanes)
 
-    if lanes == 1 or kind.mask_registers:
-        yield ZERO, width, lanes, mask if lanes > 1 else None
+    even = product.n % lanes == 0 and (product.n <= product.plan.width or product.plan.width % lanes == 0)
+    if even or kind.mask_registers:
+        yield ZERO, width, lanes, None if even else mask
         return
     whole = _minus(f, width, f.binary("srem", width, ir.index(lanes)))
     yield ZERO, whole, lanes, None
-    if product.n % lanes or product.n > product.plan.width:
-        yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
+    yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
 
 
 # --- small things -------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ _WANTED = _STATE + 64
 
 def barrier_function(module: ir.Module, host: Host) -> str:
     """The function that waits for all members, written once per module: counted arrivals, then the number of the phase."""
-    if all(f.name != BARRIER for f in module.functions):
+    if BARRIER not in module.names:
         f = module.function(BARRIER, "void", [("place", "ptr"), ("count", "i64")], "internal")
         f.attributes = "nounwind noinline"
         _write_barrier(f, host)
