@@ -44,6 +44,8 @@ HEADER = 64  # bytes at the start of the arena: whether an index was out of boun
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
+COLD = "nounwind cold"
+
 Same = dict[tuple[str, int], tuple[str, int]]
 
 
@@ -78,6 +80,7 @@ class Writer:
         self.same = same or {}
         self.masks = host.vector_bytes >= 32
         self.slots: dict[int, ir.Value] = {}
+        self.given: list[ir.Value] = []
         self.touched: list[Touched] = []
 
     def write(self) -> None:
@@ -86,14 +89,24 @@ class Writer:
             WRITERS[type(kernel)](self, kernel)
 
     @contextmanager
-    def function(self, hint: str) -> Iterator[Writer]:
-        """A function of its own for a kernel, called from here."""
+    def function(self, hint: str, *values: ir.Value) -> Iterator[Writer]:
+        """A function of its own for a kernel or a part of one, called from here; inside, ``given`` stands for the values."""
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
-        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
-        yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        passed = list(dict.fromkeys(v for v in values if v.name.startswith("%")))
+        names = {v: f"given{i}" for i, v in enumerate(passed)}
+        params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
+        f = module.function(name, "void", params, "private")
+        inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        inner.given = [f.param(names[v]) if v in names else v for v in values]
+        yield inner
         f.ret()
-        self.f.call(name, "void", self.frame)
+        self.f.call(name, "void", self.frame, *passed)
+
+    def stands_around(self) -> None:
+        """The function does little besides calling others that work long: it is to be compiled quickly."""
+        if self.threads:
+            self.f.attributes = COLD
 
     # --- memory ---------------------------------------------------------------------------------------------
 
@@ -264,6 +277,7 @@ def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = Fals
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
+        f.attributes = COLD
         body = ir.Value("@body", "ptr")
         f.call(team.RUN, "void", body, f.param("table"), f.param("arena"))
     else:
@@ -314,7 +328,9 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     for k in range(count):
         pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
         f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
-    Writer(plan, host, threads, f, frame).write()
+    writer = Writer(plan, host, threads, f, frame)
+    writer.stands_around()
+    writer.write()
     f.ret()
 
 
@@ -342,6 +358,7 @@ def write_map(writer: Writer, kernel: Map) -> None:
 def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
+        inner.stands_around()
         writer.touches(*write_product(inner, kernel))
 
 

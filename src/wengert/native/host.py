@@ -144,7 +144,8 @@ def _initialise_all() -> None:
 
 # The middle-end's optimiser is not run: kernels come as explicit vector code. Levels 1 to 3 give the same
 # code in the same time. Code and data may lie anywhere in memory: for a JIT the code model is the large one.
-GENERATOR = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
+GENERATOR: dict[str, Any] = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
+QUICK = 0  # the level for code that stands around others: a quarter of the time, and code half as fast
 
 
 @functools.cache
@@ -155,10 +156,10 @@ def target_machine(host: Host) -> Any:
 
 
 @functools.cache
-def _generator() -> Any:
+def _generator(level: int = GENERATOR["opt"]) -> Any:
     """LLVM's code generator for this machine."""
     _initialise()
-    return _machine(this_host(), **GENERATOR)
+    return _machine(this_host(), **{**GENERATOR, "opt": level})
 
 
 def _machine(host: Host, **options: Any) -> Any:
@@ -180,7 +181,7 @@ def object_code(ir: str) -> bytes:
     """Compile a module for this machine to object code."""
     module = _parse(ir)
     module.verify()
-    return bytes(_generator().emit_object(module))
+    return bytes(_generator(*[QUICK] * parts.is_cold(ir)).emit_object(module))
 
 
 # --- loading ------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ division cannot be seen in the result.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ from wengert.native.packing import Panels, Rows, panel_function, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
+Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
+Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
 """(function, sums, row, column of the first lane, lanes that take part or None for all) to what is stored, if anything."""
 
 POINTERS = ("a", "b", "c", "scratch")
@@ -179,13 +182,17 @@ class Product:
     def write(
         self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
         end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
+        apart: Apart | None = None,
     ) -> None:  # fmt: skip
-        """Write the product into a function, for rows from ``begin`` to ``end``."""
+        """Write the product into a function, for rows from ``begin`` to ``end``.
+
+        ``apart(values)`` opens another function for the epilogue, which is given these values.
+        """
         if self.m == 0 or self.n == 0 or self.batch == 0:
             return
         scratch = _aligned(f, scratch)
         if self.batch == 1:
-            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO).write(begin, end)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
             return
         m, size = ir.index(self.m), self.arithmetic.size
         last = f.binary("sdiv", f.binary("add", end, ir.index(self.m - 1)), m)
@@ -201,7 +208,7 @@ class Product:
                 )
             low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
             high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
-            _Writer(f, self, a, b, c, scratch, epilogue, start, first).write(low, high)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
 
 
 # --- plans --------------------------------------------------------------------------------------------------
@@ -355,11 +362,11 @@ class _Writer:
 
     def __init__(
         self, f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
-        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value,
+        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value, apart: Apart | None,
     ) -> None:  # fmt: skip
         self.f, self.product, self.plan = f, product, product.plan
         self.a, self.b, self.c, self.scratch = a, b, c, scratch
-        self.epilogue, self.start, self.first_row = epilogue, start, first_row
+        self.epilogue, self.start, self.first_row, self.apart = epilogue, start, first_row, apart
         self.size = product.arithmetic.size
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
@@ -613,11 +620,32 @@ class _Writer:
     ) -> None:
         """After the last block of k: sums go through the epilogue to C."""
         f = self.f
-        with _when(f, self._is_last(p, depth)), f.loop(ZERO, rows, 1) as loop:
+        given = (sums, self.c, i, j, rows, width, self.first_row)
+        with _when(f, self._is_last(p, depth)), self._apart(given) as (inside, given):
+            inside._finish_rows(*given)
+
+    @contextmanager
+    def _apart(self, given: Sequence[ir.Value]) -> Iterator[tuple[_Writer, Sequence[ir.Value]]]:
+        """Where sums go through the epilogue: here, or in a function of its own that is given these values."""
+        if self.apart is None:
+            yield self, given
+            return
+        with self.apart(given) as (f, epilogue, values):
+            inside = copy.copy(self)
+            inside.f, inside.epilogue = f, epilogue
+            yield inside, values
+
+    def _finish_rows(
+        self, sums: ir.Value, c: ir.Value, i: ir.Value, j: ir.Value, rows: ir.Value, width: ir.Value,
+        first_row: ir.Value,
+    ) -> None:  # fmt: skip
+        """The rows of a block."""
+        f = self.f
+        with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
-            c = self._at(self.c, row, self.product.c_stride, j, 1)
+            target = self._at(c, row, self.product.c_stride, j, 1)
             source = f.advance(sums, _times(f, loop.index, self._sum_row()))
-            self._finish_row(source, c, _plus(f, self.first_row, row), j, width)
+            self._finish_row(source, target, _plus(f, first_row, row), j, width)
 
     def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
         if self.product.k <= self.plan.depth:
@@ -636,27 +664,33 @@ class _Writer:
             with f.loop(begin, end, lanes) as loop:
                 chosen = None if mask is None else mask(loop.index)
                 here = None if chosen is None else chosen.here(f)
-                places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
-                value = f.load(type, places[0], self.size)
+                element = self.product.arithmetic.element
+                value = f.load(type, f.offset(source, element, loop.index), self.size)
                 value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
                 if value is None:
                     continue
+                place = f.offset(target, element, loop.index)
                 if here is None:
-                    f.store(value, places[1], self.size)
+                    f.store(value, place, self.size)
                 else:
-                    f.masked_store(value, places[1], here, self.size)
+                    f.masked_store(value, place, here, self.size)
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
+        with self._apart((self._sum_place(), self.c, begin, end, self.first_row)) as (inside, given):
+            inside._finish_numbers(*given)
+
+    def _finish_numbers(
+        self, sums: ir.Value, c: ir.Value, begin: ir.Value, end: ir.Value, first_row: ir.Value
+    ) -> None:
         assert self.epilogue is not None
-        f = self.f
-        sums = self._sum_place()
+        f, element = self.f, self.product.arithmetic.element
         with f.loop(begin, end, 1) as loop:
-            place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
-            value = f.load(self.product.arithmetic.element, place, self.size)
-            value = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
+            place = f.offset(sums, element, f.binary("sub", loop.index, begin))
+            value = f.load(element, place, self.size)
+            value = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
             if value is not None:
-                f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+                f.store(value, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:

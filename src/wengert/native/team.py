@@ -117,6 +117,8 @@ def _module(host: Host) -> str:
             _write_prepare(f)
         else:
             f.ret(ir.Value("@team", "ptr"))
+    for f in module.functions:
+        f.attributes = "nounwind cold"
     return str(module)
 
 
