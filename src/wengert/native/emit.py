@@ -98,6 +98,7 @@ class Writer:
         params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
         f = module.function(name, "void", params, "private")
         inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        f.counted_plainly = True
         inner.given = [f.param(names[v]) if v in names else v for v in values]
         yield inner
         f.ret()
@@ -106,7 +107,7 @@ class Writer:
     def stands_around(self) -> None:
         """The function does little besides calling others that work long: it is to be compiled quickly."""
         if self.threads:
-            self.f.attributes = COLD
+            self.f.attributes, self.f.counted_plainly = COLD, False
 
     # --- memory ---------------------------------------------------------------------------------------------
 

@@ -110,6 +110,7 @@ class Function:
         self.attributes = "nounwind"
         self._count = 0
         self.label = "entry"
+        self.counted_plainly = False
         self._types = {name: type.split()[0] for name, type in params}
         # Instructions without effects by their text: those of the first block, which all others follow, and of this one.
         self._first: dict[str, Value] = {}
@@ -312,6 +313,8 @@ class Function:
         self.start(body)
         yield loop
         following = self.emit(f"add nsw i64 {loop.index.name}, {step}", "i64")
+        if self.counted_plainly:
+            following = self.emit(f'call i64 asm "", "=r,0"(i64 {following.name})', "i64")
         last = self.label
         self.jump(head)
         phis = [(loop.index, begin, following), *zip(loop.first, carried, loop.next, strict=True)]

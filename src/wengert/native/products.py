@@ -184,6 +184,9 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)
         return
+    if not writer.threads:
+        product.write(writer.f, a, b, scratch, scratch, begin, end, Epilogue(writer, oriented))
+        return
 
     @contextmanager
     def apart(values: Sequence[ir.Value]) -> Iterator[Inside]:
