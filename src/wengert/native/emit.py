@@ -33,6 +33,7 @@ from wengert.native.kernels import (
     While,
     Write,
 )
+from wengert.native.merging import merge
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
 from wengert.native.products import Touches, product_of, write_product
@@ -123,7 +124,8 @@ class Writer:
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""
         if buffer.kind == "arena":
-            return self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
+            # Also where the offset is 0, so that kernels on other buffers read alike (see `native.merging`).
+            return self.f.pure(f"getelementptr i8, ptr {self.slot(ARENA).name}, i64 {buffer.offset}", "ptr")
         if buffer.kind == "constant":
             return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
         before = 0 if buffer.kind == "input" else len(self.plan.inputs)
@@ -203,7 +205,7 @@ class Writer:
         first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
         edges = []
         for index in (first, f.binary("add", first, ir.index(1))):
-            unit = f.binary("sdiv", f.binary("mul", index, ir.index(units)), count)
+            unit = f.binary("sdiv", f.pure(f"mul i64 {index.name}, {units}", "i64"), count)
             edges.append(f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent)))
         return edges[0], edges[1]
 
@@ -284,6 +286,7 @@ def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = Fals
     else:
         f.call("body", "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
+    merge(module)
     return str(module)
 
 

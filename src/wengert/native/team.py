@@ -41,7 +41,7 @@ def barrier_function(module: ir.Module, host: Host) -> str:
     """The function that waits for all members, written once per module: counted arrivals, then the number of the phase."""
     if BARRIER not in module.names:
         f = module.function(BARRIER, "void", [("place", "ptr"), ("count", "i64")], "internal")
-        f.attributes = "nounwind noinline"
+        f.attributes = "nounwind noinline cold"
         _write_barrier(f, host)
     return BARRIER
 
