@@ -10,6 +10,7 @@ import operator
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,22 +30,26 @@ _TYPES = {
 }  # fmt: skip
 
 
+@cache
 def type_name(dtype: Any) -> str:
     """LLVM's type of one number of a dtype as it lies in memory; booleans are bytes."""
     dtype = np.dtype(dtype)
     return _TYPES[f"{dtype.kind}{dtype.itemsize}"]
 
 
+@cache
 def vector(element: str, lanes: int) -> str:
     """A vector type; one lane is a plain number."""
     return element if lanes == 1 else f"<{lanes} x {element}>"
 
 
+@cache
 def element_of(type: str) -> str:
     """The element type of a vector type."""
     return type.partition(" x ")[2][:-1] if type.startswith("<") else type
 
 
+@cache
 def lanes_of(type: str) -> int:
     """How many lanes a type has."""
     return int(type[1:].partition(" ")[0]) if type.startswith("<") else 1
@@ -352,12 +357,14 @@ _NEUTRAL = {"add": "0", "sub": "0", "mul": "1", "sdiv": "1"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 
+@cache
 def _suffix(type: str) -> str:
     element, lanes = element_of(type), lanes_of(type)
     short = {"float": "f32", "double": "f64"}.get(element, element)
     return short if lanes == 1 else f"v{lanes}{short}"
 
 
+@cache
 def index(value: int) -> Value:
     """An i64 constant."""
     return Value(str(value), "i64")

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, Rows, panel_function, rows_function
+from wengert.native.packing import Panels, Rows, fill, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
@@ -407,7 +407,7 @@ class _Writer:
         panels = plan.panels_b
         apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
         distance = ir.index((column if panels.transposed else step) * self.size)
-        f.call(panel_function(f.module, panels), "void", b, self.scratch, distance, width, depth, apart)
+        fill(f, panels, b, self.scratch, distance, width, depth, apart)
         return self.scratch, ir.index(panels.row_bytes), apart
 
     def _rows_of_a(
@@ -433,7 +433,7 @@ class _Writer:
             )
             return place, apart, ir.index(self.size)
         distance = ir.index(step * self.size)
-        f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
+        fill(f, panels, a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 
     def _sums(self, i: ir.Value, j: ir.Value, row: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -17,6 +17,7 @@ from wengert.native import ir
 
 # Whole numbers in whose place a value may stand, after what comes before them: arguments, and operands of index arithmetic.
 NUMBER = re.compile(r"((?:, |\w\()i64 |= (?:add|sub|mul|sdiv|icmp \w+)(?: nsw)? i64 %\w+, )(\d+)(?=[,)\n])")
+CALLS = "  call void @"
 CALL = re.compile(r"  call void @([-\w.$]+)\((.*)\)")
 VECTOR_OF_NUMBERS = "<i64 0"
 MOST = 24  # numbers that may differ
@@ -48,7 +49,7 @@ def merge(module: ir.Module) -> None:
             return
         module.functions = [f for f in module.functions if instead.get(f.name, f).name == f.name]
         for f in module.functions:
-            f.lines = [_redirected(line, instead) for line in f.lines]
+            f.lines = [_redirected(line, instead) if line.startswith(CALLS) else line for line in f.lines]
 
 
 def _alike(functions: Iterable[ir.Function]) -> Iterator[Sequence[Cut]]:
