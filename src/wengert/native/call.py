@@ -144,7 +144,7 @@ class Calls:
     def _admit(self, given: Arguments, paths: Any) -> None:
         """Let native code take calls like this one.
 
-        Not from the first call on: a function that is called once would load the code that takes calls for nothing.
+        Not from the first call on: what is called once would load the code that takes calls for nothing.
         """
         owner = self.owner()
         if owner is not None and paths.paths and layout.is_known():

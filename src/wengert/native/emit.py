@@ -91,7 +91,10 @@ class Writer:
 
     @contextmanager
     def function(self, hint: str, *values: ir.Value) -> Iterator[Writer]:
-        """A function of its own for a kernel or a part of one, called from here; inside, ``given`` stands for the values."""
+        """A function of its own for a kernel or a part of one, called from here.
+
+        Inside, ``given`` stands for the values.
+        """
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
         passed = list(dict.fromkeys(v for v in values if v.name.startswith("%")))
@@ -113,7 +116,7 @@ class Writer:
     # --- memory ---------------------------------------------------------------------------------------------
 
     def slot(self, number: int, type: str = "ptr") -> ir.Value:
-        """What stands in the frame. In a kernel's function it does not change, so what its first block has read is known."""
+        """What stands in the frame; in a kernel's function what the first block has read stays known."""
         if number in self.slots:
             return self.slots[number]
         found = self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
@@ -348,6 +351,8 @@ def write_map(writer: Writer, kernel: Map) -> None:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
+        if not kernel.shape:
+            inner.stands_around()
         nest = Nest(inner, kernel)
         written = {id(access) for access in nest.written}
         touched = [(access, nest.footprint(access)) for access in nest.accesses]

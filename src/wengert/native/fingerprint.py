@@ -1,16 +1,18 @@
-r"""A trace by the text that decides its code, so that what was compiled is found without planning or writing anything.
+r"""A trace by the text that decides its code, so that what was compiled is found without planning it.
 
-.. math:: \text{key} = h(\text{package}, \text{processor}, \text{equations with variables } 0, 1, 2, \ldots \text{ in order}),
+.. math:: \text{key} = h(\text{package}, \text{processor}, \text{equations, with variables } 0, 1, 2, \ldots),
           \qquad \text{key} \mapsto (\text{object code, sizes, constants})
 
-Two recordings of one function have other variables and equal texts. Small constants are part of the text, number by number. Of a
-large one the text says its type, and the number that all its elements are if there is one: nobody looks further into it, neither
-`simplify` nor the planner. So other numbers in its place run by the same code, which is told where they are.
+Two recordings of one function have other variables and equal texts. Small constants are part of the text,
+number by number. Of a large one the text says its type, and the number that all its elements are if there is
+one: nobody looks further into it, neither `simplify` nor the planner. So other numbers in its place run by
+the same code, which is told where they are.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import sys
@@ -109,13 +111,15 @@ class Text:
         return f"{self._type(atom.type)}[{plain(value)}]"
 
     def _large(self, atom: Literal) -> str:
-        """A large constant by its number, so that one that is used twice is one; and by the number that fills it."""
+        """A large constant by its place among them, and by the number that fills it."""
         value = atom.value
         place = next((i for i, known in enumerate(self.large) if known is value), len(self.large))
         if place == len(self.large):
             self.large.append(value)
         filling = uniform(atom)
-        return f"#{place} {value.strides if not value.flags.c_contiguous else ''}" + ("" if filling is None else filling.tobytes().hex())
+        return f"#{place} {value.strides if not value.flags.c_contiguous else ''}" + (
+            "" if filling is None else filling.tobytes().hex()
+        )
 
 
 def plain(value: Any) -> str:
@@ -174,7 +178,7 @@ class Name(NamedTuple):
 
 
 def name_of(trace: Trace, *circumstances: object) -> Name | None:
-    """Under what the code of a trace is kept, in these circumstances; None where no text stands for the trace."""
+    """Under what the code of a trace is kept in these circumstances; None where no text stands for it."""
     try:
         text = Text(trace)
     except Unnamed:
@@ -184,16 +188,19 @@ def name_of(trace: Trace, *circumstances: object) -> Name | None:
 
 def key(*what: object) -> str:
     """The name of code that this package writes: what it is, and all else that it depends on."""
-    scipy = getattr(sys.modules.get("scipy"), "__version__", "")
-    around = (package(), sys.version, np.__version__, scipy, str(host.this_host()), *host.identity())
+    around = (package(), sys.version, np.__version__, str(host.this_host()), *host.identity())
     return cache.key(*around, *map(str, what))
 
 
 @functools.cache
 def package() -> str:
-    """This package as it stands here: its files, their sizes and when they were changed."""
-    root = Path(__file__).parent.parent
-    return json.dumps(sorted(_files(str(root), "")))
+    """The package as it stands here, and SciPy: files, their sizes and when they were changed."""
+    files = sorted(_files(str(Path(__file__).parent.parent), ""))
+    scipy = importlib.util.find_spec("scipy")
+    if scipy is not None and scipy.origin is not None:
+        status = os.stat(scipy.origin)
+        files.append((scipy.origin, status.st_size, status.st_mtime_ns))
+    return json.dumps(files)
 
 
 def _files(place: str, inside: str) -> Iterator[tuple[str, int, int]]:

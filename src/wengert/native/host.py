@@ -218,8 +218,11 @@ def objects_of(ir: str) -> list[bytes]:
     texts = parts.split(ir)
     if len(texts) == 1:
         return [object_code(ir)]
-    shared = [kept(cache.key(*identity(), text), lambda text=text: [object_code(text)]) for text in texts[:-1]]
-    return [*(objects[0] for objects in shared), object_code(texts[-1])]
+    return [*map(_kept_object, texts[:-1]), object_code(texts[-1])]
+
+
+def _kept_object(text: str) -> bytes:
+    return kept(cache.key(*identity(), text), lambda: [object_code(text)])[0]
 
 
 def _require_symbols(ir: str) -> None:

@@ -115,9 +115,10 @@ class Function:
         self.attributes = "nounwind"
         self._count = 0
         self.label = "entry"
-        self.counted_plainly = False
+        self.counted_plainly = False  # see `loop`
         self._types = {name: type.split()[0] for name, type in params}
-        # Instructions without effects by their text: those of the first block, which all others follow, and of this one.
+        # Instructions without effects by their text: those of the first block, which is before all others, and
+        # of this one.
         self._first: dict[str, Value] = {}
         self._known = self._first
 
@@ -319,6 +320,8 @@ class Function:
         yield loop
         following = self.emit(f"add nsw i64 {loop.index.name}, {step}", "i64")
         if self.counted_plainly:
+            # A number that LLVM cannot look through is the one index of all accesses, and code is as fast.
+            # Otherwise it makes a pointer for every access, which takes a fifth of its time.
             following = self.emit(f'call i64 asm "", "=r,0"(i64 {following.name})', "i64")
         last = self.label
         self.jump(head)
@@ -354,7 +357,9 @@ def _folded(op: str, a: Value, b: Value) -> Value | None:
 
 
 _NEUTRAL = {"add": "0", "sub": "0", "mul": "1", "sdiv": "1"}
-_ARITHMETIC: dict[str, Callable[[int, int], int]] = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul
+}  # fmt: skip
 
 
 @cache

@@ -620,13 +620,13 @@ class _Writer:
     ) -> None:
         """After the last block of k: sums go through the epilogue to C."""
         f = self.f
-        given = (sums, self.c, i, j, rows, width, self.first_row)
-        with _when(f, self._is_last(p, depth)), self._apart(given) as (inside, given):
+        values = (sums, self.c, i, j, rows, width, self.first_row)
+        with _when(f, self._is_last(p, depth)), self._apart(values) as (inside, given):
             inside._finish_rows(*given)
 
     @contextmanager
     def _apart(self, given: Sequence[ir.Value]) -> Iterator[tuple[_Writer, Sequence[ir.Value]]]:
-        """Where sums go through the epilogue: here, or in a function of its own that is given these values."""
+        """Where sums go through the epilogue: here, or in a function of its own, given these values."""
         if self.apart is None:
             yield self, given
             return
@@ -666,14 +666,14 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 element = self.product.arithmetic.element
                 value = f.load(type, f.offset(source, element, loop.index), self.size)
-                value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
-                if value is None:
+                result = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if result is None:
                     continue
                 place = f.offset(target, element, loop.index)
                 if here is None:
-                    f.store(value, place, self.size)
+                    f.store(result, place, self.size)
                 else:
-                    f.masked_store(value, place, here, self.size)
+                    f.masked_store(result, place, here, self.size)
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
@@ -688,9 +688,9 @@ class _Writer:
         with f.loop(begin, end, 1) as loop:
             place = f.offset(sums, element, f.binary("sub", loop.index, begin))
             value = f.load(element, place, self.size)
-            value = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
-            if value is not None:
-                f.store(value, self._at(c, loop.index, 1, ZERO, 0), self.size)
+            result = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
+            if result is not None:
+                f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
@@ -711,7 +711,7 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one, masked if need be, if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, where masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 

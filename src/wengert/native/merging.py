@@ -2,8 +2,8 @@ r"""Kernels whose code differs in whole numbers only become one function, which 
 
 .. math:: f_{m,n}(x),\; f_{p,q}(x) \qquad\to\qquad f(x, m, n),\; f(x, p, q)
 
-The update of one weight matrix is the update of another with other extents and another place in memory. Loops do not become slower
-when an extent stands in a register, and what was two functions is compiled once.
+The update of one weight matrix is the update of another with other extents and another place in memory. Loops
+do not become slower when an extent stands in a register, and what was two functions is compiled once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from wengert.native import ir
 
-# Whole numbers in whose place a value may stand, after what comes before them: arguments, and operands of index arithmetic.
+# Whole numbers in whose place a value may stand, after what is before them: arguments, operands.
 NUMBER = re.compile(r"((?:, |\w\()i64 |= (?:add|sub|mul|sdiv|icmp \w+)(?: nsw)? i64 %\w+, )(\d+)(?=[,)\n])")
+INTERNAL = "define internal "  # functions that other modules share, which call no private ones
 CALLS = "  call void @"
 CALL = re.compile(r"  call void @([-\w.$]+)\((.*)\)")
 VECTOR_OF_NUMBERS = "<i64 0"
@@ -48,7 +49,7 @@ def merge(module: ir.Module) -> None:
         if not instead:
             return
         module.functions = [f for f in module.functions if instead.get(f.name, f).name == f.name]
-        for f in module.functions:
+        for f in (f for f in module.functions if INTERNAL not in f.header):
             f.lines = [_redirected(line, instead) if line.startswith(CALLS) else line for line in f.lines]
 
 
@@ -62,7 +63,9 @@ def _alike(functions: Iterable[ir.Function]) -> Iterator[Sequence[Cut]]:
         texts = defaultdict(list)
         for cut in map(_cut, several if len(several) > 1 else ()):
             texts[cut.between].append(cut)
-        yield from (cuts for between, cuts in texts.items() if len(cuts) > 1 and VECTOR_OF_NUMBERS not in between)
+        yield from (
+            cuts for between, cuts in texts.items() if len(cuts) > 1 and VECTOR_OF_NUMBERS not in between
+        )
 
 
 def _cut(f: ir.Function) -> Cut:
@@ -73,7 +76,9 @@ def _cut(f: ir.Function) -> Cut:
 def _merged(cuts: Sequence[Cut]) -> dict[str, Given]:
     """Make one function of several, unless they differ too much: what is called instead of each."""
     columns = list(zip(*(cut.numbers for cut in cuts), strict=True))
-    places = {column: f"n{i}" for i, column in enumerate(dict.fromkeys(c for c in columns if len(set(c)) > 1))}
+    places = {
+        column: f"n{i}" for i, column in enumerate(dict.fromkeys(c for c in columns if len(set(c)) > 1))
+    }
     if len(places) > MOST:
         return {}
     first = cuts[0].function

@@ -220,7 +220,7 @@ class Nest:
 
     @property
     def _jam(self) -> int:
-        """Vectors at a time that keep additions busy; fewer where there is other work, of which each would be a copy."""
+        """Vectors at a time that keep additions busy; fewer where each would be a copy of much other work."""
         if any(e.primitive.name in COSTLY for e in self.kernel.equations):
             return 1
         after = sum(len(epilogue.equations) for epilogue in self.kernel.epilogues.values())

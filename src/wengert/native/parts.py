@@ -56,7 +56,9 @@ def split(ir: str) -> list[str]:
     cold = [e for e in entities or () if fixed and e.is_cold]
     rest = [e for e in entities or () if e.kind == "define" and [e] not in shared and e not in cold]
     found = [functions for functions in (*shared, cold, rest) if functions]
-    return [ir] if entities is None or len(found) < 2 else [_module(functions, entities) for functions in found]
+    if entities is None or len(found) < 2:
+        return [ir]
+    return [_module(functions, entities) for functions in found]
 
 
 def is_cold(part: str) -> bool:

@@ -25,7 +25,7 @@ from wengert.native.plan import Plan
 from wengert.native.work import is_long, is_worth_sharing
 from wengert.transforms.simplify import simplify
 
-# Functions of other libraries that planning makes known to the linker: code that calls them is planned in every process.
+# Functions of other libraries, which planning makes known to the linker: their code is planned every time.
 FOREIGN = re.compile(r"@wengert_(?!team_)")
 
 
@@ -83,7 +83,8 @@ class Native:
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         inputs = [
-            np.ascontiguousarray(v, dtype=i.type.dtype) for v, i in zip(values, self.trace.inputs, strict=True)
+            np.ascontiguousarray(v, dtype=var.type.dtype)
+            for v, var in zip(values, self.trace.inputs, strict=True)
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
         table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
