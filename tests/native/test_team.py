@@ -35,9 +35,15 @@ def threads():
     wg.set_threads(before)
 
 
+@pytest.fixture(scope="module")
+def cache_of_shared_code(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("shared"))
+
+
 @pytest.fixture
-def shared(monkeypatch):
+def shared(monkeypatch, cache_of_shared_code):
     """Everything is worth sharing."""
+    monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
     monkeypatch.setattr(native_program, "is_worth_sharing", lambda plan: True)
 
 

@@ -35,6 +35,7 @@ from wengert.native.kernels import (
     While,
     Write,
 )
+from wengert.native.merging import merge
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
 from wengert.native.products import Oriented, product_of, touches_of_product, write_product
@@ -48,6 +49,8 @@ HEADER = 64  # bytes at the start of the arena: whether an index was out of boun
 # The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
+
+COLD = "nounwind cold"
 
 Same = dict[tuple[str, int], tuple[str, int]]
 
@@ -84,6 +87,8 @@ class Writer:
         self.plan, self.host, self.threads, self.f, self.frame = plan, host, threads, f, frame
         self.same = same or {}
         self.masks = host.vector_bytes >= 32
+        self.slots: dict[int, ir.Value] = {}
+        self.given: list[ir.Value] = []
         self.touched: list[Touched] = []
 
     def write(self) -> None:
@@ -92,25 +97,45 @@ class Writer:
             WRITERS[type(kernel)](self, kernel)
 
     @contextmanager
-    def function(self, hint: str) -> Iterator[Writer]:
-        """A function of its own for a kernel, called from here."""
+    def function(self, hint: str, *values: ir.Value) -> Iterator[Writer]:
+        """A function of its own for a kernel or a part of one, called from here.
+
+        Inside, ``given`` stands for the values.
+        """
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
-        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
-        yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        passed = list(dict.fromkeys(v for v in values if v.name.startswith("%")))
+        names = {v: f"given{i}" for i, v in enumerate(passed)}
+        params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
+        f = module.function(name, "void", params, "private")
+        inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        f.counted_plainly = True
+        inner.given = [f.param(names[v]) if v in names else v for v in values]
+        yield inner
         f.ret()
-        self.f.call(name, "void", self.frame)
+        self.f.call(name, "void", self.frame, *passed)
+
+    def stands_around(self) -> None:
+        """The function does little besides calling others that work long: it is to be compiled quickly."""
+        if self.threads:
+            self.f.attributes, self.f.counted_plainly = COLD, False
 
     # --- memory ---------------------------------------------------------------------------------------------
 
     def slot(self, number: int, type: str = "ptr") -> ir.Value:
-        """What stands in the frame."""
-        return self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        """What stands in the frame; in a kernel's function what the first block has read stays known."""
+        if number in self.slots:
+            return self.slots[number]
+        found = self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        if self.f.label == "entry" and self.frame.name == "%frame":
+            self.slots[number] = found
+        return found
 
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""
         if buffer.kind == "arena":
-            return self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
+            # Also where the offset is 0, so that kernels on other buffers read alike (see `native.merging`).
+            return self.f.pure(f"getelementptr i8, ptr {self.slot(ARENA).name}, i64 {buffer.offset}", "ptr")
         if buffer.kind == "constant":
             return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
         before = 0 if buffer.kind == "input" else len(self.plan.inputs)
@@ -189,7 +214,7 @@ class Writer:
         first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
         edges = []
         for index in (first, f.binary("add", first, ir.index(1))):
-            unit = f.binary("sdiv", f.binary("mul", index, ir.index(units)), count)
+            unit = f.binary("sdiv", f.pure(f"mul i64 {index.name}, {units}", "i64"), count)
             edges.append(f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent)))
         return edges[0], edges[1]
 
@@ -300,17 +325,19 @@ def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = Fals
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
+        f.attributes = COLD
         body = ir.Value("@body", "ptr")
         f.call(team.RUN, "void", body, f.param("table"), f.param("arena"))
     else:
         f.call("body", "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
+    merge(module)
     return str(module)
 
 
-def arena_bytes(plan: Plan, host: Host, threads: int = 1) -> int:
+def arena_bytes(values: int, scratch: int, threads: int = 1) -> int:
     """Memory that a run needs: header, values, and for every thread the scratch memory of its products."""
-    return HEADER + _up(plan.shared_bytes) + threads * _up(scratch_bytes(plan, host))
+    return HEADER + _up(values) + threads * _up(scratch)
 
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
@@ -351,7 +378,9 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     for k in range(count):
         pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
         f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
-    Writer(plan, host, threads, f, frame).write()
+    writer = Writer(plan, host, threads, f, frame)
+    writer.stands_around()
+    writer.write()
     f.ret()
 
 
@@ -377,6 +406,8 @@ def write_map(writer: Writer, kernel: Map) -> None:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
+        if not kernel.shape:
+            inner.stands_around()
         nest = Nest(inner, kernel)
         if writer.threads and writer.better_alone(kernel, writer.ranges(*nest.touches())):
             nest.shared = None
@@ -391,6 +422,7 @@ def write_map(writer: Writer, kernel: Map) -> None:
 def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
+        inner.stands_around()
         writer.touches(*touches_of_product(Oriented(kernel, writer.host)))
         write_product(inner, kernel)
 

@@ -17,8 +17,9 @@ division cannot be seen in the result.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,11 +27,13 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, Rows, panel_function, rows_function
+from wengert.native.packing import Panels, Rows, fill, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
 """(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
+Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
+Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
@@ -186,13 +189,17 @@ class Product:
     def write(
         self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
         end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
+        apart: Apart | None = None,
     ) -> None:  # fmt: skip
-        """Write the product into a function, for rows from ``begin`` to ``end``."""
+        """Write the product into a function, for rows from ``begin`` to ``end``.
+
+        ``apart(values)`` opens another function for the epilogue, which is given these values.
+        """
         if self.m == 0 or self.n == 0 or self.batch == 0:
             return
         scratch = _aligned(f, scratch)
         if self.batch == 1:
-            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO).write(begin, end)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
             return
         m, size = ir.index(self.m), self.arithmetic.size
         last = f.binary("sdiv", f.binary("add", end, ir.index(self.m - 1)), m)
@@ -208,7 +215,7 @@ class Product:
                 )
             low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
             high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
-            _Writer(f, self, a, b, c, scratch, epilogue, start, first).write(low, high)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
 
 
 # --- plans --------------------------------------------------------------------------------------------------
@@ -387,11 +394,11 @@ class _Writer:
 
     def __init__(
         self, f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
-        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value,
+        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value, apart: Apart | None,
     ) -> None:  # fmt: skip
         self.f, self.product, self.plan = f, product, product.plan
         self.a, self.b, self.c, self.scratch = a, b, c, scratch
-        self.epilogue, self.start, self.first_row = epilogue, start, first_row
+        self.epilogue, self.start, self.first_row, self.apart = epilogue, start, first_row, apart
         self.size = product.arithmetic.size
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
@@ -436,7 +443,7 @@ class _Writer:
         panels = plan.panels_b
         apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
         distance = ir.index((column if panels.transposed else step) * self.size)
-        f.call(panel_function(f.module, panels), "void", b, self.scratch, distance, width, depth, apart)
+        fill(f, panels, b, self.scratch, distance, width, depth, apart)
         return self.scratch, ir.index(panels.row_bytes), apart
 
     def _rows_of_a(
@@ -462,7 +469,7 @@ class _Writer:
             )
             return place, apart, ir.index(self.size)
         distance = ir.index(step * self.size)
-        f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
+        fill(f, panels, a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 
     def _sums(self, i: ir.Value, j: ir.Value, row: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -615,7 +622,8 @@ class _Writer:
             row = f.binary("add", i, loop.index)
             source = f.advance(place, _times(f, loop.index, panels.row_bytes))
             c = self._at(self.c, row, product.c_stride, ZERO, 0)
-            self._finish_row(source, c, _plus(f, self.first_row, row), ZERO, ir.index(product.n))
+            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, given):
+                inside._finish_row(*given, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
         """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
@@ -674,11 +682,32 @@ class _Writer:
     ) -> None:
         """After the last block of k: sums go through the epilogue to C."""
         f = self.f
-        with _when(f, self._is_last(p, depth)), f.loop(ZERO, rows, 1) as loop:
+        values = (sums, self.c, i, j, rows, width, self.first_row)
+        with _when(f, self._is_last(p, depth)), self._apart(values) as (inside, given):
+            inside._finish_rows(*given)
+
+    @contextmanager
+    def _apart(self, given: Sequence[ir.Value]) -> Iterator[tuple[_Writer, Sequence[ir.Value]]]:
+        """Where sums go through the epilogue: here, or in a function of its own, given these values."""
+        if self.apart is None:
+            yield self, given
+            return
+        with self.apart(given) as (f, epilogue, values):
+            inside = copy.copy(self)
+            inside.f, inside.epilogue = f, epilogue
+            yield inside, values
+
+    def _finish_rows(
+        self, sums: ir.Value, c: ir.Value, i: ir.Value, j: ir.Value, rows: ir.Value, width: ir.Value,
+        first_row: ir.Value,
+    ) -> None:  # fmt: skip
+        """The rows of a block."""
+        f = self.f
+        with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
-            c = self._at(self.c, row, self.product.c_stride, j, 1)
+            target = self._at(c, row, self.product.c_stride, j, 1)
             source = f.advance(sums, _times(f, loop.index, self._sum_row()))
-            self._finish_row(source, c, _plus(f, self.first_row, row), j, width)
+            self._finish_row(source, target, _plus(f, first_row, row), j, width)
 
     def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
         if self.product.k <= self.plan.depth:
@@ -696,19 +725,20 @@ class _Writer:
             with f.loop(begin, end, lanes) as loop:
                 chosen = None if mask is None else mask(loop.index)
                 here = None if chosen is None else chosen.here(f)
-                places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
-                value = f.load(type, places[0], self.size)
+                element = self.product.arithmetic.element
+                value = f.load(type, f.offset(source, element, loop.index), self.size)
                 if self.plan.method == "narrow" and self.start is not None:
                     value = f.binary("fadd", value, self._started(type, row, loop.index, here))
-                final: ir.Value | None = value
+                result: ir.Value | None = value
                 if self.epilogue is not None:
-                    final = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
-                if final is None:
+                    result = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if result is None:
                     continue
+                place = f.offset(target, element, loop.index)
                 if here is None:
-                    f.store(final, places[1], self.size)
+                    f.store(result, place, self.size)
                 else:
-                    f.masked_store(final, places[1], here, self.size)
+                    f.masked_store(result, place, here, self.size)
 
     def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
         """What sums start with, where they are turned back: added last."""
@@ -720,15 +750,20 @@ class _Writer:
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
+        with self._apart((self._sum_place(), self.c, begin, end, self.first_row)) as (inside, given):
+            inside._finish_numbers(*given)
+
+    def _finish_numbers(
+        self, sums: ir.Value, c: ir.Value, begin: ir.Value, end: ir.Value, first_row: ir.Value
+    ) -> None:
         assert self.epilogue is not None
-        f = self.f
-        sums = self._sum_place()
+        f, element = self.f, self.product.arithmetic.element
         with f.loop(begin, end, 1) as loop:
-            place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
-            value = f.load(self.product.arithmetic.element, place, self.size)
-            final = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
-            if final is not None:
-                f.store(final, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+            place = f.offset(sums, element, f.binary("sub", loop.index, begin))
+            value = f.load(element, place, self.size)
+            result = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
+            if result is not None:
+                f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
@@ -749,20 +784,20 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one, all masked, if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, where masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
     def mask(index: ir.Value) -> Mask:
         return kind.mask(f, f.binary("sub", width, index), lanes)
 
-    if lanes == 1 or kind.mask_registers:
-        yield ZERO, width, lanes, mask if lanes > 1 else None
+    even = product.n % lanes == 0 and (product.n <= product.plan.width or product.plan.width % lanes == 0)
+    if even or kind.mask_registers:
+        yield ZERO, width, lanes, None if even else mask
         return
     whole = _minus(f, width, f.binary("srem", width, ir.index(lanes)))
     yield ZERO, whole, lanes, None
-    if product.n % lanes or product.n > product.plan.width:
-        yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
+    yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
 
 
 # --- small things -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from wengert.core.trace import Atom
 from wengert.native import ir
 from wengert.native.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
 from wengert.native.kernels import Access, Lookup, Map, Reduction, Shape, Write
+from wengert.native.plan import COSTLY
 from wengert.native.vectors import Place, Values, register
 
 if TYPE_CHECKING:
@@ -219,7 +220,15 @@ class Nest:
             return 1
         if not self.writer.masks and axis.extent % (self.lanes * JAM):
             return 1
-        return max(1, min(JAM, -(-axis.extent // self.lanes)))
+        return max(1, min(self._jam, -(-axis.extent // self.lanes)))
+
+    @property
+    def _jam(self) -> int:
+        """Vectors at a time that keep additions busy; fewer where each would be a copy of much other work."""
+        if any(e.primitive.name in COSTLY for e in self.kernel.equations):
+            return 1
+        after = sum(len(epilogue.equations) for epilogue in self.kernel.epilogues.values())
+        return JAM if after <= 4 else JAM // 2
 
     def _cut(self, axis: Axis, index: ir.Value, end: ir.Value, lanes: int, vectors: int) -> Cut:
         whole = axis.extent % (lanes * vectors) == 0

@@ -8,9 +8,11 @@ the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from wengert.native import ir
 from wengert.native.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
 from wengert.native.host import Host
 from wengert.native.kernels import Access, Contract, Shape, one_stride
-from wengert.native.matmul import Product
+from wengert.native.matmul import Inside, Product
 from wengert.native.vectors import Place, Values
 
 if TYPE_CHECKING:
@@ -171,8 +173,21 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)
         return
-    epilogue = Epilogue(writer, oriented)
-    product.write(writer.f, a, b, scratch, scratch, begin, end, epilogue=epilogue)
+    if not writer.threads:
+        product.write(writer.f, a, b, scratch, scratch, begin, end, Epilogue(writer, oriented))
+        return
+
+    @contextmanager
+    def apart(values: Sequence[ir.Value]) -> Iterator[Inside]:
+        with writer.function("finish", *values) as inner:
+            yield inner.f, Epilogue(inner, oriented), inner.given
+
+    product.write(writer.f, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)
+
+
+def _elsewhere(*_: Any) -> None:
+    """Stands for an epilogue that is evaluated in a function of its own."""
+    raise AssertionError("an epilogue outside of its function")
 
 
 class Epilogue:

@@ -135,7 +135,7 @@ Finish = Callable[[ir.Function, ir.Value, int, int, "Mask | None"], ir.Value]
 
 def has(module: ir.Module, name: str) -> bool:
     """Whether a module has a function."""
-    return any(f.name == name for f in module.functions)
+    return name in module.names
 
 
 class Strip(NamedTuple):

@@ -153,7 +153,7 @@ class Values:
     def called(self, name: str, dtype: np.dtype[Any], *operands: ir.Value) -> ir.Value:
         """A long operation on single numbers, through a function that the module has once."""
         module, full = self.f.module, f"{name}.{ir.type_name(dtype)}"
-        if all(f.name != full for f in module.functions):
+        if full not in module.names:
             params = [(f"x{i}", value.type) for i, value in enumerate(operands)]
             f = module.function(full, operands[0].type, params, "internal")
             f.attributes = "nounwind noinline"

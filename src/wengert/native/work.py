@@ -13,19 +13,30 @@ from __future__ import annotations
 
 import math
 
+from wengert.core.trace import Trace
 from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat, Routine
 from wengert.native.plan import COSTLY, Plan
+from wengert.transforms.counting import Cost
 
 ENOUGH = 2_000_000
 ENOUGH_EACH = 400_000
 LONG = 16  # operations that a costly function counts as
 ROUNDS = 16  # that a while_loop is taken to make
+# Work that takes longer than about 20 µs: other Python threads run meanwhile.
+LONG_OPERATIONS, LONG_BYTES = 2e5, 1e6
 
 
 def is_worth_sharing(plan: Plan) -> bool:
     """Whether threads would make it faster. It depends on shapes alone."""
     operations, kernels = counted(plan)
     return operations >= ENOUGH and operations >= ENOUGH_EACH * kernels
+
+
+def is_long(trace: Trace) -> bool:
+    """Whether a call takes long enough to let other Python threads run meanwhile."""
+    cost = Cost(trace)
+    loops = any(e.primitive.name == "while_loop" for e in trace.equations)
+    return loops or cost.operations > LONG_OPERATIONS or cost.bytes > LONG_BYTES
 
 
 def counted(plan: Plan) -> tuple[int, int]:
