@@ -616,14 +616,13 @@ class _Writer:
         )
         for strip in _range_strips(self.plan.strips):
             count, operands = self._range(strip, operands, count, product.n, False)
-        name = panel_function(f.module, panels)
-        f.call(name, "void", self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
+        fill(f, panels, self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
         with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
             source = f.advance(place, _times(f, loop.index, panels.row_bytes))
             c = self._at(self.c, row, product.c_stride, ZERO, 0)
-            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, given):
-                inside._finish_row(*given, ZERO, ir.index(product.n))
+            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, (sums, to, at)):
+                inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
         """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
