@@ -2,16 +2,16 @@
 
     python benchmarks/compile.py [--quick] [--json FILE] [--plot FILE]
 
-The step is one of Adam on a 64-128-64-10 network: the softmax cross-entropy of 64 patterns, its gradient, and
-the new weights and means, in float32. Every sample is a process of its own: the packages are imported, NumPy
-has multiplied once, and then the first call is timed. `cold` starts with an empty cache on disk, `cached`
-finds there what the cold one left; JAX keeps its compiled code in the same way. The parts: `record` runs the
-function once (JAX: traces and lowers), `name` is the fingerprint of what was recorded, `plan` simplifies it
-and plans memory, `text` writes LLVM IR, `compile` is LLVM's time (XLA's), `cache` the disk's, `load` the
-linking of object code, `rest` everything else, the step itself for one. `total` is the sum, in the median of
-the rounds, and `CPU` the least time of the processor, which a busy machine does not change much. `second` is
-the second call, which loads the code that takes calls from then on. `÷ JAX` is the median over the rounds. The
-results of the step are compared before any time is shown.
+The step is one of Adam on a 64-128-64-10 network: the softmax cross-entropy of 64 patterns, its gradient,
+and the new weights and means, in float32. Every sample is a process of its own: the packages are imported,
+NumPy has multiplied once, and then the first call is timed. `cold` starts with an empty cache on disk,
+`cached` finds there what the cold one left; JAX keeps its compiled code in the same way. The parts:
+`record` runs the function once (JAX: traces and lowers), `name` is the fingerprint of what was recorded,
+`plan` simplifies it and plans memory, `text` writes LLVM IR, `compile` is LLVM's time (XLA's), `cache` the
+disk's, `load` the linking of object code, `rest` everything else, the step itself for one. `total` is the
+sum, in the median of the rounds, and `CPU` the least time of the processor, which a busy machine does not
+change much. `second` is the second call, which loads the code that takes calls from then on. `÷ JAX` is the
+median over the rounds. The results of the step are compared before any time is shown.
 
 An import is timed after NumPy has been imported. Bytecode is on disk everywhere, as in an installed package.
 """

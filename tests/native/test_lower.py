@@ -88,7 +88,13 @@ def test_native_is_interpreted(case, dtype):
 # --- whole numbers, truth values, mixed dtypes --------------------------------------------------------------
 
 # Elementwise operations that are left to the interpreter for these kinds of operands.
-NOT_OF_WHOLE_NUMBERS = {"power": "biu", "reciprocal": "biu", "exponent": "biu", "bitwise_count": "b", "leading_zeros": "bi"}
+NOT_OF_WHOLE_NUMBERS = {
+    "power": "biu",
+    "reciprocal": "biu",
+    "exponent": "biu",
+    "bitwise_count": "b",
+    "leading_zeros": "bi",
+}
 WHOLE = np.array([0, 1, 2, 3, 5, 7, 100, -1, -2, -3, -100, 127, -128])
 DIVISORS = np.array([1, 2, 3, 0, 2, 1, -1, 3, -2, 5, 7, 2, -1])
 SAME = ("int8", "int32", "int64", "uint8", "uint64", "bool")

@@ -1,9 +1,10 @@
 r"""Kernels to LLVM IR: one function for a plan, a nest of loops for each kernel.
 
-Every thread of a team runs the same function with its index and takes its share of each kernel; a barrier stands only where a kernel
-touches what another thread has touched since the last one. How a share is cut cannot be seen in the results.
+Every thread of a team runs the same function with its index and takes its share of each kernel; a barrier
+stands only where a kernel touches what another thread has touched since the last one. How a share is cut
+cannot be seen in the results.
 
-.. math:: \text{share of thread } t \text{ of } T = \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr)
+.. math:: \text{thread } t \text{ of } T:\quad \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr)
           \quad\text{of } U \text{ units}
 """
 
@@ -46,7 +47,7 @@ SMALL = 30_000  # operations that take no longer than some barriers
 AHEAD = 16  # kernels among which the next one is chosen
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
-# The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
+# The frame that kernels are handed: pointers and numbers of eight bytes, then the plan's inputs and outputs.
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
@@ -76,7 +77,7 @@ class Touched(NamedTuple):
 
 
 class Writer:
-    """Writes kernels into a function that is handed a frame: where the plan's inputs, outputs, constants and arena stand.
+    """Writes kernels into a function that is handed a frame: where inputs, outputs, constants, arena stand.
 
     ``same`` says which inputs and outputs are the same memory.
     """
@@ -157,7 +158,7 @@ class Writer:
         return self.f.offset(start, ir.type_name(stream.access.dtype), step)
 
     def frame_of(self, plan: Plan, arena: Access, streams: Sequence[Stream]) -> Writer:
-        """A writer for a body, with a frame of its own that holds all that stays the same from round to round."""
+        """A writer for a body, with a frame of its own that holds what stays the same in all rounds."""
         f = self.f
         frame = f.alloca(8 * (FIRST + len(plan.inputs) + len(plan.outputs)))
         for number in (TABLE, STATUS, SCRATCH, *((INDEX, COUNT, BARRIER) if self.threads else ())):
@@ -166,7 +167,8 @@ class Writer:
         owners: dict[int, tuple[str, int]] = {}
         count = len(plan.inputs)
         keys = [("input", k) for k in range(count)] + [("output", k) for k in range(len(plan.outputs))]
-        same = {key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)}
+        pairs = zip(keys, streams, strict=True)
+        same = {key: owners.setdefault(id(s.access.buffer), key) for key, s in pairs}
         body = Writer(plan, self.host, self.threads, f, frame, same)
         self.step(body, [s if s.step == 0 else None for s in streams], ZERO)
         return body
@@ -182,7 +184,7 @@ class Writer:
         self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
         code: Callable[[Writer, list[ir.Value]], None], part: tuple[ir.Value, ir.Value] | None = None,
     ) -> None:  # fmt: skip
-        """Loops over the first axes of accesses, or part of the first one, around code that is handed where they stand."""
+        """Loops over the first axes of accesses around code that is told where they stand."""
         if not shape:
             code(self, pointers)
             return
@@ -207,7 +209,7 @@ class Writer:
     # --- threads --------------------------------------------------------------------------------------------
 
     def share(self, extent: int, grain: int) -> tuple[ir.Value, ir.Value]:
-        """This thread's part of a range, in multiples of a grain."""
+        """The thread's part of a range, in multiples of a grain."""
         if not self.threads:
             return ZERO, ir.index(extent)
         f, units = self.f, -(-extent // grain)
@@ -247,7 +249,7 @@ class Writer:
     def touches(
         self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
     ) -> None:
-        """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
+        """Note what a kernel reads and writes, with each thread's part; meet before if need be."""
         if not self.threads:
             return
         new = self.ranges(reads, writes)
@@ -259,7 +261,7 @@ class Writer:
         return any(old.conflicts(now) for old in self.touched for now in new)
 
     def _few_barriers(self) -> Iterator[Kernel]:
-        """The kernels in an order of few barriers: one that needs none goes ahead of those it has to do nothing with."""
+        """The kernels in an order of few barriers: one that needs none goes ahead of others."""
         kernels = self.plan.kernels
         ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
         depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
@@ -526,7 +528,7 @@ def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:
 
 
 def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: Access) -> None:
-    """Copy an array within a round of a loop: at once where both stand alike in memory, else by a loop of its own."""
+    """Copy an array within a round: at once where both stand alike in memory, else by a loop of its own."""
     f = writer.f
     strides = to.strides[len(to.shape) - len(like.shape) :]
     with writer.alone():

@@ -117,7 +117,7 @@ class Function:
         self.label = "entry"
         self.counted_plainly = False  # see `loop`
         self._types = {name: type.split()[0] for name, type in params}
-        # Instructions without effects by their text: those of the first block, which is before all others, and
+        # Instructions without effects by their text: of the first block, which is before all others, and
         # of this one.
         self._first: dict[str, Value] = {}
         self._known = self._first
@@ -128,7 +128,11 @@ class Function:
 
     def __str__(self) -> str:
         params = ", ".join(f"{type} %{name}" for name, type in self.params)
-        return f"{self.header}({params}) {self.attributes} {{\nentry:\n" + "\n".join([*self.memory, *self.lines]) + "\n}"
+        return (
+            f"{self.header}({params}) {self.attributes} {{\nentry:\n"
+            + "\n".join([*self.memory, *self.lines])
+            + "\n}"
+        )
 
     # --- instructions ---------------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@ r"""The loops of a map kernel: kept axes outside, reduced axes inside, one axis 
 
 .. math:: y_i = \varphi\Bigl(\bigoplus_{k} f(x_{ik})\Bigr)
 
-Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is the one that costs least:
-along it numbers should be neighbours in memory, and it should not be reduced if another one will do, since lanes are combined at
-the end. Ragged ends are masked where the processor has masks, else a second loop takes the rest one by one.
+Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is
+the one that costs least: along it numbers should be neighbours in memory, and it should not be reduced if
+another one will do, since lanes are combined at the end. Ragged ends are masked where the processor has
+masks, else a second loop takes the rest one by one.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Nest:
     # --- threads --------------------------------------------------------------------------------------------
 
     def _divided(self) -> Axis | None:
-        """The axis whose range threads divide among themselves: the outermost, if what it writes does not overlap."""
+        """The axis that threads divide: the outermost, if what is written does not overlap."""
         axis = self.kept[0] if self.kept else None
         if axis is None or axis.extent <= self._grain(axis):
             return None
@@ -154,7 +155,7 @@ class Nest:
         return axis if apart else None
 
     def _grain(self, axis: Axis) -> int:
-        """Threads take multiples of so many places: whole vectors, and whole cache lines where a row is shared."""
+        """Threads take multiples of so many places: whole vectors, whole lines where a row is shared."""
         return max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else GRAIN
 
     def footprint(self, access: Access) -> Footprint:
@@ -201,8 +202,10 @@ class Nest:
                 here = self._cut(axis, loop.index, high, lanes, vectors) if axis is self.cut else cut
                 self._keep(level + 1, self._resolved(inner, level + 1), here)
 
-    def _segments(self, axis: Axis, begin: ir.Value, end: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, int]]:
-        """Begin, end and lanes of the loops that cover a range: one, or without masks one for whole vectors and one for the rest."""
+    def _segments(
+        self, axis: Axis, begin: ir.Value, end: ir.Value
+    ) -> Iterator[tuple[ir.Value, ir.Value, int]]:
+        """Begin, end and lanes of the loops that cover a range: without masks a second one takes the rest."""
         lanes = self.lanes if axis is self.cut else 1
         if lanes == 1 or self.writer.masks or axis.extent % lanes == 0:
             yield begin, end, lanes
@@ -216,7 +219,12 @@ class Nest:
 
     def _vectors(self, axis: Axis) -> int:
         """Vectors at a time."""
-        if axis is not self.cut or self.lanes == 1 or not self.kernel.reductions or len(self.kernel.equations) > 4:
+        if (
+            axis is not self.cut
+            or self.lanes == 1
+            or not self.kernel.reductions
+            or len(self.kernel.equations) > 4
+        ):
             return 1
         if not self.writer.masks and axis.extent % (self.lanes * JAM):
             return 1
@@ -319,7 +327,7 @@ class Nest:
         return found if cut.lanes > 1 else self._after_lookups(found, access, offsets)
 
     def _after_lookups(self, place: Place, access: Access, offsets: Offsets) -> Place:
-        """In a loop that goes one by one along the cut axis: positions that vectors would look up lane by lane."""
+        """One by one along the cut axis: positions that vectors would look up lane by lane."""
         for lookup in access.lookups:
             if self._is_cut(lookup):
                 step = self._position(lookup, offsets, SCALAR, 0)
@@ -409,7 +417,7 @@ class Nest:
                 self._compute(part, values, offsets, cut, vector)
 
     def _across(self, states: States) -> list[ir.Value]:
-        """Combine vectors with vectors, then halves with halves, until one number is left of each reduction."""
+        """Combine vectors, then halves of one, until a number is left of each reduction."""
         return [
             self._one(reduction, [state[i] for state in states])
             for i, reduction in enumerate(self.kernel.reductions)
@@ -418,12 +426,19 @@ class Nest:
     def _one(self, reduction: Reduction, vectors: list[ir.Value]) -> ir.Value:
         while len(vectors) > 1:
             pairs = zip(vectors[::2], vectors[1::2], strict=False)
-            vectors = [*(self._combined(reduction, a, b) for a, b in pairs), *vectors[len(vectors) // 2 * 2 :]]
+            vectors = [
+                *(self._combined(reduction, a, b) for a, b in pairs),
+                *vectors[len(vectors) // 2 * 2 :],
+            ]
         value, lanes = vectors[0], ir.lanes_of(vectors[0].type)
         while lanes > 1:
             lanes //= 2
             low = self.f.shuffle(value, value, range(lanes)) if lanes > 1 else self.f.extract(value, 0)
-            high = self.f.shuffle(value, value, range(lanes, 2 * lanes)) if lanes > 1 else self.f.extract(value, 1)
+            high = (
+                self.f.shuffle(value, value, range(lanes, 2 * lanes))
+                if lanes > 1
+                else self.f.extract(value, 1)
+            )
             value = self._combined(reduction, low, high)
         return value
 
@@ -467,8 +482,8 @@ def _accesses(parts: Sequence[Part]) -> list[Access]:
 def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], split: bool) -> list[Axis]:
     """The axes of a loop nest; neighbours that every access walks through as one are one.
 
-    With ``split`` the first axis stays apart where the others are long enough for vectors: threads divide rows then, in
-    products and in loops alike.
+    With ``split`` the first axis stays apart where the others are long enough for vectors: threads divide
+    rows then, in products and in loops alike.
     """
     n = len(shape)
     axes: list[Axis] = []
@@ -515,4 +530,3 @@ COMBINE = {
     "any": "logical_or",
     "all": "logical_and",
 }
-

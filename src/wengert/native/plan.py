@@ -2,13 +2,15 @@ r"""From a trace to kernels: which equations share a loop, and where every value
 
 Each kernel has a *stage*, its place in the order of kernels:
 
-.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{if p is computed by the same loop}\\
+.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{p in the same
+loop}\\
           \mathrm{stage}(p)+1&\text{if p must be in memory first}\end{cases}
 
-Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What is computed from the
-results of a product or a reduction, element by element, is its *epilogue*: done while the numbers are still in registers. So a
-value that only its own loop needs never reaches memory. Reshapes, transposes, broadcasts and slices are other ways to read the
-same memory and cost nothing. Values in memory share one arena: a buffer is given away after its last use.
+Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What
+is computed from the results of a product or a reduction, element by element, is its *epilogue*: done while
+the numbers are still in registers. So a value that only its own loop needs never reaches memory. Reshapes,
+transposes, broadcasts and slices are other ways to read the same memory and cost nothing. Values in memory
+share one arena: a buffer is given away after its last use.
 """
 
 from __future__ import annotations
@@ -109,8 +111,8 @@ class Waiting(NamedTuple):
 class Plan:
     """The kernels of a trace in order, and its memory.
 
-    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand: by the strides of
-    each, in elements, and by which outputs may overwrite which inputs.
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs
+    stand: by the strides of each, in elements, and by which outputs may overwrite which inputs.
     """
 
     def __init__(
@@ -132,7 +134,9 @@ class Plan:
         self._cheap: dict[Atom, Equation] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
-        self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
+        self.outputs = [
+            Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)
+        ]
         self._place_inputs(inputs)
         for equation in trace.equations:
             self.lower(equation)
@@ -164,7 +168,7 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for a while after their last use: threads may change the order of kernels."""
+        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
@@ -190,7 +194,8 @@ class Plan:
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
 
-        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses it.
+        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses
+        it.
         """
         shape = equation.outputs[0].type.shape
         for atom in equation.inputs:
@@ -205,7 +210,7 @@ class Plan:
         self._compute(home, equation)
 
     def _depth(self, equation: Equation) -> int:
-        """How many equations would be computed anew, one after the other, or too many if it uses what a loop computes."""
+        """How many equations would be computed anew in a chain; too many if it uses what a loop computes."""
         found = [self._waiting[a].depth for a in equation.variables() if a in self._waiting]
         in_memory = all(a in self._waiting or self._is_in_memory(a) for a in equation.variables())
         return 1 + max(found, default=0) if in_memory else MOST_WAITING
@@ -226,13 +231,13 @@ class Plan:
         kernel.equations.append(equation)
 
     def settle(self, atom: Atom, shape: Shape | None = None) -> None:
-        """Compute what has been waiting in a loop of its own: somebody wants it in memory, or in a loop of another shape."""
+        """Compute what has been waiting in a loop of its own: it is wanted in memory, or in another shape."""
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
 
     def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
-        """The loops that compute an operand and may take the equation: all other operands are in memory by then."""
+        """The loops that compute an operand and may take the equation: the others are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
         costly = equation.primitive.name in COSTLY
         return [
@@ -353,7 +358,7 @@ class Plan:
         self.kernels.append(kernel)
 
     def put(self, atom: Atom, target: Access) -> float:
-        """Write a value where it is wanted, from the loop that computes it if there is one. The stage of the write."""
+        """Write a value where it is wanted, by the loop that computes it if there is one; at which stage."""
         self.settle(atom)
         made = self.maker(atom)
         if made is not None and made.shape == target.shape:
@@ -400,7 +405,7 @@ class Plan:
         self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
-        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
+        """Whether the loop that writes output o may do so over input i: nobody reads it afterwards.
 
         The loop is put behind all readers if need be. It may itself read the input element by element.
         """
@@ -419,10 +424,14 @@ class Plan:
         return self._moves_behind(writer, self.inputs[i])
 
     def _moves_behind(self, writer: Kernel, buffer: Buffer) -> bool:
-        readers = [k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())]
+        readers = [
+            k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())
+        ]
         stage = max([writer.stage, *(k.stage + 0.5 for k in readers)])
         made = {id(a.buffer) for a in writer.writing()}
-        users = [k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())]
+        users = [
+            k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())
+        ]
         read = {id(a.buffer) for a in writer.reading()}
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(user.stage <= stage for user in users):
@@ -468,7 +477,7 @@ def _same_places(a: Access, b: Access) -> bool:
 
 
 def layout(type: Type) -> Shape:
-    """Strides of a value in the arena: row-major, with the longest axis innermost where the last is too short for a vector."""
+    """Strides in the arena: row-major, with the longest axis innermost where the last is short."""
     shape = type.shape
     if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
         return row_major(shape)

@@ -2,9 +2,10 @@ r"""Threads: a team of workers that runs one function together, each with its ow
 
 .. math:: \text{body}(\text{table}, \text{arena}, t, T, \text{barrier}),\qquad t = 0, \ldots, T-1
 
-The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python. Between two kernels members
-meet at a barrier: each counts itself, the last one opens the next phase, and who waits long gives its core away. One call at a time has
-the team; another one that comes meanwhile runs alone, which cannot be seen in its results. In a forked child the team starts anew.
+The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python.
+Between two kernels members meet at a barrier: each counts itself, the last one opens the next phase, and
+who waits long gives its core away. One call at a time has the team; another one that comes meanwhile runs
+alone, which cannot be seen in its results. In a forked child the team starts anew.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _WANTED = _STATE + 64
 
 
 def barrier_function(module: ir.Module, host: Host) -> str:
-    """The function that waits for all members, written once per module: counted arrivals, then the number of the phase."""
+    """The function that waits for all members, written once per module: arrivals are counted, then phases."""
     if BARRIER not in module.names:
         f = module.function(BARRIER, "void", [("place", "ptr"), ("count", "i64")], "internal")
         f.attributes = "nounwind noinline cold"
@@ -147,14 +148,16 @@ def _write_prepare(f: ir.Function) -> None:
 def _write_worker(module: ir.Module) -> None:
     """Sleep until there is a new call; if it wants this member, run its body; meet at the end.
 
-    A worker is told the call that was the last when it was started, so that it neither repeats that one nor misses the next.
+    A worker is told the call that was the last when it was started, so that it neither repeats that one nor
+    misses the next.
     """
     f = module.function("worker", "ptr", [("packed", "ptr")], "internal")
     packed = f.cast("ptrtoint", f.param("packed"), "i64")
     number = f.binary("and", packed, ir.index(255))
     first = f.binary("lshr", packed, ir.index(8))
     start = f.label
-    top, sleep, look, go, skip, work = (f.new_label(h) for h in ("top", "sleep", "look", "go", "skip", "work"))
+    hints = ("top", "sleep", "look", "go", "skip", "work")
+    top, sleep, look, go, skip, work = (f.new_label(hint) for hint in hints)
     f.jump(top)
     f.start(top)
     f.lines.append(f"  %seen = phi i64 [ {first.name}, %{start} ], [ %now, %{skip} ], [ %now, %{work} ]")
@@ -176,7 +179,7 @@ def _write_worker(module: ir.Module) -> None:
     f.jump(top)
     f.start(work)
     meet = _at(f, _MEET)
-    f.do(f"call void {body.name}(ptr {table.name}, ptr {arena.name}, i64 {number.name}, i64 {count.name}, ptr {meet.name})")
+    _run_body(f, body, table, arena, number, count, meet)
     f.call(BARRIER, "void", meet, count)
     f.jump(top)
 
@@ -229,7 +232,7 @@ def _write_run(module: ir.Module) -> None:
     _set(f, _BUSY, ir.index(0))
     f.ret()
     f.start(alone)
-    f.do(f"call void {body.name}(ptr {table.name}, ptr {arena.name}, i64 0, i64 1, ptr null)")
+    _run_body(f, body, table, arena, ir.index(0), ir.index(1), ir.Value("null", "ptr"))
     f.ret()
 
 
@@ -241,8 +244,14 @@ def _call_together(f: ir.Function, count: ir.Value, body: ir.Value, table: ir.Va
     f.call("pthread_cond_broadcast", "i32", _at(f, _CONDITION))
     f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
     meet = _at(f, _MEET)
-    f.do(f"call void {body.name}(ptr {table.name}, ptr {arena.name}, i64 0, i64 {count.name}, ptr {meet.name})")
+    _run_body(f, body, table, arena, ir.index(0), count, meet)
     f.call(BARRIER, "void", meet, count)
+
+
+def _run_body(f: ir.Function, body: ir.Value, *operands: ir.Value) -> None:
+    """Call a function by its address."""
+    given = ", ".join(f"{value.type} {value.name}" for value in operands)
+    f.do(f"call void {body.name}({given})")
 
 
 # --- from Python --------------------------------------------------------------------------------------------
@@ -318,7 +327,8 @@ def set_threads(count: int) -> None:
     Parameters
     ----------
     count : int
-        From 1 to 64. Before the first call it is ``WENGERT_NUM_THREADS``, or as many as this process may use cores.
+        From 1 to 64. Before the first call it is ``WENGERT_NUM_THREADS``, or as many as this process may
+        use cores.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 r"""Vectors between memory and registers, and the equations of a loop body on them.
 
-A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded at once, where they are
-one number it is spread, and else they are gathered; a mask keeps ragged ends from touching what lies outside an array.
+A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded
+at once, where they are one number it is spread, and else they are gathered; a mask keeps ragged ends from
+touching what lies outside an array.
 
 .. math:: y_l = f(x_l), \qquad l = 0, \ldots, \text{lanes} - 1
 """
@@ -24,7 +25,7 @@ from wengert.native.plan import COSTLY, UNCHANGED, uniform
 
 @dataclass(frozen=True)
 class Place:
-    """Where a vector stands: its first element, how many elements it is from lane to lane (None: ``pointers``), and its mask."""
+    """Where a vector stands: its first element, elements from lane to lane (None: pointers), its mask."""
 
     pointer: ir.Value
     stride: int | None
@@ -199,4 +200,3 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
 def _common(types: Sequence[Type]) -> np.dtype[Any]:
     strong = [t.dtype for t in types if not t.weak]
     return np.dtype(np.result_type(*(strong or [t.dtype for t in types])))
-
