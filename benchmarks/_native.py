@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from wengert.native import host, ir
-from wengert.native.matmul import Product
+from wengert.native.machine import host, ir
+from wengert.native.product.matmul import Product
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Repeat = Callable[..., None]  # with the number of repetitions first

@@ -13,10 +13,10 @@ import numpy as np
 from wengert.core import tree
 from wengert.core.recording import record
 from wengert.core.trace import Trace
-from wengert.native import team
-from wengert.native.emit import arena_bytes, scratch_bytes, write_module
-from wengert.native.host import load, target, this_host
-from wengert.native.plan import Plan
+from wengert.native.machine import team
+from wengert.native.machine.host import load, target, this_host
+from wengert.native.planning.plan import Plan
+from wengert.native.writing.emit import arena_bytes, scratch_bytes, write_module
 from wengert.transforms.simplify import simplify
 
 # Memory of so many bytes; the first number says what addresses are to be multiples of.

@@ -169,7 +169,9 @@ def first_call_of_wengert() -> dict[str, Any]:
     """Seconds of the parts of the first call under `jit`."""
     import wengert as wg
     from wengert.core import tree
-    from wengert.native import cache, fingerprint, host, paths, program, team
+    from wengert.native import paths, program
+    from wengert.native.machine import cache, host, team
+    from wengert.native.planning import fingerprint
 
     clock = Clock()
     for part, module, names in (

@@ -20,8 +20,8 @@ import numpy as np
 import scipy.special
 from _measure import Call, compare, interleave, machine, machine_line, table, write_json
 
-from wengert.native import host, ir
-from wengert.native.lanes import Lanes
+from wengert.native.elementary.lanes import Lanes
+from wengert.native.machine import host, ir
 
 Array = np.ndarray[Any, Any]
 BYTES = 1 << 17

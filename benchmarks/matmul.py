@@ -25,7 +25,7 @@ from _measure import Comparison, compare, interleave, machine, machine_line, set
 from _native import Array, in_threads, peak, repeated, repeated_blas
 from threadpoolctl import threadpool_limits
 
-from wengert.native.matmul import Product
+from wengert.native.product.matmul import Product
 
 HEADER = ("m × n × k", "operands", "dtype", "threads", "GFLOP/s", "BLAS", "peak", "ratio", "best")
 TARGET = 0.95

@@ -26,7 +26,7 @@ from _traces import run, traced
 import wengert as wg
 from wengert.core.evaluate import evaluate
 from wengert.core.trace import Trace
-from wengert.native.kernels import Unlowerable
+from wengert.native.planning.kernels import Unlowerable
 
 LIMIT = 1000.0
 MODES = ("value", "gradient", "batch")

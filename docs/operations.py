@@ -15,10 +15,10 @@ import wengert.control  # noqa: F401 (declares loops and branches)
 from wengert.core.primitive import REGISTRY, Primitive
 from wengert.core.recorder import Recorder
 from wengert.core.trace import Trace
-from wengert.native.emit import write_module
-from wengert.native.host import this_host
-from wengert.native.kernels import Unlowerable
-from wengert.native.plan import Plan
+from wengert.native.machine.host import this_host
+from wengert.native.planning.kernels import Unlowerable
+from wengert.native.planning.plan import Plan
+from wengert.native.writing.emit import write_module
 from wengert.ops import special
 
 TARGET = Path(__file__).with_suffix(".md")

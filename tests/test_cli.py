@@ -15,7 +15,7 @@ import pytest
 
 from wengert import _jobs, cli, models, nn
 from wengert._console import columns
-from wengert.native import cache
+from wengert.native.machine import cache
 
 QUICK = ["--epochs", "3", "--hidden", "8"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from wengert.control import checkpoint, cond, scan, while_loop
     from wengert.core.finite import check_finite
-    from wengert.native.team import get_threads, set_threads
+    from wengert.native.machine.team import get_threads, set_threads
 
 __all__ = [
     "check_finite",
@@ -63,7 +63,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
-    **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.team"),
+    **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),
 }
 _MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "random", "special", "train"})
 

@@ -21,7 +21,7 @@ from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
-from wengert.native.call import compiled
+from wengert.native.calling.call import compiled
 from wengert.tables import EvaluationTrace
 from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wengert._jobs import Options, Problem
     from wengert.data import Table, Target
     from wengert.models import Model
-    from wengert.native.cache import Usage
+    from wengert.native.machine.cache import Usage
     from wengert.train import Fit
 
 app = typer.Typer(
@@ -224,7 +224,7 @@ def cache(
 
     wengert cache --clear
     """
-    from wengert.native import cache as kept
+    from wengert.native.machine import cache as kept
 
     cleared = kept.clear() if clear else None
     report = _cache_report(cleared)
@@ -359,7 +359,7 @@ def _number(value: float | None) -> str:
 
 def _cache_report(cleared: "Usage | None") -> dict[str, Any]:
     """Everything ``cache`` has to say, ready for JSON."""
-    from wengert.native import cache as kept
+    from wengert.native.machine import cache as kept
 
     place, usage = kept.folder(), kept.usage()
     return {

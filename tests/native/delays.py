@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from wengert.native import emit, ir, program
+from wengert.native import program
+from wengert.native.machine import ir
+from wengert.native.writing import emit
 
 COUNT = 4  # any of so many threads may be late
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.native import host, ir
-from wengert.native.lanes import Lanes
+from wengert.native.elementary.lanes import Lanes
+from wengert.native.machine import host, ir
 
 FUSED = host.this_host().fused
 

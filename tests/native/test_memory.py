@@ -6,8 +6,8 @@ import pytest
 import wengert as wg
 from wengert.core.tree import flatten
 from wengert.native import program
-from wengert.native.kernels import Repeat
-from wengert.native.plan import all_plans
+from wengert.native.planning.kernels import Repeat
+from wengert.native.planning.plan import all_plans
 
 RNG = np.random.default_rng(0)
 

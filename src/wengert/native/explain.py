@@ -12,11 +12,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.native.host import this_host
-from wengert.native.kernels import Access, Choice, Contract, Kernel, Map, Repeat, Routine, Shape, While
-from wengert.native.plan import Plan
-from wengert.native.products import product_of
-from wengert.native.work import operations_of, product_operations
+from wengert.native.machine.host import this_host
+from wengert.native.planning.kernels import (
+    Access,
+    Choice,
+    Contract,
+    Kernel,
+    Map,
+    Repeat,
+    Routine,
+    Shape,
+    While,
+)
+from wengert.native.planning.plan import Plan
+from wengert.native.planning.work import operations_of, product_operations
+from wengert.native.writing.products import product_of
 
 
 @dataclass(frozen=True)

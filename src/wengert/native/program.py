@@ -16,13 +16,14 @@ import numpy as np
 
 from wengert.core.evaluate import environment, evaluate, read
 from wengert.core.trace import Atom, Equation, Trace, Var
-from wengert.native import fingerprint, team
-from wengert.native.emit import arena_bytes, scratch_bytes, write_module
-from wengert.native.fingerprint import Made
-from wengert.native.host import Code, link, objects_of, this_host
-from wengert.native.kernels import Unlowerable
-from wengert.native.plan import Plan
-from wengert.native.work import is_long, is_worth_sharing
+from wengert.native.machine import team
+from wengert.native.machine.host import Code, link, objects_of, this_host
+from wengert.native.planning import fingerprint
+from wengert.native.planning.fingerprint import Made
+from wengert.native.planning.kernels import Unlowerable
+from wengert.native.planning.plan import Plan
+from wengert.native.planning.work import is_long, is_worth_sharing
+from wengert.native.writing.emit import arena_bytes, scratch_bytes, write_module
 from wengert.transforms.simplify import simplify
 
 # Functions of other libraries, which planning makes known to the linker: their code is planned every time.

@@ -1,0 +1,1 @@
+"""The way from a Python call to native code and back."""

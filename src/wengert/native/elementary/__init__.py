@@ -1,0 +1,1 @@
+"""Elementwise operations and elementary functions on vectors."""

@@ -1,0 +1,1 @@
+"""The machine: LLVM, the processor, threads, and object code on disk."""

@@ -1,0 +1,354 @@
+r"""Threads: a team of workers that runs one function together, each with its own index.
+
+.. math:: \text{body}(\text{table}, \text{arena}, t, T, \text{barrier}),\qquad t = 0, \ldots, T-1
+
+The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python.
+Between two kernels members meet at a barrier: each counts itself, the last one opens the next phase, and
+who waits long gives its core away. One call at a time has the team; another one that comes meanwhile runs
+alone, which cannot be seen in its results. In a forked child the team starts anew.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from functools import cache
+from typing import Any
+
+from wengert.native.machine import identity, ir
+from wengert.native.machine.host import Host, fork_safe, kept, link, objects_of, this_host
+
+RUN = "wengert_team_run"
+BARRIER = "wengert.barrier"
+VARIABLE = "WENGERT_NUM_THREADS"
+LIMIT = 64
+SPINS = 100
+LINE = 64
+
+# Where things stand in the team's memory.
+_MUTEX, _CONDITION, _STATE = 0, 128, 256
+_BUSY, _GENERATION, _COUNT, _STARTED, _BODY, _TABLE, _ARENA = (_STATE + 8 * i for i in range(7))
+_MEET = _STATE + 128
+_SIZE = _MEET + 2 * LINE
+_WANTED = _STATE + 64
+
+
+# --- the barrier --------------------------------------------------------------------------------------------
+
+
+def barrier_function(module: ir.Module, host: Host) -> str:
+    """The function that waits for all members, written once per module: arrivals are counted, then phases."""
+    if BARRIER not in module.names:
+        f = module.function(BARRIER, "void", [("place", "ptr"), ("count", "i64")], "internal")
+        f.attributes = "nounwind noinline cold"
+        _write_barrier(f, host)
+    return BARRIER
+
+
+def _write_barrier(f: ir.Function, host: Host) -> None:
+    place, count = f.param("place"), f.param("count")
+    alone, several = f.new_label("alone"), f.new_label("several")
+    f.branch(f.compare("icmp sle", count, ir.index(1)), alone, several)
+    f.start(alone)
+    f.ret()
+    f.start(several)
+    phase_at = f.advance(place, ir.index(LINE))
+    phase = f.emit(f"load atomic i64, ptr {phase_at.name} acquire, align 8", "i64")
+    before = f.emit(f"atomicrmw add ptr {place.name}, i64 1 acq_rel", "i64")
+    last, wait = f.new_label("last"), f.new_label("wait")
+    f.branch(f.compare("icmp eq", before, f.binary("sub", count, ir.index(1))), last, wait)
+    f.start(last)
+    f.do(f"store atomic i64 0, ptr {place.name} monotonic, align 8")
+    following = f.binary("add", phase, ir.index(1))
+    f.do(f"store atomic i64 {following.name}, ptr {phase_at.name} release, align 8")
+    f.ret()
+    f.start(wait)
+    _spin(f, host, phase_at, phase)
+    f.ret()
+
+
+def _spin(f: ir.Function, host: Host, place: ir.Value, old: ir.Value) -> None:
+    """Wait until a number is no longer the old one, and give the core away where that takes long."""
+    f.module.declare("sched_yield", "i32", [])
+    top, again, rest, done = (f.new_label(hint) for hint in ("spin", "again", "rest", "done"))
+    start = f.label
+    f.jump(top)
+    f.start(top)
+    spun = ir.Value("%spun", "i64")
+    f.lines.append(f"  %spun = phi i64 [ 0, %{start} ], [ %more, %{again} ], [ 0, %{rest} ]")
+    now = f.emit(f"load atomic i64, ptr {place.name} acquire, align 8", "i64")
+    keep = f.new_label("keep")
+    f.branch(f.compare("icmp ne", now, old), done, keep)
+    f.start(keep)
+    _pause(f, host)
+    f.lines.append(f"  %more = add i64 {spun.name}, 1")
+    f.branch(f.compare("icmp slt", spun, ir.index(SPINS)), again, rest)
+    f.start(again)
+    f.jump(top)
+    f.start(rest)
+    f.call("sched_yield", "i32")
+    f.jump(top)
+    f.start(done)
+
+
+def _pause(f: ir.Function, host: Host) -> None:
+    """Tell the processor that this is a waiting loop."""
+    if host.triple.startswith("x86_64"):
+        f.call("llvm.x86.sse2.pause", "void")
+    elif host.triple.startswith(("aarch64", "arm64")):
+        f.call("llvm.aarch64.hint", "void", ir.constant(1, "i32"))
+
+
+# --- the team -----------------------------------------------------------------------------------------------
+
+
+def _module(host: Host) -> str:
+    """The team's own code: `RUN`, and what a worker does."""
+    module = ir.Module()
+    module.globals.append(f"@team = internal global [{_SIZE} x i8] zeroinitializer, align {LINE}")
+    barrier_function(module, host)
+    _write_worker(module)
+    _write_start(module)
+    _write_run(module)
+    for name, result in (("address", "ptr"), ("prepare", "void")):
+        f = module.function(name, result, [])
+        if name == "prepare":
+            _write_prepare(f)
+        else:
+            f.ret(ir.Value("@team", "ptr"))
+    for f in module.functions:
+        f.attributes = "nounwind cold"
+    return str(module)
+
+
+def _at(f: ir.Function, offset: int) -> ir.Value:
+    return f.advance(ir.Value("@team", "ptr"), ir.index(offset))
+
+
+def _get(f: ir.Function, offset: int, type: str = "i64") -> ir.Value:
+    return f.emit(f"load atomic {type}, ptr {_at(f, offset).name} acquire, align 8", type)
+
+
+def _set(f: ir.Function, offset: int, value: ir.Value) -> None:
+    f.do(f"store atomic {value.type} {value.name}, ptr {_at(f, offset).name} release, align 8")
+
+
+def _write_prepare(f: ir.Function) -> None:
+    """Fresh locks, and no workers: at the start, and in a forked child."""
+    null = ir.Value("null", "ptr")
+    f.call("pthread_mutex_init", "i32", _at(f, _MUTEX), null)
+    f.call("pthread_cond_init", "i32", _at(f, _CONDITION), null)
+    for offset in (_BUSY, _GENERATION, _STARTED, _MEET, _MEET + LINE):
+        _set(f, offset, ir.index(0))
+    f.ret()
+
+
+def _write_worker(module: ir.Module) -> None:
+    """Sleep until there is a new call; if it wants this member, run its body; meet at the end.
+
+    A worker is told the call that was the last when it was started, so that it neither repeats that one nor
+    misses the next.
+    """
+    f = module.function("worker", "ptr", [("packed", "ptr")], "internal")
+    packed = f.cast("ptrtoint", f.param("packed"), "i64")
+    number = f.binary("and", packed, ir.index(255))
+    first = f.binary("lshr", packed, ir.index(8))
+    start = f.label
+    hints = ("top", "sleep", "look", "go", "skip", "work")
+    top, sleep, look, go, skip, work = (f.new_label(hint) for hint in hints)
+    f.jump(top)
+    f.start(top)
+    f.lines.append(f"  %seen = phi i64 [ {first.name}, %{start} ], [ %now, %{skip} ], [ %now, %{work} ]")
+    f.call("pthread_mutex_lock", "i32", _at(f, _MUTEX))
+    f.jump(look)
+    f.start(look)
+    generation = _get(f, _GENERATION)
+    f.lines.append(f"  %now = add i64 {generation.name}, 0")
+    f.branch(f.compare("icmp eq", generation, ir.Value("%seen", "i64")), sleep, go)
+    f.start(sleep)
+    f.call("pthread_cond_wait", "i32", _at(f, _CONDITION), _at(f, _MUTEX))
+    f.jump(look)
+    f.start(go)
+    count = _get(f, _COUNT)
+    body, table, arena = (_get(f, offset, "ptr") for offset in (_BODY, _TABLE, _ARENA))
+    f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
+    f.branch(f.compare("icmp slt", number, count), work, skip)
+    f.start(skip)
+    f.jump(top)
+    f.start(work)
+    meet = _at(f, _MEET)
+    _run_body(f, body, table, arena, number, count, meet)
+    f.call(BARRIER, "void", meet, count)
+    f.jump(top)
+
+
+def _write_start(module: ir.Module) -> None:
+    """``i64 recruit(i64 wanted)``: start workers until the team has so many members or no more can be had."""
+    f = module.function("recruit", "i64", [("wanted", "i64")], "internal")
+    top, more, got, done = (f.new_label(h) for h in ("top", "more", "got", "done"))
+    thread = f.emit("alloca i64, align 8", "ptr")
+    f.jump(top)
+    f.start(top)
+    members = f.binary("add", _get(f, _STARTED), ir.index(1))
+    f.branch(f.compare("icmp slt", members, f.param("wanted")), more, done)
+    f.start(more)
+    packed = f.binary("or", f.binary("shl", _get(f, _GENERATION), ir.index(8)), members)
+    number = f.cast("inttoptr", packed, "ptr")
+    worker, null = ir.Value("@worker", "ptr"), ir.Value("null", "ptr")
+    failed = f.call("pthread_create", "i32", thread, null, worker, number)
+    f.branch(f.compare("icmp eq", failed, ir.constant(0, "i32")), got, done)
+    f.start(got)
+    handle = f.load("i64", thread, 8)
+    f.call("pthread_detach", "i32", handle)
+    _set(f, _STARTED, members)
+    f.jump(top)
+    f.start(done)
+    f.ret(f.intrinsic("smin", "i64", members, f.param("wanted")))
+
+
+def _write_run(module: ir.Module) -> None:
+    """``void run(body, table, arena)``: with the team if it is free, else alone."""
+    f = module.function(RUN, "void", [(name, "ptr") for name in ("body", "table", "arena")])
+    body, table, arena = (f.param(name) for name in ("body", "table", "arena"))
+    many, free, together, release, alone = (
+        f.new_label(h) for h in ("many", "free", "together", "release", "alone")
+    )
+    wanted = _get(f, _WANTED)
+    f.branch(f.compare("icmp sgt", wanted, ir.index(1)), many, alone)
+    f.start(many)
+    pair = f.emit(f"cmpxchg ptr {_at(f, _BUSY).name}, i64 0, i64 1 acq_rel acquire", "{ i64, i1 }")
+    mine = f.emit(f"extractvalue {{ i64, i1 }} {pair.name}, 1", "i1")
+    f.branch(mine, free, alone)
+    f.start(free)
+    count = f.call("recruit", "i64", wanted)
+    f.branch(f.compare("icmp sgt", count, ir.index(1)), together, release)
+    f.start(release)
+    _set(f, _BUSY, ir.index(0))
+    f.jump(alone)
+    f.start(together)
+    _call_together(f, count, body, table, arena)
+    _set(f, _BUSY, ir.index(0))
+    f.ret()
+    f.start(alone)
+    _run_body(f, body, table, arena, ir.index(0), ir.index(1), ir.Value("null", "ptr"))
+    f.ret()
+
+
+def _call_together(f: ir.Function, count: ir.Value, body: ir.Value, table: ir.Value, arena: ir.Value) -> None:
+    f.call("pthread_mutex_lock", "i32", _at(f, _MUTEX))
+    for offset, value in ((_COUNT, count), (_BODY, body), (_TABLE, table), (_ARENA, arena)):
+        _set(f, offset, value)
+    _set(f, _GENERATION, f.binary("add", _get(f, _GENERATION), ir.index(1)))
+    f.call("pthread_cond_broadcast", "i32", _at(f, _CONDITION))
+    f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
+    meet = _at(f, _MEET)
+    _run_body(f, body, table, arena, ir.index(0), count, meet)
+    f.call(BARRIER, "void", meet, count)
+
+
+def _run_body(f: ir.Function, body: ir.Value, *operands: ir.Value) -> None:
+    """Call a function by its address."""
+    given = ", ".join(f"{value.type} {value.name}" for value in operands)
+    f.do(f"call void {body.name}({given})")
+
+
+# --- from Python --------------------------------------------------------------------------------------------
+
+_lock = fork_safe(threading.RLock())
+
+
+@cache
+def _code() -> Any:
+    """The team's code. It is never freed: workers sleep in it until the process ends."""
+    from llvmlite import binding
+
+    name = identity.key("team")
+    code = link(*kept(name, lambda: objects_of(_module(this_host()))))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(code))
+    binding.add_symbol(RUN, code.address(RUN))
+    _call(code, "prepare", None)()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_call(code, "prepare", None))
+    return code
+
+
+def _call(code: Any, name: str, result: Any) -> Any:
+    return ctypes.CFUNCTYPE(result)(code.address(name))
+
+
+def has_threads() -> bool:
+    """Whether this system has POSIX threads."""
+    return sys.platform != "win32"
+
+
+def ready() -> None:
+    """Make the team's code known to the linker; how many members it has is `set_threads`' business."""
+    with _lock:
+        if not _chosen:
+            _choose(default_threads())
+        _code()
+
+
+_chosen: list[int] = []
+
+
+def default_threads() -> int:
+    """``WENGERT_NUM_THREADS``, or as many as this process may use cores."""
+    given = os.environ.get(VARIABLE, "")
+    if given:
+        return _checked(given, VARIABLE)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, LIMIT)
+
+
+def _checked(given: Any, what: str = "the number of threads") -> int:
+    try:
+        count = int(given)
+    except (TypeError, ValueError):
+        count = 0
+    if not 1 <= count <= LIMIT or str(count) != str(given).strip():
+        raise ValueError(f"{what} is {given!r}; it must be a whole number from 1 to {LIMIT}")
+    return count
+
+
+def _choose(count: int) -> None:
+    _chosen[:] = [count]
+    address = ctypes.CFUNCTYPE(ctypes.c_void_p)(_code().address("address"))()
+    ctypes.c_int64.from_address(address + _WANTED).value = count
+
+
+def set_threads(count: int) -> None:
+    """Set how many threads compiled functions use, from now on and in all of the process.
+
+    Results do not depend on it: every number is computed by one thread in one order.
+
+    Parameters
+    ----------
+    count : int
+        From 1 to 64. Before the first call it is ``WENGERT_NUM_THREADS``, or as many as this process may
+        use cores.
+
+    Raises
+    ------
+    ValueError
+        Where it is no whole number from 1 to 64.
+
+    Examples
+    --------
+    >>> import wengert as wg
+    >>> before = wg.get_threads()
+    >>> wg.set_threads(1)
+    >>> wg.get_threads()
+    1
+    >>> wg.set_threads(before)
+    """
+    checked = _checked(count)
+    with _lock:
+        _choose(checked)
+
+
+def get_threads() -> int:
+    """How many threads compiled functions use."""
+    return _chosen[0] if _chosen else default_threads()

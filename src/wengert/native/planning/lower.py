@@ -1,0 +1,539 @@
+r"""How operations become kernels: a table from the name of an operation to what it adds to a plan.
+
+Most operations need no entry: an elementwise one joins a loop. What only looks at memory in another way, as
+a transpose or a slice does, :math:`y_{ij} = x_{ji}`, adds an access and no work. What an entry cannot lower
+raises `Unlowerable`, and the reference interpreter runs it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wengert.core.primitive import REGISTRY
+from wengert.core.trace import Atom, Equation, Literal, Type, Var, type_for
+from wengert.native.planning.kernels import (
+    Access,
+    Choice,
+    Contract,
+    Lookup,
+    Map,
+    Reduction,
+    Repeat,
+    Shape,
+    Unlowerable,
+    While,
+    Write,
+    one_stride,
+    row_major,
+    still,
+    walking,
+)
+from wengert.native.planning.plan import Plan
+from wengert.ops.indexing import ARRAY
+
+Rule = Callable[[Plan, Equation], None]
+
+# Products up to so many multiplications are loops: the tiles' calls would take longer than they.
+SMALL_PRODUCT = 1024
+SMALL_FACTOR = 64
+
+LOWER: dict[str, Rule] = {}
+
+
+def lowers(*names: str) -> Callable[[Rule], Rule]:
+    """Declare how operations are lowered."""
+
+    def declare(rule: Rule) -> Rule:
+        LOWER.update(dict.fromkeys(names, rule))
+        return rule
+
+    return declare
+
+
+def is_elementwise(equation: Equation) -> bool:
+    """Whether an equation computes each element from the elements at its place."""
+    primitive = equation.primitive
+    return primitive.kind == "elementwise" or (primitive.core is not None and not any(primitive.core))
+
+
+@lowers("convert", "discretise", "item", "stop_gradient", "variable")
+def _elementwise(plan: Plan, equation: Equation) -> None:
+    plan.element(equation)
+
+
+# --- reductions ---------------------------------------------------------------------------------------------
+
+
+@lowers("sum", "prod", "max", "min", "any", "all")
+def _reduce(plan: Plan, equation: Equation) -> None:
+    (x,), (out,) = equation.inputs, equation.outputs
+    axes = equation.params["axis"]
+    if 0 in x.type.shape and equation.primitive.name in ("max", "min"):
+        raise Unlowerable("an extremum of an empty array")
+    if not axes:
+        plan.element(Equation(REGISTRY["convert"], (x,), {"dtype": out.type.dtype}, (out,)))
+        return
+    kernel = plan.maker(x)
+    if kernel is None or kernel.parent is not None or (kernel.reductions and kernel.axes != axes):
+        kernel = Map(plan.ready(x), x.type.shape)
+        plan.kernels.append(kernel)
+    plan.read(kernel, x)
+    add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
+
+
+@lowers("cumsum", "cumprod")
+def _accumulate(plan: Plan, equation: Equation) -> None:
+    """A reduction of which every step is kept."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    target, stage = plan.allocate(out.type), plan.ready(x)
+    kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
+    plan.read(kernel, x)
+    kernel.reductions.append(
+        Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out)
+    )
+    kernel.running.append(Write(out, target))
+    plan.kernels.append(kernel)
+    plan.assign(out, target, stage)
+
+
+def add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Reduction) -> None:
+    """Let a loop reduce; what is computed of the result may join its epilogue."""
+    kernel.axes = axes
+    kernel.reductions.append(reduction)
+    plan.made[reduction.out] = kernel.epilogue(reduction.out.type.shape)
+
+
+# --- views --------------------------------------------------------------------------------------------------
+
+
+def _view(plan: Plan, equation: Equation, change: Callable[[Access], Access | None]) -> None:
+    (x, *_), (out,) = equation.inputs, equation.outputs
+    source, stage = plan.access(x), plan.ready(x)
+    found = change(source)
+    if found is None:
+        source, stage = plan.row_major(x)
+        found = change(source)
+    assert found is not None
+    plan.assign(out, found, stage - 1)
+
+
+@lowers("reshape")
+def _reshape(plan: Plan, equation: Equation) -> None:
+    shape = equation.outputs[0].type.shape
+    _view(plan, equation, lambda a: a.reshaped(shape))
+
+
+@lowers("transpose")
+def _transpose(plan: Plan, equation: Equation) -> None:
+    axes = equation.params["axes"]
+
+    def change(a: Access) -> Access:
+        n = len(a.shape)
+        order = [*range(n - len(axes)), *(i + n for i in axes)]
+        return a.view(tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order))
+
+    _view(plan, equation, change)
+
+
+@lowers("broadcast_to")
+def _broadcast_to(plan: Plan, equation: Equation) -> None:
+    _view(plan, equation, lambda a: a.broadcast(equation.outputs[0].type.shape))
+
+
+@lowers("flip")
+def _flip(plan: Plan, equation: Equation) -> None:
+    def change(a: Access) -> Access:
+        n = len(a.shape)
+        backwards, whole = slice(None, None, -1), slice(None)
+        return a.sliced(tuple(backwards if i - n in equation.params["axes"] else whole for i in range(n)))
+
+    _view(plan, equation, change)
+
+
+# --- indices ------------------------------------------------------------------------------------------------
+
+
+def _is_basic(equation: Equation) -> bool:
+    return all(part is not ARRAY for part in equation.params["index"])
+
+
+@lowers("getitem")
+def _getitem(plan: Plan, equation: Equation) -> None:
+    index = equation.params["index"][1:]
+    if _is_basic(equation):
+        _view(plan, equation, lambda a: a.sliced(index))
+        return
+    x, *arrays = equation.inputs
+    found = _looked_up(plan, plan.access(x), index, arrays)
+    plan.virtual(equation.outputs[0], found, max(map(plan.ready, equation.inputs)))
+
+
+def _looked_up(plan: Plan, x: Access, index: tuple[Any, ...], arrays: Sequence[Atom]) -> Access:
+    """An index with arrays as an access with lookups. Their axes stand where the first does, or in front."""
+    positions = [i for i, part in enumerate(index) if part is ARRAY or type(part) is int]
+    apart = any(part is not ARRAY and type(part) is not int for part in index[positions[0] : positions[-1]])
+    rest = iter(arrays)
+    basic = x.sliced(tuple(slice(None) if part is ARRAY else part for part in index))
+    lead = len(x.shape) - sum(part is not None for part in index)
+    shape = np.broadcast_shapes(*(a.type.shape for a in arrays))
+    before: list[tuple[int, int]] = list(zip(basic.shape[:lead], basic.strides[:lead], strict=True))
+    after: list[tuple[int, int]] = []
+    axis, taken, seen = lead, [], False
+    for part in index:
+        if part is ARRAY:
+            taken.append((next(rest), basic.shape[axis], basic.strides[axis]))
+            seen = True
+        elif type(part) is not int:
+            (after if seen else before).append((basic.shape[axis], basic.strides[axis]))
+        else:
+            seen = True
+            continue
+        axis += 1
+    if apart:
+        before, after = [], before + after
+    full = (*(n for n, _ in before), *shape, *(n for n, _ in after))
+    strides = (*(s for _, s in before), *(0 for _ in shape), *(s for _, s in after))
+    lookups = tuple(
+        Lookup(_positions(plan, atom, shape, len(after)).broadcast(full), n, s) for atom, n, s in taken
+    )
+    return replace(basic, shape=full, strides=strides, lookups=lookups)
+
+
+def _positions(plan: Plan, atom: Atom, shape: Shape, behind: int) -> Access:
+    """An index array with axes of length 1 for the slices behind it."""
+    if atom.type.dtype.kind not in "iu":
+        raise Unlowerable("an index that is not of whole numbers")
+    found = plan.access(atom).broadcast(shape)
+    return found.view((*found.shape, *(1,) * behind), (*found.strides, *(0,) * behind))
+
+
+def zero(type: Type) -> Literal:
+    """The number 0 of a dtype."""
+    return Literal(type.dtype.type(0), type_for((), type.dtype))
+
+
+def filled(plan: Plan, out: Var, value: Atom) -> tuple[Access, float]:
+    """New memory for a result that holds a value already, and the stage that may write into it."""
+    target, source, stage = plan.allocate(out.type), plan.access(value), plan.ready(value)
+    plan.copy(source, target, stage)
+    return target, stage + 1
+
+
+def _written(plan: Plan, place: Access, value: Atom, stage: float, add: bool) -> float:
+    """Write a value into part of a result. The stage at which that happens."""
+    plan.settle(value, place.shape)
+    stage = max(stage, plan.ready(value))
+    kernel = Map(stage, place.shape)
+    kernel.writes.append(Write(value, place, add))
+    plan.read(kernel, value)
+    plan.kernels.append(kernel)
+    return stage
+
+
+def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[Atom]) -> Access:
+    index = equation.params["index"][1:]
+    return target.sliced(index) if not arrays else _looked_up(plan, target, index, arrays)
+
+
+@lowers("scatter")
+def _scatter(plan: Plan, equation: Equation) -> None:
+    (ct, *arrays), (out,) = equation.inputs, equation.outputs
+    target, stage = filled(plan, out, zero(out.type))
+    place = _place_of(plan, target, equation, arrays)
+    stage = max([stage, *map(plan.ready, arrays)])
+    plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
+
+
+@lowers("setitem")
+def _setitem(plan: Plan, equation: Equation) -> None:
+    (x, value, *arrays), (out,) = equation.inputs, equation.outputs
+    target, stage = filled(plan, out, x)
+    place = _place_of(plan, target, equation, arrays)
+    stage = max([stage, *map(plan.ready, arrays)])
+    plan.assign(out, target, _written(plan, place, value, stage, add=False))
+
+
+# --- joining, padding and turning ---------------------------------------------------------------------------
+
+
+@lowers("concatenate", "stack")
+def _join(plan: Plan, equation: Equation) -> None:
+    (out,) = equation.outputs
+    target = plan.allocate(out.type)
+    axis, start, stage = equation.params["axis"] + out.type.ndim, 0, 1.0
+    after = (slice(None),) * (out.type.ndim - axis - 1)
+    for atom in equation.inputs:
+        stacked = equation.primitive.name == "stack"
+        n = 1 if stacked else atom.type.shape[axis]
+        part: Any = start if stacked else slice(start, start + n)
+        stage = max(stage, plan.put(atom, target.sliced((*(slice(None),) * axis, part, *after))))
+        start += n
+    plan.assign(out, target, stage)
+
+
+@lowers("pad")
+def _pad(plan: Plan, equation: Equation) -> None:
+    (x,), (out,) = equation.inputs, equation.outputs
+    target, stage = filled(plan, out, zero(out.type))
+    widths = equation.params["widths"]
+    lead = (slice(None),) * (x.type.ndim - len(widths))
+    inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
+    plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
+
+
+@lowers("roll")
+def _roll(plan: Plan, equation: Equation) -> None:
+    """Blocks change places: along every axis what stands behind a cut comes first."""
+    (x,), (out,) = equation.inputs, equation.outputs
+    source, target, stage = plan.access(x), plan.allocate(out.type), plan.ready(x)
+    for block in itertools.product(*_turns(x.type.shape, equation.params)):
+        places, found = zip(*block, strict=True) if block else ((), ())
+        plan.copy(source.sliced(found), target.sliced(places), stage)
+    plan.assign(out, target, stage)
+
+
+def _turns(shape: Shape, params: Mapping[str, Any]) -> list[list[tuple[slice, slice]]]:
+    """For every axis pairs of where a part goes and where it stood."""
+    shifts = [0] * len(shape)
+    for axis, shift in zip(params["axes"], params["shift"], strict=True):
+        shifts[axis] += shift
+    pairs = []
+    for n, shift in zip(shape, shifts, strict=True):
+        cut = shift % n if n else 0
+        parts = [(slice(cut, n), slice(0, n - cut)), (slice(0, cut), slice(n - cut, n))]
+        pairs.append(parts if cut else parts[:1])
+    return pairs
+
+
+# --- loops and branches -------------------------------------------------------------------------------------
+
+
+def in_memory(plan: Plan, atoms: Sequence[Atom]) -> tuple[list[Access], float]:
+    """Operands in memory, and the stage that may read all of them."""
+    accesses = [plan.access(atom) for atom in atoms]
+    return accesses, max([1.0, *map(plan.ready, atoms)])
+
+
+def _results(plan: Plan, variables: Sequence[Var], stage: float) -> list[Access]:
+    """New memory for the results of a loop."""
+    targets = [plan.allocate(v.type, row_major(v.type.shape)) for v in variables]
+    for var, target in zip(variables, targets, strict=True):
+        plan.assign(var, target, stage)
+    return targets
+
+
+def _state(
+    plan: Plan, start: Sequence[Access], variables: Sequence[Var], stage: float
+) -> tuple[list[Access], float]:
+    """Memory for the carries, with what they start from in it."""
+    state = [plan.allocate(v.type) for v in variables]
+    for source, current in zip(start, state, strict=True):
+        plan.copy(source, current, stage)
+    for var, current in zip(variables, state, strict=True):
+        plan.assign(var, current, stage + 1)
+    return state, stage + 1
+
+
+def _strides(accesses: Sequence[Access]) -> list[Shape]:
+    return [access.strides for access in accesses]
+
+
+def _rows(accesses: Sequence[Access]) -> list[Shape]:
+    return [access.strides[1:] for access in accesses]
+
+
+def _next_state(
+    plan: Plan, body: Plan, state: Sequence[Access], first: int
+) -> tuple[list[Access], list[tuple[Access, Access]]]:
+    """Where a body writes new carries: over the current ones, or beside them, to be copied afterwards."""
+    safe = {o for _, o in body.in_place}
+    following = [a if o in safe else plan.allocate(type_of(a), a.strides) for o, a in enumerate(state)]
+    return following, [(new, now) for new, now in zip(following, state, strict=True) if new is not now]
+
+
+def type_of(access: Access) -> Type:
+    """The type of what is read by an access."""
+    return type_for(access.shape, access.dtype)
+
+
+@lowers("scan")
+def _scan(plan: Plan, equation: Equation) -> None:
+    params, trace = equation.params, equation.params["body"]
+    consts, carry, outputs = params["consts"], params["carry"], len(trace.outputs)
+    operands, stage = in_memory(plan, equation.inputs)
+    constants, start, xs = operands[:consts], operands[consts : consts + carry], operands[consts + carry :]
+    state, stage = _state(plan, start, equation.outputs[:carry], stage)
+    ys = _results(plan, equation.outputs[carry:], stage)
+    body = Plan(
+        trace,
+        plan.constants,
+        [*_strides(constants), *_strides(state), *_rows(xs)],
+        [*_strides(state), *_rows(ys[: outputs - carry])],
+        [(consts + i, i) for i in range(carry)],
+    )
+    following, carries = _next_state(plan, body, state, consts)
+    histories = list(zip(walking(ys[outputs - carry :]), state, strict=False))
+    inputs = [*still(constants), *still(state), *walking(xs)]
+    results = [*still(following), *walking(ys[: outputs - carry])]
+    written = [*results, *still(state), *(stream for stream, _ in histories)]
+    plan.kernels.append(
+        Repeat(
+            stage, plan.scratch(body.shared_bytes), inputs, written, params["length"], params["reverse"],
+            body,
+            inputs, results, carries, histories,
+        )
+    )  # fmt: skip
+
+
+@lowers("while_loop")
+def _while(plan: Plan, equation: Equation) -> None:
+    params = equation.params
+    tests, steps = params["tests"], params["steps"]
+    operands, stage = in_memory(plan, equation.inputs)
+    for_test, for_step = operands[:tests], operands[tests : tests + steps]
+    state, stage = _state(plan, operands[tests + steps :], equation.outputs, stage)
+    test = Plan(params["test"], plan.constants, [*_strides(for_test), *_strides(state)])
+    body = Plan(
+        params["step"],
+        plan.constants,
+        [*_strides(for_step), *_strides(state)],
+        _strides(state),
+        [(steps + i, i) for i in range(len(state))],
+    )
+    following, carries = _next_state(plan, body, state, steps)
+    answer = plan.allocate(type_for((), np.dtype(bool)))
+    test_inputs, inputs = still([*for_test, *state]), still([*for_step, *state])
+    plan.kernels.append(
+        While(
+            stage, plan.scratch(max(test.shared_bytes, body.shared_bytes)), [*test_inputs, *inputs],
+            still([*following, *state, answer]), test, body, test_inputs, inputs, answer, still(following),
+            carries,
+        )
+    )  # fmt: skip
+
+
+@lowers("cond")
+def _cond(plan: Plan, equation: Equation) -> None:
+    params = equation.params
+    yeses, nos = params["yeses"], params["nos"]
+    (predicate, *operands), stage = in_memory(plan, equation.inputs)
+    shared = operands[yeses + nos :]
+    given = ([*operands[:yeses], *shared], [*operands[yeses : yeses + nos], *shared])
+    results = _results(plan, equation.outputs, stage)
+    yes, no = (
+        Plan(params[name], plan.constants, _strides(accesses), _strides(results))
+        for name, accesses in zip(("yes", "no"), given, strict=True)
+    )
+    arena = plan.scratch(max(yes.shared_bytes, no.shared_bytes))
+    reads = still([predicate, *given[0], *given[1]])
+    inputs = (still(given[0]), still(given[1]))
+    plan.kernels.append(Choice(stage, arena, reads, still(results), predicate, (yes, no), inputs))
+
+
+@lowers("checkpoint")
+def _checkpoint(plan: Plan, equation: Equation) -> None:
+    """A loop of one round: its inner values live no longer than it."""
+    operands, stage = in_memory(plan, equation.inputs)
+    results = _results(plan, equation.outputs, stage)
+    body = Plan(equation.params["body"], plan.constants, _strides(operands), _strides(results))
+    inputs, outputs = still(operands), still(results)
+    arena = plan.scratch(body.shared_bytes)
+    plan.kernels.append(Repeat(stage, arena, inputs, outputs, 1, False, body, inputs, outputs, [], []))
+
+
+# --- products -----------------------------------------------------------------------------------------------
+
+
+def _extended(a: Access, axis: int) -> Access:
+    """An axis of length 1 put in."""
+    axis %= len(a.shape) + 1
+    shape = (*a.shape[:axis], 1, *a.shape[axis:])
+    return a.view(shape, (*a.strides[:axis], 0, *a.strides[axis:]))
+
+
+@lowers("matmul")
+def _matmul(plan: Plan, equation: Equation) -> None:
+    a, b = map(plan.access, equation.inputs)
+    _contract(plan, equation, a, b, ())
+
+
+@lowers("matvec")
+def _matvec(plan: Plan, equation: Equation) -> None:
+    a, v = map(plan.access, equation.inputs)
+    _contract(plan, equation, a, _extended(v, -1), (-1,))
+
+
+@lowers("vecdot")
+def _vecdot(plan: Plan, equation: Equation) -> None:
+    a, b = map(plan.access, equation.inputs)
+    _contract(plan, equation, _extended(a, -2), _extended(b, -1), (-2, -1))
+
+
+def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[int, ...]) -> None:
+    """A product of matrices, whose axes of length 1 that the result does not have are ``lost``."""
+    (x, y), (out,) = equation.inputs, equation.outputs
+    stage = max(plan.ready(x), plan.ready(y))
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    a, b = a.broadcast((*lead, m, k)), b.broadcast((*lead, k, n))
+    if not is_product(equation, m * n * k, lead):
+        _contract_in_loop(plan, out, stage, a, b, lost)
+        return
+    (a, ready), (b, other) = (_as_factor(plan, factor, stage) for factor in (a, b))
+    stage = max(ready, other)
+    result = Map(stage, out.type.shape, closed=bool(lead) and _steps(lead) > 1)
+    kernel = Contract(stage, out, a, b, result)
+    result.parent = kernel
+    plan.kernels.append(kernel)
+    plan.made[out] = result
+
+
+def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]:
+    """A factor as the tiles can read it, copied if need be, and the stage that may read it.
+
+    Its batch axes must be one when walked through, and in its rows or in its columns numbers must be
+    neighbours.
+    """
+    axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
+    along = factor.shape[-2:] == (1, 1) or any(n > 1 and s == 1 for n, s in axes)
+    if along and one_stride(factor.shape[:-2], factor.strides) is not None:
+        return factor, stage
+    target = plan.allocate(type_of(factor), row_major(factor.shape))
+    plan.copy(factor, target, stage)
+    return target, stage + 1
+
+
+def _steps(lead: Shape) -> int:
+    return int(np.prod(lead, dtype=np.int64))
+
+
+def is_product(equation: Equation, size: int, lead: Shape) -> bool:
+    """Whether a product of so many multiplications for each matrix of a batch is left to the tiles."""
+    dtypes = {atom.type.dtype for atom in (*equation.inputs, *equation.outputs)}
+    real = len(dtypes) == 1 and dtypes.pop() in (np.float32, np.float64)
+    return real and size > SMALL_FACTOR and size * _steps(lead) > SMALL_PRODUCT
+
+
+def _contract_in_loop(
+    plan: Plan, out: Var, stage: float, a: Access, b: Access, lost: tuple[int, ...]
+) -> None:
+    """A small product as a loop over rows, columns and what is summed."""
+    *lead, m, k = a.shape
+    n = b.shape[-1]
+    shape = (*lead, m, n, k)
+    wide_a = a.view(shape, (*a.strides[:-1], 0, a.strides[-1]))
+    wide_b = b.view(shape, (*b.strides[:-2], 0, b.strides[-1], b.strides[-2]))
+    kept = tuple(i for i in range(-len(shape), -1) if i + 1 not in lost)
+    shape = tuple(shape[i] for i in (*kept, -1))
+    first, second = (
+        access.view(shape, tuple(access.strides[i] for i in (*kept, -1))) for access in (wide_a, wide_b)
+    )
+    x, y = Var(type_for(shape, a.dtype)), Var(type_for(shape, b.dtype))
+    kernel = Map(stage, shape, reads={x: first, y: second})
+    plan.kernels.append(kernel)
+    add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))

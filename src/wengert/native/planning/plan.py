@@ -1,0 +1,514 @@
+r"""From a trace to kernels: which equations share a loop, and where every value lives.
+
+Each kernel has a *stage*, its place in the order of kernels:
+
+.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{p in the same
+loop}\\
+          \mathrm{stage}(p)+1&\text{if p must be in memory first}\end{cases}
+
+Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What
+is computed from the results of a product or a reduction, element by element, is its *epilogue*: done while
+the numbers are still in registers. So a value that only its own loop needs never reaches memory. Reshapes,
+transposes, broadcasts and slices are other ways to read the same memory and cost nothing. Values in memory
+share one arena: a buffer is given away after its last use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.native.planning.kernels import (
+    Access,
+    Around,
+    Buffer,
+    Kernel,
+    Map,
+    Shape,
+    Unlowerable,
+    Write,
+    row_major,
+    whole,
+)
+
+ALIGNMENT = 64
+LINE = 64
+
+# Operations that take many instructions: not repeated in scalar code where a vector is waiting.
+COSTLY = frozenset(
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "logaddexp",
+        "logaddexp2",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "power",
+        "float_power",
+        "cbrt",
+        "hypot",
+        "erf",
+        "erfc",
+        "expit",
+        "logistic",
+        "log_expit",
+        "softplus",
+        "xlogy",
+        "xlog1py",
+        "entr",
+        "fmod",
+        "remainder",
+        "floor_divide",
+        "root",
+        "gcd",
+        "lcm",
+        "philox",
+        "shuffle",
+    ]
+)
+
+
+# Operations that change nothing but the dtype.
+UNCHANGED = frozenset(
+    {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
+)
+
+# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+SMALL = 32 * 1024
+SPREAD = 16
+
+# So many equations at most are computed anew, one after the other, where a value is used.
+MOST_WAITING = 4
+
+
+class Waiting(NamedTuple):
+    """An equation that is computed where it is used: the first stage that may, and how deep the chain is."""
+
+    equation: Equation
+    stage: float
+    depth: int
+
+
+class Plan:
+    """The kernels of a trace in order, and its memory.
+
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs
+    stand: by the strides of each, in elements, and by which outputs may overwrite which inputs.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        constants: list[np.ndarray[Any, Any]] | None = None,
+        inputs: Sequence[Shape] | None = None,
+        outputs: Sequence[Shape] | None = None,
+        carries: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self.trace = trace
+        self.kernels: list[Kernel] = []
+        self.constants: list[np.ndarray[Any, Any]] = [] if constants is None else constants
+        self.arena: list[Buffer] = []
+        self.made: dict[Var, Map] = {}
+        self._memory: dict[Var, Access] = {}
+        self._stages: dict[Var, float] = {}
+        self._waiting: dict[Atom, Waiting] = {}
+        self._cheap: dict[Atom, Equation] = {}
+        self._maps: dict[tuple[float, Shape], Map] = {}
+        self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
+        self.outputs = [
+            Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)
+        ]
+        self._place_inputs(inputs)
+        for equation in trace.equations:
+            self.lower(equation)
+        self._output_strides = outputs
+        for i, atom in enumerate(trace.outputs):
+            self._output(i, atom)
+        for part in (part for kernel in self.kernels for part in kernel.maps()):
+            part.prune()
+        self._overwritten: list[tuple[Buffer, Kernel]] = []
+        self.in_place = [pair for pair in carries if self._overwrites(*pair)]
+        self._finish()
+
+    def _place_inputs(self, strides: Sequence[Shape] | None) -> None:
+        for i, (var, buffer) in enumerate(zip(self.trace.inputs, self.inputs, strict=True)):
+            shape = var.type.shape
+            self._memory[var] = Access(buffer, shape, row_major(shape) if strides is None else strides[i])
+
+    def _finish(self) -> None:
+        """Bring the kernels into order, and give every buffer its place in the arena."""
+        working = [kernel for kernel in self.kernels if kernel.has_work()]
+        self.kernels = sorted(working, key=lambda kernel: kernel.stage)
+        for buffer in self.arena:
+            buffer.first, buffer.last = len(self.kernels), -1
+        for position, kernel in enumerate(self.kernels):
+            for access in (*kernel.reading(), *kernel.writing()):
+                access.buffer.first = min(access.buffer.first, position)
+                access.buffer.last = max(access.buffer.last, position)
+        self.arena = [buffer for buffer in self.arena if buffer.last >= 0]
+        self.shared_bytes = _place(self.arena)
+
+    def spread(self) -> None:
+        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
+        for kernel in self.kernels:
+            for body in kernel.bodies():
+                body.spread()
+            if isinstance(kernel, Around):
+                kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
+        for buffer in self.arena:
+            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
+        self.shared_bytes = _place(self.arena)
+
+    # --- equations ----------------------------------------------------------------------------------------
+
+    def lower(self, equation: Equation) -> None:
+        """Add what an equation needs to the plan."""
+        from wengert.native.planning.table import rule_for
+
+        for type in (*(a.type for a in equation.inputs), *(v.type for v in equation.outputs)):
+            _stored(type)
+        rule = rule_for(equation)
+        if rule is None:
+            raise Unlowerable(equation.primitive.name)
+        rule(self, equation)
+
+    def element(self, equation: Equation) -> None:
+        """An equation that computes each element from the elements at its place.
+
+        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses
+        it.
+        """
+        shape = equation.outputs[0].type.shape
+        for atom in equation.inputs:
+            self.settle(atom, shape)
+        homes = self._homes(equation, shape)
+        depth = self._depth(equation) if not homes else MOST_WAITING
+        if depth < MOST_WAITING and shape and _is_cheap(equation):
+            self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
+            return
+        stage = self._ready(equation.inputs)
+        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, shape)
+        self._compute(home, equation)
+
+    def _depth(self, equation: Equation) -> int:
+        """How many equations would be computed anew in a chain; too many if it uses what a loop computes."""
+        found = [self._waiting[a].depth for a in equation.variables() if a in self._waiting]
+        in_memory = all(a in self._waiting or self._is_in_memory(a) for a in equation.variables())
+        return 1 + max(found, default=0) if in_memory else MOST_WAITING
+
+    def _is_in_memory(self, var: Var) -> bool:
+        return var in self._memory or (var in self.made and not var.type.shape)
+
+    def _compute(self, kernel: Map, equation: Equation) -> None:
+        """Evaluate an equation in a loop, which everybody else reads the result from."""
+        self._compute_here(kernel, equation)
+        self.made.update(dict.fromkeys(equation.outputs, kernel))
+        if _is_cheap(equation):
+            self._cheap.update(dict.fromkeys(equation.outputs, equation))
+
+    def _compute_here(self, kernel: Map, equation: Equation) -> None:
+        for atom in equation.inputs:
+            self.read(kernel, atom)
+        kernel.equations.append(equation)
+
+    def settle(self, atom: Atom, shape: Shape | None = None) -> None:
+        """Compute what has been waiting in a loop of its own: it is wanted in memory, or in another shape."""
+        if atom in self._waiting and atom.type.shape != shape:
+            waiting = self._waiting.pop(atom)
+            self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
+
+    def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
+        """The loops that compute an operand and may take the equation: the others are in memory by then."""
+        homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
+        costly = equation.primitive.name in COSTLY
+        return [
+            home
+            for home in homes.values()
+            if home.takes(costly) and self._ready(equation.inputs, home) <= home.stage
+        ]
+
+    def maker(self, atom: Atom) -> Map | None:
+        """The loop that computes an operand."""
+        return self.made.get(atom) if type(atom) is Var else None
+
+    def _ready(self, atoms: Sequence[Atom], home: Map | None = None) -> float:
+        """The first stage that may use operands, apart from those that the loop itself computes."""
+        return max([1, *(self.ready(a) for a in atoms if home is None or self.maker(a) is not home)])
+
+    def ready(self, atom: Atom) -> float:
+        """The first stage that may read an operand from memory, or compute it if it is waiting."""
+        if type(atom) is not Var:
+            return 1
+        if atom in self._waiting:
+            return self._waiting[atom].stage
+        made = self.made.get(atom)
+        return (made.stage if made is not None else self._stages.get(atom, 0)) + 1
+
+    def map(self, stage: float, shape: Shape) -> Map:
+        """The loop over a shape at a stage that elementwise equations share."""
+        key = (stage, shape)
+        if key not in self._maps:
+            self._maps[key] = Map(stage, shape)
+            self.kernels.append(self._maps[key])
+        return self._maps[key]
+
+    def read(self, kernel: Map, atom: Atom) -> None:
+        """Make an operand available to a loop: computed there, a constant, or read from memory."""
+        if self.maker(atom) is kernel or (type(atom) is Literal and uniform(atom) is not None):
+            return
+        if atom in self._waiting and atom.type.shape == kernel.shape:
+            if all(atom not in e.outputs for e in kernel.equations):
+                self._compute_here(kernel, self._waiting[atom].equation)
+            return
+        if atom in kernel.reads or any(atom in e.outputs for e in kernel.equations):
+            return
+        if atom.type.shape == kernel.shape and self._is_at_hand(atom):
+            self._compute_here(kernel, self._cheap[atom])
+            return
+        kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
+
+    def _is_at_hand(self, atom: Atom) -> bool:
+        """Whether a value is computed anew from one in memory, rather than stored beside it."""
+        if atom not in self._cheap or atom in self._memory or not atom.type.shape:
+            return False
+        found = self._sources(atom, MOST_WAITING)
+        return len(found) == 1 and None not in found
+
+    def _sources(self, atom: Atom, depth: int) -> set[Var | None]:
+        """The values in the arena that few cheap equations lead to a value from; None for anything else."""
+        if type(atom) is Literal:
+            return set() if uniform(atom) is not None else {None}
+        assert type(atom) is Var
+        if atom in self._memory:
+            return {atom if self._memory[atom].buffer.kind == "arena" else None}
+        if atom not in self._cheap or depth == 0:
+            return {None}
+        operands = self._cheap[atom].inputs
+        if any(a.type.shape != atom.type.shape for a in operands if type(a) is Var):
+            return {None}
+        return set().union(*(self._sources(a, depth - 1) for a in operands))
+
+    # --- memory -------------------------------------------------------------------------------------------
+
+    def access(self, atom: Atom) -> Access:
+        """Where a value stands in memory; what a loop computed is stored on demand."""
+        if type(atom) is Literal:
+            return self._constant(atom)
+        assert type(atom) is Var
+        self.settle(atom)
+        if atom not in self._memory:
+            access = self.allocate(atom.type)
+            self.made[atom].writes.append(Write(atom, access))
+            self._memory[atom] = access
+        return self._memory[atom]
+
+    def allocate(self, type: Type, strides: Shape | None = None) -> Access:
+        """New memory in the arena for a value."""
+        buffer = Buffer("arena", _stored(type), type.size)
+        self.arena.append(buffer)
+        return Access(buffer, type.shape, layout(type) if strides is None else strides)
+
+    def scratch(self, nbytes: int) -> Access:
+        """New memory in the arena for the values of a body."""
+        return self.allocate(type_for((nbytes,), np.dtype(np.int8)))
+
+    def _constant(self, atom: Literal) -> Access:
+        value = np.asarray(atom.value, order="C")
+        for i, known in enumerate(self.constants):
+            if known is value:
+                return whole(Buffer("constant", value.dtype, value.size, i), value.shape)
+        self.constants.append(value)
+        return whole(Buffer("constant", value.dtype, value.size, len(self.constants) - 1), value.shape)
+
+    def assign(self, var: Var, access: Access, stage: float) -> None:
+        """A value stands in memory from the end of a stage on."""
+        self._memory[var], self._stages[var] = access, stage
+
+    def virtual(self, out: Var, access: Access, stage: float) -> None:
+        """A value that is read by another way of looking at memory, in a loop of its shape."""
+        kernel = self.map(stage, out.type.shape)
+        kernel.reads[out] = access
+        self.made[out] = kernel
+
+    def copy(self, source: Access, target: Access, stage: float) -> None:
+        """Copy within a loop of its own."""
+        kernel = Map(stage, target.shape)
+        value = Var(type_for(target.shape, source.dtype))
+        kernel.reads[value] = source.broadcast(target.shape)
+        kernel.writes.append(Write(value, target))
+        self.kernels.append(kernel)
+
+    def put(self, atom: Atom, target: Access) -> float:
+        """Write a value where it is wanted, by the loop that computes it if there is one; at which stage."""
+        self.settle(atom)
+        made = self.maker(atom)
+        if made is not None and made.shape == target.shape:
+            made.writes.append(Write(atom, target))
+            return made.stage
+        stage = self.ready(atom)
+        self.copy(self.access(atom), target, stage)
+        return stage
+
+    def row_major(self, atom: Atom) -> tuple[Access, float]:
+        """A value as a row-major array, and the first stage that may read it."""
+        found, stage = self.access(atom), self.ready(atom)
+        if found.is_contiguous():
+            return found, stage
+        target = self.allocate(atom.type, row_major(atom.type.shape))
+        self.copy(found, target, stage)
+        return target, stage + 1
+
+    # --- outputs ------------------------------------------------------------------------------------------
+
+    def _output(self, i: int, atom: Atom) -> None:
+        shape = atom.type.shape
+        strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
+        target = Access(self.outputs[i], shape, strides)
+        if self._stands_alone(atom, target):
+            self._let_be_output(i, self.access(atom).buffer)
+            return
+        self.put(atom, target)
+        if type(atom) is Var and atom not in self._memory:
+            self._memory[atom] = target
+
+    def _stands_alone(self, atom: Atom, target: Access) -> bool:
+        """Whether a value has memory of its own that looks like an output."""
+        found = self._memory.get(atom) if type(atom) is Var else None
+        if found is None or found.buffer not in self.arena:
+            return False
+        whole = found.buffer.size == atom.type.size and found.offset == 0 and not found.lookups
+        return whole and found.strides == target.strides and found.dtype == target.dtype
+
+    def _let_be_output(self, i: int, buffer: Buffer) -> None:
+        """Memory of the arena becomes that of an output: nothing need be copied."""
+        self.arena.remove(buffer)
+        buffer.kind, buffer.index = "output", i
+        self.outputs[i] = buffer
+
+    def _overwrites(self, i: int, o: int) -> bool:
+        """Whether the loop that writes output o may do so over input i: nobody reads it afterwards.
+
+        The loop is put behind all readers if need be. It may itself read the input element by element.
+        """
+        atom, var = self.trace.outputs[o], self.trace.inputs[i]
+        writers = [k for k in self.kernels if any(a.buffer is self.outputs[o] for a in k.writing())]
+        if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
+            return False
+        (writer,) = writers
+        written = [a for a in writer.writing() if a.buffer is self.outputs[o]]
+        read = [a for a in writer.elementwise() if a.buffer is self.inputs[i]]
+        if len(written) != 1 or not all(_same_places(a, written[0]) for a in read):
+            return False
+        looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
+        if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
+            return False
+        return self._moves_behind(writer, self.inputs[i])
+
+    def _moves_behind(self, writer: Kernel, buffer: Buffer) -> bool:
+        readers = [
+            k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())
+        ]
+        stage = max([writer.stage, *(k.stage + 0.5 for k in readers)])
+        made = {id(a.buffer) for a in writer.writing()}
+        users = [
+            k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())
+        ]
+        read = {id(a.buffer) for a in writer.reading()}
+        gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
+        if gone or any(user.stage <= stage for user in users):
+            return False
+        writer.stage = stage
+        self._overwritten.append((buffer, writer))
+        return True
+
+
+def _is_cheap(equation: Equation) -> bool:
+    return equation.primitive.name not in COSTLY and not equation.primitive.multiple
+
+
+def literal(value: Any) -> Literal:
+    """A constant operand."""
+    return Literal(value, type_for(value.shape, value.dtype))
+
+
+def uniform(atom: Literal) -> Any:
+    """The number that every element of a constant is, if it is one."""
+    if not atom.type.shape:
+        return atom.value
+    value = np.asarray(atom.value)
+    if not value.size or value.dtype.kind not in "biuf":
+        return None
+    first = value.flat[0]
+    same = value.view(f"i{value.dtype.itemsize}") if value.flags.c_contiguous else value
+    return first if (same == same.flat[0]).all() else None
+
+
+def _stored(type: Type) -> np.dtype[Any]:
+    """The dtype in memory of a type that native code knows."""
+    if type.dtype.kind not in "fbiu" or type.dtype.itemsize > 8 or type.dtype == np.float16:
+        raise Unlowerable(f"a value of {type.dtype}")
+    if not type.dtype.isnative:
+        raise Unlowerable(f"a value of {type.dtype}")
+    return type.dtype
+
+
+def _same_places(a: Access, b: Access) -> bool:
+    """Whether elements at one place of a loop are at one place in memory."""
+    return (a.shape, a.strides, a.offset) == (b.shape, b.strides, b.offset)
+
+
+def layout(type: Type) -> Shape:
+    """Strides in the arena: row-major, with the longest axis innermost where the last is short."""
+    shape = type.shape
+    if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
+        return row_major(shape)
+    inner = max(range(len(shape)), key=lambda i: (shape[i], i))
+    order = [i for i in range(len(shape)) if i != inner] + [inner]
+    strides = row_major(tuple(shape[i] for i in order))
+    return tuple(strides[order.index(i)] for i in range(len(shape)))
+
+
+def _place(buffers: Sequence[Buffer]) -> int:
+    """Give every buffer its offset in the arena; buffers whose lives do not overlap may share."""
+    placed: list[Buffer] = []
+    for buffer in sorted(buffers, key=lambda b: -b.nbytes):
+        buffer.offset = _first_gap(buffer, placed)
+        placed.append(buffer)
+    return max((b.offset + b.nbytes for b in placed), default=0)
+
+
+def _first_gap(buffer: Buffer, placed: Sequence[Buffer]) -> int:
+    alive = (b for b in placed if b.first <= buffer.last and buffer.first <= b.last)
+    offset = 0
+    for other in sorted(alive, key=lambda b: b.offset):
+        if offset + buffer.nbytes <= other.offset:
+            break
+        offset = max(offset, other.offset + other.nbytes)
+    return offset
+
+
+def all_plans(plan: Plan) -> Iterator[Plan]:
+    """A plan, and those of the bodies inside it."""
+    yield plan
+    for kernel in plan.kernels:
+        for body in kernel.bodies():
+            yield from all_plans(body)

@@ -1,0 +1,251 @@
+r"""Sorting and searching: a stable merge sort of positions, and bisection.
+
+Both work on single rows and go by NumPy's order, in which NaN comes after every number:
+
+.. math:: a < b \iff a <_{\mathrm{IEEE}} b \ \text{ or }\ (b \text{ is NaN and } a \text{ is not})
+
+The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with
+their positions. It takes from the second run only what is less than the first of the first run, so equal
+elements keep their order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.primitive import REGISTRY
+from wengert.core.trace import Atom, Equation, Var, type_for
+from wengert.native.machine import ir
+from wengert.native.planning.kernels import Access, Routine
+from wengert.native.planning.lower import in_memory, lowers
+from wengert.native.planning.plan import Plan
+from wengert.native.product.tiles import has
+
+ZERO, ONE = ir.index(0), ir.index(1)
+INDEX = np.dtype(np.intp)
+STEP = 8  # operations that a step of a search or of a merge counts as
+
+
+def less_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
+    """The function that tells whether one number comes before another, written once per module."""
+    name, element = f"less.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
+    if not has(module, name):
+        f = module.function(name, "i1", [("a", element), ("b", element)], "internal")
+        f.attributes = "nounwind alwaysinline"
+        f.ret(_less(f, f.param("a"), f.param("b"), dtype.kind))
+    return name
+
+
+def _less(f: ir.Function, a: ir.Value, b: ir.Value, kind: str) -> ir.Value:
+    if kind != "f":
+        return f.compare("icmp slt" if kind == "i" else "icmp ult", a, b)
+    number, nan = f.compare("fcmp ord", a, a), f.compare("fcmp uno", b, b)
+    return f.binary("or", f.compare("fcmp olt", a, b), f.binary("and", number, nan))
+
+
+# --- searchsorted -------------------------------------------------------------------------------------------
+
+
+@lowers("searchsorted")
+def _searchsorted(plan: Plan, equation: Equation) -> None:
+    (a, v), (out,) = equation.inputs, equation.outputs
+    dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
+    (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
+    (row, keys), stage = in_memory(plan, [a, v])
+    rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
+    extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
+
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
+        f, (begin, value, place) = writer.f, pointers
+        key = f.load(ir.type_name(dtype), value)
+        name = search_function(f.module, dtype, side)
+        f.store(f.call(name, "i64", begin, ir.index(extent), ir.index(stride), key), place)
+
+    work = STEP * extent.bit_length()
+    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, keys], [target], code, work))
+    plan.assign(out, target, stage)
+
+
+def _converted(plan: Plan, atom: Atom, dtype: np.dtype[Any]) -> Atom:
+    if atom.type.dtype == dtype:
+        return atom
+    out = Var(type_for(atom.type.shape, dtype))
+    plan.lower(Equation(REGISTRY["convert"], (atom,), {"dtype": dtype}, (out,)))
+    return out
+
+
+def search_function(module: ir.Module, dtype: np.dtype[Any], side: str) -> str:
+    """The function that finds where a number belongs in a sorted row, by bisection.
+
+    Its arguments: where the row begins, how many elements it has and how far they are apart, and the number.
+    """
+    name, element = f"search.{side}.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
+    if not has(module, name):
+        less = less_function(module, dtype)
+        params = [("row", "ptr"), ("count", "i64"), ("step", "i64"), ("key", element)]
+        f = module.function(name, "i64", params, "internal")
+        _write_search(f, element, less, side)
+    return name
+
+
+def _write_search(f: ir.Function, element: str, less: str, side: str) -> None:
+    """Everything before ``low`` comes before the key, nothing from ``high`` on does."""
+    head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
+    f.jump(head)
+    f.start(head)
+    low, high = (
+        f.phi("i64", ("0", "entry"), ("%low", body)),
+        f.phi("i64", ("%count", "entry"), ("%high", body)),
+    )
+    f.branch(f.compare("icmp slt", low, high), body, after)
+    f.start(body)
+    middle = f.binary("lshr", f.binary("add", low, high), ONE)
+    found = f.load(element, f.offset(f.param("row"), element, f.binary("mul", middle, f.param("step"))))
+    key = f.param("key")
+    if side == "left":
+        before = f.call(less, "i1", found, key)
+    else:
+        before = f.binary("xor", f.call(less, "i1", key, found), ir.constant(True, "i1"))
+    following = f.binary("add", middle, ONE)
+    f.do(f"%low = select i1 {before.name}, i64 {following.name}, i64 {low.name}")
+    f.do(f"%high = select i1 {before.name}, i64 {high.name}, i64 {middle.name}")
+    f.jump(head)
+    f.start(after)
+    f.ret(low)
+
+
+# --- argsort ------------------------------------------------------------------------------------------------
+
+
+@lowers("argsort")
+def _argsort(plan: Plan, equation: Equation) -> None:
+    (x,), (out,) = equation.inputs, equation.outputs
+    axis, dtype, n = equation.params["axis"], x.type.dtype, x.type.shape[equation.params["axis"]]
+    source, stage = plan.access(x), plan.ready(x)
+    target = plan.allocate(out.type)
+    shape = tuple(m for i, m in enumerate(x.type.shape) if i != axis + x.type.ndim)
+    steps = [ir.index(a.strides[axis]) for a in (source, target)]
+
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
+        name = sort_function(writer.f.module, dtype)
+        row, places = pointers
+        writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], memory)
+
+    rows, scratch = [_axis_last(a, axis) for a in (source, target)], 2 * n * (dtype.itemsize + INDEX.itemsize)
+    work = STEP * n * n.bit_length()
+    plan.kernels.append(Routine(stage, "argsort", shape, rows[:1], rows[1:], code, work, scratch))
+    plan.assign(out, target, stage)
+
+
+def _axis_last(a: Access, axis: int) -> Access:
+    kept = [i for i in range(len(a.shape)) if i != axis + len(a.shape)]
+    order = [*kept, axis]
+    return a.view(tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order))
+
+
+def sort_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
+    """The function that finds the order of a row, written once per module.
+
+    Its arguments: where the row begins and how far elements are apart, how many there are, where their order
+    goes and how far places are apart there, and memory for two rows of positions and two of keys.
+    """
+    name, element = f"argsort.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
+    if not has(module, name):
+        merge = _merge_function(module, dtype)
+        types = {"row": "ptr", "step": "i64", "count": "i64", "places": "ptr", "far": "i64", "work": "ptr"}
+        params = list(types.items())
+        f = module.function(name, "void", params, "internal")
+        _write_sort(f, element, merge)
+    return name
+
+
+def _write_sort(f: ir.Function, element: str, merge: str) -> None:
+    count, work = f.param("count"), f.param("work")
+    places = [work, f.offset(work, "i64", count)]
+    keys = [f.offset(work, "i64", f.binary("mul", count, ir.index(2)))]
+    keys.append(f.offset(keys[0], element, count))
+    with f.loop(ZERO, count, 1) as loop:
+        f.store(loop.index, f.offset(places[0], "i64", loop.index))
+        key = f.load(element, f.offset(f.param("row"), element, f.binary("mul", loop.index, f.param("step"))))
+        f.store(key, f.offset(keys[0], element, loop.index))
+    sorted_places = _write_rounds(f, merge, places, keys)
+    with f.loop(ZERO, count, 1) as loop:
+        place = f.load("i64", f.offset(sorted_places, "i64", loop.index))
+        f.store(place, f.offset(f.param("places"), "i64", f.binary("mul", loop.index, f.param("far"))))
+    f.ret()
+
+
+def _write_rounds(f: ir.Function, merge: str, places: list[ir.Value], keys: list[ir.Value]) -> ir.Value:
+    """Merge runs from one half of the memory to the other until there is one run. Where its places are."""
+    count, before = f.param("count"), f.label
+    head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
+    f.jump(head)
+    f.start(head)
+    end = f"%{body}.end"
+    width = f.phi("i64", ("1", before), ("%width", end[1:]))
+    halves = [*places, *keys]
+    now = [f.phi("ptr", (halves[i].name, before), (f"%half{i}", end[1:])) for i in range(4)]
+    f.branch(f.compare("icmp slt", width, count), body, after)
+    f.start(body)
+    twice = f.binary("shl", width, ONE)
+    _write_round(f, merge, width, twice, now)
+    f.jump(end[1:])
+    f.start(end[1:])
+    f.do(f"%width = add i64 {twice.name}, 0")
+    for i, other in enumerate((1, 0, 3, 2)):
+        f.do(f"%half{i} = getelementptr i8, ptr {now[other].name}, i64 0")
+    f.jump(head)
+    f.start(after)
+    return now[0]
+
+
+def _write_round(f: ir.Function, merge: str, width: ir.Value, twice: ir.Value, now: list[ir.Value]) -> None:
+    """Merge every two neighbouring runs of a width."""
+    count, before = f.param("count"), f.label
+    head, body, after = (f.new_label(hint) for hint in ("pair", "merge", "done"))
+    f.jump(head)
+    f.start(head)
+    begin = f.phi("i64", ("0", before), ("%begin", body))
+    f.branch(f.compare("icmp slt", begin, count), body, after)
+    f.start(body)
+    middle = f.intrinsic("smin", "i64", f.binary("add", begin, width), count)
+    end = f.intrinsic("smin", "i64", f.binary("add", begin, twice), count)
+    f.call(merge, "void", *now, begin, middle, end)
+    f.do(f"%begin = add i64 {end.name}, 0")
+    f.jump(head)
+    f.start(after)
+
+
+def _merge_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
+    """The function that merges two neighbouring runs, from begin to middle and from middle to end."""
+    name, element = f"merge.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
+    if not has(module, name):
+        less = less_function(module, dtype)
+        pointers = [(name, "ptr") for name in ("places", "into", "keys", "after")]
+        f = module.function(
+            name, "void", [*pointers, ("begin", "i64"), ("middle", "i64"), ("end", "i64")], "internal"
+        )
+        _write_merge(f, element, less)
+    return name
+
+
+def _write_merge(f: ir.Function, element: str, less: str) -> None:
+    """The next element is that of the second run if the first run has ended, or if it is less."""
+    places, into, keys, after = (f.param(name) for name in ("places", "into", "keys", "after"))
+    middle, end = f.param("middle"), f.param("end")
+    with f.loop(f.param("begin"), end, 1, [f.param("begin"), middle]) as loop:
+        i, j = loop.first
+        left, right = f.compare("icmp slt", i, middle), f.compare("icmp slt", j, end)
+        safe_i, safe_j = f.select(left, i, f.param("begin")), f.select(right, j, f.param("begin"))
+        a, b = (f.load(element, f.offset(keys, element, at)) for at in (safe_i, safe_j))
+        smaller = f.call(less, "i1", b, a)
+        ended = f.binary("xor", left, ir.constant(True, "i1"))
+        second = f.binary("and", right, f.binary("or", ended, smaller))
+        taken = f.select(second, safe_j, safe_i)
+        f.store(f.select(second, b, a), f.offset(after, element, loop.index))
+        f.store(f.load("i64", f.offset(places, "i64", taken)), f.offset(into, "i64", loop.index))
+        moved = f.cast("zext", second, "i64")
+        loop.next = [f.binary("add", i, f.binary("sub", ONE, moved)), f.binary("add", j, moved)]
+    f.ret()

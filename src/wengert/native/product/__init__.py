@@ -1,0 +1,1 @@
+"""Matrix products, generated for their shape."""

@@ -1,0 +1,532 @@
+r"""The loops of a map kernel: kept axes outside, reduced axes inside, one axis cut into vectors.
+
+.. math:: y_i = \varphi\Bigl(\bigoplus_{k} f(x_{ik})\Bigr)
+
+Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is
+the one that costs least: along it numbers should be neighbours in memory, and it should not be reduced if
+another one will do, since lanes are combined at the end. Ragged ends are masked where the processor has
+masks, else a second loop takes the rest one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from wengert.core.trace import Atom
+from wengert.native.machine import ir
+from wengert.native.planning.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
+from wengert.native.planning.kernels import Access, Lookup, Map, Reduction, Shape, Write
+from wengert.native.planning.plan import COSTLY
+from wengert.native.writing.vectors import Place, Values, register
+
+if TYPE_CHECKING:
+    from wengert.native.writing.emit import Writer
+
+ZERO = ir.index(0)
+LINE = 64
+JAM = 4  # vectors at a time where a reduction would wait for each addition
+
+
+@dataclass(eq=False)
+class Axis:
+    """One loop: how far, with which strides for each access, and whether it is reduced."""
+
+    extent: int
+    strides: tuple[int, ...]
+    reduced: bool
+
+
+class Cut(NamedTuple):
+    """Vectors along the cut axis: how many lanes, how many vectors at a time, the mask of each."""
+
+    lanes: int
+    masks: tuple[ir.Value | None, ...] = (None,)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors at a time."""
+        return len(self.masks)
+
+
+class Part(NamedTuple):
+    """A map kernel or one of its epilogues, its accesses seen from the whole loop."""
+
+    kernel: Map
+    reads: dict[Atom, Access]
+    writes: list[Write]
+
+
+Offsets = list[ir.Value]
+States = list[list[ir.Value]]
+SCALAR = Cut(1)
+
+
+class Nest:
+    """Writes the loops of one kernel."""
+
+    def __init__(self, writer: Writer, kernel: Map) -> None:
+        self.writer, self.kernel, self.f = writer, kernel, writer.f
+        self.main = Part(kernel, kernel.reads, kernel.writes)
+        self.epilogues = [_widened(kernel, e) for e in kernel.epilogues.values()]
+        self.accesses = _accesses([self.main, *self.epilogues])
+        self.position = {id(access): i for i, access in enumerate(self.accesses)}
+        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.threads)
+        self.cut = self._choose_cut()
+        self.lanes = self._lanes(self.cut) if self.cut is not None else 1
+        self.kept = self._ordered(reduced=False)
+        self.inner = self._ordered(reduced=True)
+        self.shared = self._divided()
+
+    # --- which axis is cut ----------------------------------------------------------------------------------
+
+    def _choose_cut(self) -> Axis | None:
+        able = [axis for axis in self.axes if not self._collides(axis) and not self._runs(axis)]
+        return min(able, key=self._cost, default=None)
+
+    def _runs(self, axis: Axis) -> bool:
+        """Whether an axis is walked through step by step."""
+        return axis.reduced and bool(self.kernel.running)
+
+    def _collides(self, axis: Axis) -> bool:
+        """Whether lanes could meet at an element: where they add to it, or write to it out of order."""
+        writes = [w for part in (self.main, *self.epilogues) for w in part.writes]
+        return any(self._meets(axis, w.access) if w.add else self._overtakes(axis, w.access) for w in writes)
+
+    def _meets(self, axis: Axis, access: Access) -> bool:
+        """Whether neighbours along an axis may be one element."""
+        if access.lookups:
+            return any(self._stride(axis, look.index) != 0 for look in access.lookups)
+        return self._stride(axis, access) == 0
+
+    def _overtakes(self, axis: Axis, access: Access) -> bool:
+        """Whether looked up places would be written in another order if an axis became the innermost loop."""
+        turning = [a for a in self.axes if any(self._stride(a, look.index) for look in access.lookups)]
+        return axis in turning[:-1]
+
+    def _cost(self, axis: Axis) -> tuple[float, int]:
+        lanes = self._lanes(axis)
+        total = float(np.prod([a.extent for a in self.axes], dtype=float))
+        rounds = total / max(axis.extent, 1) * -(-axis.extent // lanes)
+        each = sum(1.0 if s in (0, 1) else 0.7 * lanes for s in axis.strides) + len(self.kernel.equations)
+        results = float(np.prod([a.extent for a in self.axes if not a.reduced], dtype=float))
+        across = 12.0 * results * len(self.kernel.reductions) if axis.reduced else 0.0
+        return rounds * each + across, -self.axes.index(axis)
+
+    def _lanes(self, axis: Axis) -> int:
+        """As many as the widest type allows, and no more than the axis has use for."""
+        lanes = max(1, self.writer.host.vector_bytes // self._widest())
+        while lanes > 1 and lanes // 2 >= axis.extent:
+            lanes //= 2
+        if axis.reduced and not self.writer.masks:
+            while axis.extent % lanes:
+                lanes //= 2
+        return lanes
+
+    def _widest(self) -> int:
+        sizes = [a.dtype.itemsize for a in self.accesses]
+        sizes += [v.type.dtype.itemsize for e in self.kernel.equations for v in e.outputs if v.type.inexact]
+        return max(sizes, default=1)
+
+    def _ordered(self, reduced: bool) -> list[Axis]:
+        """The axes of a kind, the cut one innermost."""
+        axes = [axis for axis in self.axes if axis.reduced == reduced]
+        return sorted(axes, key=lambda axis: axis is self.cut)
+
+    def _stride(self, axis: Axis | None, access: Access) -> int:
+        return axis.strides[self.position[id(access)]] if axis is not None else 0
+
+    @property
+    def written(self) -> list[Access]:
+        """All accesses that are written."""
+        return [w.access for part in (self.main, *self.epilogues) for w in _written(part)]
+
+    # --- threads --------------------------------------------------------------------------------------------
+
+    def _divided(self) -> Axis | None:
+        """The axis that threads divide: the outermost, if what is written does not overlap."""
+        axis = self.kept[0] if self.kept else None
+        if axis is None or axis.extent <= self._grain(axis):
+            return None
+        apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
+        return axis if apart else None
+
+    def _grain(self, axis: Axis) -> int:
+        """Threads take multiples of so many places: whole vectors, whole lines where a row is shared."""
+        return max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else GRAIN
+
+    def footprint(self, access: Access) -> Footprint:
+        """Which part of a buffer each thread touches by an access."""
+        axis = self.shared
+        if axis is None:
+            return ALONE
+        if access.lookups:
+            return ANYWHERE
+        others = [(self._stride(a, access), a.extent) for a in self.axes if a is not axis]
+        size = access.dtype.itemsize
+        return rows(self._stride(axis, access), axis.extent, self._grain(axis), access.offset, others, size)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and what is written, with the part that each thread touches; all of it is read."""
+        written = {id(access) for access in self.written}
+        touched = [(access, self.footprint(access)) for access in self.accesses]
+        return touched, [pair for pair in touched if id(pair[0]) in written]
+
+    # --- loops ----------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write the whole nest."""
+        if any(axis.extent == 0 for axis in self.kept):
+            return
+        self.bases = {id(a): self.writer.base(a.buffer) for a in self.accesses}
+        offsets = [ir.index(access.offset) for access in self.accesses]
+        self._keep(0, self._resolved(offsets, 0), SCALAR)
+
+    def _keep(self, level: int, offsets: Offsets, cut: Cut) -> None:
+        """Loops over the kept axes."""
+        if level == len(self.kept):
+            states = self._reduce(0, offsets, cut, self._identities(cut))
+            self._finish(states, offsets, cut)
+            return
+        axis = self.kept[level]
+        begin, end = ZERO, ir.index(axis.extent)
+        if axis is self.shared:
+            begin, end = self.writer.share(axis.extent, self._grain(axis))
+        for low, high, lanes in self._segments(axis, begin, end):
+            vectors = self._vectors(axis) if lanes > 1 else 1
+            with self.f.loop(low, high, lanes * vectors) as loop:
+                inner = self._moved(axis, offsets, loop.index)
+                here = self._cut(axis, loop.index, high, lanes, vectors) if axis is self.cut else cut
+                self._keep(level + 1, self._resolved(inner, level + 1), here)
+
+    def _segments(
+        self, axis: Axis, begin: ir.Value, end: ir.Value
+    ) -> Iterator[tuple[ir.Value, ir.Value, int]]:
+        """Begin, end and lanes of the loops that cover a range: without masks a second one takes the rest."""
+        lanes = self.lanes if axis is self.cut else 1
+        if lanes == 1 or self.writer.masks or axis.extent % lanes == 0:
+            yield begin, end, lanes
+            return
+        middle = ir.index(axis.extent // lanes * lanes)
+        if begin is not ZERO:
+            rest = self.f.binary("srem", self.f.binary("sub", end, begin), ir.index(lanes))
+            middle = self.f.binary("sub", end, rest)
+        yield begin, middle, lanes
+        yield middle, end, 1
+
+    def _vectors(self, axis: Axis) -> int:
+        """Vectors at a time."""
+        if (
+            axis is not self.cut
+            or self.lanes == 1
+            or not self.kernel.reductions
+            or len(self.kernel.equations) > 4
+        ):
+            return 1
+        if not self.writer.masks and axis.extent % (self.lanes * JAM):
+            return 1
+        return max(1, min(self._jam, -(-axis.extent // self.lanes)))
+
+    @property
+    def _jam(self) -> int:
+        """Vectors at a time that keep additions busy; fewer where each would be a copy of much other work."""
+        if any(e.primitive.name in COSTLY for e in self.kernel.equations):
+            return 1
+        after = sum(len(epilogue.equations) for epilogue in self.kernel.epilogues.values())
+        return JAM if after <= 4 else JAM // 2
+
+    def _cut(self, axis: Axis, index: ir.Value, end: ir.Value, lanes: int, vectors: int) -> Cut:
+        whole = axis.extent % (lanes * vectors) == 0
+        if lanes == 1 or whole or not self.writer.masks:
+            return Cut(lanes, (None,) * vectors)
+        left = self.f.binary("sub", end, index)
+        bits = 8 * min(self._widest(), 8)
+        counts = [left if v == 0 else self.f.binary("sub", left, ir.index(v * lanes)) for v in range(vectors)]
+        return Cut(lanes, tuple(self._mask(count, lanes, bits) for count in counts))
+
+    def _mask(self, count: ir.Value, lanes: int, bits: int) -> ir.Value:
+        """The lanes below a count, which may be negative."""
+        return self.f.first_lanes(self.f.intrinsic("smax", "i64", count, ZERO), lanes, max(bits, 32))
+
+    def _reduce(self, level: int, offsets: Offsets, cut: Cut, states: States) -> States:
+        """Loops over the reduced axes: the states of all reductions, vector by vector, after them."""
+        if level == len(self.inner):
+            return [self._body(offsets, cut, v, state) for v, state in enumerate(states)]
+        axis = self.inner[level]
+        lanes, vectors = (self.lanes, self._vectors(axis)) if axis is self.cut else (1, 1)
+        carried = [value for state in states for value in state]
+        end = ir.index(axis.extent)
+        with self.f.loop(ZERO, end, lanes * vectors, carried) as loop:
+            inner = self._moved(axis, offsets, loop.index)
+            here = self._cut(axis, loop.index, end, lanes, vectors) if axis is self.cut else cut
+            inner = self._resolved(inner, len(self.kept) + level + 1)
+            found = self._reduce(level + 1, inner, here, _rows(loop.first, len(states)))
+            loop.next = [value for state in found for value in state]
+        return _rows(loop.state, len(states))
+
+    def _moved(self, axis: Axis, offsets: Offsets, index: ir.Value) -> Offsets:
+        """Every access moved along an axis."""
+        steps: dict[int, ir.Value] = {0: ZERO, 1: index}
+        moved = []
+        for offset, stride in zip(offsets, axis.strides, strict=True):
+            if stride not in steps:
+                steps[stride] = self.f.binary("mul", index, ir.index(stride))
+            moved.append(_sum(self.f, offset, steps[stride]))
+        return moved
+
+    # --- lookups --------------------------------------------------------------------------------------------
+
+    def _resolved(self, offsets: Offsets, level: int) -> Offsets:
+        """Read the positions that are known from this level on, and move by them."""
+        for i, access in enumerate(self.accesses):
+            for lookup in access.lookups:
+                if self._level(lookup) == level and not self._is_cut(lookup):
+                    offsets = [*offsets]
+                    offsets[i] = _sum(self.f, offsets[i], self._position(lookup, offsets, SCALAR, 0))
+        return offsets
+
+    def _level(self, lookup: Lookup) -> int:
+        """How many loops must be entered before a position is known."""
+        loops = [*self.kept, *self.inner]
+        return max((i + 1 for i, axis in enumerate(loops) if self._stride(axis, lookup.index)), default=0)
+
+    def _is_cut(self, lookup: Lookup) -> bool:
+        return self._stride(self.cut, lookup.index) != 0 and self.lanes > 1
+
+    def _position(self, lookup: Lookup, offsets: Offsets, cut: Cut, vector: int) -> ir.Value:
+        """How far a lookup moves: positions from the end made positive, and checked."""
+        f, index = self.f, self._place(lookup.index, offsets, cut, vector).read(self.f)
+        dtype = lookup.index.dtype
+        if dtype.itemsize < 8:
+            index = f.cast("sext" if dtype.kind == "i" else "zext", index, ir.vector("i64", cut.lanes))
+        extent = ir.constant(lookup.extent, index.type)
+        below = f.compare("icmp slt", index, ir.constant(0, index.type))
+        index = f.select(below, f.binary("add", index, extent), index)
+        outside = f.compare("icmp uge", index, extent)
+        self.writer.fail_if(outside)
+        index = f.select(outside, ir.constant(0, index.type), index)
+        return f.binary("mul", index, ir.constant(lookup.stride, index.type))
+
+    # --- memory ---------------------------------------------------------------------------------------------
+
+    def _place(self, access: Access, offsets: Offsets, cut: Cut, vector: int) -> Place:
+        """Where a vector of an access stands."""
+        f, stride = self.f, self._stride(self.cut, access)
+        element = ir.type_name(access.dtype)
+        pointer = f.offset(self.bases[id(access)], element, offsets[self.position[id(access)]])
+        if vector and stride:
+            pointer = f.offset(pointer, element, ir.index(vector * cut.lanes * stride))
+        mask = cut.masks[vector] if cut.lanes > 1 else None
+        turning = [look for look in access.lookups if self._is_cut(look)] if cut.lanes > 1 else []
+        if turning:
+            return self._scattered(access, pointer, turning, offsets, cut, vector, mask)
+        found = Place(pointer, stride, access.dtype, cut.lanes, mask)
+        return found if cut.lanes > 1 else self._after_lookups(found, access, offsets)
+
+    def _after_lookups(self, place: Place, access: Access, offsets: Offsets) -> Place:
+        """One by one along the cut axis: positions that vectors would look up lane by lane."""
+        for lookup in access.lookups:
+            if self._is_cut(lookup):
+                step = self._position(lookup, offsets, SCALAR, 0)
+                place = replace(place, pointer=self.f.offset(place.pointer, place.element, step))
+        return place
+
+    def _scattered(
+        self, access: Access, pointer: ir.Value, turning: Sequence[Lookup], offsets: Offsets, cut: Cut,
+        vector: int, mask: ir.Value | None,
+    ) -> Place:  # fmt: skip
+        """A place with a pointer for every lane."""
+        f, stride = self.f, self._stride(self.cut, access)
+        lanes = f"<{', '.join(f'i64 {stride * lane}' for lane in range(cut.lanes))}>"
+        far = ir.Value(lanes, ir.vector("i64", cut.lanes))
+        for lookup in turning:
+            far = f.binary("add", far, self._position(lookup, offsets, cut, vector))
+        pointers = f.offset(pointer, ir.type_name(access.dtype), far)
+        return Place(pointers, None, access.dtype, cut.lanes, mask)
+
+    # --- bodies ---------------------------------------------------------------------------------------------
+
+    def _values(self, part: Part, offsets: Offsets, cut: Cut, vector: int) -> Values:
+        def get(atom: Atom) -> ir.Value:
+            return self._place(part.reads[atom], offsets, cut, vector).read(self.f)
+
+        return Values(self.f, self.writer.host, cut.lanes, get)
+
+    def _body(self, offsets: Offsets, cut: Cut, vector: int, state: list[ir.Value]) -> list[ir.Value]:
+        values = self._values(self.main, offsets, cut, vector)
+        self._compute(self.main, values, offsets, cut, vector)
+        pairs = zip(self.kernel.reductions, state, strict=True)
+        found = [self._accumulated(r, s, values, cut, vector) for r, s in pairs]
+        values.known.update(zip((r.out for r in self.kernel.reductions), found, strict=True))
+        self._store(self.kernel.running, values, offsets, cut, vector)
+        return found
+
+    def _compute(self, part: Part, values: Values, offsets: Offsets, cut: Cut, vector: int) -> None:
+        for equation in part.kernel.equations:
+            values.compute(equation)
+        self._store(part.writes, values, offsets, cut, vector)
+
+    def _store(
+        self, writes: Sequence[Write], values: Values, offsets: Offsets, cut: Cut, vector: int
+    ) -> None:
+        for write in writes:
+            place = self._place(write.access, offsets, cut, vector)
+            value = values.read(write.atom, write.access.dtype)
+            if write.add:
+                value = values.operation("add", write.access.dtype)(place.read(self.f), value)
+            place.write(self.f, value)
+
+    # --- reductions -----------------------------------------------------------------------------------------
+
+    def _identities(self, cut: Cut) -> States:
+        """Where reductions start, for every vector at a time."""
+        lanes, vectors = cut.lanes, cut.vectors
+        if self.cut is not None and self.cut.reduced:
+            lanes, vectors = self.lanes, self._vectors(self.cut)
+        return [[self._identity(r, lanes) for r in self.kernel.reductions] for _ in range(vectors)]
+
+    def _identity(self, reduction: Reduction, lanes: int) -> ir.Value:
+        dtype = reduction.out.type.dtype
+        return ir.constant(IDENTITY[reduction.kind](dtype), ir.vector(register(dtype), lanes))
+
+    def _accumulated(
+        self, reduction: Reduction, state: ir.Value, values: Values, cut: Cut, vector: int
+    ) -> ir.Value:
+        dtype = reduction.out.type.dtype
+        operands = [values.read(atom, dtype) for atom in reduction.operands]
+        if reduction.kind == "dot":
+            return values.operation("fma", dtype)(*operands, state)
+        mask = cut.masks[vector]
+        if mask is not None and self.cut is not None and self.cut.reduced:
+            operands[0] = self.f.select(mask, operands[0], self._identity(reduction, cut.lanes))
+        return values.operation(COMBINE[reduction.kind], dtype)(state, operands[0])
+
+    def _finish(self, states: States, offsets: Offsets, cut: Cut) -> None:
+        """The epilogues, on what the reductions came to."""
+        if not self.kernel.reductions:
+            return
+        if self.cut is not None and self.cut.reduced:
+            states, cut = [self._across(states)], SCALAR
+        for vector, state in enumerate(states):
+            for part in self.epilogues:
+                values = self._values(part, offsets, cut, vector)
+                values.known.update(zip((r.out for r in self.kernel.reductions), state, strict=True))
+                self._compute(part, values, offsets, cut, vector)
+
+    def _across(self, states: States) -> list[ir.Value]:
+        """Combine vectors, then halves of one, until a number is left of each reduction."""
+        return [
+            self._one(reduction, [state[i] for state in states])
+            for i, reduction in enumerate(self.kernel.reductions)
+        ]
+
+    def _one(self, reduction: Reduction, vectors: list[ir.Value]) -> ir.Value:
+        while len(vectors) > 1:
+            pairs = zip(vectors[::2], vectors[1::2], strict=False)
+            vectors = [
+                *(self._combined(reduction, a, b) for a, b in pairs),
+                *vectors[len(vectors) // 2 * 2 :],
+            ]
+        value, lanes = vectors[0], ir.lanes_of(vectors[0].type)
+        while lanes > 1:
+            lanes //= 2
+            low = self.f.shuffle(value, value, range(lanes)) if lanes > 1 else self.f.extract(value, 0)
+            high = (
+                self.f.shuffle(value, value, range(lanes, 2 * lanes))
+                if lanes > 1
+                else self.f.extract(value, 1)
+            )
+            value = self._combined(reduction, low, high)
+        return value
+
+    def _combined(self, reduction: Reduction, a: ir.Value, b: ir.Value) -> ir.Value:
+        values = Values(self.f, self.writer.host, ir.lanes_of(a.type), _no_read)
+        return values.operation(COMBINE[reduction.kind], reduction.out.type.dtype)(a, b)
+
+
+def _no_read(atom: Atom) -> ir.Value:
+    raise AssertionError(f"{atom} is not read here")
+
+
+def _rows(flat: Sequence[ir.Value], count: int) -> States:
+    each = len(flat) // count if count else 0
+    return [list(flat[i * each : (i + 1) * each]) for i in range(count)]
+
+
+def _sum(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
+    if a.name == "0" or b.name == "0":
+        return b if a.name == "0" else a
+    return f.binary("add", a, b)
+
+
+def _widened(kernel: Map, epilogue: Map) -> Part:
+    wide = lambda access: access.widened(kernel.shape, kernel.axes)
+    reads = {atom: wide(access) for atom, access in epilogue.reads.items()}
+    return Part(epilogue, reads, [replace(write, access=wide(write.access)) for write in epilogue.writes])
+
+
+def _written(part: Part) -> list[Write]:
+    """All writes of a part, those of running reductions included."""
+    return [*part.writes, *part.kernel.running]
+
+
+def _accesses(parts: Sequence[Part]) -> list[Access]:
+    """All accesses of a nest, and those of their lookups."""
+    found = [a for part in parts for a in (*part.reads.values(), *(w.access for w in _written(part)))]
+    return [*found, *(lookup.index for access in found for lookup in access.lookups)]
+
+
+def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], split: bool) -> list[Axis]:
+    """The axes of a loop nest; neighbours that every access walks through as one are one.
+
+    With ``split`` the first axis stays apart where the others are long enough for vectors: threads divide
+    rows then, in products and in loops alike.
+    """
+    n = len(shape)
+    axes: list[Axis] = []
+    for i, extent in enumerate(shape):
+        if extent == 1:
+            continue
+        axis = Axis(extent, tuple(a.strides[i] for a in accesses), i - n in reduced)
+        before = axes[-1] if axes else None
+        if before is not None and _is_one(before, axis) and not (split and len(axes) == 1 and extent >= LINE):
+            axes[-1] = Axis(before.extent * extent, axis.strides, axis.reduced)
+        else:
+            axes.append(axis)
+    return axes
+
+
+def _is_one(outer: Axis, inner: Axis) -> bool:
+    pairs = zip(outer.strides, inner.strides, strict=True)
+    return outer.reduced == inner.reduced and all(a == b * inner.extent for a, b in pairs)
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    return -np.inf if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def _most(dtype: np.dtype[Any]) -> Any:
+    return np.inf if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+IDENTITY = {
+    "sum": lambda t: 0,
+    "dot": lambda t: 0,
+    "prod": lambda t: 1,
+    "max": _least,
+    "min": _most,
+    "any": lambda t: 0,
+    "all": lambda t: 1,
+}
+COMBINE = {
+    "sum": "add",
+    "dot": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}

@@ -1,0 +1,497 @@
+"""Threads: the same bits whatever their number, and no harm whoever calls, forks or fails meanwhile."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from tests.native.delays import late_threads
+from tests.native.programs import arguments, program
+from wengert.core.tree import flatten
+from wengert.native import program as native_program
+from wengert.native.calling import layout
+from wengert.native.machine import team
+
+pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
+
+COUNTS = (1, 2, 3, 4, 7)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 80)).astype(np.float32)
+W = RNG.normal(size=(80, 48)).astype(np.float32) * np.float32(0.1)
+B = RNG.normal(size=48).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = wg.get_threads()
+    yield
+    wg.set_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache_of_shared_code(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def shared(monkeypatch, cache_of_shared_code):
+    """Everything is worth sharing."""
+    monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
+    monkeypatch.setattr(native_program, "is_worth_sharing", lambda plan: True)
+
+
+def leaves(tree):
+    return [np.asarray(leaf) for leaf in flatten(tree)[0]]
+
+
+def same_for_all_counts(f, *args):
+    """The results are the same bits on every number of threads, and the function's own up to rounding."""
+    compiled = wg.jit(f)
+    wg.set_threads(1)
+    expected = leaves(compiled(*args))
+    for found, plain in zip(expected, leaves(f(*args)), strict=True):
+        tolerance = 1e-3 if found.dtype == np.float32 else 1e-9
+        np.testing.assert_allclose(found, plain, rtol=tolerance, atol=tolerance * max(1, np.abs(plain).max()))
+    for count in COUNTS:
+        wg.set_threads(count)
+        for found, one in zip(leaves(compiled(*args)), expected, strict=True):
+            assert found.tobytes() == one.tobytes()
+    assert "threads" in str(compiled.explain(*args))
+
+
+# --- the same bits ----------------------------------------------------------------------------------------
+
+KINDS = {
+    "row-major": lambda x, w, b: np.tanh(x @ w + b),
+    "transposed result": lambda x, w, b: np.tanh(w.T @ x.T + b[:, None]).T,
+    "transposed left": lambda x, w, b: np.maximum(x.T @ np.tanh(x), 0) @ w[:80],
+    "transposed right": lambda x, w, b: (x @ w) @ w.T + x,
+    "matrix and vector": lambda x, w, b: x @ w[:, 0] + (b @ w.T).sum(),
+    "vector and matrix": lambda x, w, b: np.exp(-np.abs(x[:, 0] @ x)),
+    "batch": lambda x, w, b: np.stack([x, x * 2, -x]) @ w + b,
+    "batch of both": lambda x, w, b: np.stack([x, x * 2, -x]) @ np.stack([w, w, w * 3]),
+    "small products": lambda x, w, b: x.reshape(-1, 8, 8)[:50] @ x.reshape(-1, 8, 8)[50:100],
+    "sums": lambda x, w, b: (
+        x.sum(),
+        x.sum(axis=0),
+        x.sum(axis=1),
+        x.max(axis=0),
+        x.min(axis=1),
+        (x * x).mean(),
+    ),
+    "sums of sums": lambda x, w, b: (
+        np.exp(x - x.max(axis=1, keepdims=True)) / np.exp(x).sum(axis=1, keepdims=True)
+    ),
+    "views": lambda x, w, b: x[::-1, 3:70:2].T @ x[:, :40] + x.reshape(80, 96)[:34, :40],
+    "lookups": lambda x, w, b: x[np.arange(200) % 96] @ w,
+    "parts": lambda x, w, b: np.concatenate([x @ w, (x @ w)[::-1] * 2], axis=1),
+    "columns": lambda x, w, b: (x - x.mean(axis=0)) / x.std(axis=0),
+    "short rows": lambda x, w, b: np.tanh(x[:, :3]) * b[:3] + x[:, 3:6],
+    "float64": lambda x, w, b: np.cumsum(x.astype(np.float64) @ w.astype(np.float64), axis=0)[-1],
+    "checkpoint": lambda x, w, b: wg.checkpoint(lambda x: np.tanh(x @ w + b))(x).sum(axis=1),
+}
+
+
+@pytest.mark.parametrize("f", KINDS.values(), ids=KINDS)
+def test_values(f, shared):
+    same_for_all_counts(f, X, W, B)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["row-major", "transposed result", "batch", "sums of sums", "views", "parts", "lookups", "checkpoint"],
+)
+def test_gradients(name, shared):
+    total = lambda *args: np.sum(KINDS[name](*args) ** 2)
+    same_for_all_counts(
+        wg.value_and_grad(total, argnums=(0, 1, 2)) if name != "views" else wg.value_and_grad(total), X, W, B
+    )
+
+
+def step(carry, row):
+    """Carries in place, one that its successor reads whole, one that others read, and a scalar."""
+    z, w, total = carry
+    return (np.tanh(z @ w) * 0.5 + row, w + (z.T @ z) * 1e-4, total + z.sum()), z.sum(axis=0) * total
+
+
+def test_scans(shared):
+    f = lambda x, w: wg.scan(step, (x, w, 0.0), x[:7])
+    same_for_all_counts(f, RNG.normal(size=(40, 40)), RNG.normal(size=(40, 40)) * 0.1)
+
+
+def test_gradients_of_scans(shared):
+    f = lambda x, w: np.sum(wg.scan(step, (x, w, 0.0), x[:7])[1])
+    same_for_all_counts(
+        wg.grad(f, argnums=(0, 1)), RNG.normal(size=(40, 40)), RNG.normal(size=(40, 40)) * 0.1
+    )
+
+
+def test_while_loops_and_branches(shared):
+    def f(x):
+        go = lambda carry: carry[1].sum() > 40
+        halve = lambda carry: (carry[0] + 1, carry[1] * 0.9)
+        count, left = wg.while_loop(go, halve, (0, np.abs(x)))
+        chosen = wg.cond(left[0, 0] > x[0, 0], lambda x, y: x @ y.T, lambda x, y: y @ x.T, x, left)
+        # What comes next may use the memory that the loop's answer and the branch's question stood in.
+        return count, np.exp(-np.abs(chosen)) + chosen.T, chosen.sum()
+
+    same_for_all_counts(f, X)
+    same_for_all_counts(f, -X)
+
+
+def test_training(shared):
+    from wengert import losses, nn, optim
+
+    network = nn.MLP.init(np.random.default_rng(0), (80, 32, 10), "tanh")
+    y = RNG.integers(0, 10, len(X))
+    results = []
+    for count in COUNTS:
+        wg.set_threads(count)
+        fit = wg.train.fit(
+            network, losses.softmax_cross_entropy, X, y, optimiser=optim.Adam(0.01), epochs=3, batch_size=24
+        )
+        results.append([*leaves(fit.network), np.array(fit.curve.training)])
+    for found in results[1:]:
+        for a, b in zip(found, results[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs_with_late_threads(seed, monkeypatch):
+    f, args = program(seed), arguments(seed)
+    with late_threads(monkeypatch, seed):
+        compiled = wg.jit(f)
+        wg.set_threads(1)
+        expected = compiled(*args)
+    for count in (2, 3, 4):
+        wg.set_threads(count)
+        for found, one in zip(compiled(*args), expected, strict=True):
+            np.testing.assert_array_equal(found, one)
+
+
+# --- several Python threads -------------------------------------------------------------------------------
+
+
+def large(x, w, b):
+    """Long enough that other Python threads run meanwhile."""
+    for _ in range(4):
+        x = np.tanh(x @ w + b) @ w.T
+    return x
+
+
+BIG = [RNG.normal(size=s) * 0.1 for s in ((400, 256), (256, 200), (200,))]
+
+
+def in_threads(*jobs):
+    """Run jobs at once; what any of them raised is raised here."""
+    failures = []
+
+    def run(job):
+        try:
+            job()
+        except BaseException as error:
+            failures.append(error)
+
+    started = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(60)
+        assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+
+
+def test_calls_from_several_threads_at_once(shared):
+    wg.set_threads(3)
+    compiled = wg.jit(large)
+    inputs = [(BIG[0] * k, *BIG[1:]) for k in range(1, 5)]
+    expected = [compiled(*args) for args in inputs]
+
+    def job(k):
+        for _ in range(15):
+            np.testing.assert_array_equal(compiled(*inputs[k]), expected[k])
+
+    in_threads(*(lambda k=k: job(k) for k in range(4)))
+
+
+def test_calls_while_another_thread_compiles_and_changes_the_number(shared):
+    wg.set_threads(3)
+    compiled, done = wg.jit(large), threading.Event()
+    expected = compiled(*BIG)
+
+    def call():
+        while not done.is_set():
+            np.testing.assert_array_equal(compiled(*BIG), expected)
+
+    def compile_and_change():
+        try:
+            for k in range(6):
+                wg.set_threads(1 + k % 4)
+                np.testing.assert_allclose(wg.jit(lambda x, k=k: np.exp(x @ x.T) * k)(X * 0), k)
+        finally:
+            done.set()
+
+    in_threads(call, call, compile_and_change)
+
+
+# --- processes --------------------------------------------------------------------------------------------
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+ignores_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+
+def forked(job):
+    """Whether a job succeeds in a forked child within a minute."""
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(60)
+            job()
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, repr(error).encode())
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_fork
+@ignores_fork
+def test_both_go_on_after_a_fork(shared):
+    wg.set_threads(3)
+    compiled = wg.jit(large)
+    expected = compiled(*BIG)
+
+    def job():
+        for count in (3, 4, 1, 2):
+            wg.set_threads(count)
+            np.testing.assert_array_equal(compiled(*BIG), expected)
+        np.testing.assert_allclose(wg.jit(lambda x: np.exp(x @ x.T))(X * 0), 1)
+
+    assert forked(job)
+    np.testing.assert_array_equal(compiled(*BIG), expected)
+    assert forked(lambda: forked(job) or os._exit(1))
+    np.testing.assert_array_equal(compiled(*BIG), expected)
+
+
+@needs_fork
+@ignores_fork
+def test_fork_while_another_thread_is_inside_a_call(shared):
+    wg.set_threads(3)
+    compiled, done = wg.jit(large), threading.Event()
+    expected = compiled(*BIG)
+
+    def call():
+        while not done.is_set():
+            np.testing.assert_array_equal(compiled(*BIG), expected)
+
+    def fork():
+        try:
+            for _ in range(5):
+                assert forked(lambda: np.testing.assert_array_equal(compiled(*BIG), expected))
+        finally:
+            done.set()
+
+    in_threads(call, fork)
+
+
+@needs_fork
+@ignores_fork
+def test_fork_while_another_thread_compiles(shared):
+    wg.set_threads(2)
+    wg.jit(lambda x: x @ x.T)(X)
+    done = threading.Event()
+
+    def compile():
+        while not done.is_set():
+            k = time.perf_counter_ns()
+            np.testing.assert_allclose(wg.jit(lambda x, k=k: np.exp(x @ x.T) + k)(X * 0), 1 + k)
+
+    def fork():
+        try:
+            for _ in range(5):
+                time.sleep(0.05)
+                assert forked(
+                    lambda: np.testing.assert_allclose(
+                        wg.jit(lambda x: x @ x.T)(X), X @ X.T, rtol=1e-3, atol=1e-3
+                    )
+                )
+        finally:
+            done.set()
+
+    in_threads(compile, fork)
+
+
+def worker(k):
+    """The work of one process of a pool."""
+    wg.set_threads(2)
+    x = np.full((300, 256), k, float)
+    return float(wg.jit(lambda x: np.tanh(x @ x.T).sum())(x))
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@ignores_fork
+def test_pools(method):
+    worker(1)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map_async(worker, [1, 2, 3]).get(100) == [90000.0] * 3
+    assert worker(2) == 90000.0
+
+
+# --- at the edges -----------------------------------------------------------------------------------------
+
+
+def run(code, **environment):
+    """What a program prints; it must end well within a minute."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return found.returncode, found.stdout.strip(), found.stderr
+
+
+LARGE = """
+import os, resource, sys, threading, time
+import numpy as np
+import wengert as wg
+x = np.random.default_rng(0).normal(size=(600, 500)) * 0.1
+f = wg.jit(lambda x: np.tanh(x @ x.T) @ x)
+g = lambda x: np.tanh(x @ x.T) @ x
+"""
+
+
+@pytest.mark.parametrize("given, count", [("1", "1"), ("3", "3"), (" 4 ", "4"), ("64", "64")])
+def test_the_environment_sets_the_number(given, count):
+    assert run("import wengert as wg; print(wg.get_threads())", WENGERT_NUM_THREADS=given)[:2] == (0, count)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "65", "two", "1.5", " "])
+def test_a_wrong_number_in_the_environment_is_named(given):
+    _, _, error = run(LARGE + "f(x)", WENGERT_NUM_THREADS=given)
+    assert f"ValueError: WENGERT_NUM_THREADS is {given!r}; it must be a whole number from 1 to 64" in error
+
+
+@pytest.mark.parametrize("count", [0, -1, 65, 1.5, "two", None, True])
+def test_a_wrong_number_is_named(count):
+    with pytest.raises(ValueError, match="it must be a whole number from 1 to 64"):
+        wg.set_threads(count)
+
+
+def test_an_exception_leaves_the_team_in_order(shared):
+    wg.set_threads(3)
+    f = wg.jit(lambda x, i: np.tanh(x @ x.T)[i])
+    good = f(X, np.array([1, 2]))
+    for _ in range(3):
+        with pytest.raises(IndexError):
+            f(X, np.array([1, 96]))
+        np.testing.assert_array_equal(f(X, np.array([1, 2])), good)
+
+
+def test_nobody_is_busy_between_calls(shared):
+    wg.set_threads(4)
+    compiled = wg.jit(large)
+    compiled(*BIG)
+    compiled(*BIG)
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
+
+
+def test_more_threads_than_cores_end(shared):
+    wg.set_threads(16)
+    compiled = wg.jit(large)
+    expected = compiled(*BIG)
+    start = time.perf_counter()
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(*BIG), expected)
+    assert time.perf_counter() - start < 30
+
+
+def test_threads_that_cannot_be_had_are_done_without():
+    code, printed, error = run(
+        LARGE
+        + """
+wg.set_threads(1)
+f(x)
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(54321); os.setuid(54321)
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+try:
+    threading.Thread(target=int).start()
+    print("no limit")
+except RuntimeError:
+    wg.set_threads(4)
+    for _ in range(2):
+        assert np.allclose(f(x), g(x))
+    print("done")
+""",
+        OPENBLAS_NUM_THREADS="1",
+    )
+    assert code == 0, error
+    if printed == "no limit":
+        pytest.skip("the number of processes cannot be limited here")
+    assert printed == "done"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
+def test_an_interruption_comes_after_the_call():
+    code, printed, error = run(
+        LARGE
+        + """
+import signal
+wg.set_threads(3)
+long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=400)[0])
+x = x[:500] * 0.1
+first = long(x)
+threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    while True:
+        long(x)
+except KeyboardInterrupt:
+    np.testing.assert_array_equal(long(x), first)
+    print("interrupted")
+"""
+    )
+    assert (code, printed) == (0, "interrupted"), error
+
+
+def test_a_process_with_sleeping_workers_exits_at_once():
+    code, printed, error = run(
+        LARGE
+        + """
+import atexit
+wg.set_threads(8)
+f(x), f(x)
+atexit.register(lambda: print(len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 8))
+"""
+    )
+    assert code == 0, error
+    assert int(printed) >= 8
+
+
+@pytest.mark.skipif(not layout.is_known(), reason="calls do not go through native code")
+def test_workers_are_kept(shared):
+    wg.set_threads(3)
+    compiled = wg.jit(large)
+    compiled(*BIG)
+    tasks = lambda: len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+    before = tasks()
+    for count in (1, 3, 2, 3):
+        wg.set_threads(count)
+        for _ in range(5):
+            compiled(*BIG)
+    assert tasks() == before
