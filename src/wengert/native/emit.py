@@ -324,7 +324,7 @@ def write_map(writer: Writer, kernel: Map) -> None:
     with writer.function("map") as inner:
         nest = Nest(inner, kernel)
         written = {id(access) for access in nest.written}
-        touched = [(access, nest.footprint(access)) for access in nest.accesses]
+        touched = [(access, nest.footprint(access)) for access in nest.memory]
         writer.touches(touched, [pair for pair in touched if id(pair[0]) in written])
         if nest.shared is not None:
             nest.write()

@@ -111,13 +111,13 @@ def add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Red
 
 def _view(plan: Plan, equation: Equation, change: Callable[[Access], Access | None]) -> None:
     (x, *_), (out,) = equation.inputs, equation.outputs
-    source, stage = plan.access(x), plan.ready(x)
+    source, stage = plan.look(x), plan.ready(x)
     found = change(source)
     if found is None:
         source, stage = plan.row_major(x)
         found = change(source)
     assert found is not None
-    plan.assign(out, found, stage - 1)
+    plan.show(out, found, stage - 1)
 
 
 @lowers("reshape")
@@ -129,13 +129,7 @@ def _reshape(plan: Plan, equation: Equation) -> None:
 @lowers("transpose")
 def _transpose(plan: Plan, equation: Equation) -> None:
     axes = equation.params["axes"]
-
-    def change(a: Access) -> Access:
-        n = len(a.shape)
-        order = [*range(n - len(axes)), *(i + n for i in axes)]
-        return a.view(tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order))
-
-    _view(plan, equation, change)
+    _view(plan, equation, lambda a: a.transposed(axes))
 
 
 @lowers("broadcast_to")
@@ -241,10 +235,46 @@ def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[A
 @lowers("scatter")
 def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
+    if _is_window(equation):
+        index = equation.params["index"][1:]
+        _view(plan, equation, lambda a: _put_back(a, index, out.type.shape))
+        return
     target, stage = filled(plan, out, zero(out.type))
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
+
+
+def _is_window(equation: Equation) -> bool:
+    """Whether what is scattered stays together, so that the rest can be read as zeros around it."""
+    steps = {part.step for part in equation.params["index"] if isinstance(part, slice)}
+    return _is_basic(equation) and bool(equation.inputs[0].type.size) and steps <= {None, 1, -1}
+
+
+def _put_back(a: Access, index: tuple[Any, ...], shape: Shape) -> Access:
+    """An array of a shape that is zero but where a basic index takes an array from."""
+    lead = len(shape) - sum(part is not None for part in index)
+    slices = iter(range(lead, len(a.shape)))
+    taken: list[Any] = [slice(None)] * lead
+    starts = [0] * lead
+    for part in index:
+        if part is None:
+            taken.append(0)
+            next(slices)
+            continue
+        n = shape[len(starts)]
+        if isinstance(part, slice):
+            start, _, step = part.indices(n)
+            taken.append(slice(None, None, step))
+            count = a.shape[next(slices)]
+            starts.append(start if step > 0 else start - count + 1)
+        else:
+            taken.append(None)
+            starts.append(part % n)
+    found = a.sliced(tuple(taken))
+    for axis, (start, n) in enumerate(zip(starts, shape, strict=True)):
+        found = found.between(axis, start, n)
+    return found
 
 
 @lowers("setitem")
@@ -283,11 +313,13 @@ def _join(plan: Plan, equation: Equation) -> None:
 @lowers("pad")
 def _pad(plan: Plan, equation: Equation) -> None:
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = filled(plan, out, zero(out.type))
-    widths = equation.params["widths"]
-    lead = (slice(None),) * (x.type.ndim - len(widths))
-    inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
-    plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
+    if not x.type.size:
+        target, stage = filled(plan, out, zero(out.type))
+        plan.assign(out, target, stage - 1)
+        return
+    widths, shape = equation.params["widths"], out.type.shape
+    inner = tuple(slice(low, n - high) for (low, high), n in zip(widths, shape[-len(widths) :], strict=True))
+    _view(plan, equation, lambda a: _put_back(a, inner, shape))
 
 
 @lowers("roll")

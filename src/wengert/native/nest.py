@@ -18,7 +18,7 @@ import numpy as np
 from wengert.core.trace import Atom
 from wengert.native import ir
 from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
-from wengert.native.kernels import Access, Lookup, Map, Reduction, Shape, Write
+from wengert.native.kernels import POSITIONS, Access, Lookup, Map, Reduction, Shape, Write
 from wengert.native.vectors import Place, Values, register
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Nest:
         self.main = Part(kernel, kernel.reads, kernel.writes)
         self.epilogues = [_widened(kernel, e) for e in kernel.epilogues.values()]
         self.accesses = _accesses([self.main, *self.epilogues])
+        self.memory = [a for a in self.accesses if a.buffer is not POSITIONS]
         self.position = {id(access): i for i, access in enumerate(self.accesses)}
         self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.threads)
         self.cut = self._choose_cut()
@@ -124,7 +125,7 @@ class Nest:
         return lanes
 
     def _widest(self) -> int:
-        sizes = [a.dtype.itemsize for a in self.accesses]
+        sizes = [a.dtype.itemsize for a in self.memory]
         sizes += [v.type.dtype.itemsize for e in self.kernel.equations for v in e.outputs if v.type.inexact]
         return max(sizes, default=1)
 
@@ -163,11 +164,23 @@ class Nest:
         axis = self.shared
         if axis is None:
             return FIRST
-        if access.lookups:
+        if access.lookups or any(self._stride(axis, window.position) for window in access.windows):
             return ANYWHERE
-        others = [(self._stride(a, access), a.extent) for a in self.axes if a is not axis]
+        shown = {id(a): self._shown(a, access) for a in self.axes if a is not axis}
+        first = sum(self._stride(a, access) * shown[id(a)].start for a in self.axes if a is not axis)
+        others = [(self._stride(a, access), len(shown[id(a)])) for a in self.axes if a is not axis]
         size = access.dtype.itemsize
-        return rows(self._stride(axis, access), axis.extent, self.grain, access.offset, others, size)
+        return rows(self._stride(axis, access), axis.extent, self.grain, access.offset + first, others, size)
+
+    def _shown(self, axis: Axis, access: Access) -> range:
+        """The part of an axis that windows show, as far as one window has to do with that axis alone."""
+        shown = range(axis.extent)
+        for window in access.windows:
+            step, start = self._stride(axis, window.position), window.position.offset
+            alone = all(a is axis or not self._stride(a, window.position) for a in self.axes)
+            if alone and step == 1:
+                shown = range(max(shown.start, -start), max(0, min(shown.stop, window.extent - start)))
+        return shown
 
     # --- loops ----------------------------------------------------------------------------------------------
 
@@ -175,7 +188,7 @@ class Nest:
         """Write the whole nest."""
         if any(axis.extent == 0 for axis in self.kept):
             return
-        self.bases = {id(a): self.writer.base(a.buffer) for a in self.accesses}
+        self.bases = {id(a): self.writer.base(a.buffer) for a in self.memory}
         offsets = [ir.index(access.offset) for access in self.accesses]
         self._keep(0, self._resolved(offsets, 0), SCALAR)
 
@@ -299,11 +312,33 @@ class Nest:
         if vector and stride:
             pointer = f.offset(pointer, element, ir.index(vector * cut.lanes * stride))
         mask = cut.masks[vector] if cut.lanes > 1 else None
+        if access.windows:
+            place = Place(pointer, stride, access.dtype, cut.lanes, mask)
+            return self._through_windows(place, access, offsets, cut, vector)
         turning = [look for look in access.lookups if self._is_cut(look)] if cut.lanes > 1 else []
         if turning:
             return self._scattered(access, pointer, turning, offsets, cut, vector, mask)
         found = Place(pointer, stride, access.dtype, cut.lanes, mask)
         return found if cut.lanes > 1 else self._after_lookups(found, access, offsets)
+
+    def _through_windows(
+        self, place: Place, access: Access, offsets: Offsets, cut: Cut, vector: int
+    ) -> Place:
+        """A place of which only that is read which stands within the windows of an access."""
+        f, whole, lanes = self.f, None, None
+        for window in access.windows:
+            position = offsets[self.position[id(window.position)]]
+            step = self._stride(self.cut, window.position) if cut.lanes > 1 else 0
+            if step:
+                numbers = f"<{', '.join(f'i64 {step * (vector * cut.lanes + i)}' for i in range(cut.lanes))}>"
+                far = ir.Value(numbers, ir.vector("i64", cut.lanes))
+                position = f.binary("add", f.splat(position, cut.lanes), far)
+            here = f.compare("icmp ult", position, ir.constant(window.extent, position.type))
+            if step:
+                lanes = here if lanes is None else f.binary("and", lanes, here)
+            else:
+                whole = here if whole is None else f.binary("and", whole, here)
+        return place.through(f, whole, lanes, self.bases[id(access)])
 
     def _after_lookups(self, place: Place, access: Access, offsets: Offsets) -> Place:
         """In a loop that goes one by one along the cut axis: positions that vectors would look up lane by lane."""
@@ -446,9 +481,10 @@ def _written(part: Part) -> list[Write]:
 
 
 def _accesses(parts: Sequence[Part]) -> list[Access]:
-    """All accesses of a nest, and those of their lookups."""
+    """All accesses of a nest, and those of their lookups and windows."""
     found = [a for part in parts for a in (*part.reads.values(), *(w.access for w in _written(part)))]
-    return [*found, *(lookup.index for access in found for lookup in access.lookups)]
+    found += [lookup.index for access in found for lookup in access.lookups]
+    return [*found, *(window.position for access in found for window in access.windows)]
 
 
 def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], split: bool) -> list[Axis]:

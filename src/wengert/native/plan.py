@@ -22,6 +22,7 @@ from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_f
 from wengert.native.kernels import (
     Access,
     Buffer,
+    Contract,
     Kernel,
     Map,
     Shape,
@@ -75,6 +76,7 @@ class Plan:
         self.arena: list[Buffer] = []
         self.made: dict[Var, Map] = {}
         self._memory: dict[Var, Access] = {}
+        self._windowed: dict[Atom, Access] = {}
         self._stages: dict[Var, float] = {}
         self._waiting: dict[Atom, Waiting] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
@@ -167,11 +169,17 @@ class Plan:
         """The loops that compute an operand and may take the equation: all other operands are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
         costly = equation.primitive.name in COSTLY
+        windowed = any(self._is_windowed(atom) for atom in equation.inputs)
         return [
             home
             for home in homes.values()
-            if home.takes(costly) and self._ready(equation.inputs, home) <= home.stage
+            if home.takes(costly)
+            and self._ready(equation.inputs, home) <= home.stage
+            and not (windowed and isinstance(home.parent, Contract))
         ]
+
+    def _is_windowed(self, atom: Atom) -> bool:
+        return atom in self._windowed and atom not in self._memory
 
     def maker(self, atom: Atom) -> Map | None:
         """The loop that computes an operand."""
@@ -207,7 +215,7 @@ class Plan:
                 self._compute_here(kernel, self._waiting[atom].equation)
             return
         if atom not in kernel.reads:
-            kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
+            kernel.reads[atom] = self.look(atom).broadcast(kernel.shape)
 
     # --- memory -------------------------------------------------------------------------------------------
 
@@ -217,11 +225,19 @@ class Plan:
             return self._constant(atom)
         assert type(atom) is Var
         self.settle(atom)
+        if self._is_windowed(atom):
+            target, stage = self.allocate(atom.type), self.ready(atom)
+            self.copy(self._windowed[atom], target, stage)
+            self.assign(atom, target, stage)
         if atom not in self._memory:
             access = self.allocate(atom.type)
             self.made[atom].writes.append(Write(atom, access))
             self._memory[atom] = access
         return self._memory[atom]
+
+    def look(self, atom: Atom) -> Access:
+        """How a loop may read a value from memory: perhaps between zeros that are in no memory."""
+        return self._windowed[atom] if self._is_windowed(atom) else self.access(atom)
 
     def allocate(self, type: Type, strides: Shape | None = None) -> Access:
         """New memory in the arena for a value."""
@@ -245,6 +261,13 @@ class Plan:
         """A value stands in memory from the end of a stage on."""
         self._memory[var], self._stages[var] = access, stage
 
+    def show(self, var: Var, access: Access, stage: float) -> None:
+        """A value is another way to look at memory, from the end of a stage on."""
+        if not access.windows:
+            self.assign(var, access, stage)
+            return
+        self._windowed[var], self._stages[var] = access, stage
+
     def virtual(self, out: Var, access: Access, stage: float) -> None:
         """A value that is read by another way of looking at memory, in a loop of its shape."""
         kernel = self.map(stage, out.type.shape)
@@ -267,7 +290,7 @@ class Plan:
             made.writes.append(Write(atom, target))
             return made.stage
         stage = self.ready(atom)
-        self.copy(self.access(atom), target, stage)
+        self.copy(self.look(atom), target, stage)
         return stage
 
     def row_major(self, atom: Atom) -> tuple[Access, float]:
@@ -299,8 +322,8 @@ class Plan:
         if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
             return False
         (writer,) = writers
-        strides = next(a.strides for a in writer.writing() if a.buffer is self.outputs[o])
-        if not all(a.buffer is not self.inputs[i] or a.strides == strides for a in writer.elementwise()):
+        target = next(a for a in writer.writing() if a.buffer is self.outputs[o])
+        if not all(a.buffer is not self.inputs[i] or a.stands_as(target) for a in writer.elementwise()):
             return False
         looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
         if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
