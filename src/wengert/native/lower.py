@@ -32,7 +32,7 @@ from wengert.native.kernels import (
     still,
     walking,
 )
-from wengert.native.plan import Plan
+from wengert.native.plan import Piece, Plan
 from wengert.native.products import merges
 from wengert.ops.indexing import ARRAY
 
@@ -147,6 +147,30 @@ def _flip(plan: Plan, equation: Equation) -> None:
     _view(plan, equation, change)
 
 
+def seen_through(equation: Equation, target: Access) -> tuple[Atom, Access] | None:
+    """What an equation only looks at in another way, and where that stands if the result is to stand at a place."""
+    change = UNDONE.get(equation.primitive.name)
+    found = change(equation, target) if change is not None else None
+    return None if found is None else (equation.inputs[0], found)
+
+
+def _undo_transpose(equation: Equation, target: Access) -> Access:
+    axes = equation.params["axes"]
+    return target.transposed([axes.index(i) - len(axes) for i in range(-len(axes), 0)])
+
+
+def _undo_scatter(equation: Equation, target: Access) -> Access | None:
+    (ct, *_), (out,) = equation.inputs, equation.outputs
+    return target.reshaped(ct.type.shape) if ct.type.size == out.type.size and _is_window(equation) else None
+
+
+UNDONE: dict[str, Callable[[Equation, Access], Access | None]] = {
+    "reshape": lambda equation, target: target.reshaped(equation.inputs[0].type.shape),
+    "transpose": _undo_transpose,
+    "scatter": _undo_scatter,
+}
+
+
 # --- indices ------------------------------------------------------------------------------------------------
 
 
@@ -237,7 +261,8 @@ def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
     if _is_window(equation):
         index = equation.params["index"][1:]
-        _view(plan, equation, lambda a: _put_back(a, index, out.type.shape))
+        look = lambda: _view(plan, equation, lambda a: _put_back(a, index, out.type.shape))
+        plan.later(out, [Piece(ct, index)], look)
         return
     target, stage = filled(plan, out, zero(out.type))
     place = _place_of(plan, target, equation, arrays)
@@ -277,6 +302,48 @@ def _put_back(a: Access, index: tuple[Any, ...], shape: Shape) -> Access:
     return found
 
 
+@lowers("add")
+def _add(plan: Plan, equation: Equation) -> None:
+    """A sum of arrays that are zero where the other one is not is put together of their pieces."""
+    (a, b), (out,) = equation.inputs, equation.outputs
+    pieces = [*plan.pieces.get(a, ()), *plan.pieces.get(b, ())]
+    if a in plan.pieces and b in plan.pieces and _are_apart(pieces, out.type.shape):
+        plan.later(out, pieces, lambda: _put_together(plan, equation, pieces))
+    else:
+        plan.element(equation)
+
+
+def _put_together(plan: Plan, equation: Equation, pieces: Sequence[Piece]) -> None:
+    """Write every piece where it belongs, if nothing is left between them. Adding a zero makes -0.0 a 0.0."""
+    (out,) = equation.outputs
+    if sum(piece.value.type.size for piece in pieces) != out.type.size:
+        plan.element(equation)
+        return
+    target, stage = plan.target(out), 1.0
+    for value, index in pieces:
+        part = Var(value.type)
+        plan.element(Equation(equation.primitive, (value, zero(value.type)), {}, (part,)))
+        stage = max(stage, plan.put(part, target.sliced(index).reshaped(value.type.shape)))
+    plan.assign(out, target, stage)
+
+
+def _are_apart(pieces: Sequence[Piece], shape: Shape) -> bool:
+    """Whether no two pieces have an element in common."""
+    boxes = [_box(piece.index, shape) for piece in pieces]
+    return all(
+        any(p.stop <= q.start or q.stop <= p.start for p, q in zip(one, other, strict=True))
+        for one, other in itertools.combinations(boxes, 2)
+    )
+
+
+def _box(index: tuple[Any, ...], shape: Shape) -> list[range]:
+    """The part of every axis that a basic index with steps of 1 or -1 takes."""
+    parts = [part for part in index if part is not None]
+    full = [slice(None)] * (len(shape) - len(parts)) + parts
+    found = [range(n)[part if isinstance(part, slice) else slice(part % n, part % n + 1)] for part, n in zip(full, shape, strict=True)]
+    return [r if r.step > 0 else r[::-1] for r in found]
+
+
 @lowers("setitem")
 def _setitem(plan: Plan, equation: Equation) -> None:
     (x, value, *arrays), (out,) = equation.inputs, equation.outputs
@@ -298,7 +365,7 @@ def work_memory(plan: Plan, shape: Shape, nbytes: int) -> Access:
 @lowers("concatenate", "stack")
 def _join(plan: Plan, equation: Equation) -> None:
     (out,) = equation.outputs
-    target = plan.allocate(out.type)
+    target = plan.target(out)
     axis, start, stage = equation.params["axis"] + out.type.ndim, 0, 1.0
     after = (slice(None),) * (out.type.ndim - axis - 1)
     for atom in equation.inputs:
@@ -319,7 +386,8 @@ def _pad(plan: Plan, equation: Equation) -> None:
         return
     widths, shape = equation.params["widths"], out.type.shape
     inner = tuple(slice(low, n - high) for (low, high), n in zip(widths, shape[-len(widths) :], strict=True))
-    _view(plan, equation, lambda a: _put_back(a, inner, shape))
+    look = lambda: _view(plan, equation, lambda a: _put_back(a, inner, shape))
+    plan.later(out, [Piece(x, inner)], look)
 
 
 @lowers("roll")

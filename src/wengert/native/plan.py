@@ -13,7 +13,7 @@ same memory and cost nothing. Values in memory share one arena: a buffer is give
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +55,13 @@ class Waiting(NamedTuple):
     depth: int
 
 
+class Piece(NamedTuple):
+    """A value that stands in part of another one, which is zero elsewhere: where, as a basic index of the last axes."""
+
+    value: Atom
+    index: tuple[Any, ...]
+
+
 class Plan:
     """The kernels of a trace in order, and its memory.
 
@@ -77,15 +84,18 @@ class Plan:
         self.made: dict[Var, Map] = {}
         self._memory: dict[Var, Access] = {}
         self._windowed: dict[Atom, Access] = {}
+        self._later: dict[Atom, Callable[[], None]] = {}
+        self.pieces: dict[Atom, list[Piece]] = {}
         self._stages: dict[Var, float] = {}
         self._waiting: dict[Atom, Waiting] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
         self._place_inputs(inputs)
+        self._output_strides = outputs
+        self._wanted = dict(self._seen_through_views())
         for equation in trace.equations:
             self.lower(equation)
-        self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
         self._overwritten: list[tuple[Buffer, Kernel]] = []
@@ -161,9 +171,20 @@ class Plan:
 
     def settle(self, atom: Atom, shape: Shape | None = None) -> None:
         """Compute what has been waiting in a loop of its own: somebody wants it in memory, or in a loop of another shape."""
+        self.resolve(atom)
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
+
+    def later(self, out: Var, pieces: list[Piece], lower: Callable[[], None]) -> None:
+        """A value that is made of pieces; it is lowered when somebody asks for it, if it has not become part of another."""
+        self.pieces[out], self._later[out] = pieces, lower
+
+    def resolve(self, atom: Atom) -> None:
+        """Lower what has been put off: somebody asks for it."""
+        lower = self._later.pop(atom, None) if type(atom) is Var else None
+        if lower is not None:
+            lower()
 
     def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
         """The loops that compute an operand and may take the equation: all other operands are in memory by then."""
@@ -183,6 +204,7 @@ class Plan:
 
     def maker(self, atom: Atom) -> Map | None:
         """The loop that computes an operand."""
+        self.resolve(atom)
         return self.made.get(atom) if type(atom) is Var else None
 
     def _ready(self, atoms: Sequence[Atom], home: Map | None = None) -> float:
@@ -193,6 +215,7 @@ class Plan:
         """The first stage that may read an operand from memory, or compute it if it is waiting."""
         if type(atom) is not Var:
             return 1
+        self.resolve(atom)
         if atom in self._waiting:
             return self._waiting[atom].stage
         made = self.made.get(atom)
@@ -230,14 +253,19 @@ class Plan:
             self.copy(self._windowed[atom], target, stage)
             self.assign(atom, target, stage)
         if atom not in self._memory:
-            access = self.allocate(atom.type)
+            access = self.target(atom)
             self.made[atom].writes.append(Write(atom, access))
             self._memory[atom] = access
         return self._memory[atom]
 
     def look(self, atom: Atom) -> Access:
         """How a loop may read a value from memory: perhaps between zeros that are in no memory."""
+        self.resolve(atom)
         return self._windowed[atom] if self._is_windowed(atom) else self.access(atom)
+
+    def target(self, var: Var) -> Access:
+        """Where a value is to be stored: in an output if that is a way to look at it, else in new memory."""
+        return self._wanted.get(var) or self.allocate(var.type)
 
     def allocate(self, type: Type, strides: Shape | None = None) -> Access:
         """New memory in the arena for a value."""
@@ -304,13 +332,36 @@ class Plan:
 
     # --- outputs ------------------------------------------------------------------------------------------
 
-    def _output(self, i: int, atom: Atom) -> None:
-        shape = atom.type.shape
+    def _target(self, i: int) -> Access:
+        shape = self.trace.outputs[i].type.shape
         strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
-        target = Access(self.outputs[i], shape, strides)
+        return Access(self.outputs[i], shape, strides)
+
+    def _seen_through_views(self) -> Iterator[tuple[Var, Access]]:
+        """Values that outputs are views of, each with where it stands if it is written into the output at once."""
+        from wengert.native.table import seen_through
+
+        makers = {v: e for e in self.trace.equations for v in e.outputs}
+        for i, atom in enumerate(self.trace.outputs):
+            found: tuple[Atom, Access] | None = (atom, self._target(i))
+            while found is not None and found[0] in makers:
+                root, found = found, seen_through(makers[found[0]], found[1])
+                last = found is None or found[0] not in makers
+                if last and (root[0] is not atom or root[1].strides == layout(atom.type)):
+                    yield root  # type: ignore[misc]
+
+    def _output(self, i: int, atom: Atom) -> None:
+        target = self._target(i)
+        self.resolve(atom)
+        if self._is_in_place(atom, target):
+            return
         self.put(atom, target)
         if type(atom) is Var and atom not in self._memory:
             self._memory[atom] = target
+
+    def _is_in_place(self, atom: Atom, target: Access) -> bool:
+        found = self._memory.get(atom) if type(atom) is Var else None
+        return found is not None and found.buffer is target.buffer and found.stands_as(target)
 
     def _overwrites(self, i: int, o: int) -> bool:
         """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
