@@ -17,7 +17,8 @@ import numpy as np
 
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
-from wengert.native.footprint import ANYWHERE, Footprint
+from wengert.native.blocks import Group, grouped
+from wengert.native.footprint import ANYWHERE, FIRST as FIRST_THREAD, Footprint
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
@@ -64,6 +65,11 @@ class Touched(NamedTuple):
             return False
         return not self.footprint.agrees(other.footprint)
 
+    def meets(self, other: Touched) -> bool:
+        """Whether one touches what the other one writes, whichever thread it is."""
+        apart = self.high <= other.low or other.high <= self.low
+        return self.key == other.key and (self.written or other.written) and not apart
+
 
 class Writer:
     """Writes kernels into a function that is handed a frame: where the plan's inputs, outputs, constants and arena stand.
@@ -78,11 +84,41 @@ class Writer:
         self.same = same or {}
         self.masks = host.vector_bytes >= 32
         self.touched: list[Touched] = []
+        self.in_blocks = False
+
+    @property
+    def divides(self) -> bool:
+        """Whether kernels do a part of their work at a time."""
+        return self.threads or self.in_blocks
 
     def write(self) -> None:
         """Write all kernels."""
-        for kernel in self.plan.kernels:
+        for group in list(grouped(self)):
+            if group.blocks > 1:
+                self._write_in_blocks(group)
+            else:
+                self._write_in_turn(group.kernels)
+
+    def _write_in_turn(self, kernels: Sequence[Kernel]) -> None:
+        for kernel in kernels:
             WRITERS[type(kernel)](self, kernel)
+
+    def _write_in_blocks(self, group: Group) -> None:
+        """Kernels that a thread runs block by block, as if it were so many threads."""
+        self.touches(group.reads, group.writes)
+        f, blocks = self.f, ir.index(group.blocks)
+        index, count = (self.slot(n, "i64") if self.threads else ir.index(v) for n, v in ((INDEX, 0), (COUNT, 1)))
+        self._set(COUNT, f.binary("mul", count, blocks))
+        with f.loop(ZERO, blocks, 1) as loop:
+            self._set(INDEX, f.binary("add", f.binary("mul", index, blocks), loop.index))
+            self.in_blocks = True
+            self._write_in_turn(group.kernels)
+            self.in_blocks = False
+        self._set(INDEX, index)
+        self._set(COUNT, count)
+
+    def _set(self, number: int, value: ir.Value) -> None:
+        self.f.store(value, self.f.offset(self.frame, "i64", ir.index(number)), 8)
 
     @contextmanager
     def function(self, hint: str) -> Iterator[Writer]:
@@ -90,7 +126,9 @@ class Writer:
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
         f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
-        yield Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        inner.in_blocks = self.in_blocks
+        yield inner
         f.ret()
         self.f.call(name, "void", self.frame)
 
@@ -176,8 +214,8 @@ class Writer:
     # --- threads --------------------------------------------------------------------------------------------
 
     def share(self, extent: int, grain: int) -> tuple[ir.Value, ir.Value]:
-        """This thread's part of a range, in multiples of a grain."""
-        if not self.threads:
+        """This thread's or block's part of a range, in multiples of a grain."""
+        if not self.divides:
             return ZERO, ir.index(extent)
         f, units = self.f, -(-extent // grain)
         first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
@@ -189,8 +227,8 @@ class Writer:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Code that the first thread runs."""
-        if not self.threads:
+        """Code that the first thread runs, in its first block."""
+        if not self.divides:
             yield
             return
         f = self.f
@@ -215,12 +253,16 @@ class Writer:
 
     def touches(self, reads: Touches, writes: Touches) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
-        if not self.threads:
+        if not self.threads or self.in_blocks:
             return
-        new = [self._range(a, part, False) for a, part in reads] + [self._range(a, part, True) for a, part in writes]
+        new = self.ranges(reads, writes)
         if any(old.conflicts(now) for old in self.touched for now in new):
             self.meet()
         self.touched += new
+
+    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
+        """Reads and writes as ranges of memory."""
+        return [self._range(a, part, False) for a, part in reads] + [self._range(a, part, True) for a, part in writes]
 
     def _range(self, access: Access, footprint: Footprint, written: bool) -> Touched:
         buffer = access.buffer
@@ -318,14 +360,12 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
 def write_map(writer: Writer, kernel: Map) -> None:
     """A loop over elements."""
     copied = kernel.copied()
-    if copied is not None and copied[1].shape and not writer.threads:
+    if copied is not None and copied[1].shape and not writer.divides:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
         nest = Nest(inner, kernel)
-        written = {id(access) for access in nest.written}
-        touched = [(access, nest.footprint(access)) for access in nest.memory]
-        writer.touches(touched, [pair for pair in touched if id(pair[0]) in written])
+        writer.touches(*nest.touches())
         if nest.shared is not None:
             nest.write()
         else:
@@ -342,7 +382,7 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, which the first thread runs."""
     with writer.function(kernel.name) as inner:
-        reads, writes = ([(access, (0,)) for access in found] for found in (kernel.reads, kernel.writes))
+        reads, writes = ([(access, FIRST_THREAD) for access in found] for found in (kernel.reads, kernel.writes))
         writer.touches(reads, writes)
         with inner.alone():
             accesses = [*kernel.reads, *kernel.writes]

@@ -68,6 +68,17 @@ class Anywhere(NamedTuple):
 Footprint = Rows | First | Anywhere
 FIRST, ANYWHERE = First(), Anywhere()
 
+LINE = 64
+MANY = 64 * LINE  # rows, from which on every loop over them is divided alike
+LARGE = 512  # elements of a row, from which on single rows are shared
+
+
+def grain(count: int, size: int, least: int = 1) -> int:
+    """Rows of so many elements of which threads take multiples: of the least number that a loop can do with."""
+    if count >= MANY:
+        return LINE
+    return max(least, 1 if size >= LARGE else 4)
+
 
 def rows(
     stride: int, extent: int, grain: int, offset: int, others: Iterable[tuple[int, int]], size: int

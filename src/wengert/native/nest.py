@@ -9,6 +9,7 @@ the end. Ragged ends are masked where the processor has masks, else a second loo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
+from wengert.native.footprint import ANYWHERE, FIRST, LINE, MANY, Footprint, grain, rows
 from wengert.native.kernels import POSITIONS, Access, Lookup, Map, Reduction, Shape, Write
 from wengert.native.vectors import Place, Values, register
 
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
     from wengert.native.emit import Writer
 
 ZERO = ir.index(0)
-LINE = 64
 JAM = 4  # vectors at a time where a reduction would wait for each addition
 
 
 @dataclass(eq=False)
 class Axis:
-    """One loop: how far, with which strides for each access, and whether it is reduced."""
+    """One loop: how far, with which strides for each access, and whether it is reduced.
+
+    Where axes have become one, ``width`` is how many elements belong to a step along the first of them.
+    """
 
     extent: int
     strides: tuple[int, ...]
     reduced: bool
+    width: int = 1
 
 
 class Cut(NamedTuple):
@@ -58,6 +62,7 @@ class Part(NamedTuple):
     writes: list[Write]
 
 
+Touches = list[tuple[Access, Footprint]]
 Offsets = list[ir.Value]
 States = list[list[ir.Value]]
 SCALAR = Cut(1)
@@ -73,7 +78,7 @@ class Nest:
         self.accesses = _accesses([self.main, *self.epilogues])
         self.memory = [a for a in self.accesses if a.buffer is not POSITIONS]
         self.position = {id(access): i for i, access in enumerate(self.accesses)}
-        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.threads)
+        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.divides)
         self.cut = self._choose_cut()
         self.lanes = self._lanes(self.cut) if self.cut is not None else 1
         self.kept = self._ordered(reduced=False)
@@ -146,18 +151,33 @@ class Nest:
 
     @property
     def shared(self) -> Axis | None:
-        """The axis whose range threads divide among themselves: the outermost, if what it writes does not overlap."""
-        axis = self.kept[0] if self.kept else None
+        """The axis whose range threads divide among themselves: the first, if what is written does not overlap."""
+        axis = next((axis for axis in self.axes if not axis.reduced), None)
         if axis is None or axis.extent < 2:
             return None
         apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
         return axis if apart else None
 
+    def _width(self, axis: Axis) -> int:
+        """Places that belong to a row, of which threads take whole ones."""
+        return axis.width if axis.extent // axis.width >= MANY else 1
+
     @property
     def grain(self) -> int:
         """Threads take multiples of so many places: whole vectors, and whole cache lines where a row is shared."""
         axis = self.shared
-        return max(self.lanes * self._vectors(axis), LINE) if axis is not None and axis is self.cut else 4
+        if axis is None:
+            return 1
+        width = self._width(axis)
+        size = math.prod(other.extent for other in self.axes if other is not axis)
+        least = max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else 1
+        return width * grain(axis.extent // width, size, least)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and written, with the part that each thread touches."""
+        written = {id(access) for access in self.written}
+        touched = [(access, self.footprint(access)) for access in self.memory]
+        return touched, [pair for pair in touched if id(pair[0]) in written]
 
     def footprint(self, access: Access) -> Footprint:
         """Which part of a buffer each thread touches by an access."""
@@ -168,9 +188,11 @@ class Nest:
             return ANYWHERE
         shown = {id(a): self._shown(a, access) for a in self.axes if a is not axis}
         first = sum(self._stride(a, access) * shown[id(a)].start for a in self.axes if a is not axis)
+        stride, width, size = self._stride(axis, access), self._width(axis), access.dtype.itemsize
         others = [(self._stride(a, access), len(shown[id(a)])) for a in self.axes if a is not axis]
-        size = access.dtype.itemsize
-        return rows(self._stride(axis, access), axis.extent, self.grain, access.offset + first, others, size)
+        others.append((stride, width))
+        count, take = axis.extent // width, self.grain // width
+        return rows(stride * width, count, take, access.offset + first, others, size)
 
     def _shown(self, axis: Axis, access: Access) -> range:
         """The part of an axis that windows show, as far as one window has to do with that axis alone."""
@@ -501,7 +523,7 @@ def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], spl
         axis = Axis(extent, tuple(a.strides[i] for a in accesses), i - n in reduced)
         before = axes[-1] if axes else None
         if before is not None and _is_one(before, axis) and not (split and len(axes) == 1 and extent >= LINE):
-            axes[-1] = Axis(before.extent * extent, axis.strides, axis.reduced)
+            axes[-1] = Axis(before.extent * extent, axis.strides, axis.reduced, before.width * extent)
         else:
             axes.append(axis)
     return axes

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, Footprint, rows
+from wengert.native.footprint import ANYWHERE, FIRST, LARGE, Footprint, grain, rows
 from wengert.native.host import Host
 from wengert.native.kernels import Access, Contract, Shape
 from wengert.native.matmul import Product
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.emit`)
 GRAIN = 4  # rows, of which threads take multiples
+MATRICES = 8  # of a batch, from which on threads take whole ones
+
+
+Touches = list[tuple[Access, Footprint]]
 
 
 @dataclass
@@ -114,6 +118,17 @@ class Oriented:
         writes = self.kernel.result.writes
         return self.rows > 1 and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
 
+    @cached_property
+    def together(self) -> int:
+        """Rows of the whole batch that one thread takes together: of a matrix, where there are many large ones."""
+        *lead, m, n = self.shape
+        return m if len(lead) and self.rows // m >= MATRICES and m * n >= LARGE else 1
+
+    @cached_property
+    def grain(self) -> int:
+        """Rows of which threads take multiples."""
+        return self.together * grain(self.rows // self.together, self.shape[-1] * self.together, 1 if self.together > 1 else GRAIN)
+
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
         return self._rows(access, self.strides(access), self.shape[-1])
@@ -126,11 +141,35 @@ class Oriented:
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
         *lead, row, column = strides
-        batch = _merged_lead(self.lead, lead)
-        together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
-        if access.lookups or not together:
+        batch, m, size = _merged_lead(self.lead, lead), self.shape[-2], access.dtype.itemsize
+        if access.lookups or batch is None:
             return ANYWHERE
-        return rows(row, self.rows, GRAIN, access.offset, [(column, columns)], access.dtype.itemsize)
+        if self.together > 1:
+            others = [(row, m), (column, columns)]
+            return rows(batch, self.rows // m, self.grain // m, access.offset, others, size)
+        if self.rows != m and batch != row * m:
+            return ANYWHERE
+        return rows(row, self.rows, self.grain, access.offset, [(column, columns)], size)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and written, with the part that each thread touches."""
+        result, (a, b) = self.kernel.result, self.factors
+        reads = [(access, self.footprint(access)) for access in result.reads.values()]
+        reads += [(a, self.footprint_of_rows()), (b, self._footprint_of_columns())]
+        writes = [(write.access, self.footprint(write.access)) for write in result.writes]
+        if self.shared:
+            return reads, writes
+        return [(access, FIRST) for access, _ in reads], [(access, FIRST) for access, _ in writes]
+
+    def _footprint_of_columns(self) -> Footprint:
+        """Which part of the second factor each thread touches: its own matrices, or all of it."""
+        b = self.factors[1]
+        batch = _merged_lead(self.lead, b.strides)
+        if self.together == 1 or batch is None:
+            return ANYWHERE
+        others = list(zip(b.strides[-2:], b.shape[-2:], strict=True))
+        count, take = self.rows // self.together, self.grain // self.together
+        return rows(batch, count, take, b.offset, others, b.dtype.itemsize)
 
 
 def _transposed(a: Access) -> Access:
@@ -157,22 +196,15 @@ def merges(a: Access) -> bool:
     return _merged_lead(a.shape[:-2], a.strides) is not None
 
 
-Touches = list[tuple[Access, Footprint]]
-
-
 def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
     """A matrix product with its epilogue; what it reads and writes, with the part that each thread touches."""
     oriented = Oriented(kernel, writer.host)
-    result, (a, b) = kernel.result, oriented.factors
-    reads = [(access, oriented.footprint(access)) for access in result.reads.values()]
-    reads += [(a, oriented.footprint_of_rows()), (b, ANYWHERE)]
-    writes = [(write.access, oriented.footprint(write.access)) for write in result.writes]
     if oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
-        return reads, writes
-    with writer.alone():
-        _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
-    return [(access, FIRST) for access, _ in reads], [(access, FIRST) for access, _ in writes]
+        _write(writer, oriented, *writer.share(oriented.rows, oriented.grain))
+    else:
+        with writer.alone():
+            _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
+    return oriented.touches()
 
 
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:

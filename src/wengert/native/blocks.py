@@ -1,0 +1,124 @@
+r"""Kernels in blocks: where values are too many for the cache, the kernels that use them take turns on a part at a time.
+
+.. math:: y = g(f(x)):\qquad\text{for every block } b:\quad f(x)_b \to g(f(x)_b) \qquad\text{in place of all of } f,
+          \text{ then all of } g
+
+Kernels may do so under the same condition as threads may go on without meeting: each part of one needs only the same part of the
+others. So a thread that works in blocks acts as several threads one after the other. Kernels that have nothing to do with each
+other are not kept together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wengert.native.footprint import Rows
+from wengert.native.kernels import Access, Contract, Kernel, Map
+from wengert.native.nest import Nest
+from wengert.native.products import Oriented, Touches
+
+if TYPE_CHECKING:
+    from wengert.native.emit import Touched, Writer
+
+MOST = 8  # groups that wait for more kernels
+
+
+@dataclass(eq=False)
+class Group:
+    """Kernels one after the other, in so many blocks."""
+
+    kernels: list[Kernel]
+    reads: Touches = field(default_factory=list)
+    writes: Touches = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    blocks: int = 1
+
+    def conflicts(self, other: Group) -> bool:
+        """Whether one must be done before the other begins."""
+        return any(old.conflicts(new) for old in self.touched for new in other.touched)
+
+    def meets(self, other: Group) -> bool:
+        """Whether one uses what the other one makes."""
+        return any(old.meets(new) for old in self.touched for new in other.touched)
+
+    def add(self, other: Group) -> None:
+        """Kernels that come after these."""
+        self.kernels += other.kernels
+        self.reads += other.reads
+        self.writes += other.writes
+        self.touched += other.touched
+
+
+def grouped(writer: Writer) -> Iterator[Group]:
+    """The kernels of a plan in the order in which they run."""
+    kernels = writer.plan.kernels
+    buffers = {id(a.buffer): a.buffer.nbytes for k in kernels for a in (*k.reading(), *k.writing())}
+    if sum(buffers.values()) < 2 * writer.host.second_cache:
+        yield Group(kernels)
+        return
+    room, waiting = writer.host.second_cache // 2, []
+    for kernel in kernels:
+        group = _alone(writer, kernel)
+        if group is None:
+            yield from (_in_blocks(other, room) for other in waiting)
+            yield Group([kernel])
+            waiting = []
+            continue
+        done = [other for other in waiting if other.conflicts(group)]
+        yield from (_in_blocks(other, room) for other in done)
+        waiting = _joined([other for other in waiting if other not in done], group)
+        if len(waiting) > MOST:
+            yield _in_blocks(waiting.pop(0), room)
+    yield from (_in_blocks(other, room) for other in waiting)
+
+
+def _alone(writer: Writer, kernel: Kernel) -> Group | None:
+    """A group of one; None for kernels around others."""
+    found = touches_of(writer, kernel)
+    return None if found is None else Group([kernel], *found, writer.ranges(*found))
+
+
+def _joined(waiting: Sequence[Group], last: Group) -> list[Group]:
+    """Groups that do not need each other; what the last one meets becomes one with it."""
+    met = [group for group in waiting if group.meets(last)]
+    if not met:
+        return [*waiting, last]
+    first, *rest = met
+    for group in (*rest, last):
+        first.add(group)
+    return [group for group in waiting if group not in rest]
+
+
+def _in_blocks(group: Group, room: int) -> Group:
+    """So many that what a block touches has room in the cache, and no more than rows can be divided into."""
+    parts = [part for _, part in (*group.reads, *group.writes) if isinstance(part, Rows)]
+    if len(group.kernels) > 1 and parts:
+        most = max(part.extent // part.grain for part in parts)
+        group.blocks = max(1, min(most, -(-_nbytes(group.reads, group.writes) // room)))
+    return group
+
+
+def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches] | None:
+    """What a kernel reads and writes, and which part of it each thread; None for kernels around others."""
+    if isinstance(kernel, Contract):
+        return Oriented(kernel, writer.host).touches()
+    if isinstance(kernel, Map):
+        nest = Nest(writer, kernel)
+        return nest.touches()
+    return None
+
+
+def _nbytes(*found: Touches) -> int:
+    """Bytes of the memory that is touched."""
+    sizes: dict[int, int] = {}
+    for access, _ in (pair for touches in found for pair in touches):
+        sizes[id(access.buffer)] = max(sizes.get(id(access.buffer), 0), _reach(access))
+    return sum(sizes.values())
+
+
+def _reach(access: Access) -> int:
+    extents = [n for n, s in zip(access.shape, access.strides, strict=True) if s]
+    return min(math.prod(extents) * access.dtype.itemsize, access.buffer.nbytes)
