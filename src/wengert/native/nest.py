@@ -212,6 +212,8 @@ class Nest:
             return
         self.bases = {id(a): self.writer.base(a.buffer) for a in self.memory}
         offsets = [ir.index(access.offset) for access in self.accesses]
+        if self.shared is not None:
+            self.range = self.writer.share(self.shared.extent, self.grain)
         self._keep(0, self._resolved(offsets, 0), SCALAR)
 
     def _keep(self, level: int, offsets: Offsets, cut: Cut) -> None:
@@ -221,9 +223,7 @@ class Nest:
             self._finish(states, offsets, cut)
             return
         axis = self.kept[level]
-        begin, end = ZERO, ir.index(axis.extent)
-        if axis is self.shared:
-            begin, end = self.writer.share(axis.extent, self.grain)
+        begin, end = self.range if axis is self.shared else (ZERO, ir.index(axis.extent))
         for low, high, lanes in self._segments(axis, begin, end):
             vectors = self._vectors(axis) if lanes > 1 else 1
             with self.f.loop(low, high, lanes * vectors) as loop:

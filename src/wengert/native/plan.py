@@ -14,12 +14,14 @@ same memory and cost nothing. Values in memory share one arena: a buffer is give
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.native.kernels import (
+    POSITIONS,
     Access,
     Buffer,
     Contract,
@@ -27,6 +29,7 @@ from wengert.native.kernels import (
     Map,
     Shape,
     Unlowerable,
+    Window,
     Write,
     row_major,
     whole,
@@ -34,6 +37,7 @@ from wengert.native.kernels import (
 
 ALIGNMENT = 64
 LINE = 64
+LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -94,6 +98,7 @@ class Plan:
         self._place_inputs(inputs)
         self._output_strides = outputs
         self._wanted = dict(self._seen_through_views())
+        self._hints = dict(self._seen_by_what_is_wanted())
         for equation in trace.equations:
             self.lower(equation)
         for i, atom in enumerate(trace.outputs):
@@ -238,7 +243,8 @@ class Plan:
                 self._compute_here(kernel, self._waiting[atom].equation)
             return
         if atom not in kernel.reads:
-            kernel.reads[atom] = self.look(atom).broadcast(kernel.shape)
+            find = self.access if isinstance(kernel.parent, Contract) else self.look
+            kernel.reads[atom] = find(atom).broadcast(kernel.shape)
 
     # --- memory -------------------------------------------------------------------------------------------
 
@@ -261,11 +267,24 @@ class Plan:
     def look(self, atom: Atom) -> Access:
         """How a loop may read a value from memory: perhaps between zeros that are in no memory."""
         self.resolve(atom)
+        if type(atom) is Literal and atom not in self._windowed:
+            diagonal = diagonal_of(np.asarray(atom.value))
+            if diagonal is not None:
+                self._windowed[atom] = self._on_diagonal(atom, *diagonal)
         return self._windowed[atom] if self._is_windowed(atom) else self.access(atom)
+
+    def _on_diagonal(self, atom: Literal, number: Any, row: int, column: int, count: int) -> Access:
+        """A matrix with one number along a part of a diagonal: a single number that is shown there."""
+        shape = atom.type.shape
+        one = self._constant(literal(np.asarray(number, atom.type.dtype)))
+        along = Window(Access(POSITIONS, shape, (1, -1), column - row), 1)
+        ends = Window(Access(POSITIONS, shape, (1, 0), -row), count)
+        whole = count == len(np.diagonal(atom.value, column - row))
+        return replace(one, shape=shape, strides=(0, 0), windows=(along,) if whole else (along, ends))
 
     def target(self, var: Var) -> Access:
         """Where a value is to be stored: in an output if that is a way to look at it, else in new memory."""
-        return self._wanted.get(var) or self.allocate(var.type)
+        return self._wanted.get(var) or self.allocate(var.type, self._hints.get(var))
 
     def allocate(self, type: Type, strides: Shape | None = None) -> Access:
         """New memory in the arena for a value."""
@@ -350,6 +369,18 @@ class Plan:
                 if last and (root[0] is not atom or root[1].strides == layout(atom.type)):
                     yield root  # type: ignore[misc]
 
+    def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
+        """Strides of values from which others are computed element by element that are wanted with other axes innermost."""
+        orders = {v: order for v, a in self._wanted.items() if (order := order_of(a)) != list(range(len(a.shape)))}
+        for equation in reversed(self.trace.equations):
+            order = orders.get(equation.outputs[0])
+            if order is None or not _keeps_axes(equation):
+                continue
+            for atom in equation.variables():
+                if atom.type.ndim == len(order) and atom not in orders:
+                    orders[atom] = order
+                    yield atom, ordered(atom.type.shape, order)
+
     def _output(self, i: int, atom: Atom) -> None:
         target = self._target(i)
         self.resolve(atom)
@@ -425,15 +456,44 @@ def _stored(type: Type) -> np.dtype[Any]:
     return type.dtype
 
 
+def order_of(access: Access) -> list[int]:
+    """Axes from the one with the largest stride to the innermost."""
+    return sorted(range(len(access.shape)), key=lambda i: (-abs(access.strides[i]), i))
+
+
+def ordered(shape: Shape, order: Sequence[int]) -> Shape:
+    """Strides without gaps for axes in an order, the last of which is innermost."""
+    strides = row_major(tuple(shape[i] for i in order))
+    return tuple(strides[order.index(i)] for i in range(len(shape)))
+
+
+def _keeps_axes(equation: Equation) -> bool:
+    """Whether axes of the result are axes of the operands."""
+    parts = equation.params.get("index", ())
+    return equation.primitive.kind == "elementwise" or (
+        equation.primitive.name in ("scatter", "pad") and all(isinstance(p, slice) for p in parts if p is not ...)
+    )
+
+
+def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
+    """The number along part of a diagonal of a large matrix that is zero elsewhere; first row, first column, count."""
+    if value.ndim != 2 or value.size <= LARGE or value.dtype.kind not in "fiu" or not value.flags.c_contiguous:
+        return None
+    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
+    if not len(rows) or len(rows) > max(value.shape):
+        return None
+    numbers, steps = value[rows, columns], np.arange(len(rows))
+    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
+    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
+
+
 def layout(type: Type) -> Shape:
     """Strides of a value in the arena: row-major, with the longest axis innermost where the last is too short for a vector."""
     shape = type.shape
     if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
         return row_major(shape)
     inner = max(range(len(shape)), key=lambda i: (shape[i], i))
-    order = [i for i in range(len(shape)) if i != inner] + [inner]
-    strides = row_major(tuple(shape[i] for i in order))
-    return tuple(strides[order.index(i)] for i in range(len(shape)))
+    return ordered(shape, [i for i in range(len(shape)) if i != inner] + [inner])
 
 
 def _place(buffers: Sequence[Buffer]) -> int:
