@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wengert.native.emit import Touched, Writer
 
 MOST = 8  # groups that wait for more kernels
+PAGE = 4096  # bytes that a block takes at least where its rows are scattered over memory
 
 
 @dataclass(eq=False)
@@ -97,7 +98,8 @@ def _in_blocks(group: Group, room: int) -> Group:
     parts = [part for _, part in (*group.reads, *group.writes) if isinstance(part, Rows)]
     if len(group.kernels) > 1 and parts:
         most = max(part.extent // part.grain for part in parts)
-        group.blocks = max(1, min(most, -(-_nbytes(group.reads, group.writes) // room)))
+        pages = [part.extent * abs(part.stride) // PAGE for part in parts if part.period]
+        group.blocks = max(1, min(most, *pages, -(-_nbytes(group.reads, group.writes) // room)))
     return group
 
 

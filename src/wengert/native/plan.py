@@ -152,8 +152,20 @@ class Plan:
             self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
             return
         stage = self._ready(equation.inputs)
-        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, shape)
+        home = max(homes, key=lambda home: home.stage) if homes else self._delayed(equation) or self.map(stage, shape)
         self._compute(home, equation)
+
+    def _delayed(self, equation: Equation) -> Map | None:
+        """A product that nobody has used yet, put off until the other operands are there: ``a @ b + c @ d``."""
+        for atom in reversed(equation.inputs):
+            home = self.maker(atom)
+            kernel = None if home is None else home.parent
+            if home is None or not isinstance(kernel, Contract) or not home.takes(equation.primitive.name in COSTLY) or home.writes or home.equations:
+                continue
+            if atom.type.shape == equation.outputs[0].type.shape and not any(map(self._is_windowed, equation.inputs)):
+                home.stage = kernel.stage = self._ready(equation.inputs, home)
+                return home
+        return None
 
     def _depth(self, equation: Equation) -> int:
         """How many equations would be computed anew, one after the other, or too many if it uses what a loop computes."""
