@@ -13,7 +13,7 @@ that computes what a task asks for and waits until it is there:
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import autograd
@@ -230,8 +230,3 @@ PACKAGES: dict[str, Callable[[], Any]] = {
     "compile": CompiledTorch,
     "autograd": Autograd,
 }
-
-
-def namespace(package: Any) -> ModuleType:
-    """The NumPy that a package wants."""
-    return package.numpy  # type: ignore[no-any-return]

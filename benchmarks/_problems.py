@@ -52,7 +52,13 @@ def network(sizes: tuple[int, ...], batch: int, *, small: bool = False, seed: in
     x, t = rng.normal(size=(batch, sizes[0])), np.eye(sizes[-1])[rng.integers(sizes[-1], size=batch)]
     parameters = [p for pair in pairwise(sizes) for p in dense(rng, *pair)]
     text = f"{'-'.join(map(str, sizes))} batch {batch}"
-    return Problem("MLP error", text, lambda np: mlp_error(np, np.asarray(x), np.asarray(t)), tuple(parameters), small=small)
+    return Problem(
+        "MLP error",
+        text,
+        lambda np: mlp_error(np, np.asarray(x), np.asarray(t)),
+        tuple(parameters),
+        small=small,
+    )
 
 
 @dataclass(frozen=True)
