@@ -60,9 +60,9 @@ def grouped(writer: Writer) -> Iterator[Group]:
     if sum(buffers.values()) < 2 * writer.host.second_cache:
         yield Group(kernels)
         return
-    room, waiting = writer.host.second_cache // 2, []
+    room, waiting, divided = writer.host.second_cache // 2, [], writer.dividing()
     for kernel in kernels:
-        group = _alone(writer, kernel)
+        group = _alone(divided, kernel)
         if group is None:
             yield from (_in_blocks(other, room) for other in waiting)
             yield Group([kernel])

@@ -86,6 +86,12 @@ class Writer:
         self.touched: list[Touched] = []
         self.in_blocks = False
 
+    def dividing(self) -> Writer:
+        """A writer to the same place whose kernels do a part of their work at a time."""
+        found = Writer(self.plan, self.host, self.threads, self.f, self.frame, self.same)
+        found.in_blocks = True
+        return found
+
     @property
     def divides(self) -> bool:
         """Whether kernels do a part of their work at a time."""
