@@ -107,7 +107,7 @@ class Jax:
 
 
 class Torch:
-    """PyTorch, operation by operation; with the tape of `torch.autograd` where that is faster than `torch.func`."""
+    """PyTorch, operation by operation; with the tape of `torch.autograd` where that is faster."""
 
     def __init__(self) -> None:
         import torch

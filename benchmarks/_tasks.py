@@ -1,4 +1,4 @@
-"""What the packages are asked to differentiate, and by how much wengert is to be faster than the best of them.
+"""What the packages differentiate, and how many times faster than the best of the others wengert is to be.
 
 A task is a problem of `_problems.py` and a kind of derivative of it (`_peers.py`).
 """

@@ -2,17 +2,17 @@
 
     python benchmarks/derivatives.py [--quick] [--part native] [--threads 1] [--json FILE] [--plot FILE]
 
-The first table is of native code (`wg.jit`) beside JAX, PyTorch and autograd, each in its best form (`_peers.py`;
-`--compile` adds `torch.compile`): microseconds, all with as many threads; `D/f` divides the derivative's time by the
-function's, both native; `ratio` is the time of the best peer ÷ wengert's (of the fastest samples; `median` of those
-between), and `target` what it is meant to be. On one thread processor time is counted, so that other programs on the
-machine disturb less.
+The first table is of native code (`wg.jit`) beside JAX, PyTorch and autograd, each in its best form
+(`_peers.py`; `--compile` adds `torch.compile`) and with as many threads: microseconds of the fastest samples.
+`D/f` divides the derivative's time by the function's, both native; `ratio` is the time of the best peer ÷
+wengert's, `median` that of the samples between; `target` is what it is meant to be. On one thread the
+processor's time is counted, so that other programs on the machine disturb less.
 
-The second table is of plain NumPy beside autograd. Both packages differentiate the same source (`_functions.py`), and their derivatives are compared before any
-is timed. `f` is the plain NumPy function; `ops` and `bytes` divide what the gradient computes and moves, as
-counted on its trace, by the same of the function; `grad/f` divides the times; `ratio` is wengert's time ÷
-autograd's (median of the rounds), `min` that of the fastest samples, and `value too` the ratio for value and
-gradient together.
+The second table is of plain NumPy. Both packages differentiate the same source (`_functions.py`), and their
+derivatives are compared before any is timed. `f` is the plain NumPy function; `ops` and `bytes` divide what
+the gradient computes and moves, as counted on its trace, by the same of the function; `grad/f` divides the
+times; `ratio` is wengert's time ÷ autograd's (median of the rounds), `min` that of the fastest samples, and
+`value too` the ratio for value and gradient together.
 """
 
 import argparse
@@ -50,7 +50,6 @@ TOLERANCE = 1e-8
 HEADER = ("function", "sizes", "ops", "bytes", "grad/f", "f ms", "wengert ms", "autograd ms", "ratio", "min",
           "value too")  # fmt: skip
 
-NATIVE_HEADER = ("derivative", "sizes", "f", *PACKAGES, "D/f", "ratio", "median", "target")
 SLOW = 30.0  # times the best peer's time, from which on a package is called once
 
 Derivative = Callable[..., Any]
@@ -253,7 +252,7 @@ def arrays_of(found: Any) -> list[Array]:
 
 
 def calls_of(task: Task, packages: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """Each package's call, checked against wengert's result; packages that are hopelessly slow are left out."""
+    """Each package's call, checked against wengert's result; those that are hopelessly slow are left out."""
     calls: dict[str, Callable[[], Any]] = {"f": task.function(packages["wengert"])}
     seconds: dict[str, float] = {}
     expected: list[Array] = []
@@ -299,6 +298,12 @@ def native_row(result: dict[str, Any]) -> list[str]:
     numbers = [result["to_function"].minimum, ratio.minimum, ratio.median]
     target = f"{result['target']:g}" if result["target"] else "-"
     return [result["name"], result["sizes"], *times, *map("{:.2f}".format, numbers), target]
+
+
+def native_table(results: Sequence[dict[str, Any]]) -> str:
+    """The table of native code."""
+    header = ("derivative", "sizes", "f", *PACKAGES, "D/f", "ratio", "median", "target")
+    return table(header, [native_row(result) for result in results], left=2)
 
 
 def native_results(options: argparse.Namespace, rounds: int, floor: float) -> list[dict[str, Any]]:
@@ -362,7 +367,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with threadpool_limits(options.threads):
         if options.part != "eager":
             found["native"] = native_results(options, rounds, floor)
-            print(table(NATIVE_HEADER, [native_row(r) for r in found["native"]], left=2), end="\n\n")
+            print(native_table(found["native"]), end="\n\n")
         if options.part != "native":
             found["results"] = [measure(problem, rounds, floor) for problem in chosen(options)]
             print(table(HEADER, [row(r) for r in found["results"]], left=2), end="\n\n")
@@ -373,15 +378,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(machine_line(where))
     if options.json:
         write_json(options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, **found})
-    if options.plot:
-        for name, draw in (("native", plot_native), ("results", plot)):
-            if name in found:
-                draw(
-                    found[name],
-                    options.plot.with_stem(options.plot.stem + f"-{name}")
-                    if len(found) > 1
-                    else options.plot,
-                )
+    if options.plot and "results" in found:
+        plot(found["results"], options.plot)
+    if options.plot and "native" in found:
+        several = len(found) > 1
+        plot_native(found["native"], options.plot.with_stem(options.plot.stem + "-native" * several))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-r"""Kernels in blocks: where values are too many for the cache, the kernels that use them take turns on a part at a time.
+r"""Kernels in blocks: where values are too many for the cache, kernels take turns on a part of them at a time.
 
-.. math:: y = g(f(x)):\qquad\text{for every block } b:\quad f(x)_b \to g(f(x)_b) \qquad\text{in place of all of } f,
-          \text{ then all of } g
+.. math:: y = g(f(x)):\qquad\text{for every block } b:\quad f(x)_b \to g(f(x)_b)
 
-Kernels may do so under the same condition as threads may go on without meeting: each part of one needs only the same part of the
-others. So a thread that works in blocks acts as several threads one after the other. Kernels that have nothing to do with each
-other are not kept together.
+in place of all of f, then all of g. Kernels may do so under the same condition as threads may go on without
+meeting: each part of one needs only the same part of the others. So a thread that works in blocks acts as
+several threads one after the other. Kernels that have nothing to do with each other are not kept together.
 """
 
 from __future__ import annotations
@@ -60,7 +59,8 @@ def grouped(writer: Writer) -> Iterator[Group]:
     if sum(buffers.values()) < 2 * writer.host.second_cache:
         yield Group(kernels)
         return
-    room, waiting, divided = writer.host.second_cache // 2, [], writer.dividing()
+    room, divided = writer.host.second_cache // 2, writer.dividing()
+    waiting: list[Group] = []
     for kernel in kernels:
         group = _alone(divided, kernel)
         if group is None:

@@ -18,7 +18,8 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
 from wengert.native.blocks import Group, grouped
-from wengert.native.footprint import ANYWHERE, FIRST as FIRST_THREAD, Footprint
+from wengert.native.footprint import ANYWHERE, Footprint
+from wengert.native.footprint import FIRST as FIRST_THREAD
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
@@ -388,11 +389,14 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, which the first thread runs."""
     with writer.function(kernel.name) as inner:
-        reads, writes = ([(access, FIRST_THREAD) for access in found] for found in (kernel.reads, kernel.writes))
-        writer.touches(reads, writes)
+        writer.touches(*(_of_first_thread(found) for found in (kernel.reads, kernel.writes)))
         with inner.alone():
             accesses = [*kernel.reads, *kernel.writes]
             inner.around(kernel.shape, accesses, [inner.pointer(access) for access in accesses], kernel.code)
+
+
+def _of_first_thread(accesses: Sequence[Access]) -> Touches:
+    return [(access, FIRST_THREAD) for access in accesses]
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:

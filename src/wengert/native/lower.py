@@ -90,7 +90,7 @@ def _reduce(plan: Plan, equation: Equation) -> None:
 def _accumulate(plan: Plan, equation: Equation) -> None:
     """A reduction of which every step is kept."""
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = plan.allocate(out.type), plan.ready(x)
+    target, stage = plan.target(out), plan.ready(x)
     kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
     plan.read(kernel, x)
     kernel.reductions.append(Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out))
@@ -323,7 +323,9 @@ def _put_together(plan: Plan, equation: Equation, pieces: Sequence[Piece]) -> No
     for value, index in pieces:
         part = Var(value.type)
         plan.element(Equation(equation.primitive, (value, zero(value.type)), {}, (part,)))
-        stage = max(stage, plan.put(part, target.sliced(index).reshaped(value.type.shape)))
+        place = target.sliced(index).reshaped(value.type.shape)
+        assert place is not None
+        stage = max(stage, plan.put(part, place))
     plan.assign(out, target, stage)
 
 
@@ -340,8 +342,12 @@ def _box(index: tuple[Any, ...], shape: Shape) -> list[range]:
     """The part of every axis that a basic index with steps of 1 or -1 takes."""
     parts = [part for part in index if part is not None]
     full = [slice(None)] * (len(shape) - len(parts)) + parts
-    found = [range(n)[part if isinstance(part, slice) else slice(part % n, part % n + 1)] for part, n in zip(full, shape, strict=True)]
+    found = [range(n)[_as_slice(part, n)] for part, n in zip(full, shape, strict=True)]
     return [r if r.step > 0 else r[::-1] for r in found]
+
+
+def _as_slice(part: Any, n: int) -> slice:
+    return part if isinstance(part, slice) else slice(part % n, part % n + 1)
 
 
 @lowers("setitem")
@@ -394,7 +400,7 @@ def _pad(plan: Plan, equation: Equation) -> None:
 def _roll(plan: Plan, equation: Equation) -> None:
     """Blocks change places: along every axis what stands behind a cut comes before what stands in front of it."""
     (x,), (out,) = equation.inputs, equation.outputs
-    source, target, stage = plan.access(x), plan.allocate(out.type), plan.ready(x)
+    source, target, stage = plan.access(x), plan.target(out), plan.ready(x)
     for block in itertools.product(*_turns(x.type.shape, equation.params)):
         places, found = zip(*block, strict=True) if block else ((), ())
         plan.copy(source.sliced(found), target.sliced(places), stage)

@@ -8,6 +8,7 @@ the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -182,7 +183,7 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
     return _merged_lead(oriented.lead, oriented.strides(access))
 
 
-def _merged_lead(lead: Shape, strides: Shape) -> int | None:
+def _merged_lead(lead: Shape, strides: Sequence[int]) -> int | None:
     """The stride from matrix to matrix through all batch axes, if it is one."""
     found = [(n, s) for n, s in zip(lead, strides, strict=False) if n != 1]
     for (_, outer), (n, inner) in zip(found, found[1:], strict=False):
