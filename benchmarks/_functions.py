@@ -48,7 +48,7 @@ def mlp_error(np: ModuleType, inputs: Array, targets: Array) -> Function:
 
 
 def pattern_error(np: ModuleType) -> Function:
-    """Mean cross-entropy of a network with tanh layers, as a function of `W_1, b_1, W_2, b_2, ...`."""
+    """Cross-entropy of one pattern: a function of `(W_1, b_1, W_2, b_2, ...)`, its input and its target."""
 
     def error(parameters: Sequence[Array], x: Array, t: Array) -> Array:
         return -np.sum(t * log_softmax(np, network_output(np, x, parameters)))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wengert.native.emit import Writer
 
 ZERO = ir.index(0)
+SHORT = 4  # vectors that are written out in place of a loop
 JAM = 4  # vectors at a time where a reduction would wait for each addition
 
 
@@ -223,6 +224,11 @@ class Nest:
             self._finish(states, offsets, cut)
             return
         axis = self.kept[level]
+        if self._is_short(axis):
+            for start in range(0, axis.extent, self.lanes):
+                inner = self._moved(axis, offsets, ir.index(start))
+                self._keep(level + 1, self._resolved(inner, level + 1), self._fixed(axis, start, 1))
+            return
         begin, end = self.range if axis is self.shared else (ZERO, ir.index(axis.extent))
         for low, high, lanes in self._segments(axis, begin, end):
             vectors = self._vectors(axis) if lanes > 1 else 1
@@ -230,6 +236,19 @@ class Nest:
                 inner = self._moved(axis, offsets, loop.index)
                 here = self._cut(axis, loop.index, high, lanes, vectors) if axis is self.cut else cut
                 self._keep(level + 1, self._resolved(inner, level + 1), here)
+
+    def _is_short(self, axis: Axis) -> bool:
+        """Whether a few vectors along an axis are written out in place of a loop."""
+        alone = axis is self.cut and axis is not self.shared and not self.inner
+        return alone and self.lanes > 1 and axis.extent <= SHORT * self.lanes and self._ends_well(axis)
+
+    def _ends_well(self, axis: Axis) -> bool:
+        return self.writer.masks or axis.extent % self.lanes == 0
+
+    def _fixed(self, axis: Axis, start: int, vectors: int) -> Cut:
+        """Vectors from a place on that is known now, and so are their masks."""
+        left = [axis.extent - start - v * self.lanes for v in range(vectors)]
+        return Cut(self.lanes, tuple(_first_of(n, self.lanes) if n < self.lanes else None for n in left))
 
     def _segments(self, axis: Axis, begin: ir.Value, end: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, int]]:
         """Begin, end and lanes of the loops that cover a range: one, or without masks one for whole vectors and one for the rest."""
@@ -271,6 +290,9 @@ class Nest:
             return [self._body(offsets, cut, v, state) for v, state in enumerate(states)]
         axis = self.inner[level]
         lanes, vectors = (self.lanes, self._vectors(axis)) if axis is self.cut else (1, 1)
+        if lanes > 1 and axis.extent <= lanes * vectors and self._ends_well(axis):
+            inner = self._resolved(offsets, len(self.kept) + level + 1)
+            return self._reduce(level + 1, inner, self._fixed(axis, 0, vectors), states)
         carried = [value for state in states for value in state]
         end = ir.index(axis.extent)
         with self.f.loop(ZERO, end, lanes * vectors, carried) as loop:
@@ -474,6 +496,11 @@ class Nest:
     def _combined(self, reduction: Reduction, a: ir.Value, b: ir.Value) -> ir.Value:
         values = Values(self.f, self.writer.host, ir.lanes_of(a.type), _no_read)
         return values.operation(COMBINE[reduction.kind], reduction.out.type.dtype)(a, b)
+
+
+def _first_of(count: int, lanes: int) -> ir.Value:
+    """A mask of the first lanes."""
+    return ir.Value(f"<{', '.join(f'i1 {int(lane < count)}' for lane in range(lanes))}>", ir.vector("i1", lanes))
 
 
 def _no_read(atom: Atom) -> ir.Value:
