@@ -5,6 +5,8 @@ r"""Kernels in blocks: where values are too many for the cache, kernels take tur
 in place of all of f, then all of g. Kernels may do so under the same condition as threads may go on without
 meeting: each part of one needs only the same part of the others. So a thread that works in blocks acts as
 several threads one after the other. Kernels that have nothing to do with each other are not kept together.
+What only the kernels of a group use is kept for one block at a time: its rows stand where those of the first
+block do.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wengert.native.footprint import Rows
+from wengert.native.footprint import Footprint, Rows
 from wengert.native.kernels import Access, Contract, Kernel, Map
 from wengert.native.nest import Nest
 from wengert.native.products import Oriented, Touches
@@ -35,6 +37,7 @@ class Group:
     writes: Touches = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
     blocks: int = 1
+    private: dict[int, Rows] = field(default_factory=dict)
 
     def conflicts(self, other: Group) -> bool:
         """Whether one must be done before the other begins."""
@@ -64,16 +67,16 @@ def grouped(writer: Writer) -> Iterator[Group]:
     for kernel in kernels:
         group = _alone(divided, kernel)
         if group is None:
-            yield from (_in_blocks(other, room) for other in waiting)
+            yield from (_in_blocks(other, room, kernels) for other in waiting)
             yield Group([kernel])
             waiting = []
             continue
         done = [other for other in waiting if other.conflicts(group)]
-        yield from (_in_blocks(other, room) for other in done)
+        yield from (_in_blocks(other, room, kernels) for other in done)
         waiting = _joined([other for other in waiting if other not in done], group)
         if len(waiting) > MOST:
-            yield _in_blocks(waiting.pop(0), room)
-    yield from (_in_blocks(other, room) for other in waiting)
+            yield _in_blocks(waiting.pop(0), room, kernels)
+    yield from (_in_blocks(other, room, kernels) for other in waiting)
 
 
 def _alone(writer: Writer, kernel: Kernel) -> Group | None:
@@ -93,14 +96,39 @@ def _joined(waiting: Sequence[Group], last: Group) -> list[Group]:
     return [group for group in waiting if group not in rest]
 
 
-def _in_blocks(group: Group, room: int) -> Group:
+def _in_blocks(group: Group, room: int, kernels: Sequence[Kernel]) -> Group:
     """So many that what a block touches has room in the cache, and no more than rows can be divided into."""
     parts = [part for _, part in (*group.reads, *group.writes) if isinstance(part, Rows)]
     if len(group.kernels) > 1 and parts:
         most = max(part.extent // part.grain for part in parts)
         pages = [part.extent * abs(part.stride) // PAGE for part in parts if part.period]
         group.blocks = max(1, min(most, *pages, -(-_nbytes(group.reads, group.writes) // room)))
+        group.private = private(group, kernels)
     return group
+
+
+def private(group: Group, kernels: Sequence[Kernel]) -> dict[int, Rows]:
+    """The rows of buffers, by their identity, that no other kernel uses, where every block has rows of its own."""
+    others = [kernel for kernel in kernels if kernel not in group.kernels]
+    used = {id(access.buffer) for kernel in others for access in (*kernel.reading(), *kernel.writing())}
+    parts: dict[int, list[Footprint]] = {}
+    for access, part in (*group.reads, *group.writes):
+        if access.buffer.kind == "arena" and id(access.buffer) not in used:
+            parts.setdefault(id(access.buffer), []).append(part)
+    return {buffer: found[0] for buffer, found in parts.items() if _are_alone(found)}  # type: ignore[misc]
+
+
+def _are_alone(parts: Sequence[Footprint]) -> bool:
+    """Whether all are the same rows, each of which stands behind the one before it, and has nothing of it."""
+    first = parts[0]
+    return isinstance(first, Rows) and all(
+        isinstance(part, Rows)
+        and part[:3] == first[:3]
+        and part.period == 0
+        and 0 <= part.low
+        and part.high <= part.stride
+        for part in parts
+    )
 
 
 def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches] | None:

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
 from wengert.native.blocks import Group, grouped
-from wengert.native.footprint import ANYWHERE, Footprint
+from wengert.native.footprint import ANYWHERE, Footprint, Rows
 from wengert.native.footprint import FIRST as FIRST_THREAD
 from wengert.native.host import Host
 from wengert.native.kernels import (
@@ -86,6 +86,8 @@ class Writer:
         self.masks = host.vector_bytes >= 32
         self.touched: list[Touched] = []
         self.in_blocks = False
+        self.private: dict[int, Rows] = {}
+        self.blocks = 1
 
     def dividing(self) -> Writer:
         """A writer to the same place whose kernels do a part of their work at a time."""
@@ -118,9 +120,9 @@ class Writer:
         self._set(COUNT, f.binary("mul", count, blocks))
         with f.loop(ZERO, blocks, 1) as loop:
             self._set(INDEX, f.binary("add", f.binary("mul", index, blocks), loop.index))
-            self.in_blocks = True
-            self._write_in_turn(group.kernels)
-            self.in_blocks = False
+            inside = self.dividing()
+            inside.private, inside.blocks = group.private, group.blocks
+            inside._write_in_turn(group.kernels)
         self._set(INDEX, index)
         self._set(COUNT, count)
 
@@ -134,7 +136,7 @@ class Writer:
         name = f"{hint}.{len(module.functions)}"
         f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
         inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
-        inner.in_blocks = self.in_blocks
+        inner.in_blocks, inner.private, inner.blocks = self.in_blocks, self.private, self.blocks
         yield inner
         f.ret()
         self.f.call(name, "void", self.frame)
@@ -148,11 +150,21 @@ class Writer:
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""
         if buffer.kind == "arena":
-            return self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
+            start = self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
+            rows = self.private.get(id(buffer))
+            return start if rows is None else self.f.advance(start, self._back(rows))
         if buffer.kind == "constant":
             return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
         before = 0 if buffer.kind == "input" else len(self.plan.inputs)
         return self.slot(FIRST + before + buffer.index)
+
+    def _back(self, rows: Rows) -> ir.Value:
+        """How far the first row of this block is from that of the thread's first block, backwards in bytes."""
+        f, index = self.f, self.slot(INDEX, "i64")
+        blocks = ir.index(self.blocks)
+        first = f.binary("mul", f.binary("sdiv", index, blocks), blocks)
+        edges = [self._edge(place, rows.extent, rows.grain) for place in (first, index)]
+        return f.binary("mul", f.binary("sub", *edges), ir.index(rows.stride))
 
     def pointer(self, access: Access) -> ir.Value:
         """The address of the first element of an access."""
@@ -224,13 +236,15 @@ class Writer:
         """This thread's or block's part of a range, in multiples of a grain."""
         if not self.divides:
             return ZERO, ir.index(extent)
-        f, units = self.f, -(-extent // grain)
-        first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
-        edges = []
-        for index in (first, f.binary("add", first, ir.index(1))):
-            unit = f.binary("sdiv", f.binary("mul", index, ir.index(units)), count)
-            edges.append(f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent)))
-        return edges[0], edges[1]
+        first = self.slot(INDEX, "i64")
+        following = self.f.binary("add", first, ir.index(1))
+        return self._edge(first, extent, grain), self._edge(following, extent, grain)
+
+    def _edge(self, index: ir.Value, extent: int, grain: int) -> ir.Value:
+        """Where the part of a thread or block begins."""
+        f, units = self.f, ir.index(-(-extent // grain))
+        unit = f.binary("sdiv", f.binary("mul", index, units), self.slot(COUNT, "i64"))
+        return f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
