@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wengert.native.footprint import Footprint, Rows
+from wengert.native.footprint import Anywhere, Footprint, Rows
 from wengert.native.kernels import Access, Contract, Kernel, Map
 from wengert.native.nest import Nest
 from wengert.native.products import Oriented, Touches
@@ -97,12 +97,17 @@ def _joined(waiting: Sequence[Group], last: Group) -> list[Group]:
 
 
 def _in_blocks(group: Group, room: int, kernels: Sequence[Kernel]) -> Group:
-    """So many that what a block touches has room in the cache, and no more than rows can be divided into."""
+    """So many that what a block touches has room in the cache, and no more than rows can be divided into.
+
+    What every block reads again must be little beside what it then finds in the cache.
+    """
     parts = [part for _, part in (*group.reads, *group.writes) if isinstance(part, Rows)]
     if len(group.kernels) > 1 and parts:
         most = max(part.extent // part.grain for part in parts)
         pages = [part.extent * abs(part.stride) // PAGE for part in parts if part.period]
-        group.blocks = max(1, min(most, *pages, -(-_nbytes(group.reads, group.writes) // room)))
+        fixed, moving = _nbytes(group, Anywhere), _nbytes(group, Rows)
+        again = moving // (2 * fixed) if fixed else most
+        group.blocks = max(1, min(most, again, *pages, -(-(fixed + moving) // room)))
         group.private = private(group, kernels)
     return group
 
@@ -141,11 +146,12 @@ def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches] | None
     return None
 
 
-def _nbytes(*found: Touches) -> int:
-    """Bytes of the memory that is touched."""
+def _nbytes(group: Group, kind: type[Rows] | type[Anywhere]) -> int:
+    """Bytes of the memory of which each thread touches a part of a kind."""
     sizes: dict[int, int] = {}
-    for access, _ in (pair for touches in found for pair in touches):
-        sizes[id(access.buffer)] = max(sizes.get(id(access.buffer), 0), _reach(access))
+    for access, part in (*group.reads, *group.writes):
+        if isinstance(part, kind):
+            sizes[id(access.buffer)] = max(sizes.get(id(access.buffer), 0), _reach(access))
     return sum(sizes.values())
 
 

@@ -70,14 +70,12 @@ FIRST, ANYWHERE = First(), Anywhere()
 
 LINE = 64
 MANY = 64 * LINE  # rows, from which on every loop over them is divided alike
-LARGE = 512  # elements of a row, from which on single rows are shared
+FEW = 256  # rows, below which threads take single ones
 
 
-def grain(count: int, size: int, least: int = 1) -> int:
-    """Rows of so many elements of which threads take multiples: of the least number that a loop can do with."""
-    if count >= MANY:
-        return LINE
-    return max(least, 1 if size >= LARGE else 4)
+def grain(count: int, least: int = 1) -> int:
+    """How many of so many rows threads take multiples of; it depends on nothing else but what a loop needs at least."""
+    return LINE if count >= MANY else max(least, 1 if count < FEW else 4)
 
 
 def rows(

@@ -9,7 +9,6 @@ the end. Ragged ends are masked where the processor has masks, else a second loo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -170,9 +169,8 @@ class Nest:
         if axis is None:
             return 1
         width = self._width(axis)
-        size = math.prod(other.extent for other in self.axes if other is not axis)
         least = max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else 1
-        return width * grain(axis.extent // width, size, least)
+        return width * grain(axis.extent // width, least)
 
     def touches(self) -> tuple[Touches, Touches]:
         """What is read and written, with the part that each thread touches."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, LARGE, Footprint, grain, rows
+from wengert.native.footprint import ANYWHERE, FIRST, Footprint, grain, rows
 from wengert.native.host import Host
 from wengert.native.kernels import Access, Contract, Shape
 from wengert.native.matmul import Product
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from wengert.native.emit import Writer
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.emit`)
-GRAIN = 4  # rows, of which threads take multiples
 MATRICES = 8  # of a batch, from which on threads take whole ones
 
 
@@ -121,14 +120,14 @@ class Oriented:
 
     @cached_property
     def together(self) -> int:
-        """Rows of the whole batch that one thread takes together: of a matrix, where there are many large ones."""
-        *lead, m, n = self.shape
-        return m if len(lead) and self.rows // m >= MATRICES and m * n >= LARGE else 1
+        """Rows of the whole batch that one thread takes together: of a matrix, where there are many."""
+        *lead, m, _ = self.shape
+        return m if len(lead) and self.rows // m >= MATRICES else 1
 
     @cached_property
     def grain(self) -> int:
         """Rows of which threads take multiples."""
-        return self.together * grain(self.rows // self.together, self.shape[-1] * self.together, 1 if self.together > 1 else GRAIN)
+        return self.together * grain(self.rows // self.together)
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
