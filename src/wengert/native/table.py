@@ -5,10 +5,10 @@ from __future__ import annotations
 from wengert.core.trace import Equation
 from wengert.native import compositions, contractions, lapack, sorting, ufuncs
 from wengert.native.lanes import Lanes
-from wengert.native.lower import LOWER, Rule, is_elementwise
+from wengert.native.lower import LOWER, Rule, is_elementwise, seen_through
 from wengert.native.plan import UNCHANGED, Plan
 
-__all__ = ["compositions", "contractions", "lapack", "rule_for", "sorting"]
+__all__ = ["compositions", "contractions", "lapack", "rule_for", "seen_through", "sorting"]
 
 
 def rule_for(equation: Equation) -> Rule | None:

@@ -54,6 +54,10 @@ class Place:
             return f.load(type, self.pointer, size)
         return f.masked_load(type, self.pointer, self.mask, size)
 
+    def through(self, f: ir.Function, whole: ir.Value | None, lanes: ir.Value | None, safe: ir.Value) -> Windowed:
+        """The place through a window that shows all lanes or none, and a window that shows some of them."""
+        return Windowed(self.pointer, self.stride, self.dtype, self.lanes, self.mask, whole, lanes, safe)
+
     def write(self, f: ir.Function, value: ir.Value) -> None:
         """Store a vector."""
         value, size = as_memory(f, value, self.dtype), self.dtype.itemsize
@@ -73,6 +77,30 @@ class Place:
         steps = f"<{', '.join(f'i64 {self.stride * lane}' for lane in range(self.lanes))}>"
         type = ir.vector("i64", self.lanes)
         return f.offset(self.pointer, self.element, ir.Value(steps, type))
+
+
+@dataclass(frozen=True)
+class Windowed(Place):
+    """A place through windows: one for the vector as a whole, one for its lanes, and an address to read from if it shows nothing."""
+
+    whole: ir.Value | None
+    inside: ir.Value | None
+    safe: ir.Value
+
+    def _loaded(self, f: ir.Function) -> ir.Value:
+        shown = self._shown(f)
+        if self.lanes > 1 and self.stride != 0:
+            mask = shown if self.mask is None else f.binary("and", shown, self.mask)
+            return Place(self.pointer, self.stride, self.dtype, self.lanes, mask)._loaded(f)
+        pointer = self.pointer if self.whole is None else f.select(self.whole, self.pointer, self.safe)
+        value = Place(pointer, self.stride, self.dtype, self.lanes, self.mask)._loaded(f)
+        return f.select(shown, value, ir.constant(0, value.type))
+
+    def _shown(self, f: ir.Function) -> ir.Value:
+        """The lanes that are there."""
+        parts = [f.splat(self.whole, self.lanes)] if self.whole is not None else []
+        parts += [self.inside] if self.inside is not None else []
+        return parts[0] if len(parts) == 1 else f.binary("and", *parts)
 
 
 # --- registers and memory -----------------------------------------------------------------------------------
