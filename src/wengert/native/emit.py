@@ -1,10 +1,11 @@
 r"""Kernels to LLVM IR: one function for a plan, a nest of loops for each kernel.
 
-Every thread of a team runs the same function with its index and takes its share of each kernel; a barrier stands only where a kernel
-touches what another thread has touched since the last one. How a share is cut cannot be seen in the results.
+Every thread of a team runs the same function with its index and takes its share of each kernel; a barrier
+stands only where a kernel touches what another thread has touched since the last one. How a share is cut
+cannot be seen in the results.
 
-.. math:: \text{share of thread } t \text{ of } T = \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr)
-          \quad\text{of } U \text{ units}
+.. math:: \text{share of thread } t \text{ of } T
+          = \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr) \quad\text{of } U \text{ units}
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ SMALL = 30_000  # operations that take no longer than some barriers
 AHEAD = 16  # kernels among which the next one is chosen
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
-# The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
+# The frame that kernels are handed: pointers and numbers of eight bytes each, then inputs and outputs.
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
@@ -77,9 +78,10 @@ class Touched(NamedTuple):
 
 
 class Writer:
-    """Writes kernels into a function that is handed a frame: where the plan's inputs, outputs, constants and arena stand.
+    """Writes kernels into a function that is handed a frame.
 
-    ``same`` says which inputs and outputs are the same memory.
+    The frame says where the plan's inputs, outputs, constants and arena stand, ``same`` which inputs and
+    outputs are the same memory.
     """
 
     def __init__(
@@ -122,7 +124,9 @@ class Writer:
         """Kernels that a thread runs block by block, as if it were so many threads."""
         self.touches(group.reads, group.writes)
         f, blocks = self.f, ir.index(group.blocks)
-        index, count = (self.slot(n, "i64") if self.threads else ir.index(v) for n, v in ((INDEX, 0), (COUNT, 1)))
+        index, count = (
+            self.slot(n, "i64") if self.threads else ir.index(v) for n, v in ((INDEX, 0), (COUNT, 1))
+        )
         self._set(COUNT, f.binary("mul", count, blocks))
         with f.loop(ZERO, blocks, 1) as loop:
             self._set(INDEX, f.binary("add", f.binary("mul", index, blocks), loop.index))
@@ -184,7 +188,7 @@ class Writer:
         return self.slot(FIRST + before + buffer.index)
 
     def _back(self, rows: Rows) -> ir.Value:
-        """How far the first row of this block is from that of the thread's first block, backwards in bytes."""
+        """How far back the first row of the thread's first block is from that of this one, in bytes."""
         f, index = self.f, self.slot(INDEX, "i64")
         blocks = ir.index(self.blocks)
         first = f.binary("mul", f.binary("sdiv", index, blocks), blocks)
@@ -207,7 +211,7 @@ class Writer:
         return self.f.offset(start, ir.type_name(stream.access.dtype), step)
 
     def frame_of(self, plan: Plan, arena: Access, streams: Sequence[Stream]) -> Writer:
-        """A writer for a body, with a frame of its own that holds all that stays the same from round to round."""
+        """A writer for a body, with a frame of its own that holds what stays the same from round to round."""
         f = self.f
         frame = f.alloca(8 * (FIRST + len(plan.inputs) + len(plan.outputs)))
         for number in (TABLE, STATUS, SCRATCH, *((INDEX, COUNT, BARRIER) if self.threads else ())):
@@ -216,7 +220,9 @@ class Writer:
         owners: dict[int, tuple[str, int]] = {}
         count = len(plan.inputs)
         keys = [("input", k) for k in range(count)] + [("output", k) for k in range(len(plan.outputs))]
-        same = {key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)}
+        same = {
+            key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)
+        }
         body = Writer(plan, self.host, self.threads, f, frame, same)
         self.step(body, [s if s.step == 0 else None for s in streams], ZERO)
         return body
@@ -232,7 +238,7 @@ class Writer:
         self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
         code: Callable[[Writer, list[ir.Value]], None], part: tuple[ir.Value, ir.Value] | None = None,
     ) -> None:  # fmt: skip
-        """Loops over the first axes of accesses, or part of the first one, around code that is handed where they stand."""
+        """Loops over first axes of accesses, or part of the first, around code that is told their places."""
         if not shape:
             code(self, pointers)
             return
@@ -257,7 +263,7 @@ class Writer:
     # --- threads --------------------------------------------------------------------------------------------
 
     def share(self, extent: int, grain: int) -> tuple[ir.Value, ir.Value]:
-        """This thread's or block's part of a range, in multiples of a grain."""
+        """Begin and end of the part of a thread or block, in multiples of a grain."""
         if not self.divides:
             return ZERO, ir.index(extent)
         first = self.slot(INDEX, "i64")
@@ -308,7 +314,7 @@ class Writer:
         return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
 
     def touches(self, reads: Touches, writes: Touches) -> None:
-        """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
+        """Note what a kernel reads and writes, and which part each thread touches; meet before if need be."""
         if not self.threads or self.in_blocks:
             return
         new = self.ranges(reads, writes)
@@ -320,7 +326,7 @@ class Writer:
         return any(old.conflicts(now) for old in self.touched for now in new)
 
     def _few_barriers(self, kernels: Sequence[Kernel]) -> Iterator[Kernel]:
-        """The kernels in an order of few barriers: one that needs none goes ahead of those it has to do nothing with."""
+        """The kernels in an order of few barriers: one that needs none overtakes those it is apart from."""
         ranges = [self.ranges(*self.touches_of(kernel)) for kernel in kernels]
         depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
         left = list(range(len(kernels)))
@@ -572,7 +578,7 @@ def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:
 
 
 def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: Access) -> None:
-    """Copy an array within a round of a loop: at once where both stand alike in memory, else by a loop of its own."""
+    """Copy an array within a round of a loop: at once where both stand alike in memory, else by a loop."""
     f = writer.f
     strides = to.strides[len(to.shape) - len(like.shape) :]
     with writer.alone():

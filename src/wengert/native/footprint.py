@@ -78,7 +78,7 @@ FEW = 256  # rows, below which threads take single ones
 
 
 def grain(count: int, least: int = 1) -> int:
-    """How many of so many rows threads take multiples of; it depends on nothing else but what a loop needs at least."""
+    """How many of so many rows stay together, in products and in loops alike, unless a loop needs more."""
     return LINE if count >= MANY else max(least, 1 if count < FEW else 4)
 
 

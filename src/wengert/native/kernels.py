@@ -2,11 +2,12 @@ r"""What a plan is made of: memory and ways to read it, and the loops that work 
 
 A buffer is a piece of memory; an access is a way to read or write one as an array,
 
-.. math:: x_{i j \ldots} \text{ stands at } \mathrm{offset} + i\,s_0 + j\,s_1 + \cdots + \sum_l n_l(i, j, \ldots)\,t_l,
+.. math:: x_{i j \ldots} \text{ stands at }
+          \mathrm{offset} + i\,s_0 + j\,s_1 + \cdots + \sum_l n_l(i, j, \ldots)\,t_l,
 
-with strides s in elements, and *lookups* n: positions that are read from memory themselves. Through *windows* it is seen between
-zeros, :math:`0 \le p(i, j, \ldots) < w`, so that padding an array costs nothing. A kernel is a loop nest with the accesses that it
-reads and writes.
+with strides s in elements, and *lookups* n: positions that are read from memory themselves. Through *windows*
+it is seen between zeros, :math:`0 \le p(i, j, \ldots) < w`, so that padding an array costs nothing. A kernel
+is a loop nest with the accesses that it reads and writes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Unlowerable(Exception):
 
 @dataclass(eq=False)
 class Buffer:
-    """A piece of memory: an ``input``, ``output`` or ``constant`` (by its place in the table), or of the ``arena``.
+    """Memory: an ``input``, ``output`` or ``constant`` (by its place in the table), or of the ``arena``.
 
     ``first`` and ``last`` are the positions of the kernels that use it.
     """
@@ -56,7 +57,7 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """Positions along an axis of so many elements, read from memory; from one to the next it is ``stride`` elements."""
+    """Positions along an axis of ``extent`` elements, read from memory; neighbours are ``stride`` apart."""
 
     index: Access
     extent: int
@@ -65,7 +66,7 @@ class Lookup:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What an access shows: the elements whose ``position`` is one of the first ``extent``; the others are read as zeros.
+    """What an access shows: elements whose ``position`` is one of the first ``extent``, else zeros.
 
     A position is counted as the offset of an access to memory is, but there is none.
     """
@@ -155,7 +156,7 @@ class Access:
         return replace(self, shape=shape, strides=strides, windows=windows)
 
     def between(self, axis: int, before: int, extent: int) -> Access:
-        """An axis as part of one with ``extent`` elements, ``before`` of which come first: zeros around it."""
+        """An axis as part of one with ``extent`` elements, ``before`` of which come first: zeros around."""
         n = self.shape[axis]
         if n == extent:
             return self
@@ -188,7 +189,7 @@ class Access:
         return replace(self, shape=tuple(shape), strides=tuple(strides), offset=offset, windows=windows)
 
     def widened(self, shape: Shape, axes: Sequence[int]) -> Access:
-        """Of a reduction's result: seen from the loop over what is reduced, where it stays along the reduced axes."""
+        """A reduction's result seen from the loop over what is reduced: it stays along the reduced axes."""
         kept = [i for i in range(len(shape)) if i - len(shape) not in axes]
         if len(self.shape) == len(shape):  # the axes were kept, with length 1
             return self.broadcast(shape)
@@ -283,10 +284,11 @@ class Kernel:
 
 @dataclass(eq=False)
 class Map(Kernel):
-    """A loop over ``shape`` that evaluates elementwise equations, and reduces some of what it computes over ``axes``.
+    """A loop over ``shape`` that evaluates elementwise equations, and reduces some of them over ``axes``.
 
-    ``running`` are writes of what the reductions have come to after every step, so that the axis is walked through in order.
-    As an epilogue it has a ``parent``, a product or a reduction whose results it finds in registers.
+    ``running`` are writes of what the reductions have come to after every step, so that the axis is walked
+    through in order. As an epilogue it has a ``parent``, a product or a reduction whose results it finds in
+    registers.
     """
 
     shape: Shape
@@ -317,7 +319,11 @@ class Map(Kernel):
             return None
         (source,), write = self.reads.values(), self.writes[0]
         same = source.strides == write.access.strides and source.dtype == write.access.dtype
-        return (source, write.access) if same and source.is_contiguous() and write.access.is_contiguous() and not write.add else None
+        return (
+            (source, write.access)
+            if same and source.is_contiguous() and write.access.is_contiguous() and not write.add
+            else None
+        )
 
     def reduces_vectors(self) -> bool:
         """Whether results come one by one, because the last axis is cut into vectors and reduced."""
@@ -363,7 +369,7 @@ class Map(Kernel):
 
 @dataclass(eq=False)
 class Contract(Kernel):
-    """A matrix product ``c = a @ b`` over leading axes that a and b share; the epilogue says what becomes of c."""
+    """A matrix product ``c = a @ b`` over leading axes of both; the epilogue says what becomes of c."""
 
     out: Var
     a: Access
@@ -390,8 +396,9 @@ class Contract(Kernel):
 class Routine(Kernel):
     """Code of its own for every place of a loop over ``shape``, the first axes of all accesses.
 
-    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is written stands at the
-    place, and in memory a thread has ``scratch`` bytes of its own. Threads divide places that count some ``operations`` each.
+    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is written
+    stands at the place, and in memory a thread has ``scratch`` bytes of its own. Threads divide places that
+    count some ``operations`` each.
     """
 
     name: str
@@ -453,8 +460,8 @@ class Around(Kernel):
 class Repeat(Around):
     """A scan: the kernels of ``body`` for every element of a sequence.
 
-    ``inputs`` and ``outputs`` stand for those of the body's trace. After each round ``carries``, pairs of (new, current), are
-    copied; before it the current ones are kept in ``histories``.
+    ``inputs`` and ``outputs`` stand for those of the body's trace. After each round ``carries``, pairs of
+    (new, current), are copied; before it the current ones are kept in ``histories``.
     """
 
     length: int

@@ -1,8 +1,8 @@
 r"""How operations become kernels: a table from the name of an operation to what it adds to a plan.
 
-Most operations need no entry: an elementwise one joins a loop. What only looks at memory in another way, as a transpose or a slice
-does, :math:`y_{ij} = x_{ji}`, adds an access and no work. What an entry cannot lower raises `Unlowerable`, and the reference
-interpreter runs it.
+Most operations need no entry: an elementwise one joins a loop. What only looks at memory in another way, as a
+transpose or a slice does, :math:`y_{ij} = x_{ji}`, adds an access and no work. What an entry cannot lower
+raises `Unlowerable`, and the reference interpreter runs it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _accumulate(plan: Plan, equation: Equation) -> None:
     target, stage = plan.target(out), plan.ready(x)
     kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
     plan.read(kernel, x)
-    kernel.reductions.append(Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out))
+    kernel.reductions.append(
+        Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out)
+    )
     kernel.running.append(Write(out, target))
     plan.kernels.append(kernel)
     plan.assign(out, target, stage)
@@ -148,7 +150,7 @@ def _flip(plan: Plan, equation: Equation) -> None:
 
 
 def seen_through(equation: Equation, target: Access) -> tuple[Atom, Access] | None:
-    """What an equation only looks at in another way, and where that stands if the result is to stand at a place."""
+    """What an equation looks at in another way, and where that stands if the result stands at a place."""
     change = UNDONE.get(equation.primitive.name)
     found = change(equation, target) if change is not None else None
     return None if found is None else (equation.inputs[0], found)
@@ -190,7 +192,7 @@ def _getitem(plan: Plan, equation: Equation) -> None:
 
 
 def _looked_up(plan: Plan, x: Access, index: tuple[Any, ...], arrays: Sequence[Atom]) -> Access:
-    """An index with arrays as an access with lookups. NumPy puts the arrays' axes where the first stands, or in front."""
+    """An index with arrays as an access with lookups: their axes stand where the first does, or in front."""
     positions = [i for i, part in enumerate(index) if part is ARRAY or type(part) is int]
     apart = any(part is not ARRAY and type(part) is not int for part in index[positions[0] : positions[-1]])
     rest = iter(arrays)
@@ -331,7 +333,7 @@ def _put_together(plan: Plan, equation: Equation, pieces: Sequence[Piece]) -> No
 
 def _are_apart(pieces: Sequence[Piece], shape: Shape) -> bool:
     """Whether no two pieces have an element in common."""
-    boxes = [_box(piece.index, shape) for piece in pieces]
+    boxes = [_box(piece.place, shape) for piece in pieces]
     return all(
         any(p.stop <= q.start or q.stop <= p.start for p, q in zip(one, other, strict=True))
         for one, other in itertools.combinations(boxes, 2)
@@ -359,7 +361,7 @@ def _setitem(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
-# --- joining, padding and turning ------------------------------------------------------------------------------------
+# --- joining, padding and turning ---------------------------------------------------------------------------
 
 
 @lowers("concatenate", "stack")
@@ -392,7 +394,7 @@ def _pad(plan: Plan, equation: Equation) -> None:
 
 @lowers("roll")
 def _roll(plan: Plan, equation: Equation) -> None:
-    """Blocks change places: along every axis what stands behind a cut comes before what stands in front of it."""
+    """Blocks change places: along every axis what stands behind a cut comes before what is in front of it."""
     (x,), (out,) = equation.inputs, equation.outputs
     source, target, stage = plan.access(x), plan.target(out), plan.ready(x)
     for block in itertools.product(*_turns(x.type.shape, equation.params)):
@@ -454,7 +456,7 @@ def _rows(accesses: Sequence[Access]) -> list[Shape]:
 def _next_state(
     plan: Plan, body: Plan, state: Sequence[Access], first: int
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
-    """Where a body writes the new carries: over the current ones, or beside them, to be copied after the round."""
+    """Where a body writes new carries: over the current ones, or beside them to be copied afterwards."""
     safe = {o for _, o in body.in_place}
     following = [a if o in safe else plan.allocate(type_of(a), a.strides) for o, a in enumerate(state)]
     return following, [(new, now) for new, now in zip(following, state, strict=True) if new is not now]
@@ -487,8 +489,8 @@ def _scan(plan: Plan, equation: Equation) -> None:
     written = [*results, *still(state), *(stream for stream, _ in histories)]
     plan.kernels.append(
         Repeat(
-            stage, plan.scratch(body.shared_bytes), inputs, written, params["length"], params["reverse"], body,
-            inputs, results, carries, histories,
+            stage, plan.scratch(body.shared_bytes), inputs, written, params["length"], params["reverse"],
+            body, inputs, results, carries, histories,
         )
     )  # fmt: skip
 
@@ -514,7 +516,8 @@ def _while(plan: Plan, equation: Equation) -> None:
     plan.kernels.append(
         While(
             stage, plan.scratch(max(test.shared_bytes, body.shared_bytes)), [*test_inputs, *inputs],
-            still([*following, *state, answer]), test, body, test_inputs, inputs, answer, still(following), carries,
+            still([*following, *state, answer]), test, body, test_inputs, inputs, answer, still(following),
+            carries,
         )
     )  # fmt: skip
 
@@ -598,10 +601,13 @@ def _contract(plan: Plan, equation: Equation, a: Access, b: Access, lost: tuple[
 def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]:
     """A factor as the tiles can read it, copied if need be, and the stage that may read it.
 
-    Its batch axes must be one when walked through, and in its rows or in its columns numbers must be neighbours.
+    Its batch axes must be one when walked through, and in its rows or in its columns numbers must be
+    neighbours.
     """
     axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
-    if one_stride(factor.shape[:-2], factor.strides) is not None and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
+    if one_stride(factor.shape[:-2], factor.strides) is not None and (
+        any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)
+    ):
         return factor, stage
     target = plan.allocate(type_of(factor), row_major(factor.shape))
     plan.copy(factor, target, stage)
@@ -637,4 +643,3 @@ def _contract_in_loop(
     kernel = Map(stage, shape, reads={x: first, y: second})
     plan.kernels.append(kernel)
     add_reduction(plan, kernel, (-1,), Reduction("dot", (x, y), out))
-

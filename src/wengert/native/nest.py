@@ -2,9 +2,10 @@ r"""The loops of a map kernel: kept axes outside, reduced axes inside, one axis 
 
 .. math:: y_i = \varphi\Bigl(\bigoplus_{k} f(x_{ik})\Bigr)
 
-Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is the one that costs least:
-along it numbers should be neighbours in memory, and it should not be reduced if another one will do, since lanes are combined at
-the end. Ragged ends are masked where the processor has masks, else a second loop takes the rest one by one.
+Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is
+the one that costs least: along it numbers should be neighbours in memory, and it should not be reduced if
+another one will do, since lanes are combined at the end. Ragged ends are masked where the processor has
+masks, else a second loop takes the rest one by one.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class Nest:
     # --- threads --------------------------------------------------------------------------------------------
 
     def _divided(self) -> Axis | None:
-        """The axis whose range threads divide among themselves: the first, if what is written does not overlap."""
+        """The axis whose range threads divide among themselves: the first, if what is written is apart."""
         axis = next((axis for axis in self.axes if not axis.reduced), None)
         if axis is None or axis.extent <= self._grain(axis):
             return None
@@ -163,7 +164,7 @@ class Nest:
         return axis.width if axis.extent // axis.width >= MANY else 1
 
     def _grain(self, axis: Axis) -> int:
-        """Threads take multiples of so many places: whole vectors, and whole cache lines where a row is shared."""
+        """Threads take multiples of so many places: whole vectors, and whole lines where a row is shared."""
         width = self._width(axis)
         least = max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else 1
         return width * grain(axis.extent // width, least)
@@ -244,8 +245,10 @@ class Nest:
         left = [axis.extent - start - v * self.lanes for v in range(vectors)]
         return Cut(self.lanes, tuple(_first_of(n, self.lanes) if n < self.lanes else None for n in left))
 
-    def _segments(self, axis: Axis, begin: ir.Value, end: ir.Value) -> Iterator[tuple[ir.Value, ir.Value, int]]:
-        """Begin, end and lanes of the loops that cover a range: one, or without masks one for whole vectors and one for the rest."""
+    def _segments(
+        self, axis: Axis, begin: ir.Value, end: ir.Value
+    ) -> Iterator[tuple[ir.Value, ir.Value, int]]:
+        """Begin, end and lanes of loops that cover a range: without masks whole vectors, then the rest."""
         lanes = self.lanes if axis is self.cut else 1
         if lanes == 1 or self.writer.masks or axis.extent % lanes == 0:
             yield begin, end, lanes
@@ -259,7 +262,12 @@ class Nest:
 
     def _vectors(self, axis: Axis) -> int:
         """Vectors at a time."""
-        if axis is not self.cut or self.lanes == 1 or not self.kernel.reductions or len(self.kernel.equations) > 4:
+        if (
+            axis is not self.cut
+            or self.lanes == 1
+            or not self.kernel.reductions
+            or len(self.kernel.equations) > 4
+        ):
             return 1
         if not self.writer.masks and axis.extent % (self.lanes * JAM):
             return 1
@@ -387,7 +395,7 @@ class Nest:
         return place.through(f, whole, lanes, self.bases[id(access)])
 
     def _after_lookups(self, place: Place, access: Access, offsets: Offsets) -> Place:
-        """In a loop that goes one by one along the cut axis: positions that vectors would look up lane by lane."""
+        """In a loop that goes one by one along the cut axis: positions that vectors look up lane by lane."""
         for lookup in access.lookups:
             if self._is_cut(lookup):
                 step = self._position(lookup, offsets, SCALAR, 0)
@@ -477,7 +485,7 @@ class Nest:
                 self._compute(part, values, offsets, cut, vector)
 
     def _across(self, states: States) -> list[ir.Value]:
-        """Combine vectors with vectors, then halves with halves, until one number is left of each reduction."""
+        """Combine vectors with vectors, then halves with halves: one number is left of each reduction."""
         return [
             self._one(reduction, [state[i] for state in states])
             for i, reduction in enumerate(self.kernel.reductions)
@@ -486,12 +494,19 @@ class Nest:
     def _one(self, reduction: Reduction, vectors: list[ir.Value]) -> ir.Value:
         while len(vectors) > 1:
             pairs = zip(vectors[::2], vectors[1::2], strict=False)
-            vectors = [*(self._combined(reduction, a, b) for a, b in pairs), *vectors[len(vectors) // 2 * 2 :]]
+            vectors = [
+                *(self._combined(reduction, a, b) for a, b in pairs),
+                *vectors[len(vectors) // 2 * 2 :],
+            ]
         value, lanes = vectors[0], ir.lanes_of(vectors[0].type)
         while lanes > 1:
             lanes //= 2
             low = self.f.shuffle(value, value, range(lanes)) if lanes > 1 else self.f.extract(value, 0)
-            high = self.f.shuffle(value, value, range(lanes, 2 * lanes)) if lanes > 1 else self.f.extract(value, 1)
+            high = (
+                self.f.shuffle(value, value, range(lanes, 2 * lanes))
+                if lanes > 1
+                else self.f.extract(value, 1)
+            )
             value = self._combined(reduction, low, high)
         return value
 
@@ -502,7 +517,9 @@ class Nest:
 
 def _first_of(count: int, lanes: int) -> ir.Value:
     """A mask of the first lanes."""
-    return ir.Value(f"<{', '.join(f'i1 {int(lane < count)}' for lane in range(lanes))}>", ir.vector("i1", lanes))
+    return ir.Value(
+        f"<{', '.join(f'i1 {int(lane < count)}' for lane in range(lanes))}>", ir.vector("i1", lanes)
+    )
 
 
 def _no_read(atom: Atom) -> ir.Value:
@@ -541,8 +558,8 @@ def _accesses(parts: Sequence[Part]) -> list[Access]:
 def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], split: bool) -> list[Axis]:
     """The axes of a loop nest; neighbours that every access walks through as one are one.
 
-    With ``split`` the first axis stays apart where the others are long enough for vectors: threads divide rows then, in
-    products and in loops alike.
+    With ``split`` the first axis stays apart where the others are long enough for vectors: threads divide
+    rows then, in products and in loops alike.
     """
     n = len(shape)
     axes: list[Axis] = []
@@ -589,4 +606,3 @@ COMBINE = {
     "any": "logical_or",
     "all": "logical_and",
 }
-

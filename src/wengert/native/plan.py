@@ -2,13 +2,15 @@ r"""From a trace to kernels: which equations share a loop, and where every value
 
 Each kernel has a *stage*, its place in the order of kernels:
 
-.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{if p is computed by the same loop}\\
+.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}
+          \mathrm{stage}(p)&\text{if p is computed by the same loop}\\
           \mathrm{stage}(p)+1&\text{if p must be in memory first}\end{cases}
 
-Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What is computed from the
-results of a product or a reduction, element by element, is its *epilogue*: done while the numbers are still in registers. So a
-value that only its own loop needs never reaches memory. Reshapes, transposes, broadcasts and slices are other ways to read the
-same memory and cost nothing. Values in memory share one arena: a buffer is given away after its last use.
+Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What
+is computed from the results of a product or a reduction, element by element, is its *epilogue*: done while
+the numbers are still in registers. So a value that only its own loop needs never reaches memory. Reshapes,
+transposes, broadcasts and slices are other ways to read the same memory and cost nothing. Values in memory
+share one arena: a buffer is given away after its last use.
 """
 
 from __future__ import annotations
@@ -112,17 +114,17 @@ class Waiting(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A value that stands in part of another one, which is zero elsewhere: where, as a basic index of the last axes."""
+    """A value that is part of another one, zero elsewhere; its place is a basic index of the last axes."""
 
     value: Atom
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
 
 
 class Plan:
     """The kernels of a trace in order, and its memory.
 
-    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand: by the strides of
-    each, in elements, and by which outputs may overwrite which inputs.
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand:
+    by the strides of each, in elements, and by which outputs may overwrite which inputs.
     """
 
     def __init__(
@@ -147,7 +149,9 @@ class Plan:
         self._cheap: dict[Atom, Equation] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
-        self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
+        self.outputs = [
+            Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)
+        ]
         self._place_inputs(inputs)
         self._output_strides = outputs
         self._wanted = dict(self._seen_through_views())
@@ -181,7 +185,7 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for a while after their last use: threads may change the order of kernels."""
+        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
@@ -207,7 +211,7 @@ class Plan:
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
 
-        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses it.
+        A cheap one of values in memory waits until it is used, and is computed anew wherever it is.
         """
         shape = equation.outputs[0].type.shape
         for atom in equation.inputs:
@@ -218,23 +222,35 @@ class Plan:
             self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
             return
         stage = self._ready(equation.inputs)
-        home = max(homes, key=lambda home: home.stage) if homes else self._delayed(equation) or self.map(stage, shape)
+        home = (
+            max(homes, key=lambda home: home.stage)
+            if homes
+            else self._delayed(equation) or self.map(stage, shape)
+        )
         self._compute(home, equation)
 
     def _delayed(self, equation: Equation) -> Map | None:
-        """A product that nobody has used yet, put off until the other operands are there: ``a @ b + c @ d``."""
+        """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``."""
         for atom in reversed(equation.inputs):
             home = self.maker(atom)
             kernel = None if home is None else home.parent
-            if home is None or not isinstance(kernel, Contract) or not home.takes(equation.primitive.name in COSTLY) or home.writes or home.equations:
+            if (
+                home is None
+                or not isinstance(kernel, Contract)
+                or not home.takes(equation.primitive.name in COSTLY)
+                or home.writes
+                or home.equations
+            ):
                 continue
-            if atom.type.shape == equation.outputs[0].type.shape and not any(map(self._is_windowed, equation.inputs)):
+            if atom.type.shape == equation.outputs[0].type.shape and not any(
+                map(self._is_windowed, equation.inputs)
+            ):
                 home.stage = kernel.stage = self._ready(equation.inputs, home)
                 return home
         return None
 
     def _depth(self, equation: Equation) -> int:
-        """How many equations would be computed anew, one after the other, or too many if it uses what a loop computes."""
+        """How many equations would be computed anew in a row, or too many if it uses what a loop computes."""
         found = [self._waiting[a].depth for a in equation.variables() if a in self._waiting]
         in_memory = all(a in self._waiting or self._is_in_memory(a) for a in equation.variables())
         return 1 + max(found, default=0) if in_memory else MOST_WAITING
@@ -255,14 +271,14 @@ class Plan:
         kernel.equations.append(equation)
 
     def settle(self, atom: Atom, shape: Shape | None = None) -> None:
-        """Compute what has been waiting in a loop of its own: somebody wants it in memory, or in a loop of another shape."""
+        """Compute what has been waiting in a loop of its own: it is wanted in memory, or in another shape."""
         self.resolve(atom)
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
 
     def later(self, out: Var, pieces: list[Piece], lower: Callable[[], None]) -> None:
-        """A value that is made of pieces; it is lowered when somebody asks for it, if it has not become part of another."""
+        """A value made of pieces; it is lowered when asked for, unless it has become part of another."""
         self.pieces[out], self._later[out] = pieces, lower
 
     def resolve(self, atom: Atom) -> None:
@@ -272,7 +288,7 @@ class Plan:
             lower()
 
     def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
-        """The loops that compute an operand and may take the equation: all other operands are in memory by then."""
+        """The loops that compute an operand and may take the equation: all others are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
         costly = equation.primitive.name in COSTLY
         windowed = any(self._is_windowed(atom) for atom in equation.inputs)
@@ -435,7 +451,7 @@ class Plan:
         self.kernels.append(kernel)
 
     def put(self, atom: Atom, target: Access) -> float:
-        """Write a value where it is wanted, from the loop that computes it if there is one. The stage of the write."""
+        """Write a value where it is wanted, from the loop that computes it if any; the write's stage."""
         self.settle(atom)
         made = self.maker(atom)
         if made is not None and made.shape == target.shape:
@@ -462,7 +478,7 @@ class Plan:
         return Access(self.outputs[i], shape, strides)
 
     def _seen_through_views(self) -> Iterator[tuple[Var, Access]]:
-        """Values that outputs are views of, each with where it stands if it is written into the output at once."""
+        """Values that outputs are views of, each with where it stands if it is written into the output."""
         from wengert.native.table import seen_through
 
         makers = {v: e for e in self.trace.equations for v in e.outputs}
@@ -475,12 +491,13 @@ class Plan:
                     yield root  # type: ignore[misc]
 
     def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
-        """Strides of values from which others are computed element by element that are wanted with other axes innermost."""
-        orders = {v: order for v, a in self._wanted.items() if (order := order_of(a)) != list(range(len(a.shape)))}
+        """Strides of values from which those are computed that are wanted with other axes innermost."""
+        found = {v: order_of(access) for v, access in self._wanted.items()}
+        orders = {v: order for v, order in found.items() if order != sorted(order)}
         for equation in reversed(self.trace.equations):
-            order = orders.get(equation.outputs[0])
-            if order is None or not _keeps_axes(equation):
+            if equation.outputs[0] not in orders or not _keeps_axes(equation):
                 continue
+            order = orders[equation.outputs[0]]
             for atom in equation.variables():
                 if atom.type.ndim == len(order) and atom not in orders:
                     orders[atom] = order
@@ -517,7 +534,7 @@ class Plan:
         self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
-        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
+        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it then.
 
         The loop is put behind all readers if need be. It may itself read the input element by element.
         """
@@ -536,10 +553,14 @@ class Plan:
         return self._moves_behind(writer, self.inputs[i])
 
     def _moves_behind(self, writer: Kernel, buffer: Buffer) -> bool:
-        readers = [k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())]
+        readers = [
+            k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())
+        ]
         stage = max([writer.stage, *(k.stage + 0.5 for k in readers)])
         made = {id(a.buffer) for a in writer.writing()}
-        users = [k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())]
+        users = [
+            k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())
+        ]
         read = {id(a.buffer) for a in writer.reading()}
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(user.stage <= stage for user in users):
@@ -594,13 +615,19 @@ def _keeps_axes(equation: Equation) -> bool:
     """Whether axes of the result are axes of the operands."""
     parts = equation.params.get("index", ())
     return equation.primitive.kind == "elementwise" or (
-        equation.primitive.name in ("scatter", "pad") and all(isinstance(p, slice) for p in parts if p is not ...)
+        equation.primitive.name in ("scatter", "pad")
+        and all(isinstance(p, slice) for p in parts if p is not ...)
     )
 
 
 def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
-    """The number along part of a diagonal of a large matrix that is zero elsewhere; first row, first column, count."""
-    if value.ndim != 2 or value.size <= LARGE or value.dtype.kind not in "fiu" or not value.flags.c_contiguous:
+    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
+    if (
+        value.ndim != 2
+        or value.size <= LARGE
+        or value.dtype.kind not in "fiu"
+        or not value.flags.c_contiguous
+    ):
         return None
     rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
     if not len(rows) or len(rows) > max(value.shape):
@@ -611,7 +638,7 @@ def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None
 
 
 def layout(type: Type) -> Shape:
-    """Strides of a value in the arena: row-major, with the longest axis innermost where the last is too short for a vector."""
+    """Strides of a value in the arena: row-major, but the longest axis innermost if the last is short."""
     shape = type.shape
     if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
         return row_major(shape)

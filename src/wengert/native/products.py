@@ -2,8 +2,8 @@ r"""Matrix products of a plan: which way round they are computed, and their epil
 
 .. math:: C = A B \qquad\text{or, where the columns of C are neighbours in memory,}\qquad C^T = B^T A^T
 
-The epilogue sees every sum once, in registers, and evaluates what the plan has fused with the product: a bias and an activation,
-the derivative of an activation, the update of a weight.
+The epilogue sees every sum once, in registers, and evaluates what the plan has fused with the product: a bias
+and an activation, the derivative of an activation, the update of a weight.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ class Oriented:
             return False
         access = result.writes[0].access
         column = self.strides(access)[-1]
-        return not access.lookups and (column == 1 or self.shape[-1] == 1) and _lead_stride(self, access) is not None
+        return (
+            not access.lookups
+            and (column == 1 or self.shape[-1] == 1)
+            and _lead_stride(self, access) is not None
+        )
 
     @cached_property
     def product(self) -> Product:
@@ -105,16 +109,18 @@ class Oriented:
         lead_a, lead_b = one_stride(self.lead, a.strides), one_stride(self.lead, b.strides)
         assert lead_a is not None and lead_b is not None
         return Product(
-            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=(a.strides[-2], a.strides[-1]),
-            b_strides=(b.strides[-2], b.strides[-1]), c_stride=c_stride, batch=batch,
-            batch_strides=(lead_a, lead_b, batch_c), host=self.host,
+            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
+            a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
+            c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
     @cached_property
     def shared(self) -> bool:
         """Whether threads divide the rows."""
         writes = self.kernel.result.writes
-        return self.rows > self.grain and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
+        return self.rows > self.grain and all(
+            self.strides(w.access)[-2] and not w.access.lookups for w in writes
+        )
 
     @cached_property
     def together(self) -> int:
@@ -137,7 +143,7 @@ class Oriented:
         return self._rows(a, a.strides, a.shape[-1])
 
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
-        """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
+        """Rows count through the whole batch: they are one axis only if it goes on where a matrix ends."""
         *lead, row, column = strides
         batch, m, size = one_stride(self.lead, tuple(lead)), self.shape[-2], access.dtype.itemsize
         if access.lookups or batch is None:

@@ -1,7 +1,8 @@
 r"""Vectors between memory and registers, and the equations of a loop body on them.
 
-A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded at once, where they are
-one number it is spread, and else they are gathered; a mask keeps ragged ends from touching what lies outside an array.
+A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded at
+once, where they are one number it is spread, and else they are gathered; a mask keeps ragged ends from
+touching what lies outside an array.
 
 .. math:: y_l = f(x_l), \qquad l = 0, \ldots, \text{lanes} - 1
 """
@@ -24,7 +25,7 @@ from wengert.native.plan import COSTLY, UNCHANGED, uniform
 
 @dataclass(frozen=True)
 class Place:
-    """Where a vector stands: its first element, how many elements it is from lane to lane (None: ``pointers``), and its mask."""
+    """Where a vector stands: its first element, the step from lane to lane (None: pointers), its mask."""
 
     pointer: ir.Value
     stride: int | None
@@ -54,7 +55,9 @@ class Place:
             return f.load(type, self.pointer, size)
         return f.masked_load(type, self.pointer, self.mask, size)
 
-    def through(self, f: ir.Function, whole: ir.Value | None, lanes: ir.Value | None, safe: ir.Value) -> Windowed:
+    def through(
+        self, f: ir.Function, whole: ir.Value | None, lanes: ir.Value | None, safe: ir.Value
+    ) -> Windowed:
         """The place through a window that shows all lanes or none, and a window that shows some of them."""
         return Windowed(self.pointer, self.stride, self.dtype, self.lanes, self.mask, whole, lanes, safe)
 
@@ -81,7 +84,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Windowed(Place):
-    """A place through windows: one for the vector as a whole, one for its lanes, and an address to read from if it shows nothing."""
+    """A place through windows: of the whole vector, of its lanes; an address to read if nothing shows."""
 
     whole: ir.Value | None
     inside: ir.Value | None
@@ -227,4 +230,3 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
 def _common(types: Sequence[Type]) -> np.dtype[Any]:
     strong = [t.dtype for t in types if not t.weak]
     return np.dtype(np.result_type(*(strong or [t.dtype for t in types])))
-
