@@ -16,7 +16,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 Weights = list[tuple[Array, Array]]  # matrix (inputs, units) and biases, layer by layer
 
-RATE, MOMENTUM, B1, B2, EPSILON = 1e-3, 0.9, 0.9, 0.999, 1e-8
+RATE, MOMENTUM, B1, B2, EPSILON = 1e-4, 0.9, 0.9, 0.999, 1e-8
 STEP_OVERHEAD = 1e6  # operations that a step counts for at least, where the number of steps is chosen
 FEWEST, MOST = 2, 1000  # steps of an epoch
 

@@ -1,9 +1,9 @@
 """Random programs: NumPy code put together step by step from operations that fit the shapes at hand.
 
-A program keeps a pool of arrays. A step takes some of them and adds one; what it takes is drawn beforehand, so
-that the program is the same function whenever it is called. Decisions (comparisons, sorting, extrema) are made on
-*exact* arrays alone, which are arguments or elements of arguments: elsewhere a rounding could turn them round, and
-two right answers would differ.
+A program keeps a pool of arrays. A step takes some of them and adds one; what it takes is drawn beforehand,
+so that the program is the same function whenever it is called. Decisions (comparisons, sorting, extrema) are
+made on *exact* arrays alone, which are arguments or elements of them: elsewhere a rounding could turn
+them round, and two right answers would differ.
 
     f, arguments = program(seed)
 """
@@ -317,6 +317,9 @@ def lookup(maker: Maker) -> None:
         x[places] = value
         return x
 
+    def in_order(axes: int) -> Array:
+        return np.cos(np.arange(places.size).reshape(places.shape + (1,) * axes))
+
     def added(x: Array) -> Array:
         x = x * 1.0
         np.add.at(x, places, 0.3)
@@ -329,7 +332,7 @@ def lookup(maker: Maker) -> None:
         ("behind", lambda x: x[..., other]),
         ("set", lambda x: written(x, 0.5)),
         ("set to sines", lambda x: written(x, np.sin(x[places]))),
-        ("set in order", lambda x: written(x, np.cos(np.arange(places.size).reshape(places.shape + (1,) * (x.ndim - 1))))),
+        ("set in order", lambda x: written(x, in_order(x.ndim - 1))),
         ("add at", added),
     ]  # fmt: skip
     maker.add(*maker.pick(functions), i)
@@ -356,7 +359,7 @@ def product(maker: Maker) -> None:
         ("x @ w", lambda x: np.tanh(x @ w * scale + 0.1)),
         ("w' @ x'", lambda x: (w.T @ np.swapaxes(x, 0, -1)) * scale if x.ndim == 2 else x),
         ("x x'", lambda x: x @ np.swapaxes(x, -1, -2) * scale if x.ndim > 1 else x @ x * scale),
-        ("x' x", lambda x: np.swapaxes(x, -1, -2) @ x / max(1, x.shape[-2]) if x.ndim > 1 else np.outer(x, x)),
+        ("x' x", lambda x: np.swapaxes(x, -1, -2) @ x * scale if x.ndim > 1 else np.outer(x, x)),
         ("x @ v", lambda x: x @ w[:, 0] * scale),
         ("einsum", lambda x: np.einsum("...i,ij->...j", x, w) * scale),
         ("einsum turned", lambda x: np.einsum("...i,ij->j...", x, w) * scale),
@@ -376,7 +379,9 @@ def pair(maker: Maker) -> None:
     if a[-1] == b[-2] and (a[:-2] == b[:-2] or not a[:-2] or not b[:-2]):
         maker.add("a @ b", lambda x, y: x @ y * scale, i, j)
     elif a[-1] == b[-1]:
-        maker.add("a @ b'", lambda x, y: np.einsum("...i,ki->...k", x, y.reshape(-1, y.shape[-1])) * scale, i, j)
+        maker.add(
+            "a @ b'", lambda x, y: np.einsum("...i,ki->...k", x, y.reshape(-1, y.shape[-1])) * scale, i, j
+        )
 
 
 def algebra(maker: Maker) -> None:
@@ -419,6 +424,14 @@ def loop(maker: Maker) -> None:
         (a, b), ys = wg.scan(step, (x[0], x[-1]), x)
         return ys + a - b
 
+    def crossed(x: Array) -> Array:
+        def step(c: Any, row: Any) -> Any:
+            half = c.shape[-1] // 2
+            turned = np.concatenate([np.sin(c[..., half:]), np.cos(c[..., :half]) * row[..., :half]], axis=-1)
+            return turned, np.roll(c, 1)
+
+        return wg.scan(step, x[0], x)[1]
+
     def counted(x: Array) -> Array:
         def body(c: Any) -> Any:
             n, y = c
@@ -426,12 +439,13 @@ def loop(maker: Maker) -> None:
 
         return wg.while_loop(lambda c: c[0] < 3, body, (0, x * 0.5))[1]
 
-    maker.add(*maker.pick([("scan", recurrent), ("fibonacci", fibonacci), ("while", counted)]), i)
+    loops = [("scan", recurrent), ("fibonacci", fibonacci), ("crossed", crossed), ("while", counted)]
+    maker.add(*maker.pick(loops), i)
 
 
 STEPS: list[Callable[[Maker], None]] = [
-    *[unary] * 4, *[binary] * 4, *[reduction] * 3, *[movement] * 4, *[lookup] * 2, *[product] * 2, whole, whole,
-    decision, extremum, running, chosen, pair, pair, algebra, loop,
+    *[unary] * 4, *[binary] * 4, *[reduction] * 3, *[movement] * 4, *[lookup] * 2, *[product] * 2,
+    *[whole] * 2, decision, extremum, running, chosen, pair, pair, algebra, loop,
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from wengert.core import tree
 from wengert.core.recording import record
 from wengert.core.trace import Trace
 from wengert.native import team
-from wengert.native.emit import arena_bytes, write_module
+from wengert.native.emit import arena_bytes, scratch_bytes, write_module
 from wengert.native.host import Host, load, target, this_host
 from wengert.native.plan import Plan
 from wengert.transforms.simplify import simplify
@@ -61,7 +61,7 @@ def run(
     outputs = [_array(a.type.shape, a.type.dtype, place) for a in trace.outputs]
     constants = [_copied(c, c.dtype, place) for c in plan.constants]
     table = np.array([a.ctypes.data for a in (*arrays, *outputs, *constants)], np.uintp)
-    arena = place(64, arena_bytes(plan, machine, team.LIMIT if threads else 1))
+    arena = place(64, arena_bytes(plan.shared_bytes, scratch_bytes(plan, machine), team.LIMIT if threads else 1))
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(code.address("run"))
     if function(table.ctypes.data, arena.ctypes.data):
         raise IndexError("native code says that it has failed")

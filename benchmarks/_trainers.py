@@ -165,7 +165,7 @@ class ScikitLearn:
         batches = self.data.order[:steps]
         self.model.partial_fit(self.data.x[batches[0]], self.targets[batches[0]], **classes)
         self.begin_again()
-        return [self.factor * float(self.train(batch)) for batch in batches]
+        return [self.factor * float(self.train(batch, step)) for step, batch in enumerate(batches, 1)]
 
     def begin_again(self) -> None:
         """First weights, and the rule's state as it is before any step."""
@@ -177,8 +177,9 @@ class ScikitLearn:
             for array in getattr(rule, name, ()):
                 array[...] = 0
 
-    def train(self, batch: Array) -> Any:
-        """One step."""
+    def train(self, batch: Array, step: int) -> Any:
+        """One step; Adam's ε is added before the means are corrected here, so it is corrected too."""
+        self.model._optimizer.epsilon = EPSILON * (1 - B2**step) ** 0.5
         self.model.partial_fit(self.data.x[batch], self.targets[batch])
         return self.model.loss_
 
@@ -364,7 +365,9 @@ JAX_RULES: dict[str, Callable[..., Any]] = {
 
 
 class Fit:
-    """wengert's ``train.fit``."""
+    """wengert's ``train.fit`` of several epochs, the second and later ones of networks of a kind."""
+
+    epochs = 1
 
     def __init__(self, network: Network, given: Data, first: Weights) -> None:
         from wengert import train
@@ -375,7 +378,14 @@ class Fit:
     def __call__(self) -> list[Any]:
         x, t, _ = self.data
         result = self.fit(
-            self.network, self.loss, x, t, optimiser=self.rule, epochs=1, batch_size=self.batch, seed=0
+            self.network,
+            self.loss,
+            x,
+            t,
+            optimiser=self.rule,
+            epochs=self.epochs,
+            batch_size=self.batch,
+            seed=0,
         )
         return result.curve.training
 

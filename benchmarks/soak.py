@@ -2,13 +2,13 @@
 
     python benchmarks/soak.py [--count N] [--start SEED] [--host NAME] [--threads]
 
-Every seed is a program (`_programs.py`), of which the value, the gradient or a batch (`vmap`) is taken by turns. Its
-trace is run by both, and the deviation is measured in units of the rounding of the results' dtype,
+A seed is a program (`_programs.py`), of which the value, the gradient or a batch (`vmap`) is taken in turn.
+Its trace is run by both, and the deviation is measured in units of rounding,
 
     |native - interpreted| ÷ (ε · max(1, max |interpreted|)),
 
-where ε is that of the coarsest dtype in the program. The worst programs are listed, and those that fail: beyond
-LIMIT, or of another shape or dtype, or with an error that the other one does not raise.
+where ε is that of the coarsest dtype in the program. Programs that fail are shown at once: beyond LIMIT, of
+another shape or dtype, or with an error that the other one does not raise. The worst of the rest come last.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from wengert.core.evaluate import evaluate
 from wengert.core.trace import Trace
 from wengert.native.kernels import Unlowerable
 
-LIMIT = 5000.0
+LIMIT = 1000.0
 MODES = ("value", "gradient", "batch")
 
 
@@ -48,7 +48,9 @@ def taken(f: Callable[..., Any], mode: str) -> Callable[..., Any]:
         return sum(np.sum(np.tanh(y)) for y in f(*args) if y.dtype.kind == "f") + 0.0 * np.sum(args[0])
 
     def batch(*args: Any) -> Any:
-        return wg.vmap(f, in_axes=(0, *(None,) * (len(args) - 1)))(np.stack([args[0], args[0] * 0.5, args[0]]), *args[1:])
+        return wg.vmap(f, in_axes=(0, *(None,) * (len(args) - 1)))(
+            np.stack([args[0], args[0] * 0.5, args[0]]), *args[1:]
+        )
 
     return {"value": f, "gradient": wg.value_and_grad(total), "batch": batch}[mode]
 
@@ -107,21 +109,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with np.errstate(all="ignore"):
         for seed in range(options.start, options.start + options.count):
             outcomes.append(tried(seed, options.host, options.threads))
+            if has_failed(outcomes[-1]):
+                print(line(outcomes[-1]), flush=True)
     return report(outcomes, time.perf_counter() - start)
 
 
 def report(outcomes: Sequence[Outcome], seconds: float) -> int:
     """Print the summary; the number of programs that failed."""
-    others = [o for o in outcomes if o.note.startswith(("not recorded", "interpreted"))]
-    compared = [o for o in outcomes if o not in others]
-    failed = [o for o in compared if not o.deviation <= LIMIT]
-    print(f"{len(compared)} programs compared in {seconds:.0f} s, {len(failed)} failed, {len(others)} left out")
+    others = [o for o in outcomes if is_left_out(o)]
+    compared = [o for o in outcomes if not is_left_out(o)]
+    failed = [o for o in compared if has_failed(o)]
+    print(
+        f"{len(compared)} programs compared in {seconds:.0f} s, {len(failed)} failed, {len(others)} left out"
+    )
     for reason in sorted({o.note.split(";")[0][:90] for o in others}):
         print(f"  {sum(o.note.startswith(reason) for o in others):5d}  {reason}")
-    passed = sorted((o for o in compared if o not in failed), key=lambda o: -o.deviation)
-    for outcome in [*failed, *passed[:5]]:
-        print(f"seed {outcome.seed} ({outcome.mode}): {outcome.deviation:.3g} ε  {outcome.note}")
+    passed = sorted((o for o in compared if not has_failed(o)), key=lambda o: -o.deviation)
+    print(*map(line, passed[:5]), sep="\n")
     return len(failed)
+
+
+def is_left_out(outcome: Outcome) -> bool:
+    """Whether there was nothing to compare."""
+    return outcome.note.startswith(("not recorded", "interpreted"))
+
+
+def has_failed(outcome: Outcome) -> bool:
+    """Whether the two differ by more than rounding."""
+    return not outcome.deviation <= LIMIT
+
+
+def line(outcome: Outcome) -> str:
+    """An outcome in words."""
+    return f"seed {outcome.seed} ({outcome.mode}): {outcome.deviation:.3g} ε  {outcome.note}"
 
 
 if __name__ == "__main__":

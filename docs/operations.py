@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-import wengert.control  # declares operations, as wengert.ops does
+import wengert.control  # noqa: F401 (declares loops and branches)
 from wengert.core.primitive import REGISTRY, Primitive
 from wengert.core.recorder import Recorder
 from wengert.core.trace import Trace
@@ -26,12 +26,13 @@ WITH_BODIES = ("scan", "while_loop", "cond", "checkpoint")
 
 HEAD = """# Operations
 
-Every operation that a trace can hold, made by `python docs/operations.py` from the declarations in `wengert.ops`.
+Every operation that a trace can hold, made by `python docs/operations.py` from the declarations themselves.
 The *kind* is the mathematical fact from which tangents and adjoints follow (see `wengert.core.primitive`).
 
-Under `wg.jit` an operation runs as **native** code or is left to the **interpreter**, which calls NumPy or SciPy and gives
-the same result; the pieces of a trace before and behind it are native all the same. *Real numbers* means that complex
-operands are left to the interpreter. A loop, a branch or a checkpoint is native if what is inside it is.
+Under `wg.jit` an operation runs as **native** code or is left to the **interpreter**, which calls NumPy or
+SciPy and gives the same result; the pieces of a trace before and behind it are native all the same. *Real
+numbers* means that complex operands are left to the interpreter. So are powers, reciprocals and exponents of
+whole numbers. A loop, a branch or a checkpoint is native if what is inside it is.
 
 | operation | kind | under `wg.jit` |
 |---|---|---|
@@ -79,9 +80,7 @@ def alone(primitive: Primitive, operands: Sequence[Any], params: dict[str, Any])
     recorder = Recorder()
     tracers = [recorder.input(x) for x in operands]
     result = recorder.record(primitive, tracers, params, False)
-    trace = recorder.trace(
-        [t.variable for t in tracers], result if primitive.multiple else [result]
-    )
+    trace = recorder.trace([t.variable for t in tracers], result if primitive.multiple else [result])
     recorder.close()
     return trace
 

@@ -206,7 +206,8 @@ def test_a_long_epoch_is_the_same_in_pieces(monkeypatch):
     assert same(run(epochs=3).network, whole.network)
 
 
-def test_numbers_of_threads_cannot_be_seen():
+def test_numbers_of_threads_cannot_be_seen(monkeypatch):
+    monkeypatch.setattr("wengert.native.program.is_worth_sharing", lambda plan: True)
     before = wg.get_threads()
     try:
         found = []

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert import numerical, ops
 from wengert.core import tree
+from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Recorder, Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
@@ -354,6 +355,8 @@ def _like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str)
 
 def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
     leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+    if isinstance(leaf, Tracer) and leaf.type.weak:
+        leaf = FUNCTIONS[np.astype](leaf, leaf.type.dtype)  # rules meet NumPy numbers
     if leaf.shape != type.shape:
         raise MismatchError(
             at_user_line(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.core.evaluate import environment, evaluate
+from wengert.core.evaluate import environment, evaluate, evaluate_sparingly
 from wengert.core.primitive import nonlinear
 from wengert.core.recorder import Recorder, Tracer, bind, current, type_of
 from wengert.core.recording import record
@@ -823,7 +823,7 @@ class _Mark:
 
 
 def _run_checkpoint(*operands: Any, body: Trace) -> tuple[Any, ...]:
-    outputs = evaluate(body, operands)
+    outputs = evaluate_sparingly(body, operands)
     return tuple(_as(v, atom.type) for v, atom in zip(outputs, body.outputs, strict=True))
 
 
@@ -834,8 +834,19 @@ def _checkpoint_tangent(tangents: Values, operands: Values, outputs: Values, *, 
 def _checkpoint_pullback(
     cts: Values, operands: Values, outputs: Values, wants: Any, *, body: Trace
 ) -> Values:
-    back = _pulled(body, operands, cts)
-    return [b if want else None for b, want in zip(back, wants, strict=True)]
+    """Itself a checkpoint: what it computes again then waits for the adjoints, and is forgotten after it."""
+    seeds = [ct for ct in cts if ct is not None]
+    used: list[bool] = []
+
+    def back(given: list[Any]) -> Values:
+        left = iter(given[len(operands) :])
+        found = _pulled(body, given[: len(operands)], [None if ct is None else next(left) for ct in cts])
+        used.extend(want and b is not None for b, want in zip(found, wants, strict=True))
+        return [b for b, use in zip(found, used, strict=True) if use]
+
+    trace = _record_trace(back, [*(var.type for var in body.inputs), *map(type_of, seeds)])
+    results = iter(bind(checkpoint_p, [*operands, *seeds], {"body": trace}))
+    return [next(results) if use else None for use in used]
 
 
 def _checkpoint_batch(values: Values, flags: Sequence[bool], types: Any, size: int, *, body: Trace) -> Any:

@@ -9,6 +9,7 @@ The error on the *validation* part first falls and then rises again, when the ne
 training patterns by heart: there training stops, and the weights of the best epoch are given back.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wengert import nn
 from wengert.api import jit, value_and_grad
 from wengert.control import scan
 from wengert.core import tree
@@ -26,7 +28,7 @@ from wengert.optim import Adam, Optimiser
 Array = np.ndarray
 Network = Any
 
-# Of one call: it takes about a tenth of a second. A step makes some six operations for every weight and pattern.
+# Of one call, which takes about a tenth of a second. A step makes some six for every weight and pattern.
 OPERATIONS_AT_A_TIME = 20_000_000_000
 
 Loss = Callable[[Array, Array], Array]
@@ -207,7 +209,8 @@ def _judge(result: Fit, epoch: Epoch, network: Network, patience: int | None) ->
 class _Trainer:
     """Holds the weights and the optimiser's state between epochs.
 
-    An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step on what is left.
+    An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step
+    on what is left.
     """
 
     def __init__(
@@ -223,9 +226,10 @@ class _Trainer:
         self.optimiser, self.batch_size, self.validation = optimiser, batch_size, validation
         self.x, self.y = x, y
         self.carry = tree.map(_as_numpy, (network, optimiser.init(network)))
-        self.epoch = jit(_epoch_of(loss, optimiser))
-        self.step = jit(_step_of(loss, optimiser))
-        self.error = jit(lambda network, x, y: loss(network(x), y))
+        made: Callable[[Any, Any], _Programs] = (
+            _known_programs if _is_constant(network, loss, optimiser) else _Programs
+        )
+        self.programs = made(loss, optimiser)
 
     @property
     def network(self) -> Network:
@@ -258,10 +262,10 @@ class _Trainer:
         """One call; of a long epoch several, so that an interruption is noticed in between."""
         carry, errors, size = self.carry, [], self._steps_at_a_time()
         while len(whole) > size:
-            carry, found, _ = self.epoch(carry, whole[:size], rest[:0], self.x, self.y)
+            carry, found, _ = self.programs.epoch(carry, whole[:size], rest[:0], self.x, self.y)
             errors.append(found)
             whole = whole[size:]
-        carry, found, last = self.epoch(carry, whole, rest, self.x, self.y)
+        carry, found, last = self.programs.epoch(carry, whole, rest, self.x, self.y)
         return carry, np.concatenate([*errors, found]), last
 
     def _steps_at_a_time(self) -> int:
@@ -269,23 +273,43 @@ class _Trainer:
         return max(1, OPERATIONS_AT_A_TIME // (6 * weights * self.batch_size + 1))
 
     def _pass_step_by_step(self, whole: Array, rest: Array) -> tuple[Any, Any, Any]:
-        """For networks, losses and optimisers that Python's own `if` leads through: a scan cannot follow it, single steps can."""
+        """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
         carry, errors = self.carry, []
         for batch in (*whole, *([rest] if len(rest) else [])):
-            carry, error = self.step(carry, self.x[batch], self.y[batch])
+            carry, error = self.programs.step(carry, self.x[batch], self.y[batch])
             errors.append(error)
         return carry, errors, np.zeros(0)
 
     def _validate(self, number: int) -> float | None:
         if self.validation is None:
             return None
-        error = self.error(self.network, *self.validation)
+        error = self.programs.error(self.network, *self.validation)
         _require_finite(error, "validation", number, self.optimiser)
         return float(error)
 
 
+class _Programs:
+    """The compiled functions of a loss and an optimiser: an epoch, a step, the error."""
+
+    def __init__(self, loss: Loss, optimiser: Optimiser) -> None:
+        self.epoch = jit(_epoch_of(loss, optimiser))
+        self.step = jit(_step_of(loss, optimiser))
+        self.error = jit(lambda network, x, y: loss(network(x), y))
+
+
+# Whoever trains many networks alike, as in cross-validation, has them compiled once.
+_known_programs = functools.lru_cache(maxsize=32)(_Programs)
+
+
+def _is_constant(network: Network, loss: Loss, optimiser: Optimiser) -> bool:
+    """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
+    own = isinstance(network, nn.MLP) and type(optimiser).__module__.startswith("wengert.optim")
+    activations = {layer.activation for layer in network.layers} if own else set()
+    return own and loss.__module__ == "wengert.losses" and activations <= {*nn.ACTIVATIONS.values()}
+
+
 def _as_numpy(leaf: Any) -> Any:
-    """Python's numbers as NumPy's, which they become in the first step: so that all epochs have one signature."""
+    """Python's numbers as NumPy's, which they become in the first step: all epochs have one signature."""
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import time
 
 import pytest
 
@@ -12,9 +13,10 @@ compile_ = pytest.importorskip("compile")
 
 def sample(seconds, found=(1.0, 2.0)):
     state = {
-        **dict.fromkeys(compile_.PARTS, seconds / 5),
+        **dict.fromkeys(compile_.PARTS, seconds / len(compile_.PARTS)),
         "total": seconds,
         "cpu": seconds,
+        "second": seconds,
         "found": list(found),
     }
     return {"cold": state, "cached": {**state, "total": seconds / 2}}
@@ -27,8 +29,8 @@ def test_steps_agree():
     from wengert.core import tree
 
     ours, theirs = (step(*args) for step, args in (compile_.wengert_step(), compile_.jax_step()))
-    found = compile_.fingerprint(ours, lambda t: tree.flatten(t)[0])
-    assert found == pytest.approx(compile_.fingerprint(theirs, jax.tree.leaves), abs=compile_.TOLERANCE)
+    found = compile_.summary(ours, lambda t: tree.flatten(t)[0])
+    assert found == pytest.approx(compile_.summary(theirs, jax.tree.leaves), abs=compile_.TOLERANCE)
     assert len(found) == 7
 
 
@@ -40,20 +42,23 @@ def test_other_results_end_the_program():
 
 
 def test_parts_are_added_up():
-    times = {"load": 0.0}
-    module = type(sys)("module")
-    module.call = lambda x, y=1: x + y
-    compile_.clocked(times, "load", module, "call")
-    assert module.call(2, y=3) == 5
-    first = times["load"]
-    module.call(2)
-    assert 0 < first < times["load"]
+    clock, module = compile_.Clock(), type(sys)("module")
+    module.inner = lambda x: time.sleep(0.02) or x
+    module.outer = lambda x, y=1: module.inner(x) + y
+    clock.watch("load", module, "inner")
+    clock.watch("text", module, "outer")
+    assert module.outer(2, y=3) == 5
+    first = dict(clock.times)
+    assert first["load"] >= 0.02 > first["text"] > 0
+    module.inner(2)
+    clock.turn("rest")
+    assert clock.times["load"] > first["load"] and clock.times["text"] == first["text"]
 
 
 def test_rows():
     samples = {"wengert": [sample(0.1), sample(0.2), sample(0.3)], "jax": 3 * [sample(0.4)]}
     rows = compile_.rows_of_calls(samples)
-    assert rows[0] == ["wengert", "cold", *5 * ["40.0"], "200.0", "200.0", "120", "0.500"]
+    assert rows[0] == ["wengert", "cold", *8 * ["25.0"], "200.0", "100.0", "200.0", "120", "0.500"]
     assert rows[1][-3:] == ["200.0", "10", "0.500"]
     assert rows[2][-3:] == ["400.0", "", "1.000"]
 

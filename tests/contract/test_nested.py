@@ -153,3 +153,13 @@ def test_the_value_of_an_inner_derivative_steers_the_outer():
 
 def test_numerical_derivatives_of_derivatives():
     assert wg.numerical.derivative(wg.grad(np.sin), 0.3) == pytest.approx(-np.sin(0.3))
+
+
+def test_tangents_and_cotangents_may_be_traced_numbers():
+    x = np.array([1.0, 2.0, 3.0])
+    _, pullback = wg.vjp(np.prod, x)
+    assert wg.grad(lambda c: np.sum(pullback(c)[0]))(1.0) == 11
+    close(
+        wg.vmap(lambda c: pullback(c)[0])(np.array([1.0, 2.0])), np.array([[6.0, 3.0, 2.0], [12.0, 6.0, 4.0]])
+    )
+    assert wg.grad(lambda t: wg.jvp(lambda s: np.prod(np.array([s, s])), (3.0,), (t,))[1])(1.0) == 6

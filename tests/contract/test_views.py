@@ -504,6 +504,7 @@ def test_derivative(f):
     agree_twice(lambda x: f(x.copy()), X)
 
 
+@pytest.mark.filterwarnings("ignore:.*depends on values:RuntimeWarning")  # of masks
 @pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
 def test_jit(f):
     close(wg.jit(lambda x: f(x.copy()))(X), f(X.copy()))

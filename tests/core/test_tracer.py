@@ -1,6 +1,7 @@
 """Python's and NumPy's protocols on tracers."""
 
 import copy
+import functools
 import math
 import operator
 import pickle
@@ -303,6 +304,15 @@ class TestConversions:
     def test_items_and_lists_keep_it(self):
         np.testing.assert_allclose(wg.grad(lambda x: x[0, 1].item() * x.item(4))(X)[0, 1], X[1, 1])
         np.testing.assert_allclose(wg.grad(lambda x: sum(map(sum, x.tolist())))(X), np.ones((2, 3)))
+
+    def test_whole_numbers_and_truth_values_are_keys_by_their_value(self):
+        f = lambda x: {0: 2.0, 1: 3.0}[np.argmax(x)] * {True: x, False: 0 * x}[x[0] > x[1]].sum()
+        np.testing.assert_array_equal(wg.grad(f)(np.array([2.0, 1.0])), [2, 2])
+        assert wg.grad(lambda x: x * (x.astype(int) in {2, 5}))(2.5) == 1
+
+    def test_caches_tell_numbers_of_equal_value_apart(self):
+        square = functools.cache(lambda x: x * x)
+        assert wg.grad(lambda x, y: square(x) + 3 * square(y), (0, 1))(2.0, 2.0) == (4, 12)
 
     def test_numbers_that_stand_for_many(self):
         for use in (bool, int, lambda x: 1 if x > 0 else 2, lambda x: [1, 2][x.astype(int)]):

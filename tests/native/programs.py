@@ -1,4 +1,4 @@
-"""Random programs of many kernels over arrays that threads share: products, reductions, views, lookups, loops and branches."""
+"""Random programs of many kernels: products, reductions, views, lookups, loops and branches."""
 
 from __future__ import annotations
 

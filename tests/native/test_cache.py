@@ -90,13 +90,13 @@ def test_another_module_is_another_entry(compiled):
 def test_the_processor_and_the_versions_are_in_the_key(compiled, monkeypatch):
     ir = SQUARE.format(factor="2.0")
     value(ir, 0.25)
-    for i in range(len(host._identity())):
-        parts = list(host._identity())
+    for i in range(len(host.identity())):
+        parts = list(host.identity())
         parts[i] += "+other"
         with monkeypatch.context() as patch:
-            patch.setattr(host, "_identity", lambda parts=parts: tuple(parts))
+            patch.setattr(host, "identity", lambda parts=parts: tuple(parts))
             value(ir, 0.25)
-    assert len(compiled) == cache.usage().entries == 1 + len(host._identity())
+    assert len(compiled) == cache.usage().entries == 1 + len(host.identity())
 
 
 def test_every_flipped_bit_and_every_length_is_noticed(place):

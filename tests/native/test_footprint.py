@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wengert.native.emit import Touched
-from wengert.native.footprint import ANYWHERE, FIRST, rows
+from wengert.native.footprint import ALONE, ANYWHERE, rows
 
 SIZE = 48
 SHAPES = [(48,), (6, 8), (8, 6), (4, 12), (3, 4, 4), (2, 3, 8), (2, 2, 2, 6)]
@@ -16,11 +16,17 @@ def random_view(rng):
     start = int(rng.integers(0, 3))
     n = int(rng.choice([24, 36, 40, 45]))
     if start:
-        return a[start : start + n].reshape(*((-1, int(rng.choice([f for f in (2, 3, 4, 6, 8, 9) if n % f == 0])))))
+        return a[start : start + n].reshape(
+            *((-1, int(rng.choice([f for f in (2, 3, 4, 6, 8, 9) if n % f == 0]))))
+        )
     a = a.reshape(SHAPES[rng.integers(len(SHAPES))])
     a = a.transpose(rng.permutation(a.ndim))
     steps = rng.choice([1, 1, 1, 2, -1], size=a.ndim)
-    return a[tuple(slice(int(k) if s > 0 else None, None, int(s)) for s, k in zip(steps, rng.integers(0, 2, a.ndim)))]
+    return a[
+        tuple(
+            slice(int(k) if s > 0 else None, None, int(s)) for s, k in zip(steps, rng.integers(0, 2, a.ndim))
+        )
+    ]
 
 
 def footprint_of(view, axis, grain):
@@ -73,11 +79,11 @@ def test_columns_that_are_neighbours_agree():
 
 
 def test_the_first_thread_agrees_with_itself_alone():
-    assert FIRST.agrees(FIRST)
-    assert FIRST.moved(8) == FIRST
+    assert ALONE.agrees(ALONE)
+    assert ALONE.moved(8) == ALONE
     for other in (ANYWHERE, rows(1, 8, 4, 0, [], 8)):
-        assert not FIRST.agrees(other)
-        assert not other.agrees(FIRST)
+        assert not ALONE.agrees(other)
+        assert not other.agrees(ALONE)
         assert not ANYWHERE.agrees(other)
 
 

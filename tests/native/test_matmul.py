@@ -1,4 +1,4 @@
-"""Matrix products against NumPy: orientations, ragged shapes, guard pages, rows, epilogues, processors."""
+"""Matrix products against NumPy: orientations, ragged shapes, guard pages, ranges, epilogues, processors."""
 
 import ctypes
 import itertools
@@ -181,7 +181,7 @@ def test_batch():
 SPLIT = [
     ((61, 45, 33), (False, False)), ((61, 45, 33), (True, True)), ((100, 200, 900), (False, False)),
     ((50, 1, 77), (False, False)), ((77, 1, 50), (True, False)), ((4, 40, 300), (False, True)),
-    ((30, 10, 64), (True, False)),
+    ((30, 10, 64), (True, False)), ((300, 10, 64), (True, False)),
 ]  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def test_tile_and_blocks_cannot_be_seen_in_the_result(shape):
 
 
 @pytest.mark.parametrize("machine", HOSTS)
-@pytest.mark.parametrize("shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (5, 40, 400)])
+@pytest.mark.parametrize("shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (5, 40, 400), (300, 5, 40)])
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True)])
 def test_adds_to_c(machine, shape, orientation):
     m, n, k = shape
@@ -242,7 +242,9 @@ def test_adds_to_c(machine, shape, orientation):
     assert_close(c, a, b, old)
 
 
-@pytest.mark.parametrize("shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (2, 200, 40), (9, 300, 200)])
+@pytest.mark.parametrize(
+    "shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (2, 200, 40), (9, 300, 200), (90, 10, 40)]
+)
 @pytest.mark.parametrize("by_columns", [False, True])
 def test_starts_with_a_bias(shape, by_columns):
     m, n, k = shape
@@ -274,7 +276,8 @@ def relu_of_sum_and_bias(f, value, row, column, mask):
 
 @pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize(
-    "shape", [(21, 37, 19), (13, 3, 2), (30, 100, 1100), (300, 210, 30), (40, 1, 60), (5, 40, 400)]
+    "shape",
+    [(21, 37, 19), (13, 3, 2), (30, 100, 1100), (300, 210, 30), (40, 1, 60), (5, 40, 400), (300, 7, 40)],
 )
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True)])
 def test_epilogue(machine, shape, orientation):
@@ -361,6 +364,24 @@ def test_small_shapes_are_not_padded():
     assert lanes(50, 3, 1, (1, 1), (3, 1)) == 4
     assert lanes(1, 1, 1, (1, 1), (1, 1)) == 1
     assert lanes(50, 1, 3, (3, 1), (1, 1)) == 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "ways"), [((3, 1, 50), 4), ((1, 3, 50), 4), ((4, 16, 50), 2), ((12, 16, 50), 1)]
+)
+def test_products_of_few_elements_have_several_chains(shape, ways):
+    m, n, k = shape
+    product = Product(m, n, k, "float32", (1, m), (n, 1), n, host=host.target("avx512"))
+    assert {strip.ways for strip, _ in product.plan.strips} == {ways}
+
+
+def test_rows_fill_the_lanes_where_columns_are_few():
+    def method(m, n, k, a):
+        return Product(m, n, k, "float32", a, (n, 1), n, host=host.target("avx512")).plan.method
+
+    assert method(128, 10, 128, (1, 128)) == "narrow"
+    assert method(128, 10, 128, (128, 1)) == "tiles"
+    assert method(128, 128, 128, (1, 128)) == "tiles"
 
 
 def test_describe():

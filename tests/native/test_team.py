@@ -1,4 +1,4 @@
-"""Threads: the same bits whatever their number, and no harm whoever calls, forks, fails or interrupts meanwhile."""
+"""Threads: the same bits whatever their number, and no harm whoever calls, forks or fails meanwhile."""
 
 import multiprocessing
 import os
@@ -16,7 +16,8 @@ import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
 from wengert.core.tree import flatten
-from wengert.native import layout, program as native_program, team
+from wengert.native import layout, team
+from wengert.native import program as native_program
 
 pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
 
@@ -34,9 +35,15 @@ def threads():
     wg.set_threads(before)
 
 
+@pytest.fixture(scope="module")
+def cache_of_shared_code(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("shared"))
+
+
 @pytest.fixture
-def shared(monkeypatch):
+def shared(monkeypatch, cache_of_shared_code):
     """Everything is worth sharing."""
+    monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
     monkeypatch.setattr(native_program, "is_worth_sharing", lambda plan: True)
 
 
@@ -45,7 +52,7 @@ def leaves(tree):
 
 
 def same_for_all_counts(f, *args):
-    """The results on every number of threads are those on one, bit for bit, and the function's own up to rounding."""
+    """The results are the same bits on every number of threads, and the function's own up to rounding."""
     compiled = wg.jit(f)
     wg.set_threads(1)
     expected = leaves(compiled(*args))
@@ -59,7 +66,7 @@ def same_for_all_counts(f, *args):
     assert "threads" in str(compiled.explain(*args))
 
 
-# --- the same bits ----------------------------------------------------------------------------------------------------
+# --- the same bits ----------------------------------------------------------------------------------------
 
 KINDS = {
     "row-major": lambda x, w, b: np.tanh(x @ w + b),
@@ -71,8 +78,17 @@ KINDS = {
     "batch": lambda x, w, b: np.stack([x, x * 2, -x]) @ w + b,
     "batch of both": lambda x, w, b: np.stack([x, x * 2, -x]) @ np.stack([w, w, w * 3]),
     "small products": lambda x, w, b: x.reshape(-1, 8, 8)[:50] @ x.reshape(-1, 8, 8)[50:100],
-    "sums": lambda x, w, b: (x.sum(), x.sum(axis=0), x.sum(axis=1), x.max(axis=0), x.min(axis=1), (x * x).mean()),
-    "sums of sums": lambda x, w, b: np.exp(x - x.max(axis=1, keepdims=True)) / np.exp(x).sum(axis=1, keepdims=True),
+    "sums": lambda x, w, b: (
+        x.sum(),
+        x.sum(axis=0),
+        x.sum(axis=1),
+        x.max(axis=0),
+        x.min(axis=1),
+        (x * x).mean(),
+    ),
+    "sums of sums": lambda x, w, b: (
+        np.exp(x - x.max(axis=1, keepdims=True)) / np.exp(x).sum(axis=1, keepdims=True)
+    ),
     "views": lambda x, w, b: x[::-1, 3:70:2].T @ x[:, :40] + x.reshape(80, 96)[:34, :40],
     "lookups": lambda x, w, b: x[np.arange(200) % 96] @ w,
     "parts": lambda x, w, b: np.concatenate([x @ w, (x @ w)[::-1] * 2], axis=1),
@@ -88,10 +104,15 @@ def test_values(f, shared):
     same_for_all_counts(f, X, W, B)
 
 
-@pytest.mark.parametrize("name", ["row-major", "transposed result", "batch", "sums of sums", "views", "parts", "lookups", "checkpoint"])
+@pytest.mark.parametrize(
+    "name",
+    ["row-major", "transposed result", "batch", "sums of sums", "views", "parts", "lookups", "checkpoint"],
+)
 def test_gradients(name, shared):
     total = lambda *args: np.sum(KINDS[name](*args) ** 2)
-    same_for_all_counts(wg.value_and_grad(total, argnums=(0, 1, 2)) if name != "views" else wg.value_and_grad(total), X, W, B)
+    same_for_all_counts(
+        wg.value_and_grad(total, argnums=(0, 1, 2)) if name != "views" else wg.value_and_grad(total), X, W, B
+    )
 
 
 def step(carry, row):
@@ -107,7 +128,9 @@ def test_scans(shared):
 
 def test_gradients_of_scans(shared):
     f = lambda x, w: np.sum(wg.scan(step, (x, w, 0.0), x[:7])[1])
-    same_for_all_counts(wg.grad(f, argnums=(0, 1)), RNG.normal(size=(40, 40)), RNG.normal(size=(40, 40)) * 0.1)
+    same_for_all_counts(
+        wg.grad(f, argnums=(0, 1)), RNG.normal(size=(40, 40)), RNG.normal(size=(40, 40)) * 0.1
+    )
 
 
 def test_while_loops_and_branches(shared):
@@ -131,7 +154,9 @@ def test_training(shared):
     results = []
     for count in COUNTS:
         wg.set_threads(count)
-        fit = wg.train.fit(network, losses.softmax_cross_entropy, X, y, optimiser=optim.Adam(0.01), epochs=3, batch_size=24)
+        fit = wg.train.fit(
+            network, losses.softmax_cross_entropy, X, y, optimiser=optim.Adam(0.01), epochs=3, batch_size=24
+        )
         results.append([*leaves(fit.network), np.array(fit.curve.training)])
     for found in results[1:]:
         for a, b in zip(found, results[0], strict=True):
@@ -151,7 +176,7 @@ def test_random_programs_with_late_threads(seed, monkeypatch):
             np.testing.assert_array_equal(found, one)
 
 
-# --- several Python threads -------------------------------------------------------------------------------------------
+# --- several Python threads -------------------------------------------------------------------------------
 
 
 def large(x, w, b):
@@ -210,14 +235,14 @@ def test_calls_while_another_thread_compiles_and_changes_the_number(shared):
         try:
             for k in range(6):
                 wg.set_threads(1 + k % 4)
-                np.testing.assert_allclose(wg.jit(lambda x: np.exp(x @ x.T) * k)(X * 0), k)
+                np.testing.assert_allclose(wg.jit(lambda x, k=k: np.exp(x @ x.T) * k)(X * 0), k)
         finally:
             done.set()
 
     in_threads(call, call, compile_and_change)
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
+# --- processes --------------------------------------------------------------------------------------------
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 ignores_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -287,13 +312,17 @@ def test_fork_while_another_thread_compiles(shared):
     def compile():
         while not done.is_set():
             k = time.perf_counter_ns()
-            np.testing.assert_allclose(wg.jit(lambda x: np.exp(x @ x.T) + k)(X * 0), 1 + k)
+            np.testing.assert_allclose(wg.jit(lambda x, k=k: np.exp(x @ x.T) + k)(X * 0), 1 + k)
 
     def fork():
         try:
             for _ in range(5):
                 time.sleep(0.05)
-                assert forked(lambda: np.testing.assert_allclose(wg.jit(lambda x: x @ x.T)(X), X @ X.T, rtol=1e-3, atol=1e-3))
+                assert forked(
+                    lambda: np.testing.assert_allclose(
+                        wg.jit(lambda x: x @ x.T)(X), X @ X.T, rtol=1e-3, atol=1e-3
+                    )
+                )
         finally:
             done.set()
 
@@ -316,14 +345,19 @@ def test_pools(method):
     assert worker(2) == 90000.0
 
 
-# --- at the edges -----------------------------------------------------------------------------------------------------
+# --- at the edges -----------------------------------------------------------------------------------------
 
 
 def run(code, **environment):
     """What a program prints; it must end well within a minute."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
     found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return found.returncode, found.stdout.strip(), found.stderr
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -263,11 +264,24 @@ def infer(primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any]
 def _infer_elementwise(
     primitive: Primitive, types: Sequence[Type], params: Mapping[str, Any], weak: bool
 ) -> Type:
-    shape = np.broadcast_shapes(*[type.shape for type in types])
+    numbers = [type_for((), type.dtype, type.weak) for type in types]
+    find = _dtype_of_one if params else _known_dtype_of_one
+    return type_for(_broadcast_shape(types), find(primitive, weak, *numbers, **params), weak)
+
+
+def _dtype_of_one(primitive: Primitive, weak: bool, *types: Type, **params: Any) -> np.dtype[Any]:
+    """The dtype of an element, found by evaluating the operation on ones."""
     with np.errstate(all="ignore"):
         evaluate = primitive.python if weak and primitive.python is not None else primitive.numpy
-        one = evaluate(*[sample(type_for((), type.dtype, type.weak)) for type in types], **params)
-    return type_for(shape, type_of(one).dtype, weak)
+        return type_of(evaluate(*map(sample, types), **params)).dtype
+
+
+_known_dtype_of_one = cache(_dtype_of_one)
+
+
+def _broadcast_shape(types: Sequence[Type]) -> tuple[int, ...]:
+    shapes = {type.shape for type in types if type.shape}
+    return np.broadcast_shapes(*shapes) if len(shapes) > 1 else next(iter(shapes), ())
 
 
 def sample(type: Type) -> Any:

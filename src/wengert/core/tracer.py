@@ -351,6 +351,10 @@ class ScalarTracer(_Operators):
             concrete(self)
         raise AttributeError("__array_interface__")
 
+    def __hash__(self) -> int:
+        # Numbers that have a derivative are told apart, or a cache would take one for another of equal value.
+        return object.__hash__(self) if self.type.inexact else hash(concrete(self))
+
     def __floor__(self) -> int:
         return int(concrete(apply(np.floor, (self,))))
 

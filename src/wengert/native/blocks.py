@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wengert.native.footprint import Anywhere, Footprint, Rows
+from wengert.native.footprint import Anywhere, Footprint, Rows, Touches
 from wengert.native.kernels import Access, Contract, Kernel, Map
 from wengert.native.nest import Nest
-from wengert.native.products import Oriented, Touches
+from wengert.native.products import Oriented
 
 if TYPE_CHECKING:
     from wengert.native.emit import Touched, Writer
@@ -45,7 +45,7 @@ class Group:
 
     def meets(self, other: Group) -> bool:
         """Whether one uses what the other one makes."""
-        return any(old.meets(new) for old in self.touched for new in other.touched)
+        return any(old.depends(new) for old in self.touched for new in other.touched)
 
     def add(self, other: Group) -> None:
         """Kernels that come after these."""
@@ -130,7 +130,7 @@ def _are_alone(parts: Sequence[Footprint]) -> bool:
         isinstance(part, Rows)
         and part[:3] == first[:3]
         and part.period == 0
-        and 0 <= part.low
+        and part.low >= 0
         and part.high <= part.stride
         for part in parts
     )

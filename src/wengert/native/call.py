@@ -134,12 +134,21 @@ class Calls:
         given = Arguments(args, kwargs)
         if given.traced:
             return self.f(*args, **kwargs)
+        again = bool(self.known)
         paths = self.paths(given)
         results, shape = paths(given.values, given.call)
+        if again:
+            self._admit(given, paths)
+        return tree.unflatten(shape, own_all(results, given.values))
+
+    def _admit(self, given: Arguments, paths: Any) -> None:
+        """Let native code take calls like this one.
+
+        Not from the first call on: what is called once would load the code that takes calls for nothing.
+        """
         owner = self.owner()
         if owner is not None and paths.paths and layout.is_known():
             owner.admit(given, paths)
-        return tree.unflatten(shape, own_all(results, given.values))
 
     def paths(self, given: Arguments) -> Any:
         """The paths for arguments of this signature."""

@@ -21,6 +21,7 @@ from wengert.native.lower import lowers
 from wengert.native.plan import Plan
 
 Composition = Callable[..., Any]
+SHORT = np.iinfo(np.int32).max  # places that an int32 can count: vectors of them are wider
 
 
 def composed(*names: str) -> Callable[[Composition], Composition]:
@@ -90,9 +91,10 @@ def argmin(x: Any, axis: int, keepdims: bool) -> Any:
 def _first(x: Any, found: Any, axis: int, keepdims: bool) -> Any:
     """The first place of an extremum. A NaN is one, and then no number equals it."""
     n = x.shape[axis]
-    places = np.reshape(np.arange(n), (n,) + (1,) * (-axis - 1))
+    places = np.reshape(np.arange(n, dtype=np.int32 if n < SHORT else np.int64), (n,) + (1,) * (-axis - 1))
     hit = (x == found) | np.isnan(x) if x.dtype.kind == "f" else x == found
-    return np.min(np.where(hit, places, n), axis=axis, keepdims=keepdims)
+    first = np.min(np.where(hit, places, places.dtype.type(n)), axis=axis, keepdims=keepdims)
+    return np.astype(first, np.int64)
 
 
 @composed("count_nonzero")

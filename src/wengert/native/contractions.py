@@ -18,7 +18,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native.compositions import expand
 from wengert.native.kernels import Access, Map, Reduction, Shape, Unlowerable
-from wengert.native.lower import add_reduction, filled, is_product, lowers, type_of, zero
+from wengert.native.lower import add_reduction, filled, in_memory, is_product, lowers, type_of, zero
 from wengert.native.plan import Plan, literal
 
 
@@ -112,10 +112,9 @@ def _in_loop(plan: Plan, equation: Equation, labels: Labels) -> None:
     order, out = labels.out + labels.summed, equation.outputs[0]
     lead = out.type.shape[: out.type.ndim - len(labels.out)]
     shape = (*lead, *labels.shape(order))
-    stage = max(map(plan.ready, equation.inputs))
-    terms = (labels.first, labels.second)
-    operands = zip(map(plan.access, equation.inputs), terms, strict=True)
-    reads = [_spread(x, term, order, shape) for x, term in operands]
+    found, stage = in_memory(plan, equation.inputs)
+    terms = zip(found, (labels.first, labels.second), strict=True)
+    reads = [_spread(x, term, order, shape) for x, term in terms]
     sums_of_products(plan, out, stage, reads, len(labels.summed))
 
 
@@ -153,9 +152,10 @@ def _convolve(plan: Plan, equation: Equation) -> None:
     m, n = long.type.size, short.type.size
     padded, stage = _between(plan, long, zero(long.type), n - 1)
     inside = plan.access(literal(np.pad(np.ones(m, bool), n - 1)))
-    shape, stage = (m + n - 1, n), max(stage, plan.ready(short))
+    (factor,), ready = in_memory(plan, [short])
+    shape, stage = (m + n - 1, n), max(stage, ready)
     numbers, mask = (_sliding(access, shape) for access in (padded, inside))
-    _add_inside(plan, out, stage, numbers, mask, plan.access(short).broadcast(shape))
+    _add_inside(plan, out, stage, numbers, mask, factor.broadcast(shape))
 
 
 def _sliding(a: Access, shape: Shape) -> Access:

@@ -17,11 +17,8 @@ from wengert.native import entry, recycle
 from wengert.native.paths import ANSWER, MAX_PATHS, Path, Paths
 from wengert.native.program import Native
 from wengert.native.steps import Form, Leaf, Results, Unmatched, is_plain
-from wengert.transforms.counting import Cost
 
 MAX_FORMS = 64
-# Work that takes longer than about 20 µs: other Python threads run meanwhile.
-LONG_OPERATIONS, LONG_BYTES = 2e5, 1e6
 
 
 class Door(entry.State):
@@ -121,16 +118,10 @@ def native_path(path: Path, native: Native, made: entry.Runtime) -> _Path:
         constants=len(constants), constant=ctypes.addressof(constants), depth=results.depth,
         answers=ctypes.addressof(answers), guards=len(path.answers), first_guard=path.count,
         arena=-(-private.ctypes.data // 64) * 64, arena_bytes=size, busy=int(size >= recycle.LARGE),
-        long=_is_long(native),
+        long=int(native.made.long),
     )  # fmt: skip
     for name, steps in (("prepare", prepare), ("build", build)):
         setattr(found, name, ctypes.addressof(steps))
         setattr(found, f"{name}_end", ctypes.addressof(steps) + ctypes.sizeof(steps))
     found.kept = [native, results, prepare, build, constants, answers, private]
     return found
-
-
-def _is_long(native: Native) -> int:
-    cost = Cost(native.trace)
-    loops = any(e.primitive.name == "while_loop" for e in native.trace.equations)
-    return int(loops or cost.operations > LONG_OPERATIONS or cost.bytes > LONG_BYTES)

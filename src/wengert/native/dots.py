@@ -36,7 +36,7 @@ class Dots(NamedTuple):
 
 
 def dots_function(module: ir.Module, dots: Dots) -> str:
-    """The function, written once per module; arguments as of a strip, ``b_step`` from column to column."""
+    """The function, written once per module; its arguments are a strip's, ``b_step`` between columns."""
     if not has(module, dots.name):
         params = [*OPERANDS, *((name, "i64") for name in EXTENTS)]
         f = module.function(dots.name, "void", params, "internal")
@@ -132,7 +132,7 @@ def _products(
 
 
 def add_lanes(f: ir.Function, vectors: Sequence[ir.Value]) -> list[ir.Value]:
-    """The sum of every vector's lanes: halves are added until one lane is left, two vectors at a time."""
+    """The sum of the lanes of every vector: halves are added until one is left, two vectors at a time."""
     length, count, vectors = ir.lanes_of(vectors[0].type), len(vectors), list(vectors)
     while length > 1:
         length //= 2

@@ -9,8 +9,9 @@ touches what another thread has touched since the last one. How a share is cut c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,12 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native import ir, team
 from wengert.native.blocks import Group, grouped
-from wengert.native.footprint import ANYWHERE, Footprint, Rows
-from wengert.native.footprint import FIRST as FIRST_THREAD
+from wengert.native.footprint import ALONE, ANYWHERE, Footprint, Rows, Touches, rows
 from wengert.native.host import Host
 from wengert.native.kernels import (
     ALIGNMENT,
     Access,
+    Around,
     Buffer,
     Choice,
     Contract,
@@ -35,16 +36,22 @@ from wengert.native.kernels import (
     While,
     Write,
 )
+from wengert.native.merging import merge
 from wengert.native.nest import Nest
 from wengert.native.plan import Plan
-from wengert.native.products import Touches, product_of, write_product
+from wengert.native.products import Oriented, product_of, touches_of_product, write_product
+from wengert.native.work import operations_of
 
 ZERO = ir.index(0)
+SMALL = 30_000  # operations that take no longer than some barriers
+AHEAD = 16  # kernels among which the next one is chosen
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
 # The frame that kernels are handed: pointers and numbers of eight bytes each, then the plan's inputs and outputs.
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
+
+COLD = "nounwind cold"
 
 Same = dict[tuple[str, int], tuple[str, int]]
 
@@ -58,18 +65,15 @@ class Touched(NamedTuple):
     footprint: Footprint
     written: bool
 
+    def depends(self, other: Touched) -> bool:
+        """Whether the order of both matters."""
+        if not (self.written or other.written) or self.key != other.key:
+            return False
+        return self.low < other.high and other.low < self.high
+
     def conflicts(self, other: Touched) -> bool:
         """Whether one thread may need what another one writes."""
-        if self.key != other.key or not (self.written or other.written):
-            return False
-        if self.high <= other.low or other.high <= self.low:
-            return False
-        return not self.footprint.agrees(other.footprint)
-
-    def meets(self, other: Touched) -> bool:
-        """Whether one touches what the other one writes, whichever thread it is."""
-        apart = self.high <= other.low or other.high <= self.low
-        return self.key == other.key and (self.written or other.written) and not apart
+        return self.depends(other) and not self.footprint.agrees(other.footprint)
 
 
 class Writer:
@@ -84,6 +88,8 @@ class Writer:
         self.plan, self.host, self.threads, self.f, self.frame = plan, host, threads, f, frame
         self.same = same or {}
         self.masks = host.vector_bytes >= 32
+        self.slots: dict[int, ir.Value] = {}
+        self.given: list[ir.Value] = []
         self.touched: list[Touched] = []
         self.in_blocks = False
         self.private: dict[int, Rows] = {}
@@ -102,13 +108,17 @@ class Writer:
 
     def write(self) -> None:
         """Write all kernels."""
-        for group in list(grouped(self)):
+        groups = list(grouped(self))
+        if all(group.blocks == 1 for group in groups):
+            self._write_in_turn(self._few_barriers() if self.threads else self.plan.kernels)
+            return
+        for group in groups:
             if group.blocks > 1:
                 self._write_in_blocks(group)
             else:
                 self._write_in_turn(group.kernels)
 
-    def _write_in_turn(self, kernels: Sequence[Kernel]) -> None:
+    def _write_in_turn(self, kernels: Iterable[Kernel]) -> None:
         for kernel in kernels:
             WRITERS[type(kernel)](self, kernel)
 
@@ -130,29 +140,48 @@ class Writer:
         self.f.store(value, self.f.offset(self.frame, "i64", ir.index(number)), 8)
 
     @contextmanager
-    def function(self, hint: str) -> Iterator[Writer]:
-        """A function of its own for a kernel, called from here."""
+    def function(self, hint: str, *values: ir.Value) -> Iterator[Writer]:
+        """A function of its own for a kernel or a part of one, called from here.
+
+        Inside, ``given`` stands for the values.
+        """
         module = self.f.module
         name = f"{hint}.{len(module.functions)}"
-        f = module.function(name, "void", [("frame", "ptr noalias readonly")], "private")
+        passed = list(dict.fromkeys(v for v in values if v.name.startswith("%")))
+        names = {v: f"given{i}" for i, v in enumerate(passed)}
+        params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
+        f = module.function(name, "void", params, "private")
         inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
         inner.in_blocks, inner.private, inner.blocks = self.in_blocks, self.private, self.blocks
+        f.counted_plainly = True
+        inner.given = [f.param(names[v]) if v in names else v for v in values]
         yield inner
         f.ret()
-        self.f.call(name, "void", self.frame)
+        self.f.call(name, "void", self.frame, *passed)
+
+    def stands_around(self) -> None:
+        """The function does little besides calling others that work long: it is to be compiled quickly."""
+        if self.threads:
+            self.f.attributes, self.f.counted_plainly = COLD, False
 
     # --- memory ---------------------------------------------------------------------------------------------
 
     def slot(self, number: int, type: str = "ptr") -> ir.Value:
-        """What stands in the frame."""
-        return self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        """What stands in the frame; in a kernel's function what the first block has read stays known."""
+        if number in self.slots:
+            return self.slots[number]
+        found = self.f.load(type, self.f.offset(self.frame, "i64", ir.index(number)), 8)
+        if self.f.label == "entry" and self.frame.name == "%frame":
+            self.slots[number] = found
+        return found
 
     def base(self, buffer: Buffer) -> ir.Value:
         """The address of a buffer."""
         if buffer.kind == "arena":
-            start = self.f.advance(self.slot(ARENA), ir.index(buffer.offset))
-            rows = self.private.get(id(buffer))
-            return start if rows is None else self.f.advance(start, self._back(rows))
+            # Also where the offset is 0, so that kernels on other buffers read alike (see `native.merging`).
+            start = self.f.pure(f"getelementptr i8, ptr {self.slot(ARENA).name}, i64 {buffer.offset}", "ptr")
+            part = self.private.get(id(buffer))
+            return start if part is None else self.f.advance(start, self._back(part))
         if buffer.kind == "constant":
             return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
         before = 0 if buffer.kind == "input" else len(self.plan.inputs)
@@ -205,17 +234,16 @@ class Writer:
 
     def around(
         self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
-        code: Callable[[Writer, list[ir.Value]], None],
+        code: Callable[[Writer, list[ir.Value]], None], part: tuple[ir.Value, ir.Value] | None = None,
     ) -> None:  # fmt: skip
-        """Loops over the first axes of accesses around code that is handed where they stand."""
+        """Loops over the first axes of accesses, or part of the first one, around code that is handed where they stand."""
         if not shape:
             code(self, pointers)
             return
-        with self.f.loop(ZERO, ir.index(shape[0]), 1) as loop:
+        begin, end = part or (ZERO, ir.index(shape[0]))
+        with self.f.loop(begin, end, 1) as loop:
             inside = [a.view(a.shape[1:], a.strides[1:]) for a in accesses]
-            moved = [
-                self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)
-            ]
+            moved = [self.place_at(p, a, loop.index) for p, a in zip(pointers, accesses, strict=True)]
             self.around(shape[1:], inside, moved, code)
 
     def place_at(self, pointer: ir.Value, access: Access, i: ir.Value) -> ir.Value:
@@ -242,8 +270,8 @@ class Writer:
 
     def _edge(self, index: ir.Value, extent: int, grain: int) -> ir.Value:
         """Where the part of a thread or block begins."""
-        f, units = self.f, ir.index(-(-extent // grain))
-        unit = f.binary("sdiv", f.binary("mul", index, units), self.slot(COUNT, "i64"))
+        f, units = self.f, -(-extent // grain)
+        unit = f.binary("sdiv", f.pure(f"mul i64 {index.name}, {units}", "i64"), self.slot(COUNT, "i64"))
         return f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent))
 
     @contextmanager
@@ -272,18 +300,50 @@ class Writer:
             name = team.barrier_function(self.f.module, self.host)
             self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
-    def touches(self, reads: Touches, writes: Touches) -> None:
+    def touches(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> None:
         """Note what a kernel reads and writes, with the part that each thread touches; meet before if need be."""
         if not self.threads or self.in_blocks:
             return
         new = self.ranges(reads, writes)
-        if any(old.conflicts(now) for old in self.touched for now in new):
+        if self._conflict(new):
             self.meet()
         self.touched += new
 
-    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
-        """Reads and writes as ranges of memory."""
-        return [self._range(a, part, False) for a, part in reads] + [self._range(a, part, True) for a, part in writes]
+    def _conflict(self, new: Sequence[Touched]) -> bool:
+        return any(old.conflicts(now) for old in self.touched for now in new)
+
+    def _few_barriers(self) -> Iterator[Kernel]:
+        """The kernels in an order of few barriers: one that needs none goes ahead of those it has to do nothing with."""
+        kernels = self.plan.kernels
+        ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
+        depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
+        left = list(range(len(kernels)))
+        while left:
+            window = left[:AHEAD]
+            free = (j for n, j in enumerate(window) if not any(depends(i, j) for i in window[:n]))
+            following = next((j for j in free if self._needs_no_barrier(kernels[j], ranges[j])), left[0])
+            left.remove(following)
+            yield kernels[following]
+
+    def _needs_no_barrier(self, kernel: Kernel, ranges: Sequence[Touched]) -> bool:
+        if isinstance(kernel, Around):
+            return not self.touched
+        return not self._conflict(ranges) or self.better_alone(kernel, ranges)
+
+    def better_alone(self, kernel: Kernel, ranges: Sequence[Touched]) -> bool:
+        """Whether the first thread is done with a small kernel before the others have met."""
+        if not isinstance(kernel, Map) or operations_of(kernel) > SMALL or not self._conflict(ranges):
+            return False
+        return not self._conflict([found._replace(footprint=ALONE) for found in ranges])
+
+    def ranges(
+        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
+    ) -> list[Touched]:
+        """The ranges of memory that a kernel reads and writes."""
+        read = [self._range(access, part, False) for access, part in reads]
+        return read + [self._range(access, part, True) for access, part in writes]
 
     def _range(self, access: Access, footprint: Footprint, written: bool) -> Touched:
         buffer = access.buffer
@@ -321,22 +381,25 @@ def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = Fals
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
+        f.attributes = COLD
         body = ir.Value("@body", "ptr")
         f.call(team.RUN, "void", body, f.param("table"), f.param("arena"))
     else:
         f.call("body", "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
+    merge(module)
     return str(module)
 
 
-def arena_bytes(plan: Plan, host: Host, threads: int = 1) -> int:
+def arena_bytes(values: int, scratch: int, threads: int = 1) -> int:
     """Memory that a run needs: header, values, and for every thread the scratch memory of its products."""
-    return HEADER + _up(plan.shared_bytes) + threads * _up(scratch_bytes(plan, host))
+    return HEADER + _up(values) + threads * _up(scratch)
 
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
-    """Memory that the products of one thread need."""
+    """Memory that the products and routines of one thread need."""
     own = [product_of(k, host).scratch_bytes for k in plan.kernels if isinstance(k, Contract)]
+    own += [k.scratch for k in plan.kernels if isinstance(k, Routine)]
     inner = [scratch_bytes(body, host) for k in plan.kernels for body in k.bodies()]
     return max([0, *own, *inner])
 
@@ -371,11 +434,25 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     for k in range(count):
         pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
         f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
-    Writer(plan, host, threads, f, frame).write()
+    writer = Writer(plan, host, threads, f, frame)
+    writer.stands_around()
+    writer.write()
     f.ret()
 
 
 # --- kernels ------------------------------------------------------------------------------------------------
+
+
+def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches]:
+    """What a kernel reads and writes, with the part that each thread touches."""
+    if isinstance(kernel, Map):
+        return Nest(writer, kernel).touches()
+    if isinstance(kernel, Contract):
+        return touches_of_product(Oriented(kernel, writer.host))
+    if isinstance(kernel, Routine):
+        share = _routine_share(kernel)
+        return [(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes]
+    return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
 
 
 def write_map(writer: Writer, kernel: Map) -> None:
@@ -385,7 +462,11 @@ def write_map(writer: Writer, kernel: Map) -> None:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
+        if not kernel.shape:
+            inner.stands_around()
         nest = Nest(inner, kernel)
+        if writer.threads and not writer.in_blocks and writer.better_alone(kernel, writer.ranges(*nest.touches())):
+            nest.shared = None
         writer.touches(*nest.touches())
         if nest.shared is not None:
             nest.write()
@@ -397,20 +478,44 @@ def write_map(writer: Writer, kernel: Map) -> None:
 def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
-        writer.touches(*write_product(inner, kernel))
+        inner.stands_around()
+        writer.touches(*touches_of_product(Oriented(kernel, writer.host)))
+        write_product(inner, kernel)
 
 
 def write_routine(writer: Writer, kernel: Routine) -> None:
-    """A loop around code of the kernel's own, which the first thread runs."""
+    """A loop around code of the kernel's own, whose first axis threads divide among themselves."""
     with writer.function(kernel.name) as inner:
-        writer.touches(*(_of_first_thread(found) for found in (kernel.reads, kernel.writes)))
-        with inner.alone():
-            accesses = [*kernel.reads, *kernel.writes]
-            inner.around(kernel.shape, accesses, [inner.pointer(access) for access in accesses], kernel.code)
+        writer.touches(*touches_of(writer, kernel))
+        if kernel.is_shared:
+            _write_places(inner, kernel, inner.share(kernel.shape[0], 1))
+        else:
+            with inner.alone():
+                _write_places(inner, kernel, (ZERO, ir.index(kernel.shape[0] if kernel.shape else 1)))
 
 
-def _of_first_thread(accesses: Sequence[Access]) -> Touches:
-    return [(access, FIRST_THREAD) for access in accesses]
+def _routine_share(kernel: Routine) -> Callable[[Access], Footprint]:
+    """Which part of a buffer a thread touches."""
+    if not kernel.is_shared:
+        return lambda access: ALONE
+
+    def share(access: Access) -> Footprint:
+        (stride, *inner), (count, *extents) = access.strides, access.shape
+        others = zip(inner, extents, strict=True)
+        return rows(stride, count, 1, access.offset, others, access.dtype.itemsize)
+
+    return share
+
+
+def _write_places(writer: Writer, kernel: Routine, part: tuple[ir.Value, ir.Value]) -> None:
+    """Code for the places of a part of the first axis."""
+    accesses = [*kernel.reads, *kernel.writes]
+    pointers = [writer.pointer(access) for access in accesses]
+
+    def code(writer: Writer, places: list[ir.Value]) -> None:
+        kernel.code(writer, places, writer.slot(SCRATCH))
+
+    writer.around(kernel.shape, accesses, pointers, code, part)
 
 
 def write_repeat(writer: Writer, kernel: Repeat) -> None:

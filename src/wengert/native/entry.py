@@ -21,9 +21,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from wengert.native import ir, layout, recycle
+from wengert.native import fingerprint, ir, layout, recycle
 from wengert.native.actions import ACTIONS, NDARRAY, NO, NULL, ONE, YES, ZERO, Action, Frame, Step
-from wengert.native.host import Code, load
+from wengert.native.host import Code, kept, link, objects_of
 from wengert.native.structures import Kind, at, equal, field, get, go_on, is_null, is_some, put, put_at, word
 
 ELSEWHERE = ir.Value("inttoptr (i64 1 to ptr)", "ptr")  # no object: the call is not for this piece of code
@@ -386,7 +386,8 @@ class Runtime:
         here = {"numpy_ndarray": id(np.ndarray), "recycle_pool": ctypes.addressof(self.pool)}
         for name, address in (layout.symbols() | here).items():
             llvm.add_symbol(name, address)
-        self.code: Code = load(write_runtime(place))
+        name = fingerprint.key("entry", place)
+        self.code: Code = link(*kept(name, lambda: objects_of(write_runtime(place))))
         self.actions = {name: self.code.address(name) for name in ACTIONS}
         self._handler = recycle.handler(self.pool, self.code)
         self.handler = _capsule(self._handler)

@@ -1,4 +1,4 @@
-r"""What was compiled, kernel by kernel: what was fused, on which shapes, how it is computed, and what it costs.
+r"""What was compiled, kernel by kernel: what was fused, on which shapes, how, and what it costs.
 
 .. math:: C = \sum_{\text{kernels}} c, \qquad c(A B) = 2 m n k
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.native.host import this_host
-from wengert.native.kernels import Choice, Contract, Kernel, Map, Repeat, Shape, While
+from wengert.native.kernels import Access, Choice, Contract, Kernel, Map, Repeat, Routine, Shape, While
 from wengert.native.plan import Plan
 from wengert.native.products import product_of
 from wengert.native.work import operations_of, product_operations
@@ -21,7 +21,7 @@ from wengert.native.work import operations_of, product_operations
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel: how deep it stands in loops, what it is, on which shape, how often, its operations and bytes, and how."""
+    """One kernel: its depth in loops, what it is, its shape, how often, operations and bytes, and how."""
 
     depth: int
     what: str
@@ -97,12 +97,17 @@ def explained(plan: Plan, depth: int = 0, rounds: int = 1) -> list[Row]:
 
 
 def _rows(kernel: Kernel, depth: int, rounds: int) -> list[Row]:
+    nbytes = rounds * _nbytes(kernel)
     if isinstance(kernel, Map):
-        return [Row(depth, "loop", _dims(kernel.shape), rounds, rounds * operations_of(kernel), rounds * _nbytes(kernel), _map(kernel))]
+        work = rounds * operations_of(kernel)
+        return [Row(depth, "loop", _dims(kernel.shape), rounds, work, nbytes, _map(kernel))]
     if isinstance(kernel, Contract):
-        operations = rounds * (product_operations(kernel) + operations_of(kernel.result))
-        return [Row(depth, "product", _factors(kernel), rounds, operations, rounds * _nbytes(kernel), _product(kernel))]
-    return [Row(depth, *_NAMES[type(kernel)](kernel), rounds, 0, 0, ""), *_inner(kernel, depth, rounds)]
+        work = rounds * (product_operations(kernel) + operations_of(kernel.result))
+        return [Row(depth, "product", _factors(kernel), rounds, work, nbytes, _product(kernel))]
+    if isinstance(kernel, Routine):
+        return [Row(depth, kernel.name, _dims(kernel.shape), rounds, 0, nbytes, "one after the other")]
+    what, how_long = _NAMES[type(kernel)](kernel)
+    return [Row(depth, what, how_long, rounds, 0, 0, ""), *_inner(kernel, depth, rounds)]
 
 
 def _inner(kernel: Kernel, depth: int, rounds: int) -> list[Row]:
@@ -130,7 +135,11 @@ def _factors(kernel: Contract) -> str:
 def _nbytes(kernel: Kernel) -> int:
     """Memory that a kernel reads and writes, each element once."""
     accesses = (*kernel.reading(), *kernel.writing())
-    return sum(math.prod(n for n, s in zip(a.shape, a.strides, strict=True) if s) * a.dtype.itemsize for a in accesses)
+    return sum(_elements(a) * a.dtype.itemsize for a in accesses)
+
+
+def _elements(access: Access) -> int:
+    return math.prod(n for n, s in zip(access.shape, access.strides, strict=True) if s)
 
 
 def _map(kernel: Map) -> str:
@@ -157,5 +166,3 @@ def _listed(names: Sequence[str]) -> str:
         else:
             found.append([name, 1])
     return " ".join(name if count == 1 else f"{name}×{count}" for name, count in found)
-
-

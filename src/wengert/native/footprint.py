@@ -4,11 +4,12 @@ An access whose shared axis has n rows, s bytes apart, touches in row i at most
 
 .. math:: R_i = \{\, i s + r + G z \;:\; l \le r < h,\ z \in \mathbb Z \,\},
 
-where l and h come from the axes with smaller strides and G is the greatest common divisor of the others' strides. Two accesses
-*agree* if no row of one meets another row of the other. For the same s and n that is so where the rows are apart,
-:math:`\max(h, h') - \min(l, l') \le |s|`, and do not come round again, :math:`n |s| \le \gcd(G, G')`: for if
-:math:`(i - i') s = r' - r + G z` with :math:`i \ne i'`, then z = 0 makes the left side the larger one, and another z the right side.
-Between kernels whose accesses all agree every thread finds what it wrote itself, and no barrier is needed.
+where l and h come from the axes with smaller strides and G is the greatest common divisor of the others'
+strides. Two accesses *agree* if no row of one meets another row of the other. For the same s and n that is so
+where the rows are apart, :math:`\max(h, h') - \min(l, l') \le |s|`, and do not come round again,
+:math:`n |s| \le \gcd(G, G')`: for if :math:`(i - i') s = r' - r + G z` with :math:`i \ne i'`, then z = 0
+makes the left side the larger one, and another z the right side. Between kernels whose accesses all agree
+every thread finds what it wrote itself, and no barrier is needed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from wengert.native.kernels import Access
+
 
 class Rows(NamedTuple):
-    """The rows of an access, in bytes from the start of its buffer; threads take multiples of ``grain`` of them."""
+    """The rows of an access, in bytes from its buffer's start; threads take multiples of ``grain``."""
 
     stride: int
     extent: int
@@ -41,14 +44,14 @@ class Rows(NamedTuple):
         return self._replace(low=self.low + nbytes, high=self.high + nbytes)
 
 
-class First(NamedTuple):
+class Alone(NamedTuple):
     """All of an access is touched by the first thread alone."""
 
     def agrees(self, other: Footprint) -> bool:
         """Whether the other one is the first thread's too."""
-        return type(other) is First
+        return type(other) is Alone
 
-    def moved(self, nbytes: int) -> First:
+    def moved(self, nbytes: int) -> Alone:
         """The same thread."""
         return self
 
@@ -65,8 +68,9 @@ class Anywhere(NamedTuple):
         return self
 
 
-Footprint = Rows | First | Anywhere
-FIRST, ANYWHERE = First(), Anywhere()
+Footprint = Rows | Alone | Anywhere
+Touches = list[tuple[Access, Footprint]]
+ALONE, ANYWHERE = Alone(), Anywhere()
 
 LINE = 64
 MANY = 64 * LINE  # rows, from which on every loop over them is divided alike
@@ -74,14 +78,12 @@ FEW = 256  # rows, below which threads take single ones
 
 
 def grain(count: int, least: int = 1) -> int:
-    """How many of so many rows threads take multiples of; it depends on nothing else but what a loop needs at least."""
+    """How many of so many rows stay together, in products and in loops alike, unless a loop needs more at least."""
     return LINE if count >= MANY else max(least, 1 if count < FEW else 4)
-
-
 def rows(
     stride: int, extent: int, grain: int, offset: int, others: Iterable[tuple[int, int]], size: int
 ) -> Footprint:
-    """The rows of an axis; ``others`` are strides and extents of the other axes. In elements of so many bytes."""
+    """The rows of an axis, in elements of so many bytes; ``others`` are strides and extents of other axes."""
     if stride == 0:
         return ANYWHERE
     low, high, period = offset, offset + 1, 0

@@ -82,20 +82,25 @@ def this_host() -> Host:
     return Host(triple, cpu, flags, size, registers, fused, **_caches())
 
 
-CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+CACHES, LEVELS = Path("/sys/devices/system/cpu/cpu0/cache"), 8
 
 
 def _caches(place: Path = CACHES) -> dict[str, int]:
     """The data caches as Linux describes them; nothing where it does not."""
     names, found = {"1": "first_cache", "2": "second_cache"}, {}
-    for index in sorted(place.glob("index[0-9]*")):
+    for index in range(LEVELS):
         try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            level, kind, size = (_line(f"{place}/index{index}/{name}") for name in ("level", "type", "size"))
         except OSError:
             continue
         if level in names and kind in ("Data", "Unified") and size.endswith("K"):
             found[names[level]] = 1024 * int(size[:-1])
     return found
+
+
+def _line(path: str) -> str:
+    with open(path) as file:
+        return file.readline().strip()
 
 
 def _vector_unit(triple: str, features: Any) -> tuple[int, int, bool]:
@@ -119,7 +124,8 @@ def fork_safe(lock: Any) -> Any:
     return lock
 
 
-fork_safe(llvm.ffi.lib._lock)  # llvmlite's own, around every call of LLVM: a child would have nobody to give it back
+# llvmlite's own, around every call of LLVM: a child would have nobody to give it back.
+fork_safe(llvm.ffi.lib._lock)
 
 
 @functools.cache
@@ -139,7 +145,8 @@ def _initialise_all() -> None:
 
 # The middle-end's optimiser is not run: kernels come as explicit vector code. Levels 1 to 3 give the same
 # code in the same time. Code and data may lie anywhere in memory: for a JIT the code model is the large one.
-GENERATOR = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
+GENERATOR: dict[str, Any] = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
+QUICK = 0  # the level for code that stands around others: a quarter of the time, and code half as fast
 
 
 @functools.cache
@@ -150,10 +157,10 @@ def target_machine(host: Host) -> Any:
 
 
 @functools.cache
-def _generator() -> Any:
+def _generator(level: int = GENERATOR["opt"]) -> Any:
     """LLVM's code generator for this machine."""
     _initialise()
-    return _machine(this_host(), **GENERATOR)
+    return _machine(this_host(), **{**GENERATOR, "opt": level})
 
 
 def _machine(host: Host, **options: Any) -> Any:
@@ -175,7 +182,7 @@ def object_code(ir: str) -> bytes:
     """Compile a module for this machine to object code."""
     module = _parse(ir)
     module.verify()
-    return bytes(_generator().emit_object(module))
+    return bytes(_generator(*[QUICK] * parts.is_cold(ir)).emit_object(module))
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -194,26 +201,29 @@ class Code:
 
 def load(ir: str) -> Code:
     """Compile a module for this machine, unless that has been done before, and load it."""
-    return link(*_kept(ir, _compiled))
+    return link(*kept(cache.key(*identity(), ir), lambda: objects_of(ir)))
 
 
-def _kept(ir: str, make: Callable[[str], list[bytes]]) -> list[bytes]:
-    """The objects that ``make`` gives for a text, from the cache if it has them."""
-    name = cache.key(*_identity(), ir)
+def kept(name: str, make: Callable[[], list[bytes]]) -> list[bytes]:
+    """The objects under a name in the cache, or else those that ``make`` gives, from now on."""
     objects = cache.load(name)
     if objects is None:
-        objects = make(ir)
+        objects = make()
         cache.store(name, objects)
     return objects
 
 
-def _compiled(ir: str) -> list[bytes]:
+def objects_of(ir: str) -> list[bytes]:
     """A module as objects: those of its parts that other modules share come from the cache."""
     _require_symbols(ir)
     texts = parts.split(ir)
     if len(texts) == 1:
         return [object_code(ir)]
-    return [_kept(text, lambda part: [object_code(part)])[0] for text in texts]
+    return [*map(_kept_object, texts[:-1]), object_code(texts[-1])]
+
+
+def _kept_object(text: str) -> bytes:
+    return kept(cache.key(*identity(), text), lambda: [object_code(text)])[0]
 
 
 def _require_symbols(ir: str) -> None:
@@ -226,7 +236,7 @@ def _require_symbols(ir: str) -> None:
 
 
 @functools.cache
-def _identity() -> tuple[str, ...]:
+def identity() -> tuple[str, ...]:
     """What object code depends on besides its IR."""
     host = this_host()
     versions = (__version__, llvmlite.__version__, str(llvm.llvm_version_info))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -210,6 +211,14 @@ def row_major(shape: Shape) -> Shape:
     return tuple(reversed(strides))
 
 
+def one_stride(shape: Shape, strides: Shape) -> int | None:
+    """The stride from element to element through all axes of a shape, if it is one."""
+    found = [(n, s) for n, s in zip(shape, strides, strict=False) if n != 1]
+    if any(outer != n * inner for (_, outer), (n, inner) in pairwise(found)):
+        return None
+    return found[-1][1] if found else 0
+
+
 def whole(buffer: Buffer, shape: Shape) -> Access:
     """A buffer as a row-major array."""
     return Access(buffer, shape, row_major(shape))
@@ -262,6 +271,10 @@ class Kernel:
         """The plans of the bodies of a loop or the branches of a choice."""
         return ()
 
+    def maps(self) -> Iterator[Map]:
+        """The loop and its epilogues, or those of a product."""
+        yield from ()
+
     def has_work(self) -> bool:
         """Whether it writes anything."""
         return True
@@ -309,9 +322,21 @@ class Map(Kernel):
         """Whether results come one by one, because the last axis is cut into vectors and reduced."""
         return -1 in self.axes and self.shape[-1] >= 16
 
-    def _maps(self) -> Iterator[Map]:
+    def maps(self) -> Iterator[Map]:
         yield self
         yield from self.epilogues.values()
+
+    def prune(self) -> None:
+        """Forget what nobody uses: other loops have computed it anew."""
+        needed = {atom for reduction in self.reductions for atom in reduction.operands}
+        needed |= {write.atom for write in (*self.writes, *self.running)}
+        kept = []
+        for equation in reversed(self.equations):
+            if needed.intersection(equation.outputs):
+                kept.append(equation)
+                needed.update(equation.inputs)
+        self.equations = kept[::-1]
+        self.reads = {atom: access for atom, access in self.reads.items() if atom in needed}
 
     def elementwise(self) -> Iterator[Access]:
         if not self.reductions:
@@ -328,11 +353,11 @@ class Map(Kernel):
             yield from (lookup.index for lookup in write.access.lookups)
 
     def writing(self) -> Iterator[Access]:
-        for part in self._maps():
+        for part in self.maps():
             yield from (write.access for write in (*part.writes, *part.running))
 
     def has_work(self) -> bool:
-        return any(part.writes or part.running for part in self._maps())
+        return any(part.writes or part.running for part in self.maps())
 
 
 @dataclass(eq=False)
@@ -343,6 +368,9 @@ class Contract(Kernel):
     a: Access
     b: Access
     result: Map
+
+    def maps(self) -> Iterator[Map]:
+        yield self.result
 
     def elementwise(self) -> Iterator[Access]:
         yield from self.result.reads.values()
@@ -361,14 +389,23 @@ class Contract(Kernel):
 class Routine(Kernel):
     """Code of its own for every place of a loop over ``shape``, the first axes of all accesses.
 
-    ``code(writer, pointers)`` writes it; the pointers say where what is read and then what is written stands at the place.
+    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is written stands at the
+    place, and in memory a thread has ``scratch`` bytes of its own. Threads divide places that count some ``operations`` each.
     """
 
     name: str
     shape: Shape
     reads: list[Access]
     writes: list[Access]
-    code: Callable[[Writer, list[ir.Value]], None]
+    code: Callable[[Writer, list[ir.Value], ir.Value], None]
+    operations: int
+    scratch: int = 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether threads can divide the first axis among themselves: what they write does not overlap."""
+        several = self.operations > 0 and self.shape != () and self.shape[0] > 1
+        return several and all(a.strides[0] for a in self.writes)
 
     def wholly(self) -> Iterator[Access]:
         yield from self.reads

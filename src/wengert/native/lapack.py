@@ -6,14 +6,14 @@ comes out is read where it stands, by strides:
 .. math:: A = P L U,\qquad \ln|\det A| = \sum_i \ln|u_{ii}|,\qquad
           \operatorname{sign}\det A = \prod_i s_i \operatorname{sign} u_{ii}
 
-with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them fails,
-the run is noted as failed, and the reference interpreter raises what NumPy raises.
+with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them
+fails, the run is noted as failed, and the reference interpreter raises what NumPy raises.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,12 +25,13 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Type, Var, type_for
 from wengert.native import ir
 from wengert.native.compositions import Composition, composed, expand
-from wengert.native.kernels import Access, Routine, Shape, Unlowerable, row_major
-from wengert.native.lower import lowers, work_memory
+from wengert.native.kernels import ALIGNMENT, Access, Routine, Shape, Unlowerable, row_major
+from wengert.native.lower import lowers
 from wengert.native.plan import Plan, literal
 
 LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
 INTEGER = np.dtype(np.int32)
+ALONE = 0  # no operations to divide: LAPACK has threads of its own, which would get into each other's way
 
 
 # --- SciPy's functions --------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def symbol(name: str) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """Memory that a routine wants for itself, and how much: a pair of arguments. It is known by asking the routine."""
+    """Memory that a routine wants for itself, and how much, which it is asked: a pair of arguments."""
 
     dtype: np.dtype[Any]
 
@@ -90,35 +91,49 @@ def _asked(name: str, arguments: tuple[Any, ...]) -> tuple[int, ...]:
 def call(
     plan: Plan, stage: float, name: str, lead: Shape, arguments: Sequence[Argument], may_fail: bool = True
 ) -> None:
-    """Add a kernel that calls a routine for every matrix of a batch; its last argument, ``info``, is added here.
+    """Add a kernel that calls a routine for every matrix of a batch; ``info``, the last argument, is added.
 
     If it ``may_fail``, what it has found is of no use unless ``info`` is 0.
     """
     plain = tuple(None if isinstance(a, Access) else a for a in arguments)
-    sizes = iter(_asked(name, plain) if any(isinstance(a, Work) for a in arguments) else ())
-    given: list[Argument] = []
+    sizes = _asked(name, plain) if any(isinstance(a, Work) for a in arguments) else ()
+    matrices = [a for a in arguments if isinstance(a, Access)]
+
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
+        given = list(_given(writer.f, arguments, pointers, memory, sizes))
+        info = writer.f.alloca(4)
+        writer.f.call(symbol(name), "void", *given, info)
+        if may_fail:
+            wrong = writer.f.compare("icmp ne", writer.f.load("i32", info, 4), ir.constant(0, "i32"))
+            writer.fail_if(wrong)
+
+    scratch = sum(_nbytes(w, size) for w, size in zip(_works(arguments), sizes, strict=True))
+    plan.kernels.append(Routine(stage, name, lead, [], matrices, code, ALONE, scratch))
+
+
+def _works(arguments: Sequence[Argument]) -> list[Work]:
+    return [a for a in arguments if isinstance(a, Work)]
+
+
+def _nbytes(work: Work, size: int) -> int:
+    """Memory for so many elements, so that the next ones are aligned."""
+    return -(-max(1, size) * work.dtype.itemsize // ALIGNMENT) * ALIGNMENT
+
+
+def _given(
+    f: ir.Function, arguments: Sequence[Argument], pointers: Sequence[ir.Value], memory: ir.Value,
+    sizes: Sequence[int],
+) -> Iterator[ir.Value]:  # fmt: skip
+    """Fortran's arguments are addresses, those of numbers and letters too."""
+    found, wanted = iter(pointers), iter(sizes)
     for argument in arguments:
         if isinstance(argument, Work):
-            size = max(1, next(sizes))
-            given += [work_memory(plan, lead, size * argument.dtype.itemsize), size]
+            size = max(1, next(wanted))
+            yield memory
+            yield _stored(f, size)
+            memory = f.advance(memory, ir.index(_nbytes(argument, size)))
         else:
-            given.append(argument)
-    memory = [a for a in given if isinstance(a, Access)]
-
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
-        info = _write_call(writer.f, symbol(name), given, iter(pointers))
-        if may_fail:
-            writer.fail_if(writer.f.compare("icmp ne", info, ir.constant(0, "i32")))
-
-    plan.kernels.append(Routine(stage, name, lead, [], memory, code))
-
-
-def _write_call(f: ir.Function, name: str, given: Sequence[Argument], pointers: Any) -> ir.Value:
-    """Fortran's arguments are addresses, those of numbers and letters too."""
-    info = f.alloca(4)
-    arguments = [next(pointers) if isinstance(a, Access) else _stored(f, a) for a in given]
-    f.call(name, "void", *arguments, info)
-    return f.load("i32", info, 4)
+            yield next(found) if isinstance(argument, Access) else _stored(f, argument)
 
 
 def _stored(f: ir.Function, argument: Any) -> ir.Value:
@@ -258,7 +273,7 @@ def _eigh(plan: Plan, equation: Equation) -> None:
 
 @lowers("qr")
 def _qr(plan: Plan, equation: Equation) -> None:
-    """R stands above the diagonal of what the first routine leaves; the second one makes Q of a copy of the rest."""
+    """R stands above the diagonal of what the first routine leaves; the second makes Q of a copy."""
     (a,), (q, r), letter = equation.inputs, equation.outputs, _letter(equation)
     (*lead, m, n), dtype = a.type.shape, a.type.dtype
     found, stage = _copied(plan, a, a.type)

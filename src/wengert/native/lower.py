@@ -28,12 +28,12 @@ from wengert.native.kernels import (
     Unlowerable,
     While,
     Write,
+    one_stride,
     row_major,
     still,
     walking,
 )
 from wengert.native.plan import Piece, Plan
-from wengert.native.products import merges
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -359,12 +359,6 @@ def _setitem(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, _written(plan, place, value, stage, add=False))
 
 
-def work_memory(plan: Plan, shape: Shape, nbytes: int) -> Access:
-    """Memory that every place of a loop uses in its turn."""
-    memory = plan.scratch(nbytes)
-    return memory.view((*shape, nbytes), (*(0,) * len(shape), 1))
-
-
 # --- joining, padding and turning ------------------------------------------------------------------------------------
 
 
@@ -423,7 +417,7 @@ def _turns(shape: Shape, params: Mapping[str, Any]) -> list[list[tuple[slice, sl
 # --- loops and branches -------------------------------------------------------------------------------------
 
 
-def _operands(plan: Plan, atoms: Sequence[Atom]) -> tuple[list[Access], float]:
+def in_memory(plan: Plan, atoms: Sequence[Atom]) -> tuple[list[Access], float]:
     """Operands in memory, and the stage that may read all of them."""
     accesses = [plan.access(atom) for atom in atoms]
     return accesses, max([1.0, *map(plan.ready, atoms)])
@@ -475,7 +469,7 @@ def type_of(access: Access) -> Type:
 def _scan(plan: Plan, equation: Equation) -> None:
     params, trace = equation.params, equation.params["body"]
     consts, carry, outputs = params["consts"], params["carry"], len(trace.outputs)
-    operands, stage = _operands(plan, equation.inputs)
+    operands, stage = in_memory(plan, equation.inputs)
     constants, start, xs = operands[:consts], operands[consts : consts + carry], operands[consts + carry :]
     state, stage = _state(plan, start, equation.outputs[:carry], stage)
     ys = _results(plan, equation.outputs[carry:], stage)
@@ -503,7 +497,7 @@ def _scan(plan: Plan, equation: Equation) -> None:
 def _while(plan: Plan, equation: Equation) -> None:
     params = equation.params
     tests, steps = params["tests"], params["steps"]
-    operands, stage = _operands(plan, equation.inputs)
+    operands, stage = in_memory(plan, equation.inputs)
     for_test, for_step = operands[:tests], operands[tests : tests + steps]
     state, stage = _state(plan, operands[tests + steps :], equation.outputs, stage)
     test = Plan(params["test"], plan.constants, [*_strides(for_test), *_strides(state)])
@@ -529,7 +523,7 @@ def _while(plan: Plan, equation: Equation) -> None:
 def _cond(plan: Plan, equation: Equation) -> None:
     params = equation.params
     yeses, nos = params["yeses"], params["nos"]
-    (predicate, *operands), stage = _operands(plan, equation.inputs)
+    (predicate, *operands), stage = in_memory(plan, equation.inputs)
     shared = operands[yeses + nos :]
     given = ([*operands[:yeses], *shared], [*operands[yeses : yeses + nos], *shared])
     results = _results(plan, equation.outputs, stage)
@@ -546,7 +540,7 @@ def _cond(plan: Plan, equation: Equation) -> None:
 @lowers("checkpoint")
 def _checkpoint(plan: Plan, equation: Equation) -> None:
     """A loop of one round: its inner values live no longer than it."""
-    operands, stage = _operands(plan, equation.inputs)
+    operands, stage = in_memory(plan, equation.inputs)
     results = _results(plan, equation.outputs, stage)
     body = Plan(equation.params["body"], plan.constants, _strides(operands), _strides(results))
     inputs, outputs = still(operands), still(results)
@@ -607,7 +601,7 @@ def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]
     Its batch axes must be one when walked through, and in its rows or in its columns numbers must be neighbours.
     """
     axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
-    if merges(factor) and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
+    if one_stride(factor.shape[:-2], factor.strides) is not None and (any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)):
         return factor, stage
     target = plan.allocate(type_of(factor), row_major(factor.shape))
     plan.copy(factor, target, stage)

@@ -17,8 +17,9 @@ division cannot be seen in the result.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,26 +27,28 @@ from typing import Any, NamedTuple
 from wengert.native import ir
 from wengert.native.dots import Dots, dots_function
 from wengert.native.host import Host, this_host
-from wengert.native.packing import Panels, Rows, panel_function, rows_function
+from wengert.native.packing import Panels, Rows, fill, rows_function
 from wengert.native.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
-"""(function, sums, row, column of the first lane, lanes that take part or None for all) to what is stored, if anything."""
+"""(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
+Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
+Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
 
 POINTERS = ("a", "b", "c", "scratch")
 LINE = 64
 ZEROS = "product.zeros"
 
+NARROW_ROWS = 256
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 PAGE = 4096
 STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
-# Lanes of the squares that are transposed: of 16 they would be a little faster, and take LLVM twice as long.
-SQUARE = 8
+SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
 
 class Start(NamedTuple):
-    """What the sums start with: an array of C's columns, its rows so many elements apart (0: one for all)."""
+    """What the sums start with: an array like C, its rows so many elements apart (0: one row for all)."""
 
     pointer: ir.Value
     row: int
@@ -59,7 +62,8 @@ class Plan:
     ----------
     method : str
         ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
-        computed transposed.
+        computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of the result
+        are transposed back.
     strips : tuple of (Strip or Dots, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
@@ -71,6 +75,8 @@ class Plan:
         The copies made of blocks of A.
     panels_b : Panels or None
         Those of B.
+    turned : Panels or None
+        What blocks of a narrow product are transposed to.
     """
 
     method: str
@@ -80,6 +86,7 @@ class Plan:
     rows: int = 0
     panels_a: Panels | Rows | None = None
     panels_b: Panels | None = None
+    turned: Panels | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,10 @@ class Product:
     def _memory(self) -> tuple[int, int, int]:
         """Where the panels of A and the sums begin after those of B, and the end."""
         plan, size = self.plan, self.arithmetic.size
+        if plan.method == "narrow":
+            assert plan.turned is not None
+            end = self.n * _pitch(plan, size)
+            return _up(end, LINE), 0, _up(end, LINE) + plan.turned.nbytes(self.n, plan.rows) + LINE
         b = (
             0
             if plan.panels_b is None
@@ -135,11 +146,10 @@ class Product:
         plan = self.plan
         first = plan.strips[0][0]
         rows = first.rows if isinstance(first, Dots) else first.rows[0]
-        columns = first.columns if isinstance(first, Dots) else first.vectors
+        columns, unit = (first.columns, "columns") if isinstance(first, Dots) else (first.vectors, "vectors")
         return {
             "method": plan.method,
-            "tile": f"{rows} rows × {columns} "
-            f"{'columns' if isinstance(first, Dots) else 'vectors'} of {first.lanes}",
+            "tile": f"{rows} rows × {columns} {unit} of {first.lanes}",
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -157,7 +167,7 @@ class Product:
         extras: Sequence[str] = (),
         start: str = "zero",
     ) -> str:
-        """Write ``void name(ptr a, ptr b, ptr c, ptr scratch, i64 begin, i64 end, ptr ...)`` for some rows.
+        """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
 
         ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
         With ``start`` ``"c"`` the product is added to C.
@@ -179,13 +189,17 @@ class Product:
     def write(
         self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
         end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
+        apart: Apart | None = None,
     ) -> None:  # fmt: skip
-        """Write the product into a function, for rows from ``begin`` to ``end``."""
+        """Write the product into a function, for rows from ``begin`` to ``end``.
+
+        ``apart(values)`` opens another function for the epilogue, which is given these values.
+        """
         if self.m == 0 or self.n == 0 or self.batch == 0:
             return
         scratch = _aligned(f, scratch)
         if self.batch == 1:
-            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO).write(begin, end)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
             return
         m, size = ir.index(self.m), self.arithmetic.size
         last = f.binary("sdiv", f.binary("add", end, ir.index(self.m - 1)), m)
@@ -201,7 +215,7 @@ class Product:
                 )
             low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
             high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
-            _Writer(f, self, a, b, c, scratch, epilogue, start, first).write(low, high)
+            _Writer(f, self, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
 
 
 # --- plans --------------------------------------------------------------------------------------------------
@@ -217,7 +231,25 @@ def make_plan(product: Product) -> Plan:
         return Plan("columns", _column_strips(product, 1, m), max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
+    if _is_narrow(product):
+        lanes = min(SQUARE, _power(n, True))
+        back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
+        return Plan("narrow", _column_strips(product, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
     return _tiled(product)
+
+
+def _is_narrow(product: Product) -> bool:
+    """Whether A is stored by columns and C has too few to fill lanes, and k pays for turning C."""
+    row, step = product.a_strides
+    lanes = (product.host or this_host()).lanes(product.dtype)
+    padded = _up(product.n, lanes)
+    few = 1 < product.n <= 16 and (padded == lanes or 4 * product.n <= 3 * padded)
+    return row == 1 and step != 1 and few and product.m >= 2 * lanes > 2 and product.k >= 32
+
+
+def _pitch(plan: Plan, size: int) -> int:
+    """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
+    return _up(plan.rows * size, LINE) + LINE
 
 
 def _dots(product: Product) -> Dots:
@@ -277,12 +309,11 @@ def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels 
 
 
 def _panels_a(product: Product) -> Panels | Rows | None:
-    """Copies of A where its numbers lie so far apart that they drive each other from the cache: whole rows, or columns that are
-    three cache lines wide."""
+    """Copies of A, whole rows or wide columns, where its numbers drive each other from the cache."""
     row, step = product.a_strides
     size = product.arithmetic.size
     host = product.host or this_host()
-    lanes, crowded = host.lanes(product.dtype), 12 * PAGE > host.first_cache
+    lanes, crowded = host.lanes(product.dtype), host.first_cache < 12 * PAGE
     if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
         return Rows(product.arithmetic, COPIED_ROWS, lanes)
     if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
@@ -299,11 +330,19 @@ def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int],
     heights, rest = _heights(rows, m), n % (vectors * lanes)
     # A masked load takes the place of a multiply-add, so whole tiles have none.
     head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
-    return (*head, *_narrow_strips(kind, heights, lanes, rest))
+    strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
+    ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
+    far = rows >= 4 or product.k * n * kind.size > 2 * host.first_cache
+    return tuple((s._replace(ways=ways, asks=far and s.vectors > 1), rest) for s, rest in strips)
+
+
+def _ways(chains: int, k: int) -> int:
+    """How many sums every element has, so that there are some to add to while others are on their way."""
+    return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
 
 
 def _heights(rows: int, m: int) -> tuple[int, ...]:
-    """Rows of the tiles, and of those for what is left over; at last one, since rows may be divided anywhere."""
+    """Rows of the tiles, and of those for what is left over; at last one: rows may be divided anywhere."""
     if rows == 12:
         return (12, 4, 2, 1) if m % 4 >= 2 else (12, 4, 1)
     return {1: (1,), 6: (6, 2, 1)}.get(rows, (rows, 1))
@@ -312,7 +351,7 @@ def _heights(rows: int, m: int) -> tuple[int, ...]:
 def _narrow_strips(
     kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of half the lanes again and again."""
+    """Strips for the columns that are left over: one with a mask, or vectors of fewer and fewer lanes."""
     if rest and kind.mask_registers:
         yield Strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
         return
@@ -355,17 +394,21 @@ class _Writer:
 
     def __init__(
         self, f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
-        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value,
+        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value, apart: Apart | None,
     ) -> None:  # fmt: skip
         self.f, self.product, self.plan = f, product, product.plan
         self.a, self.b, self.c, self.scratch = a, b, c, scratch
-        self.epilogue, self.start, self.first_row = epilogue, start, first_row
+        self.epilogue, self.start, self.first_row, self.apart = epilogue, start, first_row, apart
         self.size = product.arithmetic.size
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
         """All blocks of a range of rows."""
         if self.plan.method == "columns":
             self._transposed(begin, end)
+            return
+        if self.plan.method == "narrow":
+            with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
+                self._narrow(i, rows)
             return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
@@ -400,7 +443,7 @@ class _Writer:
         panels = plan.panels_b
         apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
         distance = ir.index((column if panels.transposed else step) * self.size)
-        f.call(panel_function(f.module, panels), "void", b, self.scratch, distance, width, depth, apart)
+        fill(f, panels, b, self.scratch, distance, width, depth, apart)
         return self.scratch, ir.index(panels.row_bytes), apart
 
     def _rows_of_a(
@@ -426,7 +469,7 @@ class _Writer:
             )
             return place, apart, ir.index(self.size)
         distance = ir.index(step * self.size)
-        f.call(panel_function(f.module, panels), "void", a, place, distance, rows, depth, ZERO)
+        fill(f, panels, a, place, distance, rows, depth, ZERO)
         return place, ir.index(self.size), ir.index(panels.row_bytes)
 
     def _sums(self, i: ir.Value, j: ir.Value, row: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -444,7 +487,7 @@ class _Writer:
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """What sums start with: the caller's choice in the first block of k, what is there in others."""
+        """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.vectors * first.lanes) * self.size)
         if self.start is None:
@@ -516,11 +559,14 @@ class _Writer:
         if strip is not first:
             start_next = self._if_moving(start_next, ir.index(tile * self.size))
             b_next = ir.index(tile * self.size)
+        if self.epilogue is not None and strip.masked:
+            # Rows of scratch memory end with a whole line. A vector that was stored whole is loaded at once.
+            strip = strip._replace(padded=True)
         name = strip_function(f.module, strip)
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
     def _after(self, b: ir.Value, done: ir.Value, across: ir.Value, b_next: ir.Value, tile: int) -> ir.Value:
-        """Where columns of B begin after those that are done; in panels, in the one after the full ones."""
+        """Where columns of B begin after those that are done, within panels too."""
         f = self.f
         if self.plan.panels_b is None:
             return f.advance(b, across)
@@ -552,9 +598,31 @@ class _Writer:
         start, start_next = self._vector_start(begin, end)
         operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
         for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, start_next)
+            count, operands = self._range(strip, operands, count, 1, start_next)
         if self.epilogue is not None:
             self._finish_column(begin, end)
+
+    def _narrow(self, i: ir.Value, rows: ir.Value) -> None:
+        """A block of rows, transposed and turned back."""
+        f, product, pitch = self.f, self.product, _pitch(self.plan, self.size)
+        panels = self.plan.turned
+        assert panels is not None
+        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product._memory()[0]))
+        strides = (product.b_strides[1], product.b_strides[0], product.a_strides[1])
+        b_row, b_step, a_step = (ir.index(s * self.size) for s in strides)
+        k, count = ir.index(product.k), rows
+        operands = Operands(
+            self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
+        )
+        for strip in _range_strips(self.plan.strips):
+            count, operands = self._range(strip, operands, count, product.n, False)
+        fill(f, panels, self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
+        with f.loop(ZERO, rows, 1) as loop:
+            row = f.binary("add", i, loop.index)
+            source = f.advance(place, _times(f, loop.index, panels.row_bytes))
+            c = self._at(self.c, row, product.c_stride, ZERO, 0)
+            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, (sums, to, at)):
+                inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
         """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
@@ -574,7 +642,7 @@ class _Writer:
         return self.f.advance(self.scratch, ir.index(self.product._memory()[1]))
 
     def _range(
-        self, strip: Strip, operands: Operands, count: ir.Value, moving: bool
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
         f, tile = self.f, strip.vectors * strip.lanes
@@ -590,7 +658,7 @@ class _Writer:
             strip_function(f.module, strip),
             "void",
             *operands,
-            ir.index(1),
+            ir.index(rows),
             here,
             apart,
             apart if moving else ZERO,
@@ -613,11 +681,32 @@ class _Writer:
     ) -> None:
         """After the last block of k: sums go through the epilogue to C."""
         f = self.f
-        with _when(f, self._is_last(p, depth)), f.loop(ZERO, rows, 1) as loop:
+        values = (sums, self.c, i, j, rows, width, self.first_row)
+        with _when(f, self._is_last(p, depth)), self._apart(values) as (inside, given):
+            inside._finish_rows(*given)
+
+    @contextmanager
+    def _apart(self, given: Sequence[ir.Value]) -> Iterator[tuple[_Writer, Sequence[ir.Value]]]:
+        """Where sums go through the epilogue: here, or in a function of its own, given these values."""
+        if self.apart is None:
+            yield self, given
+            return
+        with self.apart(given) as (f, epilogue, values):
+            inside = copy.copy(self)
+            inside.f, inside.epilogue = f, epilogue
+            yield inside, values
+
+    def _finish_rows(
+        self, sums: ir.Value, c: ir.Value, i: ir.Value, j: ir.Value, rows: ir.Value, width: ir.Value,
+        first_row: ir.Value,
+    ) -> None:  # fmt: skip
+        """The rows of a block."""
+        f = self.f
+        with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
-            c = self._at(self.c, row, self.product.c_stride, j, 1)
+            target = self._at(c, row, self.product.c_stride, j, 1)
             source = f.advance(sums, _times(f, loop.index, self._sum_row()))
-            self._finish_row(source, c, _plus(f, self.first_row, row), j, width)
+            self._finish_row(source, target, _plus(f, first_row, row), j, width)
 
     def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
         if self.product.k <= self.plan.depth:
@@ -629,34 +718,51 @@ class _Writer:
         self, source: ir.Value, target: ir.Value, row: ir.Value, j: ir.Value, width: ir.Value
     ) -> None:
         """One row, in vectors."""
-        assert self.epilogue is not None
         for begin, end, lanes, mask in _pieces(self.f, self.product, width):
             f = self.f
             type = ir.vector(self.product.arithmetic.element, lanes)
             with f.loop(begin, end, lanes) as loop:
                 chosen = None if mask is None else mask(loop.index)
                 here = None if chosen is None else chosen.here(f)
-                places = [f.offset(p, self.product.arithmetic.element, loop.index) for p in (source, target)]
-                value = f.load(type, places[0], self.size)
-                value = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
-                if value is None:
+                element = self.product.arithmetic.element
+                value = f.load(type, f.offset(source, element, loop.index), self.size)
+                if self.plan.method == "narrow" and self.start is not None:
+                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                result: ir.Value | None = value
+                if self.epilogue is not None:
+                    result = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if result is None:
                     continue
+                place = f.offset(target, element, loop.index)
                 if here is None:
-                    f.store(value, places[1], self.size)
+                    f.store(result, place, self.size)
                 else:
-                    f.masked_store(value, places[1], here, self.size)
+                    f.masked_store(result, place, here, self.size)
+
+    def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """What sums start with, where they are turned back: added last."""
+        assert self.start is not None
+        place = self._at(self.start.pointer, _minus(self.f, row, self.first_row), self.start.row, column, 1)
+        if mask is None:
+            return self.f.load(type, place, self.size)
+        return self.f.masked_load(type, place, mask, self.size)
 
     def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
         """The only column, number by number: its rows are not neighbours in other arrays."""
+        with self._apart((self._sum_place(), self.c, begin, end, self.first_row)) as (inside, given):
+            inside._finish_numbers(*given)
+
+    def _finish_numbers(
+        self, sums: ir.Value, c: ir.Value, begin: ir.Value, end: ir.Value, first_row: ir.Value
+    ) -> None:
         assert self.epilogue is not None
-        f = self.f
-        sums = self._sum_place()
+        f, element = self.f, self.product.arithmetic.element
         with f.loop(begin, end, 1) as loop:
-            place = f.offset(sums, self.product.arithmetic.element, f.binary("sub", loop.index, begin))
-            value = f.load(self.product.arithmetic.element, place, self.size)
-            value = self.epilogue(f, value, _plus(f, self.first_row, loop.index), ZERO, None)
-            if value is not None:
-                f.store(value, self._at(self.c, loop.index, 1, ZERO, 0), self.size)
+            place = f.offset(sums, element, f.binary("sub", loop.index, begin))
+            value = f.load(element, place, self.size)
+            result = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
+            if result is not None:
+                f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
 def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
@@ -677,20 +783,20 @@ def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]
 def _pieces(
     f: ir.Function, product: Product, width: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
-    """Begin, end, lanes and mask of the loops that cover a row: one, always masked, if masks cost nothing."""
+    """Begin, end, lanes and mask of the loops that cover a row: one, where masks cost nothing."""
     kind = product.arithmetic
     lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
     def mask(index: ir.Value) -> Mask:
         return kind.mask(f, f.binary("sub", width, index), lanes)
 
-    if lanes == 1 or kind.mask_registers:
-        yield ZERO, width, lanes, mask if lanes > 1 else None
+    even = product.n % lanes == 0 and (product.n <= product.plan.width or product.plan.width % lanes == 0)
+    if even or kind.mask_registers:
+        yield ZERO, width, lanes, None if even else mask
         return
     whole = _minus(f, width, f.binary("srem", width, ir.index(lanes)))
     yield ZERO, whole, lanes, None
-    if product.n % lanes or product.n > product.plan.width:
-        yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
+    yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
 
 
 # --- small things -------------------------------------------------------------------------------------------

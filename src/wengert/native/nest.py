@@ -17,8 +17,9 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, LINE, MANY, Footprint, grain, rows
+from wengert.native.footprint import ALONE, ANYWHERE, LINE, MANY, Footprint, Touches, grain, rows
 from wengert.native.kernels import POSITIONS, Access, Lookup, Map, Reduction, Shape, Write
+from wengert.native.plan import COSTLY
 from wengert.native.vectors import Place, Values, register
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ class Part(NamedTuple):
     writes: list[Write]
 
 
-Touches = list[tuple[Access, Footprint]]
 Offsets = list[ir.Value]
 States = list[list[ir.Value]]
 SCALAR = Cut(1)
@@ -83,6 +83,7 @@ class Nest:
         self.lanes = self._lanes(self.cut) if self.cut is not None else 1
         self.kept = self._ordered(reduced=False)
         self.inner = self._ordered(reduced=True)
+        self.shared = self._divided()
 
     # --- which axis is cut ----------------------------------------------------------------------------------
 
@@ -149,11 +150,10 @@ class Nest:
 
     # --- threads --------------------------------------------------------------------------------------------
 
-    @property
-    def shared(self) -> Axis | None:
+    def _divided(self) -> Axis | None:
         """The axis whose range threads divide among themselves: the first, if what is written does not overlap."""
         axis = next((axis for axis in self.axes if not axis.reduced), None)
-        if axis is None or axis.extent < 2:
+        if axis is None or axis.extent <= self._grain(axis):
             return None
         apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
         return axis if apart else None
@@ -162,18 +162,14 @@ class Nest:
         """Places that belong to a row, of which threads take whole ones."""
         return axis.width if axis.extent // axis.width >= MANY else 1
 
-    @property
-    def grain(self) -> int:
+    def _grain(self, axis: Axis) -> int:
         """Threads take multiples of so many places: whole vectors, and whole cache lines where a row is shared."""
-        axis = self.shared
-        if axis is None:
-            return 1
         width = self._width(axis)
         least = max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else 1
         return width * grain(axis.extent // width, least)
 
     def touches(self) -> tuple[Touches, Touches]:
-        """What is read and written, with the part that each thread touches."""
+        """What is read and what is written, with the part that each thread touches; all of it is read."""
         written = {id(access) for access in self.written}
         touched = [(access, self.footprint(access)) for access in self.memory]
         return touched, [pair for pair in touched if id(pair[0]) in written]
@@ -182,7 +178,7 @@ class Nest:
         """Which part of a buffer each thread touches by an access."""
         axis = self.shared
         if axis is None:
-            return FIRST
+            return ALONE
         if access.lookups or any(self._stride(axis, window.position) for window in access.windows):
             return ANYWHERE
         shown = {id(a): self._shown(a, access) for a in self.axes if a is not axis}
@@ -190,7 +186,7 @@ class Nest:
         stride, width, size = self._stride(axis, access), self._width(axis), access.dtype.itemsize
         others = [(self._stride(a, access), len(shown[id(a)])) for a in self.axes if a is not axis]
         others.append((stride, width))
-        count, take = axis.extent // width, self.grain // width
+        count, take = axis.extent // width, self._grain(axis) // width
         return rows(stride * width, count, take, access.offset + first, others, size)
 
     def _shown(self, axis: Axis, access: Access) -> range:
@@ -212,7 +208,7 @@ class Nest:
         self.bases = {id(a): self.writer.base(a.buffer) for a in self.memory}
         offsets = [ir.index(access.offset) for access in self.accesses]
         if self.shared is not None:
-            self.range = self.writer.share(self.shared.extent, self.grain)
+            self.range = self.writer.share(self.shared.extent, self._grain(self.shared))
         self._keep(0, self._resolved(offsets, 0), SCALAR)
 
     def _keep(self, level: int, offsets: Offsets, cut: Cut) -> None:
@@ -267,7 +263,15 @@ class Nest:
             return 1
         if not self.writer.masks and axis.extent % (self.lanes * JAM):
             return 1
-        return max(1, min(JAM, -(-axis.extent // self.lanes)))
+        return max(1, min(self._jam, -(-axis.extent // self.lanes)))
+
+    @property
+    def _jam(self) -> int:
+        """Vectors at a time that keep additions busy; fewer where each would be a copy of much other work."""
+        if any(e.primitive.name in COSTLY for e in self.kernel.equations):
+            return 1
+        after = sum(len(epilogue.equations) for epilogue in self.kernel.epilogues.values())
+        return JAM if after <= 4 else JAM // 2
 
     def _cut(self, axis: Axis, index: ir.Value, end: ir.Value, lanes: int, vectors: int) -> Cut:
         whole = axis.extent % (lanes * vectors) == 0

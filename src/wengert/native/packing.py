@@ -58,7 +58,7 @@ class Panels(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows as they are, so many at a time, but so far apart that they do not drive each other from the cache."""
+    """Rows as they are, so many at a time, but so far apart that they do not crowd the cache."""
 
     arithmetic: Arithmetic
     width: int
@@ -82,7 +82,8 @@ class Rows(NamedTuple):
 def rows_function(module: ir.Module, rows: Rows) -> str:
     """The function that copies rows, written once per module.
 
-    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the copy.
+    Its arguments are those of a panel's: rows of A are columns of it, and ``next`` is from row to row of the
+    copy.
     """
     name = f"rows.{rows.arithmetic.element}.{rows.lanes}"
     if not has(module, name):
@@ -109,18 +110,34 @@ def _copy_plain(f: ir.Function, rows: Rows, source: ir.Value, target: ir.Value) 
         f.store(number, f.offset(target, element, rest.index), size)
 
 
-def panel_function(module: ir.Module, panels: Panels) -> str:
-    """The function that fills panels, written once per module.
+def fill(f: ir.Function, panels: Panels, *arguments: ir.Value) -> None:
+    """Fill panels by a function that is written once per module.
 
     Its arguments: where the source begins and the panels go, the bytes from one row of the source (one
     column, if transposed) to the next, how many columns and rows, and the bytes from one panel to the next.
     Nothing outside the source is read.
     """
-    kind = "columns" if panels.transposed else "rows"
-    name = f"panels.{kind}.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
+    if panels.transposed:
+        f.call(_columns_function(f.module, panels), "void", *arguments, ir.index(panels.width))
+    else:
+        f.call(_rows_function(f.module, panels), "void", *arguments)
+
+
+def _rows_function(module: ir.Module, panels: Panels) -> str:
+    name = f"panels.rows.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
     if not has(module, name):
         f = module.function(name, "void", PARAMS, "internal")
-        (_from_columns if panels.transposed else _from_rows)(f, panels)
+        _from_rows(f, panels)
+        f.ret()
+    return name
+
+
+def _columns_function(module: ir.Module, panels: Panels) -> str:
+    """One function for panels of any width."""
+    name = f"panels.columns.{panels.arithmetic.element}.{panels.lanes}"
+    if not has(module, name):
+        f = module.function(name, "void", [*PARAMS, ("width", "i64")], "internal")
+        _from_columns(f, panels)
         f.ret()
     return name
 
@@ -158,8 +175,8 @@ def _copy_vectors(
     f: ir.Function, panels: Panels, source: ir.Value, target: ir.Value, first: ir.Value
 ) -> None:
     size, ahead = panels.arithmetic.size, f.binary("mul", f.param("step"), ir.index(AHEAD))
-    for distance in range(0, panels.row_bytes, LINE):
-        prefetch(f, f.advance(source, ahead, ir.index(distance)))
+    for line in range(0, panels.row_bytes, LINE):
+        prefetch(f, f.advance(source, ahead, ir.index(line)))
     for v in range(panels.vectors):
         distance = ir.index(v * panels.lanes * size)
         left = f.binary("sub", f.param("columns"), f.binary("add", first, ir.index(v * panels.lanes)))
@@ -189,44 +206,50 @@ def _first(f: ir.Function, panels: Panels, pointer: ir.Value, count: ir.Value) -
 
 
 def _from_columns(f: ir.Function, panels: Panels) -> None:
-    with f.loop(ZERO, f.param("columns"), panels.width, [f.param("target")]) as loop:
-        end = f.binary("add", loop.index, ir.index(panels.width))
-        end = f.intrinsic("smin", "i64", end, f.param("columns"))
-        with f.loop(loop.index, end, panels.lanes, loop.first) as inner:
+    width, columns = f.param("width"), f.param("columns")
+    count = f.binary("sdiv", f.binary("add", columns, f.binary("sub", width, ir.index(1))), width)
+    with f.loop(ZERO, count, 1, [f.param("target")]) as loop:
+        first = f.binary("mul", loop.index, width)
+        end = f.intrinsic("smin", "i64", f.binary("add", first, width), columns)
+        with f.loop(first, end, panels.lanes, loop.first) as inner:
             _columns(f, panels, inner.index, inner.first[0])
             inner.next = [f.advance(inner.first[0], ir.index(panels.lanes * panels.arithmetic.size))]
         loop.next = [f.advance(loop.first[0], f.param("next"))]
 
 
 def _columns(f: ir.Function, panels: Panels, first: ir.Value, target: ir.Value) -> None:
-    """As many columns as a vector has lanes, all rows; of fewer columns, the last one several times."""
+    """As many columns as a vector has lanes, all rows; where there are fewer, the last one several times."""
     last = f.binary("sub", f.param("columns"), ir.index(1))
     numbers = [
         f.intrinsic("smin", "i64", f.binary("add", first, ir.index(i)), last) for i in range(panels.lanes)
     ]
     starts = [f.advance(f.param("source"), f.binary("mul", i, f.param("step"))) for i in numbers]
     size, depth = panels.arithmetic.size, f.param("depth")
+    row_bytes = f.binary("mul", f.param("width"), ir.index(size))
     limit = depth if panels.arithmetic.masks else f.binary("sub", depth, ir.index(panels.lanes - 1))
     with f.loop(ZERO, limit, panels.lanes, [target]) as loop:
         left = f.binary("sub", depth, loop.index)
         places = [f.offset(p, panels.arithmetic.element, loop.index) for p in starts]
         rows = transpose(f, [_first(f, panels, p, left) for p in places])
-        for i, row in enumerate(rows):
-            f.store(row, f.advance(loop.first[0], ir.index(i * panels.row_bytes)), size)
-        loop.next = [f.advance(loop.first[0], ir.index(panels.lanes * panels.row_bytes))]
+        place = loop.first[0]
+        for row in rows:
+            f.store(row, place, size)
+            place = f.advance(place, row_bytes)
+        loop.next = [place]
     if not panels.arithmetic.masks:
-        _last_rows(f, panels, starts, loop.state[0], loop.index)
+        _last_rows(f, panels, starts, loop.state[0], loop.index, row_bytes)
 
 
 def _last_rows(
-    f: ir.Function, panels: Panels, starts: list[ir.Value], target: ir.Value, first: ir.Value
-) -> None:
+    f: ir.Function, panels: Panels, starts: list[ir.Value], target: ir.Value, first: ir.Value,
+    row_bytes: ir.Value,
+) -> None:  # fmt: skip
     element, size = panels.arithmetic.element, panels.arithmetic.size
     with f.loop(first, f.param("depth"), 1, [target]) as loop:
         for i, p in enumerate(starts):
             value = f.load(element, f.offset(p, element, loop.index), size)
             f.store(value, f.advance(loop.first[0], ir.index(i * size)), size)
-        loop.next = [f.advance(loop.first[0], ir.index(panels.row_bytes))]
+        loop.next = [f.advance(loop.first[0], row_bytes)]
 
 
 def transpose(f: ir.Function, rows: list[ir.Value]) -> list[ir.Value]:

@@ -2,7 +2,8 @@
 
 Register tiles, transposing copies and the like are *internal* functions: one text for every network that uses
 them, and most of the compiler's work. Each large one becomes a module of its own, with its constants; the
-others declare it. What is left is short, and all that has to be compiled for another shape.
+others declare it. Functions that are marked as cold only stand around others: they are a module that is
+compiled quickly. What is left is short, and all that has to be compiled well for another shape.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import NamedTuple
 
 WORTH = 40  # lines of a function from which a module of its own pays
 NAME = re.compile(r'@("[^"]+"|[-\w.$]+)')
+COLD = re.compile(r"^define .* cold \{$", re.MULTILINE)
+DEFINED = re.compile(r"^define ", re.MULTILINE)
+LINKAGE = re.compile(r"^define (internal|private) ")
 CONSTANT = re.compile(r"@\S+ = (internal|private) (unnamed_addr )?constant ")
 
 
@@ -28,6 +32,11 @@ class Entity(NamedTuple):
         return "@" if self.text.startswith("@") else self.text.partition(" ")[0]
 
     @property
+    def is_cold(self) -> bool:
+        """Whether it is a function that stands around others."""
+        return COLD.match(self.text) is not None
+
+    @property
     def uses(self) -> set[str]:
         """The names that occur in it, but its own."""
         return set(NAME.findall(self.text)) - {self.name}
@@ -36,17 +45,25 @@ class Entity(NamedTuple):
     def declaration(self) -> str:
         """A function as other modules declare it."""
         header = self.text.partition("\n")[0].rstrip("{ ")
-        return header.replace("define internal ", "declare ", 1).replace("define ", "declare ", 1)
+        return LINKAGE.sub("define ", header).replace("define ", "declare ", 1).replace(" cold", "")
 
 
 def split(ir: str) -> list[str]:
     """The texts of a module's parts, the rest last; the module itself where there is nothing to part."""
     entities = _entities(ir)
-    shared = [e for e in entities or () if _is_worth_it(e, entities or [])]
-    if entities is None or not shared:
+    shared = [[e] for e in entities or () if _is_worth_it(e, entities or [])]
+    fixed = all(CONSTANT.match(e.text) for e in entities or () if e.kind == "@")
+    cold = [e for e in entities or () if fixed and e.is_cold]
+    rest = [e for e in entities or () if e.kind == "define" and [e] not in shared and e not in cold]
+    found = [functions for functions in (*shared, cold, rest) if functions]
+    if entities is None or len(found) < 2:
         return [ir]
-    rest = [e for e in entities if e.kind == "define" and e not in shared]
-    return [*(_module([e], entities) for e in shared), _module(rest, entities)]
+    return [_module(functions, entities) for functions in found]
+
+
+def is_cold(part: str) -> bool:
+    """Whether all functions of a part are cold."""
+    return 0 < len(COLD.findall(part)) == len(DEFINED.findall(part))
 
 
 def _entities(ir: str) -> list[Entity] | None:
@@ -88,4 +105,4 @@ def _module(functions: list[Entity], entities: Iterable[Entity]) -> str:
         for e in entities
         if e.name in used and e.name not in own
     ]
-    return "\n".join([*needed, *(f.text.replace("define internal ", "define ", 1) for f in functions)])
+    return "\n".join([*needed, *(LINKAGE.sub("define ", f.text) for f in functions)])

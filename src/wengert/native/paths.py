@@ -19,7 +19,6 @@ from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
 from wengert.errors import location
 from wengert.native.program import Run, compile
-from wengert.transforms.simplify import simplify
 
 MAX_PATHS = 64
 ANSWER = 16  # bytes of an answer, filled up with zeros
@@ -43,8 +42,8 @@ class Path:
         self.answers = [encoded(answer, var.type) for var, answer, _ in guards]
         self.types = [var.type for var, _, _ in guards]
         self.conditions = [f"{where}the answer is {answer}" for _, answer, where in guards]
-        whole = Trace(recording.inputs, recording.recorder.equations, [*traced, *(var for var, _, _ in guards)])
-        self.run: Run = compile(simplify(whole))
+        outputs = [*traced, *(var for var, _, _ in guards)]
+        self.run: Run = compile(Trace(recording.inputs, recording.recorder.equations, outputs))
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
         """The results, and the answers for these arguments."""

@@ -23,6 +23,7 @@ from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_f
 from wengert.native.kernels import (
     POSITIONS,
     Access,
+    Around,
     Buffer,
     Contract,
     Kernel,
@@ -41,11 +42,62 @@ LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a d
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh "
-    "arccosh arctanh power float_power cbrt hypot erf erfc expit logistic log_expit softplus xlogy xlog1py entr fmod "
-    "remainder floor_divide root philox shuffle".split()
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "logaddexp",
+        "logaddexp2",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arctan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "power",
+        "float_power",
+        "cbrt",
+        "hypot",
+        "erf",
+        "erfc",
+        "expit",
+        "logistic",
+        "log_expit",
+        "softplus",
+        "xlogy",
+        "xlog1py",
+        "entr",
+        "fmod",
+        "remainder",
+        "floor_divide",
+        "root",
+        "gcd",
+        "lcm",
+        "philox",
+        "shuffle",
+    ]
 )
 
+
+# Operations that change nothing but the dtype.
+UNCHANGED = frozenset(
+    {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
+)
+
+# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+SMALL = 32 * 1024
+SPREAD = 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
 MOST_WAITING = 4
@@ -92,6 +144,7 @@ class Plan:
         self.pieces: dict[Atom, list[Piece]] = {}
         self._stages: dict[Var, float] = {}
         self._waiting: dict[Atom, Waiting] = {}
+        self._cheap: dict[Atom, Equation] = {}
         self._maps: dict[tuple[float, Shape], Map] = {}
         self.inputs = [Buffer("input", _stored(v.type), v.type.size, i) for i, v in enumerate(trace.inputs)]
         self.outputs = [Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)]
@@ -103,6 +156,8 @@ class Plan:
             self.lower(equation)
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
+        for part in (part for kernel in self.kernels for part in kernel.maps()):
+            part.prune()
         self._overwritten: list[tuple[Buffer, Kernel]] = []
         self.in_place = [pair for pair in carries if self._overwrites(*pair)]
         self._finish()
@@ -123,6 +178,17 @@ class Plan:
                 access.buffer.first = min(access.buffer.first, position)
                 access.buffer.last = max(access.buffer.last, position)
         self.arena = [buffer for buffer in self.arena if buffer.last >= 0]
+        self.shared_bytes = _place(self.arena)
+
+    def spread(self) -> None:
+        """Leave small buffers alone for a while after their last use: threads may change the order of kernels."""
+        for kernel in self.kernels:
+            for body in kernel.bodies():
+                body.spread()
+            if isinstance(kernel, Around):
+                kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
+        for buffer in self.arena:
+            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
         self.shared_bytes = _place(self.arena)
 
     # --- equations ----------------------------------------------------------------------------------------
@@ -180,6 +246,8 @@ class Plan:
         """Evaluate an equation in a loop, which everybody else reads the result from."""
         self._compute_here(kernel, equation)
         self.made.update(dict.fromkeys(equation.outputs, kernel))
+        if _is_cheap(equation):
+            self._cheap.update(dict.fromkeys(equation.outputs, equation))
 
     def _compute_here(self, kernel: Map, equation: Equation) -> None:
         for atom in equation.inputs:
@@ -254,9 +322,34 @@ class Plan:
             if all(atom not in e.outputs for e in kernel.equations):
                 self._compute_here(kernel, self._waiting[atom].equation)
             return
-        if atom not in kernel.reads:
-            find = self.access if isinstance(kernel.parent, Contract) else self.look
-            kernel.reads[atom] = find(atom).broadcast(kernel.shape)
+        if atom in kernel.reads or any(atom in e.outputs for e in kernel.equations):
+            return
+        if atom.type.shape == kernel.shape and self._is_at_hand(atom):
+            self._compute_here(kernel, self._cheap[atom])
+            return
+        find = self.access if isinstance(kernel.parent, Contract) else self.look
+        kernel.reads[atom] = find(atom).broadcast(kernel.shape)
+
+    def _is_at_hand(self, atom: Atom) -> bool:
+        """Whether a value is computed anew from one in memory, rather than stored beside it."""
+        if atom not in self._cheap or atom in self._memory or not atom.type.shape:
+            return False
+        found = self._sources(atom, MOST_WAITING)
+        return len(found) == 1 and None not in found
+
+    def _sources(self, atom: Atom, depth: int) -> set[Var | None]:
+        """The values in the arena that few cheap equations lead to a value from; None for anything else."""
+        if type(atom) is Literal:
+            return set() if uniform(atom) is not None else {None}
+        assert type(atom) is Var
+        if atom in self._memory:
+            return {atom if self._memory[atom].buffer.kind == "arena" else None}
+        if atom not in self._cheap or depth == 0:
+            return {None}
+        operands = self._cheap[atom].inputs
+        if any(a.type.shape != atom.type.shape for a in operands if type(a) is Var):
+            return {None}
+        return set().union(*(self._sources(a, depth - 1) for a in operands))
 
     # --- memory -------------------------------------------------------------------------------------------
 
@@ -398,6 +491,9 @@ class Plan:
         self.resolve(atom)
         if self._is_in_place(atom, target):
             return
+        if self._stands_alone(atom, target):
+            self._let_be_output(i, self.access(atom).buffer)
+            return
         self.put(atom, target)
         if type(atom) is Var and atom not in self._memory:
             self._memory[atom] = target
@@ -405,6 +501,20 @@ class Plan:
     def _is_in_place(self, atom: Atom, target: Access) -> bool:
         found = self._memory.get(atom) if type(atom) is Var else None
         return found is not None and found.buffer is target.buffer and found.stands_as(target)
+
+    def _stands_alone(self, atom: Atom, target: Access) -> bool:
+        """Whether a value has memory of its own that looks like an output."""
+        found = self._memory.get(atom) if type(atom) is Var else None
+        if found is None or found.buffer not in self.arena:
+            return False
+        whole = found.buffer.size == atom.type.size and found.offset == 0 and not found.lookups
+        return whole and found.strides == target.strides and found.dtype == target.dtype
+
+    def _let_be_output(self, i: int, buffer: Buffer) -> None:
+        """Memory of the arena becomes that of an output: nothing need be copied."""
+        self.arena.remove(buffer)
+        buffer.kind, buffer.index = "output", i
+        self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
         """Whether the loop that writes output o may do so in the memory of input i: nobody reads it afterwards.
@@ -416,8 +526,9 @@ class Plan:
         if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
             return False
         (writer,) = writers
-        target = next(a for a in writer.writing() if a.buffer is self.outputs[o])
-        if not all(a.buffer is not self.inputs[i] or a.stands_as(target) for a in writer.elementwise()):
+        written = [a for a in writer.writing() if a.buffer is self.outputs[o]]
+        read = [a for a in writer.elementwise() if a.buffer is self.inputs[i]]
+        if len(written) != 1 or not all(a.stands_as(written[0]) for a in read):
             return False
         looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
         if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):

@@ -8,19 +8,20 @@ the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native import ir
-from wengert.native.footprint import ANYWHERE, FIRST, Footprint, grain, rows
+from wengert.native.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.host import Host
-from wengert.native.kernels import Access, Contract, Shape
-from wengert.native.matmul import Product
+from wengert.native.kernels import Access, Contract, Shape, one_stride
+from wengert.native.matmul import Inside, Product
 from wengert.native.vectors import Place, Values
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
-
-
-Touches = list[tuple[Access, Footprint]]
 
 
 @dataclass
@@ -104,11 +102,11 @@ class Oriented:
         if self.plain:
             access = self.kernel.result.writes[0].access
             c_stride, batch_c = self.strides(access)[-2], _lead_stride(self, access) or 0
-        lead_a, lead_b = _merged_lead(self.lead, a.strides), _merged_lead(self.lead, b.strides)
+        lead_a, lead_b = one_stride(self.lead, a.strides), one_stride(self.lead, b.strides)
         assert lead_a is not None and lead_b is not None
         return Product(
-            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=a.strides[-2:],
-            b_strides=b.strides[-2:], c_stride=c_stride, batch=batch,
+            m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype, a_strides=(a.strides[-2], a.strides[-1]),
+            b_strides=(b.strides[-2], b.strides[-1]), c_stride=c_stride, batch=batch,
             batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
@@ -116,7 +114,7 @@ class Oriented:
     def shared(self) -> bool:
         """Whether threads divide the rows."""
         writes = self.kernel.result.writes
-        return self.rows > 1 and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
+        return self.rows > self.grain and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
 
     @cached_property
     def together(self) -> int:
@@ -141,7 +139,7 @@ class Oriented:
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows are counted through the whole batch: they are one axis only if the batch goes on where a matrix ends."""
         *lead, row, column = strides
-        batch, m, size = _merged_lead(self.lead, lead), self.shape[-2], access.dtype.itemsize
+        batch, m, size = one_stride(self.lead, tuple(lead)), self.shape[-2], access.dtype.itemsize
         if access.lookups or batch is None:
             return ANYWHERE
         if self.together > 1:
@@ -159,12 +157,12 @@ class Oriented:
         writes = [(write.access, self.footprint(write.access)) for write in result.writes]
         if self.shared:
             return reads, writes
-        return [(access, FIRST) for access, _ in reads], [(access, FIRST) for access, _ in writes]
+        return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
 
     def _footprint_of_columns(self) -> Footprint:
         """Which part of the second factor each thread touches: its own matrices, or all of it."""
         b = self.factors[1]
-        batch = _merged_lead(self.lead, b.strides)
+        batch = one_stride(self.lead, b.strides[:-2])
         if self.together == 1 or batch is None:
             return ANYWHERE
         others = list(zip(b.strides[-2:], b.shape[-2:], strict=True))
@@ -179,32 +177,22 @@ def _transposed(a: Access) -> Access:
 
 
 def _lead_stride(oriented: Oriented, access: Access) -> int | None:
-    return _merged_lead(oriented.lead, oriented.strides(access))
+    return one_stride(oriented.lead, oriented.strides(access))
 
 
-def _merged_lead(lead: Shape, strides: Sequence[int]) -> int | None:
-    """The stride from matrix to matrix through all batch axes, if it is one."""
-    found = [(n, s) for n, s in zip(lead, strides, strict=False) if n != 1]
-    for (_, outer), (n, inner) in zip(found, found[1:], strict=False):
-        if outer != n * inner:
-            return None
-    return found[-1][1] if found else 0
+def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:
+    """What a product and its epilogue read and write, with the part that each thread touches."""
+    return oriented.touches()
 
 
-def merges(a: Access) -> bool:
-    """Whether the batch axes of a factor are one."""
-    return _merged_lead(a.shape[:-2], a.strides) is not None
-
-
-def write_product(writer: Writer, kernel: Contract) -> tuple[Touches, Touches]:
-    """A matrix product with its epilogue; what it reads and writes, with the part that each thread touches."""
+def write_product(writer: Writer, kernel: Contract) -> None:
+    """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
     if oriented.shared:
         _write(writer, oriented, *writer.share(oriented.rows, oriented.grain))
-    else:
-        with writer.alone():
-            _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
-    return oriented.touches()
+        return
+    with writer.alone():
+        _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
 
 
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
@@ -214,8 +202,21 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)
         return
-    epilogue = Epilogue(writer, oriented)
-    product.write(writer.f, a, b, scratch, scratch, begin, end, epilogue=epilogue)
+    if not writer.threads:
+        product.write(writer.f, a, b, scratch, scratch, begin, end, Epilogue(writer, oriented))
+        return
+
+    @contextmanager
+    def apart(values: Sequence[ir.Value]) -> Iterator[Inside]:
+        with writer.function("finish", *values) as inner:
+            yield inner.f, Epilogue(inner, oriented), inner.given
+
+    product.write(writer.f, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)
+
+
+def _elsewhere(*_: Any) -> None:
+    """Stands for an epilogue that is evaluated in a function of its own."""
+    raise AssertionError("an epilogue outside of its function")
 
 
 class Epilogue:

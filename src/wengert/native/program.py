@@ -7,41 +7,87 @@ result is the same.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from wengert.core.evaluate import environment, evaluate, read
 from wengert.core.trace import Atom, Equation, Trace, Var
-from wengert.native import team
-from wengert.native.emit import arena_bytes, write_module
-from wengert.native.host import Code, load, this_host
+from wengert.native import fingerprint, team
+from wengert.native.emit import arena_bytes, scratch_bytes, write_module
+from wengert.native.fingerprint import Made
+from wengert.native.host import Code, link, objects_of, this_host
 from wengert.native.kernels import Unlowerable
 from wengert.native.plan import Plan
-from wengert.native.work import is_worth_sharing
+from wengert.native.work import is_long, is_worth_sharing
+from wengert.transforms.simplify import simplify
+
+# Functions of other libraries, which planning makes known to the linker: their code is planned every time.
+FOREIGN = re.compile(r"@wengert_(?!team_)")
 
 
 class Native:
-    """A compiled trace."""
+    """A compiled trace.
+
+    Its plan and its text are made when somebody asks for them, or when there is no code of it in the cache.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.plan = Plan(trace)
-        self.shared = team.has_threads() and is_worth_sharing(self.plan)
-        if self.shared:
-            team.ready()
-        self.ir = write_module(self.plan, this_host(), threads=self.shared)
-        self.code: Code = load(self.ir)
+        self.made = self._found()
+        self.constants = self.made.constants
+        self.code: Code = link(*self.made.objects)
         self._function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(
             self.code.address("run")
         )
-        self.arena_bytes = arena_bytes(self.plan, this_host(), team.LIMIT if self.shared else 1)
-        self.constants = [np.ascontiguousarray(c) for c in self.plan.constants]
+        self.arena_bytes = self._arena_bytes(team.LIMIT if self.shared else 1)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The kernels."""
+        plan = Plan(simplify(self.trace))
+        if team.has_threads() and is_worth_sharing(plan):
+            plan.spread()
+        return plan
+
+    @cached_property
+    def ir(self) -> str:
+        """The code in LLVM's language."""
+        return write_module(self.plan, this_host(), threads=self.shared)
+
+    def _found(self) -> Made:
+        """What the cache has of this trace, or else what is made now."""
+        name = fingerprint.name_of(self.trace, team.has_threads())
+        made = None if name is None else fingerprint.load(name)
+        if made is None:
+            return self._make(name)
+        self._share(made.shared)
+        return made
+
+    def _make(self, name: fingerprint.Name | None) -> Made:
+        """Compile the trace, and keep what can be kept."""
+        plan, machine = self.plan, this_host()
+        self._share(team.has_threads() and is_worth_sharing(plan))
+        constants = [np.ascontiguousarray(c) for c in plan.constants]
+        sizes = plan.shared_bytes, scratch_bytes(plan, machine)
+        made = Made(objects_of(self.ir), constants, *sizes, self.shared, is_long(plan.trace))
+        if name is not None and FOREIGN.search(self.ir) is None:
+            fingerprint.store(name, made)
+        return made
+
+    def _share(self, shared: bool) -> None:
+        """Let threads share the work, or not."""
+        self.shared = shared
+        if shared:
+            team.ready()
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         inputs = [
-            np.ascontiguousarray(v, dtype=b.dtype) for v, b in zip(values, self.plan.inputs, strict=True)
+            np.ascontiguousarray(v, dtype=var.type.dtype)
+            for v, var in zip(values, self.trace.inputs, strict=True)
         ]
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
         table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
@@ -51,6 +97,9 @@ class Native:
             return evaluate(self.trace, values)  # raises where the index is out of bounds
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
 
+    def _arena_bytes(self, threads: int) -> int:
+        return arena_bytes(self.made.values, self.made.scratch, threads)
+
     @property
     def threads(self) -> int:
         """How many threads share the work."""
@@ -59,7 +108,7 @@ class Native:
     @property
     def memory(self) -> int:
         """Bytes that a call needs for values in between."""
-        return arena_bytes(self.plan, this_host(), self.threads)
+        return self._arena_bytes(self.threads)
 
     def natives(self) -> list[Native]:
         """Itself: one piece of native code."""
@@ -148,4 +197,4 @@ def compile(trace: Trace) -> Run:
     try:
         return Native(trace)
     except Unlowerable:
-        return Pieces(trace)
+        return Pieces(simplify(trace))

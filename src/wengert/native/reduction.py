@@ -167,7 +167,7 @@ def _arctan_of_inverse(k: int, one: int) -> int:
 def _function(x: Number) -> str:
     """The name of the function that reduces one number; it is written when a module first needs it."""
     module, name = x.lanes.function.module, "wengert.reduce." + ("fused" if x.lanes.fused else "plain")
-    if all(f.name != name for f in module.functions):
+    if name not in module.names:
         words = ", ".join(f"i64 {word}" for word in two_over_pi())
         module.globals.append(f"@{name}.digits = internal constant [{WORDS} x i64] [{words}]")
         function = module.function(name, _TRIPLE, [("x", "double")], "internal")

@@ -5,8 +5,8 @@ Both work on single rows and go by NumPy's order, in which NaN comes after every
 .. math:: a < b \iff a <_{\mathrm{IEEE}} b \ \text{ or }\ (b \text{ is NaN and } a \text{ is not})
 
 The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with
-their positions. It takes from the second run only what is less than the first of the first run, so equal elements
-keep their order.
+their positions. It takes from the second run only what is less than the first of the first run, so equal
+elements keep their order.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native import ir
 from wengert.native.kernels import Access, Routine
-from wengert.native.lower import lowers, work_memory
+from wengert.native.lower import in_memory, lowers
 from wengert.native.plan import Plan
 from wengert.native.tiles import has
 
 ZERO, ONE = ir.index(0), ir.index(1)
 INDEX = np.dtype(np.intp)
+STEP = 8  # operations that a step of a search or of a merge counts as
 
 
 def less_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
@@ -52,17 +53,18 @@ def _searchsorted(plan: Plan, equation: Equation) -> None:
     (a, v), (out,) = equation.inputs, equation.outputs
     dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
     (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
-    row, stage = plan.access(a), max(plan.ready(a), plan.ready(v))
+    (row, keys), stage = in_memory(plan, [a, v])
     rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
     extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         f, (begin, value, place) = writer.f, pointers
         key = f.load(ir.type_name(dtype), value)
         name = search_function(f.module, dtype, side)
         f.store(f.call(name, "i64", begin, ir.index(extent), ir.index(stride), key), place)
 
-    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, plan.access(v)], [target], code))
+    work = STEP * extent.bit_length()
+    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, keys], [target], code, work))
     plan.assign(out, target, stage)
 
 
@@ -124,16 +126,16 @@ def _argsort(plan: Plan, equation: Equation) -> None:
     source, stage = plan.access(x), plan.ready(x)
     target = plan.allocate(out.type)
     shape = tuple(m for i, m in enumerate(x.type.shape) if i != axis + x.type.ndim)
-    memory = work_memory(plan, shape, 2 * n * (dtype.itemsize + INDEX.itemsize))
     steps = [ir.index(a.strides[axis]) for a in (source, target)]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         name = sort_function(writer.f.module, dtype)
-        row, places, work = pointers
-        writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], work)
+        row, places = pointers
+        writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], memory)
 
-    writes = [_axis_last(target, axis), memory]
-    plan.kernels.append(Routine(stage, "argsort", shape, [_axis_last(source, axis)], writes, code))
+    rows, scratch = [_axis_last(a, axis) for a in (source, target)], 2 * n * (dtype.itemsize + INDEX.itemsize)
+    work = STEP * n * n.bit_length()
+    plan.kernels.append(Routine(stage, "argsort", shape, rows[:1], rows[1:], code, work, scratch))
     plan.assign(out, target, stage)
 
 
@@ -146,15 +148,14 @@ def _axis_last(a: Access, axis: int) -> Access:
 def sort_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
     """The function that finds the order of a row, written once per module.
 
-    Its arguments: where the row begins and how far elements are apart, how many there are, where their order goes
-    and how far places are apart there, and memory for two rows of positions and two of keys.
+    Its arguments: where the row begins and how far elements are apart, how many there are, where their order
+    goes and how far places are apart there, and memory for two rows of positions and two of keys.
     """
     name, element = f"argsort.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
     if not has(module, name):
         merge = _merge_function(module, dtype)
-        params = [
-            ("row", "ptr"), ("step", "i64"), ("count", "i64"), ("places", "ptr"), ("far", "i64"), ("work", "ptr")
-        ]  # fmt: skip
+        types = {"row": "ptr", "step": "i64", "count": "i64", "places": "ptr", "far": "i64", "work": "ptr"}
+        params = list(types.items())
         f = module.function(name, "void", params, "internal")
         _write_sort(f, element, merge)
     return name
@@ -177,7 +178,7 @@ def _write_sort(f: ir.Function, element: str, merge: str) -> None:
 
 
 def _write_rounds(f: ir.Function, merge: str, places: list[ir.Value], keys: list[ir.Value]) -> ir.Value:
-    """Merge runs from one half of the memory to the other, and change halves, until there is one run. Where its places are."""
+    """Merge runs from one half of the memory to the other until there is one run. Where its places are."""
     count, before = f.param("count"), f.label
     head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
     f.jump(head)

@@ -6,8 +6,7 @@ from wengert.core.trace import Equation
 from wengert.native import compositions, contractions, lapack, sorting, ufuncs
 from wengert.native.lanes import Lanes
 from wengert.native.lower import LOWER, Rule, is_elementwise, seen_through
-from wengert.native.plan import Plan
-from wengert.native.vectors import WITHOUT_METHOD
+from wengert.native.plan import UNCHANGED, Plan
 
 __all__ = ["compositions", "contractions", "lapack", "rule_for", "seen_through", "sorting"]
 
@@ -19,6 +18,6 @@ def rule_for(equation: Equation) -> Rule | None:
         return LOWER[name]
     if not is_elementwise(equation):
         return None
-    if hasattr(Lanes, name) or name in WITHOUT_METHOD:
+    if hasattr(Lanes, name) or name in UNCHANGED or name == "where":
         return Plan.element
     return ufuncs.lower_by_loop if ufuncs.has_loop(equation) else None

@@ -16,8 +16,8 @@ import threading
 from functools import cache
 from typing import Any
 
-from wengert.native import ir
-from wengert.native.host import Host, fork_safe, load, this_host
+from wengert.native import fingerprint, ir
+from wengert.native.host import Host, fork_safe, kept, link, objects_of, this_host
 
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
@@ -39,9 +39,9 @@ _WANTED = _STATE + 64
 
 def barrier_function(module: ir.Module, host: Host) -> str:
     """The function that waits for all members, written once per module: counted arrivals, then the number of the phase."""
-    if all(f.name != BARRIER for f in module.functions):
+    if BARRIER not in module.names:
         f = module.function(BARRIER, "void", [("place", "ptr"), ("count", "i64")], "internal")
-        f.attributes = "nounwind noinline"
+        f.attributes = "nounwind noinline cold"
         _write_barrier(f, host)
     return BARRIER
 
@@ -111,12 +111,14 @@ def _module(host: Host) -> str:
     _write_worker(module)
     _write_start(module)
     _write_run(module)
-    for name, result, params in (("address", "ptr", []), ("prepare", "void", [])):
-        f = module.function(name, result, params)
+    for name, result in (("address", "ptr"), ("prepare", "void")):
+        f = module.function(name, result, [])
         if name == "prepare":
             _write_prepare(f)
         else:
             f.ret(ir.Value("@team", "ptr"))
+    for f in module.functions:
+        f.attributes = "nounwind cold"
     return str(module)
 
 
@@ -253,7 +255,8 @@ def _code() -> Any:
     """The team's code. It is never freed: workers sleep in it until the process ends."""
     from llvmlite import binding
 
-    code = load(_module(this_host()))
+    name = fingerprint.key("team")
+    code = link(*kept(name, lambda: objects_of(_module(this_host()))))
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(code))
     binding.add_symbol(RUN, code.address(RUN))
     _call(code, "prepare", None)()

@@ -2,12 +2,13 @@ r"""Register tiles of a matrix product: the part of C that the vector registers 
 
 A tile of r rows and v vectors of columns is a sum of outer products,
 
-.. math:: C_{ij} \leftarrow C_{ij} + \sum_k A_{ik} B_{kj}, \quad i < r,\ j < v \cdot \mathrm{lanes},
+.. math:: C_{ij} \leftarrow C_{ij} + \sum_{k} A_{ik} B_{kj}, \quad i < r,\; j < v \cdot \mathrm{lanes},
 
 in which every k costs r broadcasts of A (any strides), v vectors of B (unit stride) and r·v multiply-adds.
 The sum of an element is one chain in ascending k that starts with what C holds, so neither the tile nor the
-way in which k is cut can be seen in the result. Strides and extents are arguments, in bytes: a module has one
-function for a tile, however many products use it.
+way in which k is cut can be seen in the result. (Where all of C is a few vectors, each addition would wait
+for the last: there every second or fourth k has a chain of its own, whatever the rows of the tile.) Strides
+and extents are arguments, in bytes: a module has one function for a tile, however many products use it.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ def arithmetic(host: Host, element: str) -> Arithmetic:
 
 
 class Mask(NamedTuple):
-    """Lanes that take part; on processors without mask registers, signs of whole numbers in a vector."""
+    """Lanes that take part; without mask registers the signs of whole numbers in a vector register."""
 
     value: ir.Value
     signs: bool
 
     def here(self, f: ir.Function) -> ir.Value:
-        """The booleans. Compared anew in every block, which costs nothing: loads and stores see the signs."""
+        """The booleans. Compared anew in every block at no cost: loads and stores look at the signs."""
         if not self.signs:
             return self.value
         return f.compare("icmp slt", self.value, ir.Value("zeroinitializer", self.value.type))
@@ -84,13 +85,19 @@ def store(f: ir.Function, value: ir.Value, pointer: ir.Value, size: int, mask: M
 
 
 class Tile(NamedTuple):
-    """Rows, and vectors of so many lanes; with ``masked`` the last vector may be a part of one."""
+    """Rows, and vectors of so many lanes; ``masked`` if the last may be a part; chains of each element.
+
+    ``padded`` if rows of C have room for whole vectors.
+    """
 
     arithmetic: Arithmetic
     rows: int
     vectors: int
     lanes: int
     masked: bool = False
+    ways: int = 1
+    asks: bool = False
+    padded: bool = False
 
     @property
     def type(self) -> str:
@@ -104,7 +111,7 @@ class Tile(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Addresses and strides in bytes: rows of A, steps of k in A and B, rows of C and ``start``; and k.
+    """Addresses; strides in bytes: rows of A, steps of k in A and B, rows of C and of the start; extent of k.
 
     To start with what C holds, ``start`` is C; with zero or a bias for every column, the rows of ``start``
     are 0 bytes apart.
@@ -128,28 +135,32 @@ Finish = Callable[[ir.Function, ir.Value, int, int, "Mask | None"], ir.Value]
 
 def has(module: ir.Module, name: str) -> bool:
     """Whether a module has a function."""
-    return any(f.name == name for f in module.functions)
+    return name in module.names
 
 
 class Strip(NamedTuple):
-    """A function that covers rows and columns with tiles: of most rows first, then of fewer for the rest."""
+    """A function that covers rows and columns with tiles: of its largest number of rows, then of fewer."""
 
     arithmetic: Arithmetic
     rows: tuple[int, ...]
     vectors: int
     lanes: int
     masked: bool = False
+    ways: int = 1
+    asks: bool = False
+    padded: bool = False
 
     @property
     def name(self) -> str:
         """The function's name."""
         rows = "-".join(map(str, self.rows))
         kind = f"{self.arithmetic.element}.{rows}x{self.vectors}x{self.lanes}"
-        return f"strip.{kind}{'.masked' if self.masked else ''}"
+        flags = [flag for flag in ("masked", "asks", "padded") if getattr(self, flag)]
+        return ".".join(["strip", kind, *([f"{self.ways}ways"] if self.ways > 1 else []), *flags])
 
     def tile(self, rows: int) -> Tile:
         """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, self.vectors, self.lanes, self.masked)
+        return Tile(self.arithmetic, rows, *self[2:])
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
@@ -210,7 +221,7 @@ def write_tile(
     sums = _run(f, tile, operands, begin, masks)
     for value, (r, v, place) in zip(sums, _places(f, tile, operands.c, operands.c_row), strict=True):
         value = value if finish is None else finish(f, value, r, v, masks[v])
-        store(f, value, place, tile.arithmetic.size, masks[v])
+        store(f, value, place, tile.arithmetic.size, None if tile.padded else masks[v])
 
 
 def _places(f: ir.Function, tile: Tile, first: ir.Value, stride: ir.Value) -> list[tuple[int, int, ir.Value]]:
@@ -227,22 +238,45 @@ def _run(
 ) -> list[ir.Value]:
     groups, within = _rows_of_a(f, operands, tile.rows)
     ahead = [f.binary("mul", step, ir.index(AHEAD)) for step in (operands.a_step, operands.b_step)]
-    with f.loop(ZERO, operands.depth, 1, [*groups, operands.b, *sums]) as loop:
-        *bases, b = loop.first[: len(groups) + 1]
-        if tile.rows >= 4 and tile.vectors > 1:
-            _ask(f, tile, bases[-1], b, ahead)
-        after = _outer_product(f, tile, bases, within, b, loop.first[len(groups) + 1 :], masks)
-        loop.next = [
-            *(_opaque(f, f.advance(p, operands.a_step)) for p in bases),
-            f.advance(b, operands.b_step),
-            *after,
-        ]
-    return loop.state[len(groups) + 1 :]
+    zero = ir.Value("zeroinitializer" if tile.lanes > 1 else "0.0", tile.type)
+    index, state = ZERO, [*groups, operands.b, *sums, *[zero] * ((tile.ways - 1) * len(sums))]
+    for ways in (tile.ways, 1) if tile.ways > 1 else (1,):
+        limit = operands.depth if ways == 1 else f.binary("sub", operands.depth, ir.index(ways - 1))
+        with f.loop(index, limit, ways, state) as loop:
+            loop.next = _steps(f, tile, operands, within, ahead, loop.first, masks, ways)
+        index, state = loop.index, loop.state
+    return _together(f, state[len(groups) + 1 :], len(sums))
+
+
+def _steps(
+    f: ir.Function, tile: Tile, operands: Operands, within: Sequence[ir.Value], ahead: Sequence[ir.Value],
+    state: Sequence[ir.Value], masks: Sequence[Mask | None], ways: int,
+) -> list[ir.Value]:  # fmt: skip
+    """So many steps of k, each added to sums of its own."""
+    count, chains = -(-tile.rows // 4), tile.rows * tile.vectors
+    bases, b, sums = list(state[:count]), state[count], list(state[count + 1 :])
+    if tile.asks:
+        _ask(f, tile, bases[-1], b, ahead)
+    for way in range(ways):
+        chosen = slice(way * chains, (way + 1) * chains)
+        sums[chosen] = _outer_product(f, tile, bases, within, b, sums[chosen], masks)
+        bases = [_opaque(f, f.advance(p, operands.a_step)) for p in bases]
+        b = f.advance(b, operands.b_step)
+    return [*bases, b, *sums]
+
+
+def _together(f: ir.Function, sums: list[ir.Value], count: int) -> list[ir.Value]:
+    """Chains of the same element added: halves to each other until one is left."""
+    while len(sums) > count:
+        half = len(sums) // 2
+        sums = [f.binary("fadd", x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
+    return sums
 
 
 def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
     """Ask for what is read some steps later: rows of B come from the second cache, and so do columns of A."""
-    prefetch(f, f.advance(a, ahead[0]))
+    if tile.rows >= 4:
+        prefetch(f, f.advance(a, ahead[0]))
     for distance in range(0, tile.columns * tile.arithmetic.size, LINE):
         prefetch(f, f.advance(b, ahead[1], ir.index(distance)))
 
@@ -254,7 +288,7 @@ def prefetch(f: ir.Function, pointer: ir.Value) -> None:
 
 
 def _rows_of_a(f: ir.Function, operands: Operands, rows: int) -> tuple[list[ir.Value], list[ir.Value]]:
-    """A pointer to every fourth row, and the rows' distances from it: few registers in x86's addressing."""
+    """A pointer to every fourth row, and the rows' distances from it: x86 needs fewest registers for that."""
     one = operands.a_row
     within = [ZERO, one]
     if rows > 2:
@@ -269,7 +303,7 @@ def _rows_of_a(f: ir.Function, operands: Operands, rows: int) -> tuple[list[ir.V
 
 
 def _opaque(f: ir.Function, value: ir.Value) -> ir.Value:
-    """The same value, opaque to LLVM, which would chain the addresses, each waiting for the last."""
+    """The same value, whose source LLVM does not look into; it would chain the addresses."""
     return f.emit(f'call {value.type} asm "", "=r,0"({value.type} {value.name})', value.type)
 
 

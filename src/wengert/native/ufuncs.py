@@ -4,8 +4,8 @@ A ufunc is a table of loops, one for each combination of dtypes,
 
 .. math:: y_i = f(x_i),\qquad i = 1, \ldots, n,
 
-that take addresses, a length and distances in bytes (``PyUFuncGenericFunction`` in NumPy's ``ufuncobject.h``). They work on memory,
-so nothing is fused with them; the results are those of the interpreter, bit for bit.
+that take addresses, a length and distances in bytes (``PyUFuncGenericFunction`` in NumPy's headers).
+They work on memory, so nothing is fused with them; the results are those of the interpreter, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from wengert.native.kernels import Access, Routine, Shape, Unlowerable, row_majo
 from wengert.native.plan import Plan
 
 POINTER = 8
+EACH = 64  # operations that a special function counts as
 
 
 class _Ufunc(ctypes.Structure):
@@ -59,7 +60,8 @@ def has_loop(equation: Equation) -> bool:
 def lower_by_loop(plan: Plan, equation: Equation) -> None:
     """A call of a loop for every row."""
     (out,), shape = equation.outputs, equation.outputs[0].type.shape
-    number, dtypes = _chosen(equation.primitive.numpy, [a.type for a in equation.inputs])
+    ufunc: Any = equation.primitive.numpy
+    number, dtypes = _chosen(ufunc, [a.type for a in equation.inputs])
     if dtypes[-1] != out.type.dtype or equation.params:
         raise Unlowerable(equation.primitive.name)
     operands = [_stored(plan, a, shape, dtype) for a, dtype in zip(equation.inputs, dtypes, strict=False)]
@@ -70,9 +72,11 @@ def lower_by_loop(plan: Plan, equation: Equation) -> None:
     plan.assign(out, target, stage)
 
 
-def _chosen(ufunc: np.ufunc, types: list[Type]) -> tuple[int, tuple[np.dtype[Any], ...]]:
+def _chosen(ufunc: Any, types: list[Type]) -> tuple[int, tuple[np.dtype[Any], ...]]:
     """The loop that NumPy chooses for operands of these types: its number, and its dtypes."""
-    given: list[Any] = [{"f": float, "i": int}.get(t.dtype.kind, t.dtype) if t.weak else t.dtype for t in types]
+    given: list[Any] = [
+        {"f": float, "i": int}.get(t.dtype.kind, t.dtype) if t.weak else t.dtype for t in types
+    ]
     dtypes = ufunc.resolve_dtypes((*given, None))
     letters = "".join(d.char for d in dtypes[:-1]) + "->" + dtypes[-1].char
     return ufunc.types.index(letters), dtypes
@@ -94,7 +98,7 @@ def _routine(
     steps = [a.strides[-1] * a.dtype.itemsize for a in rows]
     extent = rows[-1].shape[-1]
 
-    def code(writer: Any, pointers: list[ir.Value]) -> None:
+    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
         f = writer.f
         arguments, strides, length = (f.alloca(POINTER * n) for n in (len(rows), len(rows), 1))
         for i, (pointer, step) in enumerate(zip(pointers, steps, strict=True)):
@@ -104,4 +108,4 @@ def _routine(
         f.module.declare(names[1], "void", [])
         f.call(names[0], "void", arguments, length, strides, ir.Value(f"@{names[1]}", "ptr"))
 
-    return Routine(stage, name, rows[-1].shape[:-1], rows[:-1], rows[-1:], code)
+    return Routine(stage, name, rows[-1].shape[:-1], rows[:-1], rows[-1:], code, EACH * extent)

@@ -19,7 +19,7 @@ from wengert.native import ir
 from wengert.native.host import Host
 from wengert.native.kernels import Unlowerable
 from wengert.native.lanes import Lanes
-from wengert.native.plan import COSTLY, uniform
+from wengert.native.plan import COSTLY, UNCHANGED, uniform
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Values:
     def called(self, name: str, dtype: np.dtype[Any], *operands: ir.Value) -> ir.Value:
         """A long operation on single numbers, through a function that the module has once."""
         module, full = self.f.module, f"{name}.{ir.type_name(dtype)}"
-        if all(f.name != full for f in module.functions):
+        if full not in module.names:
             params = [(f"x{i}", value.type) for i, value in enumerate(operands)]
             f = module.function(full, operands[0].type, params, "internal")
             f.attributes = "nounwind noinline"
@@ -197,8 +197,6 @@ class Values:
         return rule  # type: ignore[no-any-return]
 
 
-_UNCHANGED = frozenset({"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"})
-WITHOUT_METHOD = _UNCHANGED | {"where"}
 # Operations whose result is of another kind than their operands; ldexp's operands are of two kinds.
 _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 
@@ -206,7 +204,7 @@ _FROM_OPERANDS = frozenset({"exponent", "bitwise_count"})
 def element(values: Values, equation: Equation, type: Type) -> Any:
     """The vector that an elementwise equation computes; several for one of several outputs."""
     name, inputs = equation.primitive.name, equation.inputs
-    if name in _UNCHANGED:
+    if name in UNCHANGED:
         return values.read(inputs[0], type.dtype)
     if name == "where":
         mask = values.read(inputs[0], np.dtype(bool))

@@ -88,7 +88,7 @@ class SGD:
 
 
 class AdamState(NamedTuple):
-    r"""Steps taken, the running means of the gradients and of their squares, and :math:`\beta_1^\tau, \beta_2^\tau`."""
+    r"""Steps taken, means of the gradients and of their squares, :math:`(\beta_1^\tau, \beta_2^\tau)`."""
 
     steps: int
     mean: Tree
