@@ -1,4 +1,4 @@
-r"""Kernels in blocks: where values are too many for the cache, kernels take turns on a part of them at a time.
+r"""Kernels in blocks: where values are too many for the cache, kernels take turns on a part of them.
 
 .. math:: y = g(f(x)):\qquad\text{for every block } b:\quad f(x)_b \to g(f(x)_b)
 
@@ -113,7 +113,7 @@ def _in_blocks(group: Group, room: int, kernels: Sequence[Kernel]) -> Group:
 
 
 def private(group: Group, kernels: Sequence[Kernel]) -> dict[int, Rows]:
-    """The rows of buffers, by their identity, that no other kernel uses, where every block has rows of its own."""
+    """The rows of buffers, by identity, that no other kernel uses, where every block has rows of its own."""
     others = [kernel for kernel in kernels if kernel not in group.kernels]
     used = {id(access.buffer) for kernel in others for access in (*kernel.reading(), *kernel.writing())}
     parts: dict[int, list[Footprint]] = {}
