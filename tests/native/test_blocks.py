@@ -18,12 +18,17 @@ from wengert.native.plan import Plan
 SMALL_CACHE = replace(this_host(), second_cache=512)
 
 
-def groups(f, *arguments):
-    """How many kernels stand in each group, and its blocks."""
+def groups_of(f, *arguments):
+    """The groups of a function's kernels."""
     plan = Plan(traced(f, *arguments))
     function = ir.Module().function("f", "void", [("frame", "ptr")])
-    writer = Writer(plan, this_host(), False, function, function.param("frame"))
-    return [(len(group.kernels), group.blocks) for group in grouped(writer)]
+    machine = replace(this_host(), second_cache=1 << 20)
+    return list(grouped(Writer(plan, machine, False, function, function.param("frame"))))
+
+
+def groups(f, *arguments):
+    """How many kernels stand in each group, and its blocks."""
+    return [(len(group.kernels), group.blocks) for group in groups_of(f, *arguments)]
 
 
 def chain(a, b):
@@ -55,6 +60,20 @@ def test_small_values_are_not_cut():
 def test_kernels_that_have_nothing_in_common_are_not_kept_together():
     found = groups(lambda a: (np.sum(a, axis=2), np.cumsum(a, axis=1)), LARGE[0])
     assert found == [(1, 1), (1, 1)]
+
+
+def test_what_only_a_group_uses_is_kept_for_one_block():
+    (group,) = groups_of(lambda a, b: np.exp(np.sum(np.sin(a) * a, axis=2))[:, :, None] * b, *LARGE)
+    written = [a.buffer for k in group.kernels for a in k.writing()]
+    assert {id(b) for b in written if b.kind == "arena"} == set(group.private)
+    assert all(rows.extent == 64 and rows.stride == 512 * 8 for rows in group.private.values())
+    assert group.private
+
+
+def test_a_large_factor_is_not_read_again_for_every_block():
+    a, b = np.ones((512, 600)), np.full((600, 600), 1e-3)
+    found = groups(lambda a, b: np.exp((np.sin(a) * 2.0) @ b) @ b, a, b)
+    assert all(blocks <= 2 for _, blocks in found)
 
 
 @pytest.mark.parametrize("threads", [False, True])

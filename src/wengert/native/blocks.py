@@ -126,7 +126,7 @@ def _in_blocks(group: Group, room: int, kernels: Sequence[Kernel]) -> Group:
 
 
 def private(group: Group, kernels: Sequence[Kernel]) -> dict[int, Rows]:
-    """The rows of buffers, by identity, that no other kernel uses and of which no two blocks have one."""
+    """The rows of buffers, by identity, that no other kernel uses, where every block has rows of its own."""
     others = [kernel for kernel in kernels if kernel not in group.kernels]
     used = {id(access.buffer) for kernel in others for access in (*kernel.reading(), *kernel.writing())}
     parts: dict[int, list[Footprint]] = {}
