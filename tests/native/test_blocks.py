@@ -10,7 +10,7 @@ from _traces import run, traced
 import wengert as wg
 from tests.native.programs import STEPS
 from wengert.native import ir
-from wengert.native.blocks import grouped
+from wengert.native.blocks import Group, grouped, in_runs
 from wengert.native.emit import Writer
 from wengert.native.host import this_host
 from wengert.native.plan import Plan
@@ -74,6 +74,12 @@ def test_a_large_factor_is_not_read_again_for_every_block():
     a, b = np.ones((512, 600)), np.full((600, 600), 1e-3)
     found = groups(lambda a, b: np.exp((np.sin(a) * 2.0) @ b) @ b, a, b)
     assert all(blocks <= 2 for _, blocks in found)
+
+
+def test_groups_that_are_not_cut_are_one_as_long_as_they_follow_each_other():
+    groups = [Group(["a"]), Group(["b", "c"]), Group(["d"], blocks=4), Group(["e"]), Group(["f"])]
+    found = [(group.kernels, group.blocks) for group in in_runs(groups)]
+    assert found == [(["a", "b", "c"], 1), (["d"], 4), (["e", "f"], 1)]
 
 
 @pytest.mark.parametrize("threads", [False, True])
