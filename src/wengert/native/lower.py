@@ -331,7 +331,7 @@ def _put_together(plan: Plan, equation: Equation, pieces: Sequence[Piece]) -> No
 
 def _are_apart(pieces: Sequence[Piece], shape: Shape) -> bool:
     """Whether no two pieces have an element in common."""
-    boxes = [_box(piece.index, shape) for piece in pieces]
+    boxes = [_box(piece.place, shape) for piece in pieces]
     return all(
         any(p.stop <= q.start or q.stop <= p.start for p, q in zip(one, other, strict=True))
         for one, other in itertools.combinations(boxes, 2)

@@ -112,10 +112,10 @@ class Waiting(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A value that stands in part of another one, which is zero elsewhere: where, as a basic index of the last axes."""
+    """A value that stands in part of another one, which is zero elsewhere: ``place`` is a basic index of the last axes."""
 
     value: Atom
-    index: tuple[Any, ...]
+    place: tuple[Any, ...]
 
 
 class Plan:
