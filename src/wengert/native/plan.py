@@ -476,7 +476,7 @@ class Plan:
 
     def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
         """Strides of values from which others are computed element by element that are wanted with other axes innermost."""
-        orders = {v: order for v, a in self._wanted.items() if (order := order_of(a)) != list(range(len(a.shape)))}
+        orders = {v: order_of(a) for v, a in self._wanted.items() if order_of(a) != list(range(len(a.shape)))}
         for equation in reversed(self.trace.equations):
             order = orders.get(equation.outputs[0])
             if order is None or not _keeps_axes(equation):
