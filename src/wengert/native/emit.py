@@ -10,6 +10,7 @@ cannot be seen in the results.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -53,6 +54,7 @@ TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
 COLD = "nounwind cold"
+FEW = 1 << 14  # elements of a loop that takes less time than it would take to compile it better
 
 Same = dict[tuple[str, int], tuple[str, int]]
 
@@ -153,16 +155,19 @@ class Writer:
         f = module.function(name, "void", params, "private")
         inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
         inner.in_blocks, inner.private, inner.blocks = self.in_blocks, self.private, self.blocks
-        f.counted_plainly = True
         inner.given = [f.param(names[v]) if v in names else v for v in values]
         yield inner
         f.ret()
         self.f.call(name, "void", self.frame, *passed)
 
+    def covers(self, elements: int) -> None:
+        """The function's loops cover so many elements: where they are few, it is counted plainly (see `ir`)."""
+        self.f.counted_plainly = elements <= FEW
+
     def stands_around(self) -> None:
         """The function does little besides calling others that work long: it is to be compiled quickly."""
         if self.threads:
-            self.f.attributes, self.f.counted_plainly = COLD, False
+            self.f.attributes = COLD
 
     # --- memory ---------------------------------------------------------------------------------------------
 
@@ -458,6 +463,7 @@ def write_map(writer: Writer, kernel: Map) -> None:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
+        inner.covers(math.prod(kernel.shape))
         if not kernel.shape:
             inner.stands_around()
         nest = Nest(inner, kernel)

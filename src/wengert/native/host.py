@@ -229,7 +229,8 @@ def _kept_object(text: str) -> bytes:
 def _require_symbols(ir: str) -> None:
     """See that outside functions exist: where one does not, LLVM ends the process."""
     _initialise()
-    outside = [name for name in DECLARED.findall(ir) if not name.startswith("llvm.")]
+    lines = (line for line in ir.splitlines() if line.startswith("declare "))
+    outside = [name for name in DECLARED.findall("\n".join(lines)) if not name.startswith("llvm.")]
     missing = [name for name in outside if llvm.address_of_symbol(name) is None]
     if missing:
         raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")

@@ -127,6 +127,7 @@ def _rows_function(module: ir.Module, panels: Panels) -> str:
     name = f"panels.rows.{panels.arithmetic.element}.{panels.vectors}x{panels.lanes}"
     if not has(module, name):
         f = module.function(name, "void", PARAMS, "internal")
+        f.counted_plainly = True
         _from_rows(f, panels)
         f.ret()
     return name
@@ -137,6 +138,7 @@ def _columns_function(module: ir.Module, panels: Panels) -> str:
     name = f"panels.columns.{panels.arithmetic.element}.{panels.lanes}"
     if not has(module, name):
         f = module.function(name, "void", [*PARAMS, ("width", "i64")], "internal")
+        f.counted_plainly = True
         _from_columns(f, panels)
         f.ret()
     return name

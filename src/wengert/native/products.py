@@ -210,6 +210,7 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
     @contextmanager
     def apart(values: Sequence[ir.Value]) -> Iterator[Inside]:
         with writer.function("finish", *values) as inner:
+            inner.covers(oriented.rows * oriented.shape[-1])
             yield inner.f, Epilogue(inner, oriented), inner.given
 
     product.write(writer.f, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)
