@@ -161,7 +161,7 @@ class Writer:
         self.f.call(name, "void", self.frame, *passed)
 
     def covers(self, elements: int) -> None:
-        """The function's loops cover so many elements: where they are few, it is counted plainly (see `ir`)."""
+        """The function's loops cover so many elements: where they are few, they count plainly (see `ir`)."""
         self.f.counted_plainly = elements <= FEW
 
     def stands_around(self) -> None:
