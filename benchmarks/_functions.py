@@ -4,6 +4,7 @@ Every builder takes the module `np` that stands for NumPy (`numpy` itself, or a 
 constants of the problem, and gives a function of the quantities to differentiate with respect to:
 
     mlp_error            E = -1/N Σ_n Σ_k t_nk ln y_nk,  y = softmax of a network of tanh layers
+    pattern_error        E_n of one pattern
     reprojection         residuals of bundle adjustment: w_n (projection of point onto camera - feature)
     gmm_log_posterior    ln p(X | α, μ, Q) + ln Wishart(QᵀQ), Q the inverse covariances' Cholesky factors
     rosenbrock           Σ_i 100 (x_{i+1} - x_i²)² + (1 - x_i)²
@@ -14,7 +15,7 @@ with the sign of the Wishart prior put right.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -24,20 +25,33 @@ Function = Callable[..., Array]
 
 def log_softmax(np: ModuleType, a: Array) -> Array:
     """Logarithm of the softmax of each row of `a`, shifted by the row's maximum."""
-    shifted = a - np.max(a, axis=1, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+    shifted = a - np.max(a, axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+
+
+def network_output(np: ModuleType, z: Array, parameters: Sequence[Array]) -> Array:
+    """Pre-activations of the outputs of a network with tanh hidden layers."""
+    *hidden, (matrix, biases) = zip(parameters[::2], parameters[1::2], strict=True)
+    for weight, bias in hidden:
+        z = np.tanh(z @ weight + bias)
+    return z @ matrix + biases
 
 
 def mlp_error(np: ModuleType, inputs: Array, targets: Array) -> Function:
     """Mean cross-entropy of a network with tanh hidden layers, as a function of `W_1, b_1, W_2, b_2, ...`."""
 
     def error(*parameters: Array) -> Array:
-        z = inputs
-        *hidden, last = zip(parameters[::2], parameters[1::2], strict=True)
-        for weight, bias in hidden:
-            z = np.tanh(z @ weight + bias)
-        weight, bias = last
-        return -np.sum(targets * log_softmax(np, z @ weight + bias)) / len(inputs)
+        a = network_output(np, inputs, parameters)
+        return -np.sum(targets * log_softmax(np, a)) / len(inputs)
+
+    return error
+
+
+def pattern_error(np: ModuleType) -> Function:
+    """Cross-entropy of one pattern: a function of `(W_1, b_1, W_2, b_2, ...)`, its input and its target."""
+
+    def error(parameters: Sequence[Array], x: Array, t: Array) -> Array:
+        return -np.sum(t * log_softmax(np, network_output(np, x, parameters)))
 
     return error
 

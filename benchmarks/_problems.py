@@ -52,7 +52,13 @@ def network(sizes: tuple[int, ...], batch: int, *, small: bool = False, seed: in
     x, t = rng.normal(size=(batch, sizes[0])), np.eye(sizes[-1])[rng.integers(sizes[-1], size=batch)]
     parameters = [p for pair in pairwise(sizes) for p in dense(rng, *pair)]
     text = f"{'-'.join(map(str, sizes))} batch {batch}"
-    return Problem("MLP error", text, lambda np: mlp_error(np, x, t), tuple(parameters), small=small)
+    return Problem(
+        "MLP error",
+        text,
+        lambda np: mlp_error(np, np.asarray(x), np.asarray(t)),
+        tuple(parameters),
+        small=small,
+    )
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,10 @@ def bundle(cameras: int, points: int, observations: int, *, small: bool = False)
     gathered = s.cameras[s.camera_of], s.points[s.point_of], s.weights
 
     def squares(np: ModuleType) -> Function:
-        return bundle_error(np, s.camera_of, s.point_of, s.features)
+        return bundle_error(np, *map(np.asarray, (s.camera_of, s.point_of, s.features)))
 
     def residuals(np: ModuleType) -> Function:
-        return reprojection(np, s.features)
+        return reprojection(np, np.asarray(s.features))
 
     yield Problem("bundle adjustment", text, squares, (s.cameras, s.points, s.weights), small=small)
     yield Problem("bundle blocks", text, residuals, gathered, outputs=2, small=small)
@@ -119,7 +125,7 @@ def mixture(dimensions: int, components: int, count: int, *, small: bool = False
     text = f"D={dimensions} K={components} N={count}"
 
     def log_posterior(np: ModuleType) -> Function:
-        return gmm_log_posterior(np, x, places)
+        return gmm_log_posterior(np, np.asarray(x), np.asarray(places))
 
     return Problem("Gaussian mixture", text, log_posterior, parameters, small=small)
 
@@ -139,7 +145,7 @@ def memory_cell(inputs: int, units: int, batch: int, *, small: bool = False, see
     text = f"{inputs}-{units} batch {batch}"
 
     def error(np: ModuleType) -> Function:
-        return lstm_error(np, x, h, c, t)
+        return lstm_error(np, *map(np.asarray, (x, h, c, t)))
 
     return Problem("LSTM step", text, error, (w_input, w_hidden, bias), small=small)
 

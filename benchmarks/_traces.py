@@ -14,7 +14,7 @@ from wengert.core import tree
 from wengert.core.recording import record
 from wengert.core.trace import Trace
 from wengert.native.machine import team
-from wengert.native.machine.host import load, target, this_host
+from wengert.native.machine.host import Host, load, target, this_host
 from wengert.native.planning.plan import Plan
 from wengert.native.writing.emit import arena_bytes, scratch_bytes, write_module
 from wengert.transforms.simplify import simplify
@@ -40,16 +40,20 @@ def anywhere(alignment: int, nbytes: int) -> np.ndarray:
 
 
 def run(
-    trace: Trace, values: Sequence[Any], host: str = "", threads: bool = False, place: Place = anywhere
+    trace: Trace,
+    values: Sequence[Any],
+    host: str | Host = "",
+    threads: bool = False,
+    place: Place = anywhere,
 ) -> list[np.ndarray]:
-    """The outputs by native code, in the shape that it has for another processor if one is named.
+    """The outputs by native code, in the shape that it has for another processor if one is given or named.
 
     Raises
     ------
     IndexError
         Where the code says that it has failed, which `wg.jit` answers by running the interpreter.
     """
-    machine, plan = target(host) if host else this_host(), Plan(trace)
+    machine, plan = _machine(host), Plan(trace)
     if threads:
         team.ready()
     code = load(write_module(plan, machine, threads=threads))
@@ -64,6 +68,12 @@ def run(
     if function(table.ctypes.data, arena.ctypes.data):
         raise IndexError("native code says that it has failed")
     return outputs
+
+
+def _machine(host: str | Host) -> Host:
+    if isinstance(host, Host):
+        return host
+    return target(host) if host else this_host()
 
 
 def _array(shape: Sequence[int], dtype: np.dtype, place: Place) -> np.ndarray:

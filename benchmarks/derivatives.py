@@ -1,16 +1,24 @@
-"""What a derivative costs: gradient ÷ function, counted and timed, and the time beside HIPS autograd.
+"""What a derivative costs: gradient ÷ function, counted and timed, and the time beside its peers.
 
-    python benchmarks/derivatives.py [--quick] [--json FILE] [--plot FILE]
+    python benchmarks/derivatives.py [--quick] [--part native] [--threads 1] [--json FILE] [--plot FILE]
 
-Both packages differentiate the same source (`_functions.py`), and their derivatives are compared before any
-is timed. `f` is the plain NumPy function; `ops` and `bytes` divide what the gradient computes and moves, as
-counted on its trace, by the same of the function; `grad/f` divides the times; `ratio` is wengert's time ÷
-autograd's (median of the rounds), `min` that of the fastest samples, and `value too` the ratio for value and
-gradient together.
+The first table is of native code (`wg.jit`) beside JAX, PyTorch and autograd, each in its best form
+(`_peers.py`; `--compile` adds `torch.compile`) and with as many threads: microseconds of the fastest samples.
+`D/f` divides the derivative's time by the function's, both native; `ratio` is the time of the best peer ÷
+wengert's, `median` that of the samples between; `target` is what it is meant to be. On one thread the
+processor's time is counted, so that other programs on the machine disturb less.
+
+The second table is of plain NumPy. Both packages differentiate the same source (`_functions.py`), and their
+derivatives are compared before any is timed. `f` is the plain NumPy function; `ops` and `bytes` divide what
+the gradient computes and moves, as counted on its trace, by the same of the function; `grad/f` divides the
+times; `ratio` is wengert's time ÷ autograd's (median of the rounds), `min` that of the fastest samples, and
+`value too` the ratio for value and gradient together.
 """
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +39,9 @@ from _measure import (
     table,
     write_json,
 )
+from _peers import PACKAGES, Unavailable
 from _problems import Array, Problem, problems
+from _tasks import Task, tasks
 from threadpoolctl import threadpool_limits
 
 import wengert as wg
@@ -39,6 +49,8 @@ import wengert as wg
 TOLERANCE = 1e-8
 HEADER = ("function", "sizes", "ops", "bytes", "grad/f", "f ms", "wengert ms", "autograd ms", "ratio", "min",
           "value too")  # fmt: skip
+
+SLOW = 30.0  # times the best peer's time, from which on a package is called once
 
 Derivative = Callable[..., Any]
 
@@ -209,12 +221,131 @@ def plot(results: Sequence[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+# --- native code --------------------------------------------------------------------------------------------
+
+
+def limit_threads(count: int) -> None:
+    """As many threads for every package, before those that count them are imported."""
+    for name in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{name}_NUM_THREADS"] = str(count)
+    several = "true" if count > 1 else "false"
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={several} intra_op_parallelism_threads={count}"
+    wg.set_threads(count)
+
+
+def made(names: Iterable[str]) -> dict[str, Any]:
+    """The packages; those that are not installed are named and left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = PACKAGES[name]()
+        except ImportError as problem:
+            print(f"left out: {problem}", file=sys.stderr)
+    return found
+
+
+def arrays_of(found: Any) -> list[Array]:
+    """The arrays of a result, in order, as NumPy has them."""
+    if isinstance(found, tuple | list):
+        return [array for part in found for array in arrays_of(part)]
+    return [np.asarray(found.detach() if hasattr(found, "detach") else found)]
+
+
+def calls_of(task: Task, packages: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    """Each package's call, checked against wengert's result; those that are hopelessly slow are left out."""
+    calls: dict[str, Callable[[], Any]] = {"f": task.function(packages["wengert"])}
+    seconds: dict[str, float] = {}
+    expected: list[Array] = []
+    for name, package in packages.items():
+        try:
+            call = task.derivative(package)
+            found = arrays_of(call())
+        except Unavailable:
+            continue
+        expected = expected or found
+        worst = disagreement((a.reshape(b.shape) for a, b in zip(found, expected, strict=True)), expected)
+        if not worst <= TOLERANCE:
+            sys.exit(f"{task.name} ({task.sizes}): {name} differs by {worst:.2g}")
+        start = time.perf_counter()
+        call()
+        calls[name], seconds[name] = call, time.perf_counter() - start
+    best = min(s for name, s in seconds.items() if name != "wengert")
+    slow = {n for n, s in seconds.items() if n != "wengert" and s > max(SLOW * best, 0.1)}
+    return {n: call for n, call in calls.items() if n not in slow}
+
+
+def measure_native(
+    task: Task, packages: dict[str, Any], rounds: int, floor: float, threads: int
+) -> dict[str, Any]:
+    """Everything about one task."""
+    clock = time.process_time_ns if threads == 1 else time.perf_counter_ns
+    samples = interleave(calls_of(task, packages), rounds, floor, clock)
+    best = min((n for n in samples if n not in ("f", "wengert")), key=lambda n: samples[n].minimum)
+    return {
+        "name": task.name,
+        "sizes": task.sizes,
+        "target": task.target,
+        "best_peer": best,
+        "to_function": compare(samples["wengert"], samples["f"]),
+        "ratio": compare(samples[best], samples["wengert"]),
+        "samples": samples,
+    }
+
+
+def native_row(result: dict[str, Any]) -> list[str]:
+    """One line of the table of native code."""
+    samples, ratio = result["samples"], result["ratio"]
+    times = [f"{1e6 * samples[n].minimum:.1f}" if n in samples else "-" for n in ("f", *PACKAGES)]
+    numbers = [result["to_function"].minimum, ratio.minimum, ratio.median]
+    target = f"{result['target']:g}" if result["target"] else "-"
+    return [result["name"], result["sizes"], *times, *map("{:.2f}".format, numbers), target]
+
+
+def native_table(results: Sequence[dict[str, Any]]) -> str:
+    """The table of native code."""
+    header = ("derivative", "sizes", "f", *PACKAGES, "D/f", "ratio", "median", "target")
+    return table(header, [native_row(result) for result in results], left=2)
+
+
+def native_results(options: argparse.Namespace, rounds: int, floor: float) -> list[dict[str, Any]]:
+    """The tasks that the options ask for."""
+    packages = made(n for n in PACKAGES if n != "compile" or options.compile)
+    if "PyTorch" in packages:
+        packages["PyTorch"].torch.set_num_threads(options.threads)
+    wanted = (options.only or "").lower()
+    found = [t for t in tasks() if (t.small or not options.quick) and wanted in f"{t.name} {t.sizes}".lower()]
+    return [measure_native(task, packages, rounds, floor, options.threads) for task in found]
+
+
+def plot_native(results: Sequence[dict[str, Any]], path: Path) -> None:
+    """How many times faster than the best peer, and how many times it is meant to be."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 0.5 * len(results) + 1.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes, places = figure.subplots(), np.arange(len(results))
+    axes.barh(places, [r["ratio"].minimum for r in results], 0.6, color="tab:green")
+    axes.plot([r["target"] or np.nan for r in results], places, "k|", markersize=18, label="target")
+    axes.axvline(1, color="black", linestyle=":", linewidth=1)
+    axes.set(title="time of the best peer ÷ wengert", xscale="log", yticks=places,
+             yticklabels=[f"{r['name']}\n{r['sizes']}\n{r['best_peer']}" for r in results])  # fmt: skip
+    axes.legend()
+    axes.invert_yaxis()
+    figure.savefig(path, dpi=120)
+
+
+# --- the program --------------------------------------------------------------------------------------------
+
+
 def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, few and short samples")
     parser.add_argument("--only", metavar="NAME", help="problems whose name contains this")
-    parser.add_argument("--threads", type=int, default=1, help="threads of NumPy's matmul (default 1)")
+    parser.add_argument("--part", choices=("native", "eager", "both"), default="both", help="one table only")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every package (default 1)")
     parser.add_argument("--fresh", action="store_true", help="new memory pages for every large array")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table as a PNG")
@@ -232,19 +363,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parsed(argv)
     rounds, floor = (5, 0.005) if options.quick else (15, 0.02)
     settle_heap(options.fresh)
+    limit_threads(options.threads)
+    found: dict[str, list[dict[str, Any]]] = {}
     with threadpool_limits(options.threads):
-        results = [measure(problem, rounds, floor) for problem in chosen(options)]
+        if options.part != "eager":
+            found["native"] = native_results(options, rounds, floor)
+            print(native_table(found["native"]), end="\n\n")
+        if options.part != "native":
+            found["results"] = [measure(problem, rounds, floor) for problem in chosen(options)]
+            print(table(HEADER, [row(r) for r in found["results"]], left=2), end="\n\n")
     where = machine(
-        ("numpy", "wengert", "autograd"), threads=options.threads, pages="fresh" if options.fresh else "kept"
-    )
-    print(table(HEADER, [row(r) for r in results], left=2))
+        ("numpy", "wengert", "autograd", "jax", "torch"),
+        threads=options.threads, pages="fresh" if options.fresh else "kept",
+    )  # fmt: skip
     print(machine_line(where))
     if options.json:
-        write_json(
-            options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, "results": results}
-        )
-    if options.plot:
-        plot(results, options.plot)
+        write_json(options.json, {"machine": where, "rounds": rounds, "floor_seconds": floor, **found})
+    if options.plot and "results" in found:
+        plot(found["results"], options.plot)
+    if options.plot and "native" in found:
+        several = len(found) > 1
+        plot_native(found["native"], options.plot.with_stem(options.plot.stem + "-native" * several))
 
 
 if __name__ == "__main__":

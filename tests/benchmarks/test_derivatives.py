@@ -7,8 +7,12 @@ import pytest
 
 pytest.importorskip("autograd")
 
+import _tasks as tasks
 import derivatives
+from _peers import Unavailable
 from _problems import Problem, bundle, memory_cell, mixture, network, valley
+
+import wengert as wg
 
 SMALL = [network((4, 5, 3), 6), *bundle(3, 5, 11), mixture(3, 2, 6), valley(9), memory_cell(3, 4, 2)]
 
@@ -59,10 +63,55 @@ def test_disagreement_ends_the_program(monkeypatch):
         derivatives.check(valley(5))
 
 
-def test_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(derivatives, "settle_heap", lambda fresh: None)  # not in the tests' own process
+# In the tests' own process the heap, threads and JAX's precision stay as they are.
+HERE = {name: derivatives.PACKAGES[name] for name in ("wengert", "autograd")}
+
+
+@pytest.mark.parametrize("part, key", [("native", "native"), ("eager", "results")])
+def test_runs_from_end_to_end(part, key, tmp_path, capsys, monkeypatch):
+    for name, stand_in in (("settle_heap", print), ("limit_threads", print), ("PACKAGES", HERE)):
+        monkeypatch.setattr(derivatives, name, stand_in)
     numbers, picture = tmp_path / "numbers.json", tmp_path / "picture.png"
-    derivatives.main(["--quick", "--only", "rosenbrock", "--json", str(numbers), "--plot", str(picture)])
+    arguments = ["--quick", "--only", "rosenbrock", "--json", str(numbers), "--plot", str(picture)]
+    derivatives.main([*arguments, "--part", part])
     assert "Rosenbrock" in capsys.readouterr().out
-    assert len(json.loads(numbers.read_text())["results"][0]["samples"]["wengert"]["seconds"]) == 5
+    assert len(json.loads(numbers.read_text())[key][0]["samples"]["wengert"]["seconds"]) == 5
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+SMALL_TASKS = [
+    tasks.bundle_blocks(3, 5, 11, 0),
+    tasks.curvature((4, 5, 3), 6, 0),
+    tasks.pattern_gradients((4, 5, 3), 6, 0),
+    tasks.dense_hessian(9, 0),
+]
+
+
+@pytest.mark.parametrize("task", SMALL_TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("name", ["wengert", "autograd", "PyTorch"])
+def test_packages_compute_the_derivative_that_a_task_asks_for(name, task):
+    if name == "PyTorch":
+        pytest.importorskip("torch")
+    try:
+        found = derivatives.arrays_of(task.derivative(derivatives.PACKAGES[name]())())
+    except Unavailable:
+        pytest.skip("the package has no way")
+    expected = derivatives.arrays_of(task.derivative(Eager())())
+    assert derivatives.disagreement(found, expected) < 1e-9
+
+
+class Eager(derivatives.PACKAGES["wengert"]):
+    """wengert without native code."""
+
+    def blocks(self, f, *arguments):
+        return lambda: wg.vmap(wg.jacobian(f, tuple(range(len(arguments)))))(*arguments)
+
+    def product(self, f, point, direction):
+        return lambda: wg.hvp(f, tuple(point), tuple(direction))
+
+    def rows(self, f, parameters, *patterns):
+        found = [wg.grad(f)(tuple(parameters), *pattern) for pattern in zip(*patterns, strict=True)]
+        return lambda: [np.stack(arrays) for arrays in zip(*found, strict=True)]
+
+    def hessian(self, f, point):
+        return lambda: wg.hessian(f)(point)

@@ -251,10 +251,14 @@ def flipped_twice(equation: Equation, makers: Makers) -> Any:
 
 
 def everything(equation: Equation, makers: Makers) -> Any:
-    """x[:, :]."""
-    whole = (slice(None), slice(0, None), slice(0, None, 1), slice(None, None, 1))
-    parts = equation.params["index"]
-    return equation.inputs[0] if all(part is Ellipsis or part in whole for part in parts) else None
+    """x[:, 0:3] of three columns."""
+    x, *_ = equation.inputs
+    parts = [part for part in equation.params["index"] if part is not Ellipsis]
+    if len(parts) > x.type.ndim or not all(isinstance(part, slice) for part in parts):
+        return None
+    extents = x.type.shape[x.type.ndim - len(parts) :]
+    whole = all(part.indices(n) == (0, n, 1) for part, n in zip(parts, extents, strict=True))
+    return x if whole else None
 
 
 def same_choices(equation: Equation, makers: Makers) -> Any:

@@ -104,14 +104,15 @@ def test_any_difference_shows():
 def test_circumstances_and_versions_are_in_the_name(monkeypatch):
     trace = trace_of(DIFFERENT[0], X)
     names = [fingerprint.name_of(trace, circumstance).key for circumstance in (False, True)]
-    monkeypatch.setattr(fingerprint, "package", lambda: "changed")
+    monkeypatch.setattr(identity, "package", lambda: "changed")
     assert len({*names, fingerprint.name_of(trace, True).key}) == 3
 
 
 def test_the_package_is_known_by_its_files(tmp_path, monkeypatch):
-    (tmp_path / "native").mkdir()
-    (tmp_path / "native" / "fingerprint.py").write_text("x = 1\n")
-    monkeypatch.setattr(fingerprint, "__file__", str(tmp_path / "native" / "fingerprint.py"))
+    place = tmp_path / "native" / "machine" / "identity.py"
+    place.parent.mkdir(parents=True)
+    place.write_text("x = 1\n")
+    monkeypatch.setattr(identity, "__file__", str(place))
     before = identity.package.__wrapped__()
     (tmp_path / "other.py").write_text("x = 1\n")
     between = identity.package.__wrapped__()

@@ -70,8 +70,16 @@ class Anywhere(NamedTuple):
 
 Footprint = Rows | Alone | Anywhere
 Touches = list[tuple[Access, Footprint]]
-GRAIN = 4  # rows that stay together, in products and in loops alike
 ALONE, ANYWHERE = Alone(), Anywhere()
+
+LINE = 64
+MANY = 64 * LINE  # rows, from which on every loop over them is divided alike
+FEW = 256  # rows, below which threads take single ones
+
+
+def grain(count: int, least: int = 1) -> int:
+    """How many of so many rows stay together, in products and in loops alike, unless a loop needs more."""
+    return LINE if count >= MANY else max(least, 1 if count < FEW else 4)
 
 
 def rows(

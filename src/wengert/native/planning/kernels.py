@@ -2,11 +2,12 @@ r"""What a plan is made of: memory and ways to read it, and the loops that work 
 
 A buffer is a piece of memory; an access is a way to read or write one as an array,
 
-.. math:: x_{i j \ldots} \text{ at } \mathrm{offset} + i\,s_0 + j\,s_1 + \cdots + \sum_l n_l(i, j,
-\ldots)\,t_l,
+.. math:: x_{i j \ldots} \text{ stands at }
+          \mathrm{offset} + i\,s_0 + j\,s_1 + \cdots + \sum_l n_l(i, j, \ldots)\,t_l,
 
-with strides s in elements, and *lookups* n: positions that are read from memory themselves. A kernel is a
-loop nest with the accesses that it reads and writes.
+with strides s in elements, and *lookups* n: positions that are read from memory themselves. Through *windows*
+it is seen between zeros, :math:`0 \le p(i, j, \ldots) < w`, so that padding an array costs nothing. A kernel
+is a loop nest with the accesses that it reads and writes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Unlowerable(Exception):
 
 @dataclass(eq=False)
 class Buffer:
-    """Memory: an ``input``, ``output`` or ``constant`` (by its place in the table), or part of the ``arena``.
+    """Memory: an ``input``, ``output`` or ``constant`` (by its place in the table), or of the ``arena``.
 
     ``first`` and ``last`` are the positions of the kernels that use it.
     """
@@ -56,11 +57,22 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """Positions along an axis of so many elements, read from memory, ``stride`` elements apart."""
+    """Positions along an axis of ``extent`` elements, read from memory; neighbours are ``stride`` apart."""
 
     index: Access
     extent: int
     stride: int
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What an access shows: elements whose ``position`` is one of the first ``extent``, else zeros.
+
+    A position is counted as the offset of an access to memory is, but there is none.
+    """
+
+    position: Access
+    extent: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +84,7 @@ class Access:
     strides: Shape
     offset: int = 0
     lookups: tuple[Lookup, ...] = ()
+    windows: tuple[Window, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -86,24 +99,35 @@ class Access:
             for n, m, s in zip(self.shape, shape[extra:], self.strides, strict=True)
         )
         lookups = tuple(replace(found, index=found.index.broadcast(shape)) for found in self.lookups)
-        return replace(self, shape=shape, strides=strides, lookups=lookups)
+        windows = self._windows(lambda position: position.broadcast(shape))
+        return replace(self, shape=shape, strides=strides, lookups=lookups, windows=windows)
+
+    def _windows(self, change: Callable[[Access], Access]) -> tuple[Window, ...]:
+        return tuple(replace(window, position=change(window.position)) for window in self.windows)
 
     def view(self, shape: Shape, strides: Shape, offset: int | None = None) -> Access:
-        """The same memory with other axes. Lookups belong to their axes and do not follow."""
-        assert not self.lookups
+        """The same memory with other axes. Lookups and windows belong to their axes and do not follow."""
+        assert not self.lookups and not self.windows
         return replace(self, shape=shape, strides=strides, offset=self.offset if offset is None else offset)
 
     def is_contiguous(self) -> bool:
         """Whether elements stand in row-major order without gaps."""
         expected = row_major(self.shape)
-        return not self.lookups and all(
+        return not (self.lookups or self.windows) and all(
             s == r or n == 1 for s, r, n in zip(self.strides, expected, self.shape, strict=True)
         )
+
+    def stands_as(self, other: Access) -> bool:
+        """Whether each element stands where that of another access stands, if their buffers are one."""
+        same = (self.shape, self.strides, self.offset) == (other.shape, other.strides, other.offset)
+        return same and not self.windows
 
     def reshaped(self, shape: Shape) -> Access | None:
         """The elements in row-major order as another shape, if no copy is needed for that."""
         if self.is_contiguous():
             return self.view(shape, row_major(shape))
+        if self.windows:
+            return self._with_units(shape)
         probe = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), self.shape, self.strides)
         try:
             found = probe.reshape(shape, copy=False)
@@ -111,8 +135,40 @@ class Access:
             return None
         return self.view(shape, tuple(found.strides))
 
+    def _with_units(self, shape: Shape) -> Access | None:
+        """Axes of length 1 put in or left out, if nothing else is asked for."""
+        if [n for n in self.shape if n != 1] != [n for n in shape if n != 1]:
+            return None
+        return self._with_ones(shape)
+
+    def _with_ones(self, shape: Shape) -> Access:
+        steps = iter([s for n, s in zip(self.shape, self.strides, strict=True) if n != 1])
+        strides = tuple(0 if n == 1 else next(steps) for n in shape)
+        windows = self._windows(lambda position: position._with_ones(shape))
+        return replace(self, shape=shape, strides=strides, windows=windows)
+
+    def transposed(self, axes: Sequence[int]) -> Access:
+        """The last axes in another order."""
+        n = len(self.shape)
+        order = [*range(n - len(axes)), *(i + n for i in axes)]
+        shape, strides = (tuple(numbers[i] for i in order) for numbers in (self.shape, self.strides))
+        windows = self._windows(lambda position: position.transposed(axes))
+        return replace(self, shape=shape, strides=strides, windows=windows)
+
+    def between(self, axis: int, before: int, extent: int) -> Access:
+        """An axis as part of one with ``extent`` elements, ``before`` of which come first: zeros around."""
+        n = self.shape[axis]
+        if n == extent:
+            return self
+        shape = (*self.shape[:axis], extent, *self.shape[axis + 1 :])
+        steps = tuple(int(i == axis) for i in range(len(shape)))
+        moved = lambda a: replace(a, shape=shape, offset=a.offset - before * a.strides[axis])
+        window = Window(Access(POSITIONS, shape, steps, -before), n)
+        return replace(moved(self), windows=(*self._windows(moved), window))
+
     def sliced(self, index: tuple[Any, ...]) -> Access:
         """A basic index of the last axes: whole numbers, slices and None."""
+        assert not self.lookups
         shape, strides, offset, axis = [], [], self.offset, 0
         lead = len(self.shape) - sum(part is not None for part in index)
         for part in (*(slice(None),) * lead, *index):
@@ -129,21 +185,23 @@ class Access:
                 offset += start * s
             else:
                 offset += (part + n if part < 0 else part) * s
-        return self.view(tuple(shape), tuple(strides), offset)
+        windows = self._windows(lambda position: position.sliced(index))
+        return replace(self, shape=tuple(shape), strides=tuple(strides), offset=offset, windows=windows)
 
     def widened(self, shape: Shape, axes: Sequence[int]) -> Access:
-        """A reduction's result as seen from the loop over what is reduced, along which it stays."""
+        """A reduction's result seen from the loop over what is reduced: it stays along the reduced axes."""
         kept = [i for i in range(len(shape)) if i - len(shape) not in axes]
         if len(self.shape) == len(shape):  # the axes were kept, with length 1
             return self.broadcast(shape)
         strides = [0] * len(shape)
         for i, stride in zip(kept, self.strides, strict=True):
             strides[i] = stride
-        return self.view(shape, tuple(strides)) if not self.lookups else self._looked_up(shape, axes, strides)
+        lookups = tuple(replace(look, index=look.index.widened(shape, axes)) for look in self.lookups)
+        windows = self._windows(lambda position: position.widened(shape, axes))
+        return replace(self, shape=shape, strides=tuple(strides), lookups=lookups, windows=windows)
 
-    def _looked_up(self, shape: Shape, axes: Sequence[int], strides: Sequence[int]) -> Access:
-        found = tuple(replace(look, index=look.index.widened(shape, axes)) for look in self.lookups)
-        return replace(self, shape=shape, strides=tuple(strides), lookups=found)
+
+POSITIONS = Buffer("position", np.dtype(np.int64), 0)
 
 
 def row_major(shape: Shape) -> Shape:
@@ -226,7 +284,7 @@ class Kernel:
 
 @dataclass(eq=False)
 class Map(Kernel):
-    """A loop over ``shape`` that evaluates elementwise equations, and reduces some results over ``axes``.
+    """A loop over ``shape`` that evaluates elementwise equations, and reduces some of them over ``axes``.
 
     ``running`` are writes of what the reductions have come to after every step, so that the axis is walked
     through in order. As an epilogue it has a ``parent``, a product or a reduction whose results it finds in
@@ -261,8 +319,11 @@ class Map(Kernel):
             return None
         (source,), write = self.reads.values(), self.writes[0]
         same = source.strides == write.access.strides and source.dtype == write.access.dtype
-        plain = same and not write.add and source.is_contiguous() and write.access.is_contiguous()
-        return (source, write.access) if plain else None
+        return (
+            (source, write.access)
+            if same and source.is_contiguous() and write.access.is_contiguous() and not write.add
+            else None
+        )
 
     def reduces_vectors(self) -> bool:
         """Whether results come one by one, because the last axis is cut into vectors and reduced."""
@@ -308,7 +369,7 @@ class Map(Kernel):
 
 @dataclass(eq=False)
 class Contract(Kernel):
-    """A matrix product ``c = a @ b`` over leading axes that a and b share; its epilogue takes c."""
+    """A matrix product ``c = a @ b`` over leading axes of both; the epilogue says what becomes of c."""
 
     out: Var
     a: Access
@@ -335,9 +396,9 @@ class Contract(Kernel):
 class Routine(Kernel):
     """Code of its own for every place of a loop over ``shape``, the first axes of all accesses.
 
-    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is
-    written stands at the place, and in memory a thread has ``scratch`` bytes of its own. Threads divide
-    places that count some ``operations`` each.
+    ``code(writer, pointers, memory)`` writes it; the pointers say where what is read and then what is written
+    stands at the place, and in memory a thread has ``scratch`` bytes of its own. Threads divide places that
+    count some ``operations`` each.
     """
 
     name: str

@@ -1,7 +1,7 @@
 r"""How operations become kernels: a table from the name of an operation to what it adds to a plan.
 
-Most operations need no entry: an elementwise one joins a loop. What only looks at memory in another way, as
-a transpose or a slice does, :math:`y_{ij} = x_{ji}`, adds an access and no work. What an entry cannot lower
+Most operations need no entry: an elementwise one joins a loop. What only looks at memory in another way, as a
+transpose or a slice does, :math:`y_{ij} = x_{ji}`, adds an access and no work. What an entry cannot lower
 raises `Unlowerable`, and the reference interpreter runs it.
 """
 
@@ -33,7 +33,7 @@ from wengert.native.planning.kernels import (
     still,
     walking,
 )
-from wengert.native.planning.plan import Plan
+from wengert.native.planning.plan import Piece, Plan
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]
@@ -90,7 +90,7 @@ def _reduce(plan: Plan, equation: Equation) -> None:
 def _accumulate(plan: Plan, equation: Equation) -> None:
     """A reduction of which every step is kept."""
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = plan.allocate(out.type), plan.ready(x)
+    target, stage = plan.target(out), plan.ready(x)
     kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
     plan.read(kernel, x)
     kernel.reductions.append(
@@ -113,13 +113,13 @@ def add_reduction(plan: Plan, kernel: Map, axes: tuple[int, ...], reduction: Red
 
 def _view(plan: Plan, equation: Equation, change: Callable[[Access], Access | None]) -> None:
     (x, *_), (out,) = equation.inputs, equation.outputs
-    source, stage = plan.access(x), plan.ready(x)
+    source, stage = plan.look(x), plan.ready(x)
     found = change(source)
     if found is None:
         source, stage = plan.row_major(x)
         found = change(source)
     assert found is not None
-    plan.assign(out, found, stage - 1)
+    plan.show(out, found, stage - 1)
 
 
 @lowers("reshape")
@@ -131,13 +131,7 @@ def _reshape(plan: Plan, equation: Equation) -> None:
 @lowers("transpose")
 def _transpose(plan: Plan, equation: Equation) -> None:
     axes = equation.params["axes"]
-
-    def change(a: Access) -> Access:
-        n = len(a.shape)
-        order = [*range(n - len(axes)), *(i + n for i in axes)]
-        return a.view(tuple(a.shape[i] for i in order), tuple(a.strides[i] for i in order))
-
-    _view(plan, equation, change)
+    _view(plan, equation, lambda a: a.transposed(axes))
 
 
 @lowers("broadcast_to")
@@ -153,6 +147,30 @@ def _flip(plan: Plan, equation: Equation) -> None:
         return a.sliced(tuple(backwards if i - n in equation.params["axes"] else whole for i in range(n)))
 
     _view(plan, equation, change)
+
+
+def seen_through(equation: Equation, target: Access) -> tuple[Atom, Access] | None:
+    """What an equation looks at in another way, and where that stands if the result stands at a place."""
+    change = UNDONE.get(equation.primitive.name)
+    found = change(equation, target) if change is not None else None
+    return None if found is None else (equation.inputs[0], found)
+
+
+def _undo_transpose(equation: Equation, target: Access) -> Access:
+    axes = equation.params["axes"]
+    return target.transposed([axes.index(i) - len(axes) for i in range(-len(axes), 0)])
+
+
+def _undo_scatter(equation: Equation, target: Access) -> Access | None:
+    (ct, *_), (out,) = equation.inputs, equation.outputs
+    return target.reshaped(ct.type.shape) if ct.type.size == out.type.size and _is_window(equation) else None
+
+
+UNDONE: dict[str, Callable[[Equation, Access], Access | None]] = {
+    "reshape": lambda equation, target: target.reshaped(equation.inputs[0].type.shape),
+    "transpose": _undo_transpose,
+    "scatter": _undo_scatter,
+}
 
 
 # --- indices ------------------------------------------------------------------------------------------------
@@ -174,7 +192,7 @@ def _getitem(plan: Plan, equation: Equation) -> None:
 
 
 def _looked_up(plan: Plan, x: Access, index: tuple[Any, ...], arrays: Sequence[Atom]) -> Access:
-    """An index with arrays as an access with lookups. Their axes stand where the first does, or in front."""
+    """An index with arrays as an access with lookups: their axes stand where the first does, or in front."""
     positions = [i for i, part in enumerate(index) if part is ARRAY or type(part) is int]
     apart = any(part is not ARRAY and type(part) is not int for part in index[positions[0] : positions[-1]])
     rest = iter(arrays)
@@ -243,10 +261,95 @@ def _place_of(plan: Plan, target: Access, equation: Equation, arrays: Sequence[A
 @lowers("scatter")
 def _scatter(plan: Plan, equation: Equation) -> None:
     (ct, *arrays), (out,) = equation.inputs, equation.outputs
+    if _is_window(equation):
+        index = equation.params["index"][1:]
+        look = lambda: _view(plan, equation, lambda a: _put_back(a, index, out.type.shape))
+        plan.later(out, [Piece(ct, index)], look)
+        return
     target, stage = filled(plan, out, zero(out.type))
     place = _place_of(plan, target, equation, arrays)
     stage = max([stage, *map(plan.ready, arrays)])
     plan.assign(out, target, _written(plan, place, ct, stage, add=bool(arrays)))
+
+
+def _is_window(equation: Equation) -> bool:
+    """Whether what is scattered stays together, so that the rest can be read as zeros around it."""
+    steps = {part.step for part in equation.params["index"] if isinstance(part, slice)}
+    return _is_basic(equation) and bool(equation.inputs[0].type.size) and steps <= {None, 1, -1}
+
+
+def _put_back(a: Access, index: tuple[Any, ...], shape: Shape) -> Access:
+    """An array of a shape that is zero but where a basic index takes an array from."""
+    lead = len(shape) - sum(part is not None for part in index)
+    slices = iter(range(lead, len(a.shape)))
+    taken: list[Any] = [slice(None)] * lead
+    starts = [0] * lead
+    for part in index:
+        if part is None:
+            taken.append(0)
+            next(slices)
+            continue
+        n = shape[len(starts)]
+        if isinstance(part, slice):
+            start, _, step = part.indices(n)
+            taken.append(slice(None, None, step))
+            count = a.shape[next(slices)]
+            starts.append(start if step > 0 else start - count + 1)
+        else:
+            taken.append(None)
+            starts.append(part % n)
+    found = a.sliced(tuple(taken))
+    for axis, (start, n) in enumerate(zip(starts, shape, strict=True)):
+        found = found.between(axis, start, n)
+    return found
+
+
+@lowers("add")
+def _add(plan: Plan, equation: Equation) -> None:
+    """A sum of arrays that are zero where the other one is not is put together of their pieces."""
+    (a, b), (out,) = equation.inputs, equation.outputs
+    pieces = [*plan.pieces.get(a, ()), *plan.pieces.get(b, ())]
+    if a in plan.pieces and b in plan.pieces and _are_apart(pieces, out.type.shape):
+        plan.later(out, pieces, lambda: _put_together(plan, equation, pieces))
+    else:
+        plan.element(equation)
+
+
+def _put_together(plan: Plan, equation: Equation, pieces: Sequence[Piece]) -> None:
+    """Write every piece where it belongs, if nothing is left between them. Adding a zero makes -0.0 a 0.0."""
+    (out,) = equation.outputs
+    if sum(piece.value.type.size for piece in pieces) != out.type.size:
+        plan.element(equation)
+        return
+    target, stage = plan.target(out), 1.0
+    for value, index in pieces:
+        part = Var(value.type)
+        plan.element(Equation(equation.primitive, (value, zero(value.type)), {}, (part,)))
+        place = target.sliced(index).reshaped(value.type.shape)
+        assert place is not None
+        stage = max(stage, plan.put(part, place))
+    plan.assign(out, target, stage)
+
+
+def _are_apart(pieces: Sequence[Piece], shape: Shape) -> bool:
+    """Whether no two pieces have an element in common."""
+    boxes = [_box(piece.place, shape) for piece in pieces]
+    return all(
+        any(p.stop <= q.start or q.stop <= p.start for p, q in zip(one, other, strict=True))
+        for one, other in itertools.combinations(boxes, 2)
+    )
+
+
+def _box(index: tuple[Any, ...], shape: Shape) -> list[range]:
+    """The part of every axis that a basic index with steps of 1 or -1 takes."""
+    parts = [part for part in index if part is not None]
+    full = [slice(None)] * (len(shape) - len(parts)) + parts
+    found = [range(n)[_as_slice(part, n)] for part, n in zip(full, shape, strict=True)]
+    return [r if r.step > 0 else r[::-1] for r in found]
+
+
+def _as_slice(part: Any, n: int) -> slice:
+    return part if isinstance(part, slice) else slice(part % n, part % n + 1)
 
 
 @lowers("setitem")
@@ -264,7 +367,7 @@ def _setitem(plan: Plan, equation: Equation) -> None:
 @lowers("concatenate", "stack")
 def _join(plan: Plan, equation: Equation) -> None:
     (out,) = equation.outputs
-    target = plan.allocate(out.type)
+    target = plan.target(out)
     axis, start, stage = equation.params["axis"] + out.type.ndim, 0, 1.0
     after = (slice(None),) * (out.type.ndim - axis - 1)
     for atom in equation.inputs:
@@ -279,18 +382,21 @@ def _join(plan: Plan, equation: Equation) -> None:
 @lowers("pad")
 def _pad(plan: Plan, equation: Equation) -> None:
     (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = filled(plan, out, zero(out.type))
-    widths = equation.params["widths"]
-    lead = (slice(None),) * (x.type.ndim - len(widths))
-    inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, x.type.shape[len(lead) :], strict=True))
-    plan.assign(out, target, _written(plan, target.sliced((*lead, *inner)), x, stage, add=False))
+    if not x.type.size:
+        target, stage = filled(plan, out, zero(out.type))
+        plan.assign(out, target, stage - 1)
+        return
+    widths, shape = equation.params["widths"], out.type.shape
+    inner = tuple(slice(low, n - high) for (low, high), n in zip(widths, shape[-len(widths) :], strict=True))
+    look = lambda: _view(plan, equation, lambda a: _put_back(a, inner, shape))
+    plan.later(out, [Piece(x, inner)], look)
 
 
 @lowers("roll")
 def _roll(plan: Plan, equation: Equation) -> None:
-    """Blocks change places: along every axis what stands behind a cut comes first."""
+    """Blocks change places: along every axis what stands behind a cut comes before what is in front of it."""
     (x,), (out,) = equation.inputs, equation.outputs
-    source, target, stage = plan.access(x), plan.allocate(out.type), plan.ready(x)
+    source, target, stage = plan.access(x), plan.target(out), plan.ready(x)
     for block in itertools.product(*_turns(x.type.shape, equation.params)):
         places, found = zip(*block, strict=True) if block else ((), ())
         plan.copy(source.sliced(found), target.sliced(places), stage)
@@ -350,7 +456,7 @@ def _rows(accesses: Sequence[Access]) -> list[Shape]:
 def _next_state(
     plan: Plan, body: Plan, state: Sequence[Access], first: int
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
-    """Where a body writes new carries: over the current ones, or beside them, to be copied afterwards."""
+    """Where a body writes new carries: over the current ones, or beside them to be copied afterwards."""
     safe = {o for _, o in body.in_place}
     following = [a if o in safe else plan.allocate(type_of(a), a.strides) for o, a in enumerate(state)]
     return following, [(new, now) for new, now in zip(following, state, strict=True) if new is not now]
@@ -384,8 +490,7 @@ def _scan(plan: Plan, equation: Equation) -> None:
     plan.kernels.append(
         Repeat(
             stage, plan.scratch(body.shared_bytes), inputs, written, params["length"], params["reverse"],
-            body,
-            inputs, results, carries, histories,
+            body, inputs, results, carries, histories,
         )
     )  # fmt: skip
 
@@ -500,8 +605,9 @@ def _as_factor(plan: Plan, factor: Access, stage: float) -> tuple[Access, float]
     neighbours.
     """
     axes = zip(factor.shape[-2:], factor.strides[-2:], strict=True)
-    along = factor.shape[-2:] == (1, 1) or any(n > 1 and s == 1 for n, s in axes)
-    if along and one_stride(factor.shape[:-2], factor.strides) is not None:
+    if one_stride(factor.shape[:-2], factor.strides) is not None and (
+        any(n > 1 and s == 1 for n, s in axes) or factor.shape[-2:] == (1, 1)
+    ):
         return factor, stage
     target = plan.allocate(type_of(factor), row_major(factor.shape))
     plan.copy(factor, target, stage)

@@ -2,8 +2,8 @@ r"""From a trace to kernels: which equations share a loop, and where every value
 
 Each kernel has a *stage*, its place in the order of kernels:
 
-.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}\mathrm{stage}(p)&\text{p in the same
-loop}\\
+.. math:: \mathrm{stage}(v)=\max_{p\in\mathrm{pa}(v)}\begin{cases}
+          \mathrm{stage}(p)&\text{if p is computed by the same loop}\\
           \mathrm{stage}(p)+1&\text{if p must be in memory first}\end{cases}
 
 Elementwise equations of one stage and one shape are one loop, with the reductions of what it computes. What
@@ -15,20 +15,24 @@ share one arena: a buffer is given away after its last use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.native.planning.kernels import (
+    POSITIONS,
     Access,
     Around,
     Buffer,
+    Contract,
     Kernel,
     Map,
     Shape,
     Unlowerable,
+    Window,
     Write,
     row_major,
     whole,
@@ -36,6 +40,7 @@ from wengert.native.planning.kernels import (
 
 ALIGNMENT = 64
 LINE = 64
+LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -108,11 +113,18 @@ class Waiting(NamedTuple):
     depth: int
 
 
+class Piece(NamedTuple):
+    """A value that is part of another one, zero elsewhere; its place is a basic index of the last axes."""
+
+    value: Atom
+    place: tuple[Any, ...]
+
+
 class Plan:
     """The kernels of a trace in order, and its memory.
 
-    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs
-    stand: by the strides of each, in elements, and by which outputs may overwrite which inputs.
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand:
+    by the strides of each, in elements, and by which outputs may overwrite which inputs.
     """
 
     def __init__(
@@ -129,6 +141,9 @@ class Plan:
         self.arena: list[Buffer] = []
         self.made: dict[Var, Map] = {}
         self._memory: dict[Var, Access] = {}
+        self._windowed: dict[Atom, Access] = {}
+        self._later: dict[Atom, Callable[[], None]] = {}
+        self.pieces: dict[Atom, list[Piece]] = {}
         self._stages: dict[Var, float] = {}
         self._waiting: dict[Atom, Waiting] = {}
         self._cheap: dict[Atom, Equation] = {}
@@ -138,9 +153,11 @@ class Plan:
             Buffer("output", _stored(a.type), a.type.size, i) for i, a in enumerate(trace.outputs)
         ]
         self._place_inputs(inputs)
+        self._output_strides = outputs
+        self._wanted = dict(self._seen_through_views())
+        self._hints = dict(self._seen_by_what_is_wanted())
         for equation in trace.equations:
             self.lower(equation)
-        self._output_strides = outputs
         for i, atom in enumerate(trace.outputs):
             self._output(i, atom)
         for part in (part for kernel in self.kernels for part in kernel.maps()):
@@ -194,8 +211,7 @@ class Plan:
     def element(self, equation: Equation) -> None:
         """An equation that computes each element from the elements at its place.
 
-        A cheap one of values in memory waits until it is used, and is computed anew in every loop that uses
-        it.
+        A cheap one of values in memory waits until it is used, and is computed anew wherever it is.
         """
         shape = equation.outputs[0].type.shape
         for atom in equation.inputs:
@@ -206,11 +222,35 @@ class Plan:
             self._waiting[equation.outputs[0]] = Waiting(equation, self._ready(equation.inputs), depth)
             return
         stage = self._ready(equation.inputs)
-        home = max(homes, key=lambda home: home.stage) if homes else self.map(stage, shape)
+        home = (
+            max(homes, key=lambda home: home.stage)
+            if homes
+            else self._delayed(equation) or self.map(stage, shape)
+        )
         self._compute(home, equation)
 
+    def _delayed(self, equation: Equation) -> Map | None:
+        """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``."""
+        for atom in reversed(equation.inputs):
+            home = self.maker(atom)
+            kernel = None if home is None else home.parent
+            if (
+                home is None
+                or not isinstance(kernel, Contract)
+                or not home.takes(equation.primitive.name in COSTLY)
+                or home.writes
+                or home.equations
+            ):
+                continue
+            if atom.type.shape == equation.outputs[0].type.shape and not any(
+                map(self._is_windowed, equation.inputs)
+            ):
+                home.stage = kernel.stage = self._ready(equation.inputs, home)
+                return home
+        return None
+
     def _depth(self, equation: Equation) -> int:
-        """How many equations would be computed anew in a chain; too many if it uses what a loop computes."""
+        """How many equations would be computed anew in a row, or too many if it uses what a loop computes."""
         found = [self._waiting[a].depth for a in equation.variables() if a in self._waiting]
         in_memory = all(a in self._waiting or self._is_in_memory(a) for a in equation.variables())
         return 1 + max(found, default=0) if in_memory else MOST_WAITING
@@ -232,22 +272,40 @@ class Plan:
 
     def settle(self, atom: Atom, shape: Shape | None = None) -> None:
         """Compute what has been waiting in a loop of its own: it is wanted in memory, or in another shape."""
+        self.resolve(atom)
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
 
+    def later(self, out: Var, pieces: list[Piece], lower: Callable[[], None]) -> None:
+        """A value made of pieces; it is lowered when asked for, unless it has become part of another."""
+        self.pieces[out], self._later[out] = pieces, lower
+
+    def resolve(self, atom: Atom) -> None:
+        """Lower what has been put off: somebody asks for it."""
+        lower = self._later.pop(atom, None) if type(atom) is Var else None
+        if lower is not None:
+            lower()
+
     def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
-        """The loops that compute an operand and may take the equation: the others are in memory by then."""
+        """The loops that compute an operand and may take the equation: all others are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
         costly = equation.primitive.name in COSTLY
+        windowed = any(self._is_windowed(atom) for atom in equation.inputs)
         return [
             home
             for home in homes.values()
-            if home.takes(costly) and self._ready(equation.inputs, home) <= home.stage
+            if home.takes(costly)
+            and self._ready(equation.inputs, home) <= home.stage
+            and not (windowed and isinstance(home.parent, Contract))
         ]
+
+    def _is_windowed(self, atom: Atom) -> bool:
+        return atom in self._windowed and atom not in self._memory
 
     def maker(self, atom: Atom) -> Map | None:
         """The loop that computes an operand."""
+        self.resolve(atom)
         return self.made.get(atom) if type(atom) is Var else None
 
     def _ready(self, atoms: Sequence[Atom], home: Map | None = None) -> float:
@@ -258,6 +316,7 @@ class Plan:
         """The first stage that may read an operand from memory, or compute it if it is waiting."""
         if type(atom) is not Var:
             return 1
+        self.resolve(atom)
         if atom in self._waiting:
             return self._waiting[atom].stage
         made = self.made.get(atom)
@@ -284,7 +343,8 @@ class Plan:
         if atom.type.shape == kernel.shape and self._is_at_hand(atom):
             self._compute_here(kernel, self._cheap[atom])
             return
-        kernel.reads[atom] = self.access(atom).broadcast(kernel.shape)
+        find = self.access if isinstance(kernel.parent, Contract) else self.look
+        kernel.reads[atom] = find(atom).broadcast(kernel.shape)
 
     def _is_at_hand(self, atom: Atom) -> bool:
         """Whether a value is computed anew from one in memory, rather than stored beside it."""
@@ -315,11 +375,37 @@ class Plan:
             return self._constant(atom)
         assert type(atom) is Var
         self.settle(atom)
+        if self._is_windowed(atom):
+            target, stage = self.allocate(atom.type), self.ready(atom)
+            self.copy(self._windowed[atom], target, stage)
+            self.assign(atom, target, stage)
         if atom not in self._memory:
-            access = self.allocate(atom.type)
+            access = self.target(atom)
             self.made[atom].writes.append(Write(atom, access))
             self._memory[atom] = access
         return self._memory[atom]
+
+    def look(self, atom: Atom) -> Access:
+        """How a loop may read a value from memory: perhaps between zeros that are in no memory."""
+        self.resolve(atom)
+        if type(atom) is Literal and atom not in self._windowed:
+            diagonal = diagonal_of(np.asarray(atom.value))
+            if diagonal is not None:
+                self._windowed[atom] = self._on_diagonal(atom, *diagonal)
+        return self._windowed[atom] if self._is_windowed(atom) else self.access(atom)
+
+    def _on_diagonal(self, atom: Literal, number: Any, row: int, column: int, count: int) -> Access:
+        """A matrix with one number along a part of a diagonal: a single number that is shown there."""
+        shape = atom.type.shape
+        one = self._constant(literal(np.asarray(number, atom.type.dtype)))
+        along = Window(Access(POSITIONS, shape, (1, -1), column - row), 1)
+        ends = Window(Access(POSITIONS, shape, (1, 0), -row), count)
+        whole = count == len(np.diagonal(atom.value, column - row))
+        return replace(one, shape=shape, strides=(0, 0), windows=(along,) if whole else (along, ends))
+
+    def target(self, var: Var) -> Access:
+        """Where a value is to be stored: in an output if that is a way to look at it, else in new memory."""
+        return self._wanted.get(var) or self.allocate(var.type, self._hints.get(var))
 
     def allocate(self, type: Type, strides: Shape | None = None) -> Access:
         """New memory in the arena for a value."""
@@ -343,6 +429,13 @@ class Plan:
         """A value stands in memory from the end of a stage on."""
         self._memory[var], self._stages[var] = access, stage
 
+    def show(self, var: Var, access: Access, stage: float) -> None:
+        """A value is another way to look at memory, from the end of a stage on."""
+        if not access.windows:
+            self.assign(var, access, stage)
+            return
+        self._windowed[var], self._stages[var] = access, stage
+
     def virtual(self, out: Var, access: Access, stage: float) -> None:
         """A value that is read by another way of looking at memory, in a loop of its shape."""
         kernel = self.map(stage, out.type.shape)
@@ -358,14 +451,14 @@ class Plan:
         self.kernels.append(kernel)
 
     def put(self, atom: Atom, target: Access) -> float:
-        """Write a value where it is wanted, by the loop that computes it if there is one; at which stage."""
+        """Write a value where it is wanted, from the loop that computes it if any; the write's stage."""
         self.settle(atom)
         made = self.maker(atom)
         if made is not None and made.shape == target.shape:
             made.writes.append(Write(atom, target))
             return made.stage
         stage = self.ready(atom)
-        self.copy(self.access(atom), target, stage)
+        self.copy(self.look(atom), target, stage)
         return stage
 
     def row_major(self, atom: Atom) -> tuple[Access, float]:
@@ -379,10 +472,42 @@ class Plan:
 
     # --- outputs ------------------------------------------------------------------------------------------
 
-    def _output(self, i: int, atom: Atom) -> None:
-        shape = atom.type.shape
+    def _target(self, i: int) -> Access:
+        shape = self.trace.outputs[i].type.shape
         strides = row_major(shape) if self._output_strides is None else self._output_strides[i]
-        target = Access(self.outputs[i], shape, strides)
+        return Access(self.outputs[i], shape, strides)
+
+    def _seen_through_views(self) -> Iterator[tuple[Var, Access]]:
+        """Values that outputs are views of, each with where it stands if it is written into the output."""
+        from wengert.native.planning.table import seen_through
+
+        makers = {v: e for e in self.trace.equations for v in e.outputs}
+        for i, atom in enumerate(self.trace.outputs):
+            found: tuple[Atom, Access] | None = (atom, self._target(i))
+            while found is not None and found[0] in makers:
+                root, found = found, seen_through(makers[found[0]], found[1])
+                last = found is None or found[0] not in makers
+                if last and (root[0] is not atom or root[1].strides == layout(atom.type)):
+                    yield root  # type: ignore[misc]
+
+    def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
+        """Strides of values from which those are computed that are wanted with other axes innermost."""
+        found = {v: order_of(access) for v, access in self._wanted.items()}
+        orders = {v: order for v, order in found.items() if order != sorted(order)}
+        for equation in reversed(self.trace.equations):
+            if equation.outputs[0] not in orders or not _keeps_axes(equation):
+                continue
+            order = orders[equation.outputs[0]]
+            for atom in equation.variables():
+                if atom.type.ndim == len(order) and atom not in orders:
+                    orders[atom] = order
+                    yield atom, ordered(atom.type.shape, order)
+
+    def _output(self, i: int, atom: Atom) -> None:
+        target = self._target(i)
+        self.resolve(atom)
+        if self._is_in_place(atom, target):
+            return
         if self._stands_alone(atom, target):
             self._let_be_output(i, self.access(atom).buffer)
             return
@@ -390,13 +515,17 @@ class Plan:
         if type(atom) is Var and atom not in self._memory:
             self._memory[atom] = target
 
-    def _stands_alone(self, atom: Atom, target: Access) -> bool:
-        """Whether a value has memory of its own that looks like an output."""
+    def _is_in_place(self, atom: Atom, target: Access) -> bool:
         found = self._memory.get(atom) if type(atom) is Var else None
-        if found is None or found.buffer not in self.arena:
+        return found is not None and found.buffer is target.buffer and found.stands_as(target)
+
+    def _stands_alone(self, atom: Atom, target: Access) -> bool:
+        """Whether a value has memory of its own that looks like an output, as results of loops have."""
+        found = self._memory.get(atom) if type(atom) is Var else None
+        if found is None or found.buffer not in self.arena or found.lookups:
             return False
-        whole = found.buffer.size == atom.type.size and found.offset == 0 and not found.lookups
-        return whole and found.strides == target.strides and found.dtype == target.dtype
+        whole = found.buffer.size == atom.type.size and found.dtype == target.dtype
+        return whole and found.stands_as(target)
 
     def _let_be_output(self, i: int, buffer: Buffer) -> None:
         """Memory of the arena becomes that of an output: nothing need be copied."""
@@ -405,7 +534,7 @@ class Plan:
         self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
-        """Whether the loop that writes output o may do so over input i: nobody reads it afterwards.
+        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it then.
 
         The loop is put behind all readers if need be. It may itself read the input element by element.
         """
@@ -416,7 +545,7 @@ class Plan:
         (writer,) = writers
         written = [a for a in writer.writing() if a.buffer is self.outputs[o]]
         read = [a for a in writer.elementwise() if a.buffer is self.inputs[i]]
-        if len(written) != 1 or not all(_same_places(a, written[0]) for a in read):
+        if len(written) != 1 or not all(a.stands_as(written[0]) for a in read):
             return False
         looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
         if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
@@ -471,20 +600,50 @@ def _stored(type: Type) -> np.dtype[Any]:
     return type.dtype
 
 
-def _same_places(a: Access, b: Access) -> bool:
-    """Whether elements at one place of a loop are at one place in memory."""
-    return (a.shape, a.strides, a.offset) == (b.shape, b.strides, b.offset)
+def order_of(access: Access) -> list[int]:
+    """Axes from the one with the largest stride to the innermost."""
+    return sorted(range(len(access.shape)), key=lambda i: (-abs(access.strides[i]), i))
+
+
+def ordered(shape: Shape, order: Sequence[int]) -> Shape:
+    """Strides without gaps for axes in an order, the last of which is innermost."""
+    strides = row_major(tuple(shape[i] for i in order))
+    return tuple(strides[order.index(i)] for i in range(len(shape)))
+
+
+def _keeps_axes(equation: Equation) -> bool:
+    """Whether axes of the result are axes of the operands."""
+    parts = equation.params.get("index", ())
+    return equation.primitive.kind == "elementwise" or (
+        equation.primitive.name in ("scatter", "pad")
+        and all(isinstance(p, slice) for p in parts if p is not ...)
+    )
+
+
+def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
+    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
+    if (
+        value.ndim != 2
+        or value.size <= LARGE
+        or value.dtype.kind not in "fiu"
+        or not value.flags.c_contiguous
+    ):
+        return None
+    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
+    if not len(rows) or len(rows) > max(value.shape):
+        return None
+    numbers, steps = value[rows, columns], np.arange(len(rows))
+    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
+    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
 
 
 def layout(type: Type) -> Shape:
-    """Strides in the arena: row-major, with the longest axis innermost where the last is short."""
+    """Strides of a value in the arena: row-major, but the longest axis innermost if the last is short."""
     shape = type.shape
     if len(shape) < 2 or shape[-1] * type.dtype.itemsize >= LINE or 0 in shape:
         return row_major(shape)
     inner = max(range(len(shape)), key=lambda i: (shape[i], i))
-    order = [i for i in range(len(shape)) if i != inner] + [inner]
-    strides = row_major(tuple(shape[i] for i in order))
-    return tuple(strides[order.index(i)] for i in range(len(shape)))
+    return ordered(shape, [i for i in range(len(shape)) if i != inner] + [inner])
 
 
 def _place(buffers: Sequence[Buffer]) -> int:

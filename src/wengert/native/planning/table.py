@@ -5,10 +5,10 @@ from __future__ import annotations
 from wengert.core.trace import Equation
 from wengert.native.elementary.lanes import Lanes
 from wengert.native.planning import compositions, contractions, lapack, sorting, ufuncs
-from wengert.native.planning.lower import LOWER, Rule, is_elementwise
+from wengert.native.planning.lower import LOWER, Rule, is_elementwise, seen_through
 from wengert.native.planning.plan import UNCHANGED, Plan
 
-__all__ = ["compositions", "contractions", "lapack", "rule_for", "sorting"]
+__all__ = ["compositions", "contractions", "lapack", "rule_for", "seen_through", "sorting"]
 
 
 def rule_for(equation: Equation) -> Rule | None:

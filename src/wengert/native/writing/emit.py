@@ -4,13 +4,14 @@ Every thread of a team runs the same function with its index and takes its share
 stands only where a kernel touches what another thread has touched since the last one. How a share is cut
 cannot be seen in the results.
 
-.. math:: \text{thread } t \text{ of } T:\quad \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr)
-          \quad\text{of } U \text{ units}
+.. math:: \text{share of thread } t \text{ of } T
+          = \bigl[\lfloor U t / T\rfloor,\ \lfloor U (t+1) / T\rfloor\bigr) \quad\text{of } U \text{ units}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native.machine import ir, team
 from wengert.native.machine.host import Host
-from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, rows
+from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Rows, Touches, grain, rows
 from wengert.native.planning.kernels import (
     ALIGNMENT,
     Access,
@@ -38,20 +39,22 @@ from wengert.native.planning.kernels import (
 )
 from wengert.native.planning.plan import Plan
 from wengert.native.planning.work import operations_of
+from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.merging import merge
 from wengert.native.writing.nest import Nest
-from wengert.native.writing.products import Oriented, product_of, touches_of_product, write_product
+from wengert.native.writing.products import Oriented, product_of, write_product
 
 ZERO = ir.index(0)
 SMALL = 30_000  # operations that take no longer than some barriers
 AHEAD = 16  # kernels among which the next one is chosen
 HEADER = 64  # bytes at the start of the arena: whether an index was out of bounds
 
-# The frame that kernels are handed: pointers and numbers of eight bytes, then the plan's inputs and outputs.
+# The frame that kernels are handed: pointers and numbers of eight bytes each, then inputs and outputs.
 TABLE, ARENA, STATUS, SCRATCH, INDEX, COUNT, BARRIER, FIRST = range(8)
 
 
 COLD = "nounwind cold"
+FEW = 1 << 14  # elements of a loop that takes less time than it would take to compile it better
 
 Same = dict[tuple[str, int], tuple[str, int]]
 
@@ -77,9 +80,10 @@ class Touched(NamedTuple):
 
 
 class Writer:
-    """Writes kernels into a function that is handed a frame: where inputs, outputs, constants, arena stand.
+    """Writes kernels into a function that is handed a frame.
 
-    ``same`` says which inputs and outputs are the same memory.
+    The frame says where the plan's inputs, outputs, constants and arena stand, ``same`` which inputs and
+    outputs are the same memory.
     """
 
     def __init__(
@@ -91,11 +95,51 @@ class Writer:
         self.slots: dict[int, ir.Value] = {}
         self.given: list[ir.Value] = []
         self.touched: list[Touched] = []
+        self.in_blocks = False
+        self.private: dict[int, Rows] = {}
+        self.blocks = 1
+
+    def dividing(self) -> Writer:
+        """A writer to the same place whose kernels do a part of their work at a time."""
+        found = Writer(self.plan, self.host, self.threads, self.f, self.frame, self.same)
+        found.in_blocks = True
+        return found
+
+    @property
+    def divides(self) -> bool:
+        """Whether kernels do a part of their work at a time."""
+        return self.threads or self.in_blocks
 
     def write(self) -> None:
         """Write all kernels."""
-        for kernel in self._few_barriers() if self.threads else self.plan.kernels:
+        for group in in_runs(grouped(self)):
+            if group.blocks > 1:
+                self._write_in_blocks(group)
+            else:
+                self._write_in_turn(self._few_barriers(group.kernels) if self.threads else group.kernels)
+
+    def _write_in_turn(self, kernels: Iterable[Kernel]) -> None:
+        for kernel in kernels:
             WRITERS[type(kernel)](self, kernel)
+
+    def _write_in_blocks(self, group: Group) -> None:
+        """Kernels that a thread runs block by block, as if it were so many threads."""
+        self.touches(group.reads, group.writes)
+        f, blocks = self.f, ir.index(group.blocks)
+        index, count = (
+            self.slot(n, "i64") if self.threads else ir.index(v) for n, v in ((INDEX, 0), (COUNT, 1))
+        )
+        self._set(COUNT, f.binary("mul", count, blocks))
+        with f.loop(ZERO, blocks, 1) as loop:
+            self._set(INDEX, f.binary("add", f.binary("mul", index, blocks), loop.index))
+            inside = self.dividing()
+            inside.private, inside.blocks = group.private, group.blocks
+            inside._write_in_turn(group.kernels)
+        self._set(INDEX, index)
+        self._set(COUNT, count)
+
+    def _set(self, number: int, value: ir.Value) -> None:
+        self.f.store(value, self.f.offset(self.frame, "i64", ir.index(number)), 8)
 
     @contextmanager
     def function(self, hint: str, *values: ir.Value) -> Iterator[Writer]:
@@ -110,16 +154,20 @@ class Writer:
         params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
         f = module.function(name, "void", params, "private")
         inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
-        f.counted_plainly = True
+        inner.in_blocks, inner.private, inner.blocks = self.in_blocks, self.private, self.blocks
         inner.given = [f.param(names[v]) if v in names else v for v in values]
         yield inner
         f.ret()
         self.f.call(name, "void", self.frame, *passed)
 
+    def covers(self, elements: int) -> None:
+        """The function's loops cover so many elements: where they are few, they are counted plainly."""
+        self.f.counted_plainly = elements <= FEW
+
     def stands_around(self) -> None:
         """The function does little besides calling others that work long: it is to be compiled quickly."""
         if self.threads:
-            self.f.attributes, self.f.counted_plainly = COLD, False
+            self.f.attributes = COLD
 
     # --- memory ---------------------------------------------------------------------------------------------
 
@@ -136,11 +184,21 @@ class Writer:
         """The address of a buffer."""
         if buffer.kind == "arena":
             # Also where the offset is 0: kernels on other buffers then read alike (`native.writing.merging`).
-            return self.f.pure(f"getelementptr i8, ptr {self.slot(ARENA).name}, i64 {buffer.offset}", "ptr")
+            start = self.f.pure(f"getelementptr i8, ptr {self.slot(ARENA).name}, i64 {buffer.offset}", "ptr")
+            rows = self.private.get(id(buffer))
+            return start if rows is None else self.f.advance(start, self._back(rows))
         if buffer.kind == "constant":
             return self.f.load("ptr", self.f.offset(self.slot(TABLE), "ptr", ir.index(buffer.index)), 8)
         before = 0 if buffer.kind == "input" else len(self.plan.inputs)
         return self.slot(FIRST + before + buffer.index)
+
+    def _back(self, rows: Rows) -> ir.Value:
+        """How far back the first row of the thread's first block is from that of this one, in bytes."""
+        f, index = self.f, self.slot(INDEX, "i64")
+        blocks = ir.index(self.blocks)
+        first = f.binary("mul", f.binary("sdiv", index, blocks), blocks)
+        edges = [self._edge(place, rows.extent, rows.grain) for place in (first, index)]
+        return f.binary("mul", f.binary("sub", *edges), ir.index(rows.stride))
 
     def pointer(self, access: Access) -> ir.Value:
         """The address of the first element of an access."""
@@ -158,7 +216,7 @@ class Writer:
         return self.f.offset(start, ir.type_name(stream.access.dtype), step)
 
     def frame_of(self, plan: Plan, arena: Access, streams: Sequence[Stream]) -> Writer:
-        """A writer for a body, with a frame of its own that holds what stays the same in all rounds."""
+        """A writer for a body, with a frame of its own that holds what stays the same from round to round."""
         f = self.f
         frame = f.alloca(8 * (FIRST + len(plan.inputs) + len(plan.outputs)))
         for number in (TABLE, STATUS, SCRATCH, *((INDEX, COUNT, BARRIER) if self.threads else ())):
@@ -167,8 +225,9 @@ class Writer:
         owners: dict[int, tuple[str, int]] = {}
         count = len(plan.inputs)
         keys = [("input", k) for k in range(count)] + [("output", k) for k in range(len(plan.outputs))]
-        pairs = zip(keys, streams, strict=True)
-        same = {key: owners.setdefault(id(s.access.buffer), key) for key, s in pairs}
+        same = {
+            key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)
+        }
         body = Writer(plan, self.host, self.threads, f, frame, same)
         self.step(body, [s if s.step == 0 else None for s in streams], ZERO)
         return body
@@ -184,7 +243,7 @@ class Writer:
         self, shape: Sequence[int], accesses: Sequence[Access], pointers: list[ir.Value],
         code: Callable[[Writer, list[ir.Value]], None], part: tuple[ir.Value, ir.Value] | None = None,
     ) -> None:  # fmt: skip
-        """Loops over the first axes of accesses around code that is told where they stand."""
+        """Loops over first axes of accesses, or part of the first, around code that is told their places."""
         if not shape:
             code(self, pointers)
             return
@@ -209,21 +268,23 @@ class Writer:
     # --- threads --------------------------------------------------------------------------------------------
 
     def share(self, extent: int, grain: int) -> tuple[ir.Value, ir.Value]:
-        """The thread's part of a range, in multiples of a grain."""
-        if not self.threads:
+        """Begin and end of the part of a thread or block, in multiples of a grain."""
+        if not self.divides:
             return ZERO, ir.index(extent)
+        first = self.slot(INDEX, "i64")
+        following = self.f.binary("add", first, ir.index(1))
+        return self._edge(first, extent, grain), self._edge(following, extent, grain)
+
+    def _edge(self, index: ir.Value, extent: int, grain: int) -> ir.Value:
+        """Where the part of a thread or block begins."""
         f, units = self.f, -(-extent // grain)
-        first, count = self.slot(INDEX, "i64"), self.slot(COUNT, "i64")
-        edges = []
-        for index in (first, f.binary("add", first, ir.index(1))):
-            unit = f.binary("sdiv", f.pure(f"mul i64 {index.name}, {units}", "i64"), count)
-            edges.append(f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent)))
-        return edges[0], edges[1]
+        unit = f.binary("sdiv", f.pure(f"mul i64 {index.name}, {units}", "i64"), self.slot(COUNT, "i64"))
+        return f.intrinsic("smin", "i64", f.binary("mul", unit, ir.index(grain)), ir.index(extent))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Code that the first thread runs."""
-        if not self.threads:
+        """Code that the first thread runs, in its first block."""
+        if not self.divides:
             yield
             return
         f = self.f
@@ -246,11 +307,20 @@ class Writer:
             name = team.barrier_function(self.f.module, self.host)
             self.f.call(name, "void", self.slot(BARRIER), self.slot(COUNT, "i64"))
 
-    def touches(
-        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
-    ) -> None:
-        """Note what a kernel reads and writes, with each thread's part; meet before if need be."""
-        if not self.threads:
+    def touches_of(self, kernel: Kernel) -> tuple[Touches, Touches]:
+        """What a kernel reads and writes, with the part that each thread touches."""
+        if isinstance(kernel, Map):
+            return Nest(self, kernel).touches()
+        if isinstance(kernel, Contract):
+            return Oriented(kernel, self.host).touches()
+        if isinstance(kernel, Routine):
+            share = _routine_share(kernel)
+            return [(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes]
+        return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
+
+    def touches(self, reads: Touches, writes: Touches) -> None:
+        """Note what a kernel reads and writes, and which part each thread touches; meet before if need be."""
+        if not self.threads or self.in_blocks:
             return
         new = self.ranges(reads, writes)
         if self._conflict(new):
@@ -260,10 +330,9 @@ class Writer:
     def _conflict(self, new: Sequence[Touched]) -> bool:
         return any(old.conflicts(now) for old in self.touched for now in new)
 
-    def _few_barriers(self) -> Iterator[Kernel]:
-        """The kernels in an order of few barriers: one that needs none goes ahead of others."""
-        kernels = self.plan.kernels
-        ranges = [self.ranges(*touches_of(self, kernel)) for kernel in kernels]
+    def _few_barriers(self, kernels: Sequence[Kernel]) -> Iterator[Kernel]:
+        """The kernels in an order of few barriers: one that needs none overtakes those it is apart from."""
+        ranges = [self.ranges(*self.touches_of(kernel)) for kernel in kernels]
         depends = cache(lambda i, j: any(a.depends(b) for a in ranges[i] for b in ranges[j]))
         left = list(range(len(kernels)))
         while left:
@@ -284,9 +353,7 @@ class Writer:
             return False
         return not self._conflict([found._replace(footprint=ALONE) for found in ranges])
 
-    def ranges(
-        self, reads: Sequence[tuple[Access, Footprint]], writes: Sequence[tuple[Access, Footprint]]
-    ) -> list[Touched]:
+    def ranges(self, reads: Touches, writes: Touches) -> list[Touched]:
         """The ranges of memory that a kernel reads and writes."""
         read = [self._range(access, part, False) for access, part in reads]
         return read + [self._range(access, part, True) for access, part in writes]
@@ -389,25 +456,14 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
 # --- kernels ------------------------------------------------------------------------------------------------
 
 
-def touches_of(writer: Writer, kernel: Kernel) -> tuple[Touches, Touches]:
-    """What a kernel reads and writes, with the part that each thread touches."""
-    if isinstance(kernel, Map):
-        return Nest(writer, kernel).touches()
-    if isinstance(kernel, Contract):
-        return touches_of_product(Oriented(kernel, writer.host))
-    if isinstance(kernel, Routine):
-        share = _routine_share(kernel)
-        return [(a, share(a)) for a in kernel.reads], [(a, share(a)) for a in kernel.writes]
-    return [(a, ANYWHERE) for a in kernel.reading()], [(a, ANYWHERE) for a in kernel.writing()]
-
-
 def write_map(writer: Writer, kernel: Map) -> None:
     """A loop over elements."""
     copied = kernel.copied()
-    if copied is not None and copied[1].shape and not writer.threads:
+    if copied is not None and copied[1].shape and not writer.divides:
         _copy(writer, writer.pointer(copied[1]), copied[1], writer.pointer(copied[0]), copied[0])
         return
     with writer.function("map") as inner:
+        inner.covers(math.prod(kernel.shape))
         if not kernel.shape:
             inner.stands_around()
         nest = Nest(inner, kernel)
@@ -425,16 +481,16 @@ def write_contract(writer: Writer, kernel: Contract) -> None:
     """A matrix product."""
     with writer.function("product") as inner:
         inner.stands_around()
-        writer.touches(*touches_of_product(Oriented(kernel, writer.host)))
+        writer.touches(*writer.touches_of(kernel))
         write_product(inner, kernel)
 
 
 def write_routine(writer: Writer, kernel: Routine) -> None:
     """A loop around code of the kernel's own, whose first axis threads divide among themselves."""
     with writer.function(kernel.name) as inner:
-        writer.touches(*touches_of(writer, kernel))
+        writer.touches(*writer.touches_of(kernel))
         if kernel.is_shared:
-            _write_places(inner, kernel, inner.share(kernel.shape[0], 1))
+            _write_places(inner, kernel, inner.share(kernel.shape[0], grain(kernel.shape[0])))
         else:
             with inner.alone():
                 _write_places(inner, kernel, (ZERO, ir.index(kernel.shape[0] if kernel.shape else 1)))
@@ -448,7 +504,7 @@ def _routine_share(kernel: Routine) -> Callable[[Access], Footprint]:
     def share(access: Access) -> Footprint:
         (stride, *inner), (count, *extents) = access.strides, access.shape
         others = zip(inner, extents, strict=True)
-        return rows(stride, count, 1, access.offset, others, access.dtype.itemsize)
+        return rows(stride, count, grain(count), access.offset, others, access.dtype.itemsize)
 
     return share
 
@@ -528,7 +584,7 @@ def _carry(writer: Writer, carries: Sequence[tuple[Access, Access]]) -> None:
 
 
 def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: Access) -> None:
-    """Copy an array within a round: at once where both stand alike in memory, else by a loop of its own."""
+    """Copy an array within a round of a loop: at once where both stand alike in memory, else by a loop."""
     f = writer.f
     strides = to.strides[len(to.shape) - len(like.shape) :]
     with writer.alone():

@@ -18,8 +18,8 @@ import numpy as np
 
 from wengert.core.trace import Atom
 from wengert.native.machine import ir
-from wengert.native.planning.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
-from wengert.native.planning.kernels import Access, Lookup, Map, Reduction, Shape, Write
+from wengert.native.planning.footprint import ALONE, ANYWHERE, LINE, MANY, Footprint, Touches, grain, rows
+from wengert.native.planning.kernels import POSITIONS, Access, Lookup, Map, Reduction, Shape, Write
 from wengert.native.planning.plan import COSTLY
 from wengert.native.writing.vectors import Place, Values, register
 
@@ -27,17 +27,21 @@ if TYPE_CHECKING:
     from wengert.native.writing.emit import Writer
 
 ZERO = ir.index(0)
-LINE = 64
+SHORT = 4  # vectors that are written out in place of a loop
 JAM = 4  # vectors at a time where a reduction would wait for each addition
 
 
 @dataclass(eq=False)
 class Axis:
-    """One loop: how far, with which strides for each access, and whether it is reduced."""
+    """One loop: how far, with which strides for each access, and whether it is reduced.
+
+    Where axes have become one, ``width`` is how many elements belong to a step along the first of them.
+    """
 
     extent: int
     strides: tuple[int, ...]
     reduced: bool
+    width: int = 1
 
 
 class Cut(NamedTuple):
@@ -73,8 +77,9 @@ class Nest:
         self.main = Part(kernel, kernel.reads, kernel.writes)
         self.epilogues = [_widened(kernel, e) for e in kernel.epilogues.values()]
         self.accesses = _accesses([self.main, *self.epilogues])
+        self.memory = [a for a in self.accesses if a.buffer is not POSITIONS]
         self.position = {id(access): i for i, access in enumerate(self.accesses)}
-        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.threads)
+        self.axes = merged(kernel.shape, self.accesses, kernel.axes, writer.divides)
         self.cut = self._choose_cut()
         self.lanes = self._lanes(self.cut) if self.cut is not None else 1
         self.kept = self._ordered(reduced=False)
@@ -127,7 +132,7 @@ class Nest:
         return lanes
 
     def _widest(self) -> int:
-        sizes = [a.dtype.itemsize for a in self.accesses]
+        sizes = [a.dtype.itemsize for a in self.memory]
         sizes += [v.type.dtype.itemsize for e in self.kernel.equations for v in e.outputs if v.type.inexact]
         return max(sizes, default=1)
 
@@ -147,33 +152,53 @@ class Nest:
     # --- threads --------------------------------------------------------------------------------------------
 
     def _divided(self) -> Axis | None:
-        """The axis that threads divide: the outermost, if what is written does not overlap."""
-        axis = self.kept[0] if self.kept else None
+        """The axis whose range threads divide among themselves: the first, if what is written is apart."""
+        axis = next((axis for axis in self.axes if not axis.reduced), None)
         if axis is None or axis.extent <= self._grain(axis):
             return None
         apart = all(not a.lookups and self._stride(axis, a) != 0 for a in self.written)
         return axis if apart else None
 
+    def _width(self, axis: Axis) -> int:
+        """Places that belong to a row, of which threads take whole ones."""
+        return axis.width if axis.extent // axis.width >= MANY else 1
+
     def _grain(self, axis: Axis) -> int:
-        """Threads take multiples of so many places: whole vectors, whole lines where a row is shared."""
-        return max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else GRAIN
+        """Threads take multiples of so many places: whole vectors, and whole lines where a row is shared."""
+        width = self._width(axis)
+        least = max(self.lanes * self._vectors(axis), LINE) if axis is self.cut else 1
+        return width * grain(axis.extent // width, least)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and what is written, with the part that each thread touches; all of it is read."""
+        written = {id(access) for access in self.written}
+        touched = [(access, self.footprint(access)) for access in self.memory]
+        return touched, [pair for pair in touched if id(pair[0]) in written]
 
     def footprint(self, access: Access) -> Footprint:
         """Which part of a buffer each thread touches by an access."""
         axis = self.shared
         if axis is None:
             return ALONE
-        if access.lookups:
+        if access.lookups or any(self._stride(axis, window.position) for window in access.windows):
             return ANYWHERE
-        others = [(self._stride(a, access), a.extent) for a in self.axes if a is not axis]
-        size = access.dtype.itemsize
-        return rows(self._stride(axis, access), axis.extent, self._grain(axis), access.offset, others, size)
+        shown = {id(a): self._shown(a, access) for a in self.axes if a is not axis}
+        first = sum(self._stride(a, access) * shown[id(a)].start for a in self.axes if a is not axis)
+        stride, width, size = self._stride(axis, access), self._width(axis), access.dtype.itemsize
+        others = [(self._stride(a, access), len(shown[id(a)])) for a in self.axes if a is not axis]
+        others.append((stride, width))
+        count, take = axis.extent // width, self._grain(axis) // width
+        return rows(stride * width, count, take, access.offset + first, others, size)
 
-    def touches(self) -> tuple[Touches, Touches]:
-        """What is read and what is written, with the part that each thread touches; all of it is read."""
-        written = {id(access) for access in self.written}
-        touched = [(access, self.footprint(access)) for access in self.accesses]
-        return touched, [pair for pair in touched if id(pair[0]) in written]
+    def _shown(self, axis: Axis, access: Access) -> range:
+        """The part of an axis that windows show, as far as one window has to do with that axis alone."""
+        shown = range(axis.extent)
+        for window in access.windows:
+            step, start = self._stride(axis, window.position), window.position.offset
+            alone = all(a is axis or not self._stride(a, window.position) for a in self.axes)
+            if alone and step == 1:
+                shown = range(max(shown.start, -start), max(0, min(shown.stop, window.extent - start)))
+        return shown
 
     # --- loops ----------------------------------------------------------------------------------------------
 
@@ -181,8 +206,10 @@ class Nest:
         """Write the whole nest."""
         if any(axis.extent == 0 for axis in self.kept):
             return
-        self.bases = {id(a): self.writer.base(a.buffer) for a in self.accesses}
+        self.bases = {id(a): self.writer.base(a.buffer) for a in self.memory}
         offsets = [ir.index(access.offset) for access in self.accesses]
+        if self.shared is not None:
+            self.range = self.writer.share(self.shared.extent, self._grain(self.shared))
         self._keep(0, self._resolved(offsets, 0), SCALAR)
 
     def _keep(self, level: int, offsets: Offsets, cut: Cut) -> None:
@@ -192,9 +219,12 @@ class Nest:
             self._finish(states, offsets, cut)
             return
         axis = self.kept[level]
-        begin, end = ZERO, ir.index(axis.extent)
-        if axis is self.shared:
-            begin, end = self.writer.share(axis.extent, self._grain(axis))
+        if self._is_short(axis):
+            for start in range(0, axis.extent, self.lanes):
+                inner = self._moved(axis, offsets, ir.index(start))
+                self._keep(level + 1, self._resolved(inner, level + 1), self._fixed(axis, start, 1))
+            return
+        begin, end = self.range if axis is self.shared else (ZERO, ir.index(axis.extent))
         for low, high, lanes in self._segments(axis, begin, end):
             vectors = self._vectors(axis) if lanes > 1 else 1
             with self.f.loop(low, high, lanes * vectors) as loop:
@@ -202,10 +232,23 @@ class Nest:
                 here = self._cut(axis, loop.index, high, lanes, vectors) if axis is self.cut else cut
                 self._keep(level + 1, self._resolved(inner, level + 1), here)
 
+    def _is_short(self, axis: Axis) -> bool:
+        """Whether a few vectors along an axis are written out in place of a loop."""
+        alone = axis is self.cut and axis is not self.shared and not self.inner
+        return alone and self.lanes > 1 and axis.extent <= SHORT * self.lanes and self._ends_well(axis)
+
+    def _ends_well(self, axis: Axis) -> bool:
+        return self.writer.masks or axis.extent % self.lanes == 0
+
+    def _fixed(self, axis: Axis, start: int, vectors: int) -> Cut:
+        """Vectors from a place on that is known now, and so are their masks."""
+        left = [axis.extent - start - v * self.lanes for v in range(vectors)]
+        return Cut(self.lanes, tuple(_first_of(n, self.lanes) if n < self.lanes else None for n in left))
+
     def _segments(
         self, axis: Axis, begin: ir.Value, end: ir.Value
     ) -> Iterator[tuple[ir.Value, ir.Value, int]]:
-        """Begin, end and lanes of the loops that cover a range: without masks a second one takes the rest."""
+        """Begin, end and lanes of loops that cover a range: without masks whole vectors, then the rest."""
         lanes = self.lanes if axis is self.cut else 1
         if lanes == 1 or self.writer.masks or axis.extent % lanes == 0:
             yield begin, end, lanes
@@ -257,6 +300,9 @@ class Nest:
             return [self._body(offsets, cut, v, state) for v, state in enumerate(states)]
         axis = self.inner[level]
         lanes, vectors = (self.lanes, self._vectors(axis)) if axis is self.cut else (1, 1)
+        if lanes > 1 and axis.extent <= lanes * vectors and self._ends_well(axis):
+            inner = self._resolved(offsets, len(self.kept) + level + 1)
+            return self._reduce(level + 1, inner, self._fixed(axis, 0, vectors), states)
         carried = [value for state in states for value in state]
         end = ir.index(axis.extent)
         with self.f.loop(ZERO, end, lanes * vectors, carried) as loop:
@@ -320,14 +366,36 @@ class Nest:
         if vector and stride:
             pointer = f.offset(pointer, element, ir.index(vector * cut.lanes * stride))
         mask = cut.masks[vector] if cut.lanes > 1 else None
+        if access.windows:
+            place = Place(pointer, stride, access.dtype, cut.lanes, mask)
+            return self._through_windows(place, access, offsets, cut, vector)
         turning = [look for look in access.lookups if self._is_cut(look)] if cut.lanes > 1 else []
         if turning:
             return self._scattered(access, pointer, turning, offsets, cut, vector, mask)
         found = Place(pointer, stride, access.dtype, cut.lanes, mask)
         return found if cut.lanes > 1 else self._after_lookups(found, access, offsets)
 
+    def _through_windows(
+        self, place: Place, access: Access, offsets: Offsets, cut: Cut, vector: int
+    ) -> Place:
+        """A place of which only that is read which stands within the windows of an access."""
+        f, whole, lanes = self.f, None, None
+        for window in access.windows:
+            position = offsets[self.position[id(window.position)]]
+            step = self._stride(self.cut, window.position) if cut.lanes > 1 else 0
+            if step:
+                numbers = f"<{', '.join(f'i64 {step * (vector * cut.lanes + i)}' for i in range(cut.lanes))}>"
+                far = ir.Value(numbers, ir.vector("i64", cut.lanes))
+                position = f.binary("add", f.splat(position, cut.lanes), far)
+            here = f.compare("icmp ult", position, ir.constant(window.extent, position.type))
+            if step:
+                lanes = here if lanes is None else f.binary("and", lanes, here)
+            else:
+                whole = here if whole is None else f.binary("and", whole, here)
+        return place.through(f, whole, lanes, self.bases[id(access)])
+
     def _after_lookups(self, place: Place, access: Access, offsets: Offsets) -> Place:
-        """One by one along the cut axis: positions that vectors would look up lane by lane."""
+        """In a loop that goes one by one along the cut axis: positions that vectors look up lane by lane."""
         for lookup in access.lookups:
             if self._is_cut(lookup):
                 step = self._position(lookup, offsets, SCALAR, 0)
@@ -417,7 +485,7 @@ class Nest:
                 self._compute(part, values, offsets, cut, vector)
 
     def _across(self, states: States) -> list[ir.Value]:
-        """Combine vectors, then halves of one, until a number is left of each reduction."""
+        """Combine vectors with vectors, then halves with halves: one number is left of each reduction."""
         return [
             self._one(reduction, [state[i] for state in states])
             for i, reduction in enumerate(self.kernel.reductions)
@@ -447,6 +515,13 @@ class Nest:
         return values.operation(COMBINE[reduction.kind], reduction.out.type.dtype)(a, b)
 
 
+def _first_of(count: int, lanes: int) -> ir.Value:
+    """A mask of the first lanes."""
+    return ir.Value(
+        f"<{', '.join(f'i1 {int(lane < count)}' for lane in range(lanes))}>", ir.vector("i1", lanes)
+    )
+
+
 def _no_read(atom: Atom) -> ir.Value:
     raise AssertionError(f"{atom} is not read here")
 
@@ -474,9 +549,10 @@ def _written(part: Part) -> list[Write]:
 
 
 def _accesses(parts: Sequence[Part]) -> list[Access]:
-    """All accesses of a nest, and those of their lookups."""
+    """All accesses of a nest, and those of their lookups and windows."""
     found = [a for part in parts for a in (*part.reads.values(), *(w.access for w in _written(part)))]
-    return [*found, *(lookup.index for access in found for lookup in access.lookups)]
+    found += [lookup.index for access in found for lookup in access.lookups]
+    return [*found, *(window.position for access in found for window in access.windows)]
 
 
 def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], split: bool) -> list[Axis]:
@@ -493,7 +569,7 @@ def merged(shape: Shape, accesses: Sequence[Access], reduced: Sequence[int], spl
         axis = Axis(extent, tuple(a.strides[i] for a in accesses), i - n in reduced)
         before = axes[-1] if axes else None
         if before is not None and _is_one(before, axis) and not (split and len(axes) == 1 and extent >= LINE):
-            axes[-1] = Axis(before.extent * extent, axis.strides, axis.reduced)
+            axes[-1] = Axis(before.extent * extent, axis.strides, axis.reduced, before.width * extent)
         else:
             axes.append(axis)
     return axes

@@ -2,8 +2,8 @@ r"""Matrix products of a plan: which way round they are computed, and their epil
 
 .. math:: C = A B \qquad\text{or, where the columns of C are neighbours in memory,}\qquad C^T = B^T A^T
 
-The epilogue sees every sum once, in registers, and evaluates what the plan has fused with the product: a
-bias and an activation, the derivative of an activation, the update of a weight.
+The epilogue sees every sum once, in registers, and evaluates what the plan has fused with the product: a bias
+and an activation, the derivative of an activation, the update of a weight.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from wengert.core.trace import Atom
 from wengert.native.machine import ir
 from wengert.native.machine.host import Host
-from wengert.native.planning.footprint import ALONE, ANYWHERE, GRAIN, Footprint, Touches, rows
+from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.product.matmul import Inside, Product
 from wengert.native.writing.vectors import Place, Values
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wengert.native.writing.emit import Writer
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
+MATRICES = 8  # of a batch, from which on threads take whole ones
 
 
 @dataclass
@@ -89,8 +90,11 @@ class Oriented:
             return False
         access = result.writes[0].access
         column = self.strides(access)[-1]
-        along = column == 1 or self.shape[-1] == 1
-        return not access.lookups and along and _lead_stride(self, access) is not None
+        return (
+            not access.lookups
+            and (column == 1 or self.shape[-1] == 1)
+            and _lead_stride(self, access) is not None
+        )
 
     @cached_property
     def product(self) -> Product:
@@ -106,16 +110,28 @@ class Oriented:
         assert lead_a is not None and lead_b is not None
         return Product(
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
-            a_strides=(a.strides[-2], a.strides[-1]),
-            b_strides=(b.strides[-2], b.strides[-1]), c_stride=c_stride, batch=batch,
-            batch_strides=(lead_a, lead_b, batch_c), host=self.host,
+            a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
+            c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
         )  # fmt: skip
 
     @cached_property
     def shared(self) -> bool:
         """Whether threads divide the rows."""
         writes = self.kernel.result.writes
-        return self.rows > GRAIN and all(self.strides(w.access)[-2] and not w.access.lookups for w in writes)
+        return self.rows > self.grain and all(
+            self.strides(w.access)[-2] and not w.access.lookups for w in writes
+        )
+
+    @cached_property
+    def together(self) -> int:
+        """Rows of the whole batch that one thread takes together: of a matrix, where there are many."""
+        *lead, m, _ = self.shape
+        return m if len(lead) and self.rows // m >= MATRICES else 1
+
+    @cached_property
+    def grain(self) -> int:
+        """Rows of which threads take multiples."""
+        return self.together * grain(self.rows // self.together)
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
@@ -127,13 +143,37 @@ class Oriented:
         return self._rows(a, a.strides, a.shape[-1])
 
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
-        """Rows are counted through the batch: they are one axis if the batch goes on where a matrix ends."""
+        """Rows count through the whole batch: they are one axis only if it goes on where a matrix ends."""
         *lead, row, column = strides
-        batch = one_stride(self.lead, tuple(lead))
-        together = self.rows == self.shape[-2] or batch == row * self.shape[-2]
-        if access.lookups or not together:
+        batch, m, size = one_stride(self.lead, tuple(lead)), self.shape[-2], access.dtype.itemsize
+        if access.lookups or batch is None:
             return ANYWHERE
-        return rows(row, self.rows, GRAIN, access.offset, [(column, columns)], access.dtype.itemsize)
+        if self.together > 1:
+            others = [(row, m), (column, columns)]
+            return rows(batch, self.rows // m, self.grain // m, access.offset, others, size)
+        if self.rows != m and batch != row * m:
+            return ANYWHERE
+        return rows(row, self.rows, self.grain, access.offset, [(column, columns)], size)
+
+    def touches(self) -> tuple[Touches, Touches]:
+        """What is read and written, with the part that each thread touches."""
+        result, (a, b) = self.kernel.result, self.factors
+        reads = [(access, self.footprint(access)) for access in result.reads.values()]
+        reads += [(a, self.footprint_of_rows()), (b, self._footprint_of_columns())]
+        writes = [(write.access, self.footprint(write.access)) for write in result.writes]
+        if self.shared:
+            return reads, writes
+        return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
+
+    def _footprint_of_columns(self) -> Footprint:
+        """Which part of the second factor each thread touches: its own matrices, or all of it."""
+        b = self.factors[1]
+        batch = one_stride(self.lead, b.strides)
+        if self.together == 1 or batch is None:
+            return ANYWHERE
+        others = list(zip(b.strides[-2:], b.shape[-2:], strict=True))
+        count, take = self.rows // self.together, self.grain // self.together
+        return rows(batch, count, take, b.offset, others, b.dtype.itemsize)
 
 
 def _transposed(a: Access) -> Access:
@@ -146,22 +186,11 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
     return one_stride(oriented.lead, oriented.strides(access))
 
 
-def touches_of_product(oriented: Oriented) -> tuple[Touches, Touches]:
-    """What a product and its epilogue read and write, with the part that each thread touches."""
-    result, (a, b) = oriented.kernel.result, oriented.factors
-    reads = [(access, oriented.footprint(access)) for access in result.reads.values()]
-    reads += [(a, oriented.footprint_of_rows()), (b, ANYWHERE)]
-    writes = [(write.access, oriented.footprint(write.access)) for write in result.writes]
-    if oriented.shared:
-        return reads, writes
-    return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
-
-
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
     if oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.rows, GRAIN))
+        _write(writer, oriented, *writer.share(oriented.rows, oriented.grain))
         return
     with writer.alone():
         _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
@@ -181,6 +210,7 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
     @contextmanager
     def apart(values: Sequence[ir.Value]) -> Iterator[Inside]:
         with writer.function("finish", *values) as inner:
+            inner.covers(oriented.rows * oriented.shape[-1])
             yield inner.f, Epilogue(inner, oriented), inner.given
 
     product.write(writer.f, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)

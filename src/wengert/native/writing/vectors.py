@@ -1,7 +1,7 @@
 r"""Vectors between memory and registers, and the equations of a loop body on them.
 
-A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded
-at once, where they are one number it is spread, and else they are gathered; a mask keeps ragged ends from
+A vector holds neighbours along one axis of a loop. Where they are neighbours in memory too they are loaded at
+once, where they are one number it is spread, and else they are gathered; a mask keeps ragged ends from
 touching what lies outside an array.
 
 .. math:: y_l = f(x_l), \qquad l = 0, \ldots, \text{lanes} - 1
@@ -25,7 +25,7 @@ from wengert.native.planning.plan import COSTLY, UNCHANGED, uniform
 
 @dataclass(frozen=True)
 class Place:
-    """Where a vector stands: its first element, elements from lane to lane (None: pointers), its mask."""
+    """Where a vector stands: its first element, the step from lane to lane (None: pointers), its mask."""
 
     pointer: ir.Value
     stride: int | None
@@ -55,6 +55,12 @@ class Place:
             return f.load(type, self.pointer, size)
         return f.masked_load(type, self.pointer, self.mask, size)
 
+    def through(
+        self, f: ir.Function, whole: ir.Value | None, lanes: ir.Value | None, safe: ir.Value
+    ) -> Windowed:
+        """The place through a window that shows all lanes or none, and a window that shows some of them."""
+        return Windowed(self.pointer, self.stride, self.dtype, self.lanes, self.mask, whole, lanes, safe)
+
     def write(self, f: ir.Function, value: ir.Value) -> None:
         """Store a vector."""
         value, size = as_memory(f, value, self.dtype), self.dtype.itemsize
@@ -74,6 +80,30 @@ class Place:
         steps = f"<{', '.join(f'i64 {self.stride * lane}' for lane in range(self.lanes))}>"
         type = ir.vector("i64", self.lanes)
         return f.offset(self.pointer, self.element, ir.Value(steps, type))
+
+
+@dataclass(frozen=True)
+class Windowed(Place):
+    """A place through windows: of the whole vector, of its lanes; an address to read if nothing shows."""
+
+    whole: ir.Value | None
+    inside: ir.Value | None
+    safe: ir.Value
+
+    def _loaded(self, f: ir.Function) -> ir.Value:
+        shown = self._shown(f)
+        if self.lanes > 1 and self.stride != 0:
+            mask = shown if self.mask is None else f.binary("and", shown, self.mask)
+            return Place(self.pointer, self.stride, self.dtype, self.lanes, mask)._loaded(f)
+        pointer = self.pointer if self.whole is None else f.select(self.whole, self.pointer, self.safe)
+        value = Place(pointer, self.stride, self.dtype, self.lanes, self.mask)._loaded(f)
+        return f.select(shown, value, ir.constant(0, value.type))
+
+    def _shown(self, f: ir.Function) -> ir.Value:
+        """The lanes that are there."""
+        parts = [f.splat(self.whole, self.lanes)] if self.whole is not None else []
+        parts += [self.inside] if self.inside is not None else []
+        return parts[0] if len(parts) == 1 else f.binary("and", *parts)
 
 
 # --- registers and memory -----------------------------------------------------------------------------------
