@@ -173,7 +173,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
     References
     ----------
-    Bishop, *Deep Learning: Foundations and Concepts*, 8.2.2; DESIGN of this package, section 4.
+    Bishop, *Deep Learning: Foundations and Concepts*, 8.2.2.
     """
     both = value_and_grad(f, argnums, has_aux)
 
