@@ -230,3 +230,13 @@ def test_gradients_of_batches_are_batches_of_gradients(program):
     for one, two, parts in zip(found, through, zip(*rows, strict=True), strict=True):
         np.testing.assert_allclose(one, np.stack(parts), rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(two, np.stack(parts), rtol=1e-9, atol=1e-9)
+
+
+@given(programs())
+@RUNS
+def test_a_gradient_costs_at_most_six_times_the_function(program):
+    """Reverse mode's bound, counted: whatever the number of inputs."""
+    f, xs = program
+    function = lambda *xs: f(np, *xs)
+    plain = wg.cost(function)(*xs).operations
+    assert wg.cost(wg.grad(function, argnums=(0, 1)))(*xs).operations <= 6 * plain
