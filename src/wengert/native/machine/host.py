@@ -25,6 +25,9 @@ from wengert.native.machine import cache, parts
 DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
 
 
+LINE = 64  # bytes of a line of the cache
+
+
 @dataclass(frozen=True)
 class Host:
     """A processor.

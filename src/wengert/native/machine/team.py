@@ -18,14 +18,13 @@ from functools import cache
 from typing import Any
 
 from wengert.native.machine import identity, ir
-from wengert.native.machine.host import Host, fork_safe, kept, link, objects_of, this_host
+from wengert.native.machine.host import LINE, Host, fork_safe, kept, link, objects_of, this_host
 
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
 VARIABLE = "WENGERT_NUM_THREADS"
 LIMIT = 64
 SPINS = 100
-LINE = 64
 
 # Where things stand in the team's memory.
 _MUTEX, _CONDITION, _STATE = 0, 128, 256

@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from wengert.native.machine.host import LINE
 from wengert.native.planning.kernels import Access
 
 
@@ -72,7 +73,6 @@ Footprint = Rows | Alone | Anywhere
 Touches = list[tuple[Access, Footprint]]
 ALONE, ANYWHERE = Alone(), Anywhere()
 
-LINE = 64
 MANY = 64 * LINE  # rows, from which on every loop over them is divided alike
 FEW = 256  # rows, below which threads take single ones
 

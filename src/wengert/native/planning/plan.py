@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.native.machine.host import LINE
 from wengert.native.planning.kernels import (
     POSITIONS,
     Access,
@@ -38,8 +39,6 @@ from wengert.native.planning.kernels import (
     whole,
 )
 
-ALIGNMENT = 64
-LINE = 64
 LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.

@@ -26,7 +26,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from wengert.native.machine import ir
-from wengert.native.machine.host import Host, this_host
+from wengert.native.machine.host import LINE, Host, this_host
 from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
 from wengert.native.product.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
@@ -37,7 +37,6 @@ Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
 Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
 
 POINTERS = ("a", "b", "c", "scratch")
-LINE = 64
 ZEROS = "product.zeros"
 
 NARROW_ROWS = 256

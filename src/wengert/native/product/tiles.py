@@ -17,10 +17,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wengert.native.machine import ir
-from wengert.native.machine.host import Host
+from wengert.native.machine.host import LINE, Host
 
 ZERO = ir.index(0)
-LINE = 64
 AHEAD = 8  # steps of k between asking for a cache line and reading it
 SIZES = {"float": 4, "double": 8}
 
