@@ -31,8 +31,8 @@ from wengert.core.trace import Trace
 from wengert.native.planning.kernels import Unlowerable
 
 LIMIT = 1000.0
-# Of an ill-conditioned program: how often its inputs are rounded otherwise, by how many units at most, and how
-# many times the deviation that this makes counts as LIMIT.
+# Of an ill-conditioned program: how often its inputs are rounded otherwise, by how many units at most, and
+# how many times the deviation that this makes counts as LIMIT.
 ROUNDINGS, UNITS = 40, 8
 ILL_CONDITIONED = 10.0
 MODES = ("value", "gradient", "batch")
