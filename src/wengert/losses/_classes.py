@@ -226,9 +226,9 @@ class Focal:
     def __call__(self, a: Array, t: Array, weights: Weights = None) -> Array:
         """The error of pre-activations and targets, in the dtype of a."""
         own, others = _own_and_others(a, t)
-        shifted = _shifted(others)
-        largest = np.max(others, axis=-1)
-        return mean(_focal(own - largest - _log_sum_exp(shifted), self.gamma), weights)
+        largest = _largest(others)
+        margin = (own - largest[..., 0]) - _log_sum_exp(others - largest)
+        return mean(_focal(margin, self.gamma), weights)
 
 
 def hinge(a: Array, t: Array, weights: Weights = None) -> Array:
@@ -309,7 +309,12 @@ def multiclass_hinge(a: Array, t: Array, weights: Weights = None) -> Array:
 
 def _shifted(a: Array) -> Array:
     """The pre-activations less the largest of their pattern."""
-    return a - stop_gradient(np.max(a, axis=-1, keepdims=True))  # whose derivative cancels
+    return a - _largest(a)
+
+
+def _largest(a: Array) -> Array:
+    """What is taken out of a sum of exponentials and put back: its derivative cancels."""
+    return stop_gradient(np.max(a, axis=-1, keepdims=True))
 
 
 def _log_sum_exp(shifted: Array) -> Array:

@@ -51,7 +51,7 @@ def softplus(a: Array) -> Array:
 
 
 def exponential(a: Array) -> Array:
-    r"""Exponential unit, :math:`h(a) = e^a`: the rate of counts, whose logarithm is a; infinite if too large."""
+    r"""Exponential unit, :math:`h(a) = e^a`: the rate of counts whose logarithm is a; may overflow."""
     return np.exp(a)
 
 
