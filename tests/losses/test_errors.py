@@ -214,7 +214,7 @@ def test_sum_of_squares_is_the_sum():
     assert losses.sum_of_squares(A, T, WEIGHTS) == pytest.approx(expected)
 
 
-def test_outputs_of one_pattern_and_of_none_axis():
+def test_a_single_pattern():
     assert losses.softmax_cross_entropy(A[0], np.array(2)) == pytest.approx(categorical(A[0], np.eye(K)[2]))
     assert losses.mean_squared_error(np.float64(2.0), np.float64(5.0)) == 9
 
