@@ -7,11 +7,13 @@ with ``field(metadata={"static": True})``, which belong to the structure.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optree
+
+Path = Sequence[optree.PyTreeEntry]
 
 NAMESPACE = "wengert"
 _LEAVES = frozenset({np.ndarray, float, int, complex, bool, np.float64, np.float32})
@@ -54,6 +56,18 @@ def paths(tree: Any) -> list[str]:
     """Where each leaf stands, as Python would write it: ``['w'][0]``."""
     accessors = optree.tree_accessors(tree, namespace=NAMESPACE) if not is_leaf(tree) else [""]
     return [a if isinstance(a, str) else a.codify("") for a in accessors]
+
+
+def entries(tree: Any) -> list[Path]:
+    """Where each leaf stands, as the steps that lead there."""
+    return [()] if is_leaf(tree) else list(optree.tree_accessors(tree, namespace=NAMESPACE))
+
+
+def metadata(step: optree.PyTreeEntry) -> Mapping[Any, Any]:
+    """What the dataclass on the way says of the field that the step goes to."""
+    if not isinstance(step, optree.DataclassEntry):
+        return {}
+    return {f.name: f.metadata for f in dataclasses.fields(step.type)}[str(step.entry)]
 
 
 def is_leaf(tree: Any) -> bool:

@@ -21,6 +21,7 @@ from wengert.nn._activations import (
 )
 from wengert.nn._initialisers import INITIALISERS, glorot, he, initialiser_named, uniform
 from wengert.nn._layers import MLP, Dense
+from wengert.nn._training import forward, needs_key, parameters, replaced, state
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,15 +29,20 @@ __all__ = [
     "MLP",
     "Dense",
     "activation_named",
+    "forward",
     "glorot",
     "he",
     "identity",
     "initialiser_named",
     "leaky_relu",
     "logistic",
+    "needs_key",
+    "parameters",
     "relu",
+    "replaced",
     "softmax",
     "softplus",
+    "state",
     "tanh",
     "uniform",
 ]
