@@ -45,7 +45,7 @@ class Underflow(Enum):
 
 @contextmanager
 def _abrupt(f: ir.Function, host: Host) -> Iterator[None]:
-    """Code with abrupt underflow, where the processor has that. It is to be a call, which nothing overtakes."""
+    """Code with abrupt underflow, where the processor has that; calls only, which nothing overtakes."""
     if host.triple.startswith("x86_64"):
         before, during = f.alloca(4), f.alloca(4)
         f.call("llvm.x86.sse.stmxcsr", "void", before)
