@@ -242,7 +242,7 @@ def _require_finite(error: Any, which: str, number: int, optimiser: Optimiser) -
     if not np.isfinite(error).all():
         error = np.ravel(error)[~np.isfinite(np.ravel(error))][0]
         rate = getattr(optimiser, "learning_rate", None)
-        now = "" if rate is None else f" (it is {rate:g})"
+        now = f" (it is {rate:g})" if isinstance(rate, float) else ""
         raise DivergenceError(
             f"training diverged: the {which} error became {error} in epoch {number}; "
             f"lower the learning rate{now}, or standardise the data"
