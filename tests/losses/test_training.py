@@ -19,9 +19,10 @@ TARGETS = {
     "rate": rng.poisson(1.0, (24, 2)),
 }
 PAIRS = [(kind, loss) for kind, row in losses.LIKELIHOODS.items() for loss in row.losses]
+NAMES = [f"{kind}, {getattr(loss, '__name__', loss)}" for kind, loss in PAIRS]
 
 
-@pytest.mark.parametrize(("kind", "loss"), PAIRS, ids=str)
+@pytest.mark.parametrize(("kind", "loss"), PAIRS, ids=NAMES)
 def test_training_with_weights_is_training_with_repeated_patterns(kind, loss):
     """One step on all patterns, then another: the same network, in single precision."""
     t = TARGETS.get(kind, rng.normal(size=(24, 2)).astype(np.float32))
