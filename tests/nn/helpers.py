@@ -1,6 +1,7 @@
 """A network with every layer, and what its tests compare."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,22 @@ def generator(seed=0):
 def every_layer(dtype=np.float64):
     """Numbers of shape (n, 3) and categories of shape (n,) to two outputs."""
     rng = generator()
-    columns = nn.Parallel({"numbers": nn.identity, "city": nn.Embedding.init(rng, 6, 2, dtype=dtype)})
+    dense = partial(nn.Dense.init, rng, dtype=dtype)
+    skipped = [nn.LayerNorm.init(4, dtype), nn.PReLU.init(4, dtype=dtype), nn.Dropout(0.3)]
+    options = {"dtype": dtype, "dropout": 0.2, "normalisation": "batch", "skip": "add"}
     return nn.Sequential(
         [
-            columns,
+            nn.Parallel({"numbers": nn.identity, "city": nn.Embedding.init(rng, 6, 2, dtype=dtype)}),
             nn.Concatenate(),
-            nn.Frozen(nn.Dense.init(rng, 5, 5, dtype=dtype)),
+            nn.Frozen(dense(5, 5)),
             nn.BatchNorm.init(5, dtype),
-            nn.Residual(nn.Dense.init(rng, 5, 4, nn.activation_named("elu", alpha=0.5), dtype=dtype),
-                        nn.Dense.init(rng, 5, 4, biases=None, dtype=dtype)),
-            nn.Skip(nn.Sequential([nn.LayerNorm.init(4, dtype), nn.PReLU.init(4, dtype=dtype), nn.Dropout(0.3)])),
-            nn.MLP.init(rng, (8, 4, 4, 4), "tanh", "tanh", dtype=dtype, dropout=0.2, normalisation="batch", skip="add"),
-            nn.Branches((nn.Dense.init(rng, 4, 1, dtype=dtype), nn.Dense.init(rng, 4, 1, dtype=dtype))),
+            nn.Residual(dense(5, 4, nn.activation_named("elu", alpha=0.5)), dense(5, 4, biases=None)),
+            nn.Skip(nn.Sequential(skipped)),
+            nn.MLP.init(rng, (8, 4, 4, 4), "tanh", "tanh", **options),
+            nn.Branches((dense(4, 1), dense(4, 1))),
             nn.Concatenate(),
         ]
-    )  # fmt: skip
+    )
 
 
 def inputs(count=12, dtype=np.float64):

@@ -32,8 +32,14 @@ def test_batch_norm_is_that_of_torch_over_several_batches():
         x = np.array(seen["x"])
         by_layer, by_inputs = gradients(layer, x)
         y, layer = layer.forward(x)
-        for found, name in [(y, "y"), (by_inputs, "dx"), (by_layer.scale, "dweight"), (by_layer.shift, "dbias"),
-                            (layer.mean, "running_mean"), (layer.variance, "running_var")]:  # fmt: skip
+        for found, name in [
+            (y, "y"),
+            (by_inputs, "dx"),
+            (by_layer.scale, "dweight"),
+            (by_layer.shift, "dbias"),
+            (layer.mean, "running_mean"),
+            (layer.variance, "running_var"),
+        ]:
             close(found, seen[name])
     close(layer(np.array(LAYERS["batch_norm_predicts"][0]["x"])), LAYERS["batch_norm_predicts"][0]["y"])
 

@@ -81,7 +81,7 @@ def tanh(a: Array) -> Array:
 
 @_activation
 def hard_tanh(a: Array) -> Array:
-    r"""The identity cut at -1 and 1, with :math:`h' = 1` between, :math:`h' = 0` elsewhere and at the ends."""
+    r"""The identity cut at -1 and 1, with :math:`h' = 1` between and 0 elsewhere, at the ends 0."""
     return np.where(np.abs(a) < 1, a, np.sign(a))
 
 

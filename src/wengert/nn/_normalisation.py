@@ -134,4 +134,4 @@ class LayerNorm(Layer):
         require_inputs(self, x, self.scale.shape[0])
         centred = x - np.mean(x, axis=-1, keepdims=True)
         variance = np.mean(np.square(centred), axis=-1, keepdims=True)
-        return centred / np.sqrt(variance + self.epsilon) * self.scale + self.shift
+        return centred * (1 / np.sqrt(variance + self.epsilon)) * self.scale + self.shift
