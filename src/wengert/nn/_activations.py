@@ -68,9 +68,11 @@ def step(a: Array) -> Array:
 def logistic(a: Array) -> Array:
     r"""Logistic sigmoid, :math:`\sigma(a) = 1/(1 + e^{-a})`, with :math:`\sigma' = \sigma(1-\sigma)`.
 
-    Evaluated as :math:`e^{-\ln(1 + e^{-a})}`, which stays accurate where :math:`\sigma` is tiny.
+    Evaluated as :math:`e^a/(1 + e^a)` where a is negative: accurate also where :math:`\sigma` is tiny.
     """
-    return np.exp(-np.logaddexp(0.0, -a))
+    positive = a >= 0
+    e = _exp_below_zero(positive, a)
+    return np.where(positive, 1.0, e) / (1 + e)
 
 
 @_activation
@@ -140,8 +142,12 @@ def selu(a: Array) -> Array:
 
 @_activation
 def softplus(a: Array) -> Array:
-    r"""Smooth rectifier, :math:`h(a) = \ln(1 + e^a)`, with :math:`h' = \sigma(a)`."""
-    return np.logaddexp(0.0, a)
+    r"""Smooth rectifier, :math:`h(a) = \ln(1 + e^a)`, with :math:`h' = \sigma(a)`.
+
+    Evaluated as :math:`a + \ln(1 + e^{-a})` where a is positive.
+    """
+    positive = a >= 0
+    return np.where(positive, a, 0.0) + np.log1p(_exp_below_zero(positive, a))
 
 
 @_activation
@@ -212,6 +218,11 @@ def log_softmax(a: Array) -> Array:
     """
     shifted = a - np.max(a, axis=-1, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+
+
+def _exp_below_zero(positive: Array, a: Array) -> Array:
+    """The exponential of -|a|, with the derivative of the branch also at 0."""
+    return np.exp(np.where(positive, -a, a))
 
 
 def _expm1_below_zero(a: Array) -> Array:
