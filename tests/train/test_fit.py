@@ -161,7 +161,7 @@ def test_an_interruption_before_the_first_epoch(monkeypatch):
 
 
 def test_divergence_is_named():
-    message = r"training diverged: the training error became (inf|nan) in epoch \d; lower the learning rate"
+    message = r"training diverged: the training error became (inf|nan) in epoch \d, step \d; lower the learning rate"
     linear = nn.MLP.init(np.random.default_rng(0), (2, 1))
     with pytest.raises(DivergenceError, match=message):
         run(linear, optimiser=optim.SGD(1e60), epochs=9)
