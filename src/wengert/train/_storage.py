@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.errors import DataError
 
 Array = np.ndarray
 Data = Any
 
 # Rows of a mapped file that are read at a time: the system maps up to 64 kB around each.
 MAPPED_AT_A_TIME = 512
-# Numbers that are looked through at a time.
-CHECKED_AT_A_TIME = 1 << 17
 
 
 def rows_of(data: Data, rows: Any) -> Data:
@@ -32,7 +29,7 @@ def count_of(data: Data) -> int:
     return len(tree.flatten(data)[0][0])
 
 
-def mapping_of(array: Array) -> mmap.mmap | None:
+def mapping_of(array: Any) -> mmap.mmap | None:
     """The mapped file that an array, or what it is a view of, stands in."""
     while isinstance(array, np.ndarray):
         array = array.base

@@ -187,17 +187,20 @@ class Trainer:
                 carry, errors[number, i] = self.programs.step(carry, key, rows_of(data, batch))
         return carry, errors
 
-    def after_epoch(self, error: float) -> bool:
-        """Tell the optimiser the training error between two epochs; whether it has come to its end.
+    def after_epoch(self, error: float) -> None:
+        """Tell the optimiser the training error, between two epochs.
 
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
-        network, state = self.carry
         if hasattr(self.optimiser, "after_epoch"):
-            state = tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
-            self.carry = network, state
-        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
+            network, state = self.carry
+            self.carry = network, tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the optimiser's learning rate has come to its end."""
+        return bool(getattr(getattr(self.carry[1], "schedule", None), "is_exhausted", False))
 
     @property
     def acts_between_epochs(self) -> bool:
@@ -228,8 +231,15 @@ class Trainer:
         DivergenceError
             When it is not a finite number.
         """
+        return self._error_of(self._pieces_to_look_at(data, rows))
+
+    def error_of_batches(self, batches: Iterable[Data]) -> float:
+        """The error of the network as it is, in prediction, on all of these batches."""
+        return self._error_of(piece for batch in batches for piece in self._pieces_to_look_at(batch, None))
+
+    def _error_of(self, pieces: Iterable[Piece]) -> float:
         network, total, weight = self.trained, 0.0, 0.0
-        for piece in self._pieces_to_look_at(data, rows):
+        for piece in pieces:
             errors = np.concatenate(_look(self.programs.errors, network, piece), dtype=np.float64)
             shares = _shares(piece.data, piece.order, piece.batch_size)
             total, weight = total + float(errors @ shares), weight + float(shares.sum())
@@ -340,7 +350,7 @@ def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Pe
     return (
         own
         and penalty is None
-        and loss.__module__ == "wengert.losses"
+        and loss.__module__.startswith("wengert.losses")
         and activations <= {*nn.ACTIVATIONS.values()}
     )
 
@@ -373,9 +383,7 @@ def _step_of(
     return step
 
 
-def _epochs_of(
-    loss: Loss, optimiser: Optimiser, penalty: Penalty | None
-) -> Callable[..., tuple[Any, Any]]:
+def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Callable[..., tuple[Any, Any]]:
     """Some epochs: minibatches are named by the indices of their patterns."""
     step = _step_of(loss, optimiser, penalty)
 
@@ -392,8 +400,11 @@ def _epochs_of(
 
     def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
         if len(whole) > 1:
-            return scan(lambda carry, now: epoch(carry, *now, data), carry, (whole, rest, keys))
-        carry, errors = epoch(carry, *rows_of((whole, rest, keys), 0), data)
+            return scan(
+                lambda carry, now: epoch(carry, now[0], now[1], now[2], data), carry, (whole, rest, keys)
+            )
+        first: Any = rows_of((whole, rest, keys), 0)
+        carry, errors = epoch(carry, first[0], first[1], first[2], data)
         return carry, np.stack([errors])
 
     return epochs
