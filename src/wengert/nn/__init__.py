@@ -19,15 +19,21 @@ from wengert.nn._activations import (
     softplus,
     tanh,
 )
+from wengert.nn._connections import Fixed
 from wengert.nn._initialisers import INITIALISERS, glorot, he, initialiser_named, uniform
 from wengert.nn._layers import MLP, Dense
 from wengert.nn._training import forward, needs_key, parameters, replaced, state
+from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALISERS",
     "MLP",
+    "Connection",
     "Dense",
+    "Fixed",
+    "Unit",
+    "UnitGraph",
     "activation_named",
     "forward",
     "glorot",
