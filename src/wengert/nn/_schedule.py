@@ -93,10 +93,18 @@ class Topology:
         return {name: value for name, value in self.__dict__.items() if name not in found_on_use}
 
 
-class Table(NamedTuple):
-    """Rows of connections: places of their weights, and what they read; None for everything in order."""
+class Range(NamedTuple):
+    """Numbers that stand together: in the parameter vector itself, or among those gathered from it."""
 
-    places: Array
+    gathered: bool
+    start: int
+    shape: tuple[int, ...]
+
+
+class Table(NamedTuple):
+    """Rows of connections: their weights, and what they read; None for everything in order."""
+
+    weights: Range
     index: Array | None
 
 
@@ -111,7 +119,7 @@ class Product(NamedTuple):
     tables: tuple[Table, ...]
     empty: int
     order: Array | None
-    biases: Array | None
+    biases: Range | None
 
 
 class Inner(NamedTuple):
@@ -120,7 +128,7 @@ class Inner(NamedTuple):
     Slot 0 is always 0. Behind the slots stand the units of the level.
     """
 
-    places: Array
+    weights: Range
     index: Array
     kept: Array
 
@@ -136,8 +144,13 @@ class Segment(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Segments in order, each of which makes a block of activations; the inputs are block 0."""
+    """Segments in order, each of which makes a block of activations; the inputs are block 0.
 
+    ``gathered`` are the places of parameters that do not stand in the order in which they are needed: they are
+    taken at once, so that their derivatives are put back at once.
+    """
+
+    gathered: Array
     segments: tuple[Segment, ...]
     output_blocks: tuple[int, ...]
     output_rows: Array
@@ -177,25 +190,41 @@ def _places_in_row(rows: Array) -> Array:
     return np.arange(len(rows)) - first
 
 
-def _tables(rows: Array, columns: Array, places: Array, lengths: Array, zero: int, void: int) -> list[Table]:
-    """The tables of connections (row, column, place of the weight) whose rows are sorted by falling length."""
+def _tables(
+    rows: Array, columns: Array, places: Array, lengths: Array, zero: int, void: int
+) -> list[tuple[Array, Array]]:
+    """Tables of connections (row, column, place of the weight) whose rows are sorted by falling length."""
     order = np.argsort(rows, kind="stable")
     rows, columns, places = rows[order], columns[order], places[order]
     within, found, start = _places_in_row(rows), [], 0
     for count, width in _cut(lengths):
         chosen = (rows >= start) & (rows < start + count)
         at = rows[chosen] - start, within[chosen]
-        table = Table(np.full((count, width), zero), np.full((count, width), void))
-        table.places[at], table.index[at] = places[chosen], columns[chosen]  # type: ignore[index]
-        found.append(table)
+        weights, index = np.full((count, width), zero), np.full((count, width), void)
+        weights[at], index[at] = places[chosen], columns[chosen]
+        found.append((weights, index))
         start += count
     return found
 
 
-def _dense(rows: Array, columns: Array, places: Array, shape: tuple[int, int], zero: int) -> Table:
-    table = Table(np.full(shape, zero), None)
-    table.places[rows, columns] = places
-    return table
+class _Pool:
+    """Collects the places of numbers that have to be gathered."""
+
+    def __init__(self) -> None:
+        self.places: list[Array] = []
+        self.size = 0
+
+    def range(self, places: Array) -> Range:
+        """Where these numbers will stand: in the parameter vector if they are there in order."""
+        flat = places.reshape(-1)
+        if (np.diff(flat) == 1).all():
+            return Range(False, int(flat[0]), places.shape)
+        self.places.append(flat)
+        self.size += len(flat)
+        return Range(True, self.size - len(flat), places.shape)
+
+    def all(self) -> Array:
+        return np.concatenate(self.places) if self.places else np.zeros(0, int)
 
 
 # --- the schedule -------------------------------------------------------------------------------------------
@@ -214,12 +243,13 @@ class _Scheduler:
         self.block, self.row = np.zeros(count, int), np.zeros(count, int)
         self.row[list(topology.inputs)] = np.arange(len(topology.inputs))
         self.heights = [len(topology.inputs)]
+        self.pool = _Pool()
 
     def schedule(self) -> Schedule:
         outputs = list(self.topology.outputs)
         segments = tuple(self._segment(first, last) for first, last in self._runs())
         blocks, columns, _ = self._columns(outputs)
-        return Schedule(segments, blocks, columns)
+        return Schedule(self.pool.all(), segments, blocks, columns)
 
     def _runs(self) -> list[tuple[int, int]]:
         """First and last level of each segment."""
@@ -270,35 +300,39 @@ class _Scheduler:
         lengths = np.bincount(rows, minlength=count)
         biases = self._biases(units)
         if len(connections) > DENSE * count * height:
-            table = _dense(rows, columns, places, (count, height), zero)
-            return Product(blocks, False, (table,), 0, None, biases)
+            matrix = np.full((count, height), zero)
+            matrix[rows, columns] = places
+            return Product(blocks, False, (Table(self.pool.range(matrix), None),), 0, None, biases)
         order = np.argsort(-lengths, kind="stable")
         rank = np.argsort(order)
         tables = _tables(rank[rows], columns, places, lengths[order], zero, height)
-        padded = any((t.index == height).any() for t in tables)
+        padded = any((index == height).any() for _, index in tables)
         back = None if (rank == np.arange(count)).all() else rank
-        return Product(blocks, padded, tuple(tables), int((lengths == 0).sum()), back, biases)
+        made = tuple(Table(self.pool.range(weights), index) for weights, index in tables)
+        return Product(blocks, padded, made, int((lengths == 0).sum()), back, biases)
 
-    def _biases(self, units: Array) -> Array | None:
+    def _biases(self, units: Array) -> Range | None:
         places = np.where(units == NONE, NONE, self.topology.bias_places[units])
-        return np.where(places == NONE, self.topology.size, places) if (places != NONE).any() else None
+        if (places == NONE).all():
+            return None
+        return self.pool.range(np.where(places == NONE, self.topology.size, places))
 
     def _inner(self, first: int, last: int, width: int, connections: Array) -> Inner:
         topology, steps = self.topology, last - first + 1
         sources, targets = topology.sources[connections], topology.targets[connections]
-        slots, count, kept = self._slots(first, steps, width, sources, targets)
+        slots, kept = self._slots(first, steps, width, sources, targets)
         order = np.argsort(self.row[targets], kind="stable")
-        rows, longest = self.row[targets][order], 1
+        rows = self.row[targets][order]
         within = _places_in_row(rows)
-        longest = int(within.max(initial=0)) + 1
-        inner = Inner(*(np.full((steps, width, longest), n) for n in (topology.size, 0)), kept)
+        shape = steps, width, int(within.max(initial=0)) + 1
+        places, index = np.full(shape, topology.size), np.zeros(shape, int)
         at = rows // width, rows % width, within
-        inner.places[at], inner.index[at] = topology.places[connections][order], slots[sources][order]
-        return inner
+        places[at], index[at] = topology.places[connections][order], slots[sources][order]
+        return Inner(self.pool.range(places), index, kept)
 
     def _slots(
         self, first: int, steps: int, width: int, sources: Array, targets: Array
-    ) -> tuple[Array, int, Array]:
+    ) -> tuple[Array, Array]:
         """Where each unit is carried while it is still to be read, and what each step puts where."""
         last_read = np.full(len(self.level), NONE)
         np.maximum.at(last_read, sources, self.level[targets] - first)
@@ -319,7 +353,7 @@ class _Scheduler:
         if made:
             step, slot, position = np.array(made).T
             kept[step, slot] = count + position
-        return slots, count, kept
+        return slots, kept
 
 
 def _joined(a: Any, b: Any) -> Any:

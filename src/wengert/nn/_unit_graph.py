@@ -19,13 +19,14 @@ Bishop, *Pattern Recognition and Machine Learning*, 5.1 and 5.3.1; Bishop and Bi
 Foundations and Concepts*, 8.1.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.control import scan
+from wengert.control import checkpoint, scan
 from wengert.nn._activations import Activation, identity, softmax
 from wengert.nn._connections import (
     Fixed,
@@ -45,10 +46,11 @@ from wengert.nn._connections import (
 )
 from wengert.nn._initialisers import Initialiser, initialiser_named
 from wengert.nn._layers import MLP
-from wengert.nn._schedule import NONE, Inner, Product, Segment, Topology
+from wengert.nn._schedule import NONE, Inner, Product, Range, Segment, Topology
 
 Array = np.ndarray
 Name = Hashable
+LARGE = 1 << 12  # connections in a table, from which on what they read is looked up again, not stored
 SHOWN = 20  # units in the table that stands for a network, at most
 
 
@@ -431,14 +433,11 @@ class UnitGraph:
 
     def _propagated(self, x: Array) -> Array:
         """The outputs for inputs of shape (inputs,) or (inputs, patterns), each a row."""
-        schedule, blocks, parameters = self.topology.schedule, [x], self._parameters()
+        schedule, blocks = self.topology.schedule, [x]
+        numbers = _Numbers.of(self, schedule.gathered)
         for segment in schedule.segments:
-            blocks.append(_activations(segment, parameters, blocks))
+            blocks.append(_activations(segment, numbers, blocks))
         return _joined(blocks, schedule.output_blocks)[schedule.output_rows]
-
-    def _parameters(self) -> Array:
-        """Weights, biases and fixed numbers, and a 0 for what is not connected."""
-        return np.concatenate([self.weights, self.biases, self.fixed, np.zeros(1, self.weights.dtype)])
 
 
 def _many(count: int, what: str) -> str:
@@ -477,50 +476,61 @@ def _aligned(text: str, width: int, column: int) -> str:
 # --- evaluation ---------------------------------------------------------------------------------------------
 
 
+class _Numbers(NamedTuple):
+    """The parameter vector with a 0 behind it for what is not connected, and what is gathered from it."""
+
+    parameters: Array
+    gathered: Array
+
+    @classmethod
+    def of(cls, network: UnitGraph, places: Array) -> "_Numbers":
+        parts = [network.weights, network.biases, network.fixed, np.zeros(1, network.weights.dtype)]
+        parameters = np.concatenate([part for part in parts if part.shape[0]])
+        return cls(parameters, parameters[places])
+
+    def __getitem__(self, at: Range) -> Array:  # type: ignore[override]
+        numbers = self.gathered if at.gathered else self.parameters
+        return np.reshape(numbers[at.start : at.start + math.prod(at.shape)], at.shape)
+
+
 def _joined(blocks: Sequence[Array], chosen: Sequence[int]) -> Array:
     return blocks[chosen[0]] if len(chosen) == 1 else np.concatenate([blocks[i] for i in chosen])
 
 
-def _activations(segment: Segment, parameters: Array, blocks: Sequence[Array]) -> Array:
+def _activations(segment: Segment, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
     """The activations of a segment's units, row by row."""
-    a = _pre_activations(segment.outer, parameters, blocks)
+    a = _pre_activations(segment.outer, numbers, blocks)
     if segment.inner is None:
         return _transformed(a, segment.activations)
-    return _along_run(segment, segment.inner, parameters, a)
+    return _along_run(segment, segment.inner, numbers, a)
 
 
-def _pre_activations(product: Product, parameters: Array, blocks: Sequence[Array]) -> Array:
+def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
     """``a = sum_i w_i z_i + b`` for every row of a product."""
-    patterns = blocks[0].shape[1:]
-    zero = np.zeros((1, *patterns), parameters.dtype)
-    z = (
-        np.concatenate([*(blocks[i] for i in product.blocks), *([zero] if product.padded else [])])
-        if product.blocks
-        else zero
-    )
-    parts = [_sums(_taken(parameters, places), index, z) for places, index in product.tables]
-    if product.empty:
-        parts.append(np.zeros((product.empty, *patterns), parameters.dtype))
+    patterns, dtype = blocks[0].shape[1:], numbers.parameters.dtype
+    read = [blocks[i] for i in product.blocks]
+    read += [np.zeros((1, *patterns), dtype)] if product.padded or not read else []
+    z = read[0] if len(read) == 1 else np.concatenate(read)
+    parts = [_sums(numbers[weights], index, z) for weights, index in product.tables]
+    parts += [np.zeros((product.empty, *patterns), dtype)] if product.empty else []
     a = parts[0] if len(parts) == 1 else np.concatenate(parts)
     a = a if product.order is None else a[product.order]
     if product.biases is None:
         return a
-    b = _taken(parameters, product.biases)
+    b = numbers[product.biases]
     return a + (b if a.ndim == 1 else b[:, None])
-
-
-def _taken(parameters: Array, places: Array) -> Array:
-    """The numbers at these places: a view where they stand in order."""
-    first, flat = places.flat[0], places.reshape(-1)
-    if flat[-1] - first == len(flat) - 1 and (np.diff(flat) == 1).all():
-        return np.reshape(parameters[first : first + len(flat)], places.shape)
-    return parameters[places]
 
 
 def _sums(weights: Array, index: Array | None, z: Array) -> Array:
     """``sum_f w[j, f] z[index[j, f]]``; without an index over all z."""
     if index is None:
         return weights @ z
+    if z.ndim == 2 and index.size > LARGE:
+        return checkpoint(_looked_up)(weights, index, z)
+    return _looked_up(weights, index, z)
+
+
+def _looked_up(weights: Array, index: Array, z: Array) -> Array:
     return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[index], axis=1)
 
 
@@ -535,16 +545,16 @@ def _transformed(a: Array, activations: Sequence[tuple[Activation, int]]) -> Arr
     return np.concatenate(parts)
 
 
-def _along_run(segment: Segment, inner: Inner, parameters: Array, outer: Array) -> Array:
+def _along_run(segment: Segment, inner: Inner, numbers: _Numbers, outer: Array) -> Array:
     """The activations of a run, level after level."""
     patterns = outer.shape[1:]
     slots = np.zeros((inner.kept.shape[1], *patterns), outer.dtype)
 
     def step(carried: Array, level: Any) -> tuple[Array, Array]:
         weights, index, kept, a = level
-        z = _transformed(_sums(weights, index, carried) + a, segment.activations)
+        z = _transformed(_looked_up(weights, index, carried) + a, segment.activations)
         return np.concatenate([carried, z])[kept], z
 
     a = np.reshape(outer, (segment.levels, segment.width, *patterns))
-    levels = (_taken(parameters, inner.places), inner.index, inner.kept, a)
+    levels = (numbers[inner.weights], inner.index, inner.kept, a)
     return np.reshape(scan(step, slots, levels)[1], outer.shape)
