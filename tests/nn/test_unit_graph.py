@@ -1,6 +1,5 @@
 """Networks of single units: against recursion unit by unit, and against layered networks."""
 
-
 import numpy as np
 from hypothesis import given, settings
 

@@ -20,8 +20,11 @@ from wengert.nn._activations import (
     tanh,
 )
 from wengert.nn._connections import Fixed
+from wengert.nn._graph import Graph, Units
 from wengert.nn._initialisers import INITIALISERS, glorot, he, initialiser_named, uniform
 from wengert.nn._layers import MLP, Dense
+from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+from wengert.nn._single_layer import linear_regression, logistic_regression, softmax_regression, with_output
 from wengert.nn._training import forward, needs_key, parameters, replaced, state
 from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 
@@ -32,8 +35,12 @@ __all__ = [
     "Connection",
     "Dense",
     "Fixed",
+    "Graph",
+    "Perceptron",
+    "PerceptronFit",
     "Unit",
     "UnitGraph",
+    "Units",
     "activation_named",
     "forward",
     "glorot",
@@ -41,14 +48,20 @@ __all__ = [
     "identity",
     "initialiser_named",
     "leaky_relu",
+    "linear_regression",
     "logistic",
+    "logistic_regression",
     "needs_key",
+    "novikoff_bound",
     "parameters",
+    "perceptron_rule",
     "relu",
     "replaced",
     "softmax",
+    "softmax_regression",
     "softplus",
     "state",
     "tanh",
     "uniform",
+    "with_output",
 ]

@@ -5,6 +5,7 @@ weights could not be told apart, :math:`w z + v z = (w + v) z`), if a name stand
 depends on a unit, whose weights would then never be trained.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,21 @@ class Fixed(NamedTuple):
     """
 
     value: float
+
+
+class Wires(NamedTuple):
+    """Names, and the numbers of inputs, outputs, and both ends of every connection."""
+
+    names: Sequence[Name]
+    inputs: Array
+    outputs: Array
+    sources: Array
+    targets: Array
+
+    def pairs(self, chosen: Array) -> list[tuple[Name, Name]]:
+        """The names at the ends of some connections."""
+        ends = zip(self.sources[chosen].tolist(), self.targets[chosen].tolist())
+        return [(self.names[s], self.names[t]) for s, t in ends]
 
 
 class Numbers(NamedTuple):
@@ -78,46 +94,49 @@ def names_in(
     return names
 
 
-def require_known(what: str, given: Mapping[Any, Any], units: Iterable[Name]) -> None:
-    """Refuse what is said about a name that no unit has."""
-    known = set(units)
-    unknown = [name for name in given if name not in known]
+def require_known(what: str, given: Mapping[Any, Any], known: Iterable[Any]) -> None:
+    """Refuse what is said about a name that nothing has."""
+    there = list(known)
+    unknown = [name for name in given if name not in set(there)]
     if unknown:
-        there = listed(sorted(known, key=str), 20) or "none"
-        raise ValueError(
-            f"{WHERE}: {what} is given for {listed(unknown)}; there {'is' if len(known) == 1 else 'are'} {there}"
-        )
+        found = listed(there, 20) or "none"
+        raise ValueError(f"{WHERE}: {what} is given for {listed(unknown)}; the names are {found}")
 
 
-def check(names: Sequence[Name], inputs: Array, outputs: Array, sources: Array, targets: Array) -> None:
+def check(wires: Wires) -> None:
     """Refuse what is no feed-forward network of units."""
-    for what, ends in (("inputs", inputs), ("outputs", outputs)):
+    for what, ends in (("inputs", wires.inputs), ("outputs", wires.outputs)):
         if not len(ends):
             raise ValueError(f"{WHERE}: there are no {what}; name at least one unit in {what}")
-        _require_single(f"{what} name", [names[i] for i in ends])
-    into = np.isin(targets, inputs)
-    if into.any():
-        pairs = [(names[s], names[t]) for s, t in zip(sources[into], targets[into])]
-        raise ValueError(f"{WHERE}: the connections {listed(pairs)} lead to an input, which receives nothing")
-    require_acyclic(WHERE, names, sources, targets)
-    _require_single("edges join", [(names[s], names[t]) for s, t in _repeated(sources, targets)])
-    dead = ~reaches(len(names), sources, targets, outputs)
-    dead[inputs] = False
+        _require_single(f"{what} name", [wires.names[i] for i in ends.tolist()])
+    into = wires.pairs(np.isin(wires.targets, wires.inputs))
+    if into:
+        raise ValueError(f"{WHERE}: the connections {listed(into)} lead to an input, which receives nothing")
+    require_acyclic(WHERE, wires.names, wires.sources, wires.targets)
+    _require_single("edges join", wires.pairs(_repeated(wires.sources, wires.targets)))
+    _require_used(wires)
+
+
+def _require_used(wires: Wires) -> None:
+    dead = ~reaches(len(wires.names), wires.sources, wires.targets, wires.outputs)
+    dead[wires.inputs] = False
     if dead.any():
-        units = [names[i] for i in np.flatnonzero(dead)]
+        units = listed([wires.names[i] for i in np.flatnonzero(dead).tolist()])
         raise ValueError(
-            f"{WHERE}: no output depends on {listed(units)}; connect it, make it an output, or leave it out"
+            f"{WHERE}: no output depends on {units}; connect it, make it an output, or leave it out"
         )
 
 
-def _repeated(sources: Array, targets: Array) -> list[tuple[int, int]]:
-    """The pairs that occur more than once, as often as they do."""
-    pairs, counts = np.unique(np.stack([sources, targets]), axis=1, return_counts=True)
-    return [tuple(pair) for pair in np.repeat(pairs, np.where(counts > 1, counts, 0), axis=1).T.tolist()]
+def _repeated(sources: Array, targets: Array) -> Array:
+    """Which connections join units that another one joins, too."""
+    pairs = np.stack([sources, targets])
+    _, which, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[which.reshape(-1)] > 1)
 
 
 def _require_single(what: str, names: Sequence[Any]) -> None:
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    counts = Counter(names)
+    repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise ValueError(f"{WHERE}: {what} {listed(repeated)} more than once; once is enough")
 
@@ -138,20 +157,17 @@ def functions_of(
     return [activation_named(single[name]) if name in single else default[name in last] for name in names]
 
 
-def without_softmax(
-    names: Sequence[Name], functions: Sequence[Activation], inputs: Array, outputs: Array, sources: Array
-) -> tuple[list[Activation], bool]:
-    """The softmax function set aside, which is one of all outputs together, and whether there was one."""
-    computed = np.setdiff1d(np.arange(len(names)), inputs)
-    joined = [i for i in computed if functions[i] is softmax]
-    if joined and (set(joined) != set(outputs.tolist()) or np.isin(sources, joined).any()):
+def without_softmax(wires: Wires, functions: Sequence[Activation]) -> tuple[list[Activation], bool]:
+    """The activations but for softmax, which is one of all outputs together; and whether it was there."""
+    given = set(wires.inputs.tolist())
+    joined = [i for i, h in enumerate(functions) if h is softmax and i not in given]
+    if joined and (set(joined) != set(wires.outputs.tolist()) or np.isin(wires.sources, joined).any()):
+        units = listed([wires.names[i] for i in joined])
         raise ValueError(
-            f"{WHERE}: softmax is the activation of {listed([names[i] for i in joined])}; it joins all output "
-            "units and nothing may read them, so give it to exactly those"
+            f"{WHERE}: softmax is the activation of {units}; it joins all output units, and nothing may read "
+            "them, so give it to exactly those"
         )
-    kept = [identity if functions[i] is softmax else functions[i] for i in range(len(names))]
-    for i in inputs:
-        kept[i] = identity
+    kept = [identity if h is softmax or i in given else h for i, h in enumerate(functions)]
     return kept, bool(joined)
 
 
@@ -220,8 +236,8 @@ def numbers_of(
         found[missing] = draw()[np.array(vectors.first)[missing]]
     places = vectors.located(places, 0)
     bias_places = vectors.located(bias_places, len(found))
-    parts = (np.asarray(part, dtype) for part in (found, vectors.biases, vectors.fixed))
-    return Numbers(*parts, places, bias_places)
+    fixed = np.asarray(vectors.fixed, dtype)
+    return Numbers(found.astype(dtype), np.asarray(vectors.biases, dtype), fixed, places, bias_places)
 
 
 def drawn(rng: np.random.Generator | None, initialiser: Initialiser, targets: Array) -> Array:
@@ -235,26 +251,19 @@ def drawn(rng: np.random.Generator | None, initialiser: Initialiser, targets: Ar
     return found
 
 
-def topology_of(
-    names: Sequence[Name],
-    inputs: Array,
-    outputs: Array,
-    functions: Sequence[Activation],
-    sources: Array,
-    targets: Array,
-    numbers: Numbers,
-) -> Topology:
-    """The topology of a network that has been checked."""
-    kept, normalised = without_softmax(names, functions, inputs, outputs, sources)
+def topology_of(wires: Wires, functions: Sequence[Activation], numbers: Numbers) -> Topology:
+    """The topology of a network whose connections have been checked."""
+    kept, normalised = without_softmax(wires, functions)
     size = len(numbers.weights) + len(numbers.biases) + len(numbers.fixed)
-    ends = tuple(inputs.tolist()), tuple(outputs.tolist())
-    arrays = sources, targets, numbers.places, numbers.bias_places
-    return Topology(tuple(names), *ends, tuple(kept), normalised, *arrays, size)
+    ends = tuple(wires.inputs.tolist()), tuple(wires.outputs.tolist())
+    arrays = wires.sources, wires.targets, numbers.places, numbers.bias_places
+    return Topology(tuple(wires.names), *ends, tuple(kept), normalised, *arrays, size)
 
 
-def plain_numbers(weights: Array, biases: Array, inputs: int) -> Numbers:
-    """The vectors of a network whose connections have each its own weight and whose units all have a bias."""
-    places = np.concatenate([np.full(inputs, NONE), len(weights) + np.arange(len(biases))])
+def plain_numbers(weights: Array, biases: Array, biased: Array, count: int) -> Numbers:
+    """The vectors of a network of so many units whose weights are all its own, and which of them are biased."""
+    places = np.full(count, NONE)
+    places[biased] = len(weights) + np.arange(len(biases))
     return Numbers(weights, biases, np.zeros(0, weights.dtype), np.arange(len(weights)), places)
 
 
@@ -262,7 +271,7 @@ def plain_numbers(weights: Array, biases: Array, inputs: int) -> Numbers:
 
 
 def entries_of(matrix: Any) -> tuple[Array, Array, Array, int]:
-    """Rows, columns and values of a square matrix, NumPy's or SciPy's sparse one, and how many rows it has."""
+    """Rows, columns and values of a square matrix, dense or SciPy's sparse, and how many rows it has."""
     shape = np.shape(matrix)
     if len(shape) != 2 or shape[0] != shape[1]:
         raise ValueError(f"{WHERE}: an adjacency matrix is square, with a row for each unit, not {shape}")
@@ -278,6 +287,12 @@ def layer_names(sizes: Sequence[int]) -> list[str]:
     """x1, x2, ... for the inputs, z1.1, z1.2, ... for the hidden units, y1, y2, ... for the outputs."""
     letters = ["x", *(f"z{layer}." for layer in range(1, len(sizes) - 1)), "y"]
     return [f"{letter}{i}" for letter, size in zip(letters, sizes) for i in range(1, size + 1)]
+
+
+def layered(sizes: Sequence[int], sources: Array, targets: Array) -> Wires:
+    """Connections between units in layers, the first of inputs and the last of outputs."""
+    names, count = layer_names(sizes), sum(sizes)
+    return Wires(names, np.arange(sizes[0]), np.arange(count - sizes[-1], count), sources, targets)
 
 
 def random_connections(rng: np.random.Generator, sizes: Sequence[int], count: int) -> tuple[Array, Array]:

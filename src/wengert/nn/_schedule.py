@@ -15,6 +15,7 @@ therefore joined to a *run*: what they read from before the run is one table for
 from each other a scan over tables of equal size, which carries the activations that are still to be read.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,11 +30,9 @@ Array = np.ndarray
 Activation = Callable[[Array], Array]
 
 NONE = -1
-MOST_SEGMENTS = (
-    12  # programs of their own for levels or runs: each takes some hundredths of a second to compile
-)
+MOST_SEGMENTS = 6  # levels or runs with a program of its own, which takes about 0.1 s to compile
 MOST_TABLES = 4  # for the rows of a level
-SPARE = 0.1  # of the entries of two tables, which may be padding if they become one
+SPARE = 0.2  # of the entries of two tables, which may be padding if they become one
 DENSE = 0.15  # share of the possible connections from which on a matrix product is faster than a table
 
 
@@ -105,11 +104,11 @@ class Table(NamedTuple):
     """Rows of connections: their weights, and what they read; None for everything in order."""
 
     weights: Range
-    index: Array | None
+    reads: Array | None
 
 
 class Product(NamedTuple):
-    """Pre-activations from the blocks read: tables below each other, then rows of 0; sorted back by ``order``.
+    """Pre-activations from blocks: tables below each other, then rows of 0, brought in order by ``order``.
 
     Where rows are padded, a unit that is always 0 stands behind the blocks.
     """
@@ -129,7 +128,7 @@ class Inner(NamedTuple):
     """
 
     weights: Range
-    index: Array
+    reads: Array
     kept: Array
 
 
@@ -146,8 +145,8 @@ class Segment(NamedTuple):
 class Schedule(NamedTuple):
     """Segments in order, each of which makes a block of activations; the inputs are block 0.
 
-    ``gathered`` are the places of parameters that do not stand in the order in which they are needed: they are
-    taken at once, so that their derivatives are put back at once.
+    ``gathered`` are the places of parameters that do not stand in the order in which they are needed: they
+    are taken at once, so that their derivatives are put back at once.
     """
 
     gathered: Array
@@ -160,9 +159,9 @@ class Schedule(NamedTuple):
 
 
 def merged(costs: list[Any], join: Callable[[Any, Any], Any], cost: Callable[[Any], float], most: int) -> Any:
-    """Neighbours joined, the cheapest pair first, until there are few and joining more would cost too much."""
+    """Neighbours joined, the cheapest pair first, until there are few and more would cost too much."""
     parts = list(costs)
-    extra = [cost(join(a, b)) - cost(a) - cost(b) for a, b in zip(parts, parts[1:])]
+    extra = [cost(join(a, b)) - cost(a) - cost(b) for a, b in itertools.pairwise(parts)]
     while extra:
         i = extra.index(min(extra))
         joined = join(parts[i], parts[i + 1])
@@ -230,6 +229,20 @@ class _Pool:
 # --- the schedule -------------------------------------------------------------------------------------------
 
 
+class _Run(NamedTuple):
+    """Levels that may become one segment: units of each activation, and connections of a unit, at most."""
+
+    first: int
+    last: int
+    sizes: Array
+    longest: int
+
+    def join(self, other: "_Run") -> "_Run":
+        """Both, this one first."""
+        sizes, longest = np.maximum(self.sizes, other.sizes), max(self.longest, other.longest)
+        return _Run(self.first, other.last, sizes, longest)
+
+
 class _Scheduler:
     """Makes the schedule of a topology; knows where each unit stands as soon as its segment is made."""
 
@@ -244,6 +257,10 @@ class _Scheduler:
         self.row[list(topology.inputs)] = np.arange(len(topology.inputs))
         self.heights = [len(topology.inputs)]
         self.pool = _Pool()
+        by_level = np.argsort(self.level, kind="stable")
+        last_read = self.level.copy()
+        np.maximum.at(last_read, topology.sources, self.level[topology.targets])
+        self._made, self._last_read = self.level[by_level], last_read[by_level]
 
     def schedule(self) -> Schedule:
         outputs = list(self.topology.outputs)
@@ -257,10 +274,22 @@ class _Scheduler:
         sizes, longest = np.zeros((count, kinds), int), np.ones(count, int)
         np.add.at(sizes, (self.level, self.kind), 1)
         np.maximum.at(longest, self.level, self.fan_in)
-        alone = [(i, i, sizes[i], longest[i]) for i in range(1, count)]
-        if len(alone) <= MOST_SEGMENTS:
-            return [(first, last) for first, last, _, _ in alone]
-        return [(first, last) for first, last, _, _ in merged(alone, _joined, _entries, MOST_SEGMENTS)]
+        alone = [_Run(i, i, sizes[i], int(longest[i])) for i in range(1, count)]
+        found = alone if len(alone) <= MOST_SEGMENTS else merged(alone, _Run.join, self._cost, MOST_SEGMENTS)
+        return [(run.first, run.last) for run in found]
+
+    def _cost(self, run: "_Run") -> float:
+        """The entries of a run's tables, and what is carried along: it is copied twice."""
+        carried = 2 * self._most_carried(run) if run.last > run.first else 0
+        return float((run.last - run.first + 1) * (run.sizes.sum() * run.longest + carried))
+
+    def _most_carried(self, run: "_Run") -> int:
+        """How many units of a run are to be read after their level, at most, if all reading is within it."""
+        start, stop = np.searchsorted(self._made, [run.first, run.last + 1])
+        changes = np.zeros(run.last - run.first + 2, int)
+        np.add.at(changes, self._made[start:stop] - run.first, 1)
+        np.add.at(changes, np.minimum(self._last_read[start:stop], run.last) - run.first, -1)
+        return int(np.cumsum(changes).max())
 
     def _segment(self, first: int, last: int) -> Segment:
         units, width, groups = self._place_units(first, last)
@@ -286,7 +315,7 @@ class _Scheduler:
         return placed, width, tuple((h, int(n)) for h, n in zip(self.kinds, sizes) if n)
 
     def _columns(self, units: Any) -> tuple[tuple[int, ...], Array, int]:
-        """The blocks that these units stand in, each one's place in those blocks together, and their height."""
+        """The blocks that units stand in, their places in these blocks together, and how high those are."""
         blocks = np.unique(self.block[units])
         heights = np.array(self.heights)[blocks] if len(blocks) else np.zeros(0, int)
         starts = np.cumsum(heights) - heights
@@ -338,7 +367,9 @@ class _Scheduler:
         np.maximum.at(last_read, sources, self.level[targets] - first)
         carried = np.unique(sources)
         carried = carried[np.argsort(self.level[carried], kind="stable")]
-        slots, free, count, busy = np.zeros(len(self.level), int), [], 1, []
+        slots, count = np.zeros(len(self.level), int), 1
+        free: list[int] = []
+        busy: list[tuple[int, int]] = []
         made = []
         for unit in carried.tolist():
             step = self.level[unit] - first
@@ -354,13 +385,3 @@ class _Scheduler:
             step, slot, position = np.array(made).T
             kept[step, slot] = count + position
         return slots, kept
-
-
-def _joined(a: Any, b: Any) -> Any:
-    return a[0], b[1], np.maximum(a[2], b[2]), max(a[3], b[3])
-
-
-def _entries(run: Any) -> float:
-    """The entries of a run's tables."""
-    first, last, sizes, longest = run
-    return float((last - first + 1) * sizes.sum() * longest)

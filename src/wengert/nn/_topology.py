@@ -66,7 +66,8 @@ def cycle_in(sources: Array, targets: Array, level: Array) -> list[int]:
     stuck = level < 0
     inside = stuck[sources] & stuck[targets]
     before = dict(zip(targets[inside].tolist(), sources[inside].tolist()))
-    path, node = {}, next(iter(before))
+    path: dict[int, int] = {}
+    node = next(iter(before))
     while node not in path:
         path[node], node = len(path), before[node]
     return [node, *list(path)[path[node] :][::-1]]

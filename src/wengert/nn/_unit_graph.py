@@ -31,11 +31,12 @@ from wengert.nn._activations import Activation, identity, softmax
 from wengert.nn._connections import (
     Fixed,
     Numbers,
+    Wires,
     check,
     drawn,
     entries_of,
     functions_of,
-    layer_names,
+    layered,
     names_in,
     numbers_of,
     plain_numbers,
@@ -181,14 +182,15 @@ class UnitGraph:
         require_known("an activation", own, units)
         require_known("a bias", starts, units)
         number = {name: i for i, name in enumerate(names)}
-        sources, targets = (np.array([number[pair[end]] for pair in ends], int) for end in (0, 1))
-        ports = [np.array([number[name] for name in some], int) for some in (inputs, outputs)]
-        check(names, *ports, sources, targets)
+        at = lambda chosen: np.array([number[name] for name in chosen], int)
+        sources, targets = (at(pair[end] for pair in ends) for end in (0, 1))
+        wires = Wires(names, at(inputs), at(outputs), sources, targets)
+        check(wires)
         first = [None] * (len(names) - len(units)) + [starts.get(name, bias) for name in units]
         draw = lambda: drawn(rng, initialiser_named(initialiser), targets)
         numbers = numbers_of(given, weights or {}, first, draw, dtype)
         functions = functions_of(names, outputs, activation, output, own)
-        return cls._assembled(names, *ports, functions, sources, targets, numbers)
+        return cls._assembled(wires, functions, numbers)
 
     @classmethod
     def from_adjacency(
@@ -231,9 +233,8 @@ class UnitGraph:
             raise ValueError(f"UnitGraph: there are {len(chosen)} names for {count} units; give one to each")
         first = np.arange(inputs) if isinstance(inputs, int) else np.asarray(inputs, int)
         last = np.arange(count - outputs, count) if isinstance(outputs, int) else np.asarray(outputs, int)
-        return cls._from_arrays(
-            chosen, first, last, sources, targets, weights, activation, output, bias, dtype
-        )
+        wires = Wires(chosen, first, last, sources, targets)
+        return cls._plain(wires, weights.astype(dtype), activation, output, bias)
 
     @classmethod
     def from_mlp(cls, network: MLP) -> "UnitGraph":
@@ -251,7 +252,7 @@ class UnitGraph:
         ['x1', 'x2', 'z1.1', 'z1.2', 'y1']
         """
         sizes, layers = network.sizes, network.layers
-        names, starts = layer_names(sizes), np.concatenate([[0], np.cumsum(sizes)])
+        starts = np.concatenate([[0], np.cumsum(sizes)])
         pairs = [
             (np.tile(np.arange(d), m) + start, np.repeat(np.arange(m), d) + start + d)
             for start, d, m in zip(starts, sizes, sizes[1:])
@@ -260,9 +261,8 @@ class UnitGraph:
         weights = np.concatenate([layer.weights.T.reshape(-1) for layer in layers])
         biases = np.concatenate([layer.biases for layer in layers])
         functions = [identity] * sizes[0] + [h.activation for h in layers for _ in range(len(h.biases))]
-        ports = np.arange(sizes[0]), np.arange(len(names) - sizes[-1], len(names))
-        numbers = plain_numbers(weights, biases, sizes[0])
-        return cls._assembled(names, *ports, functions, sources, targets, numbers)
+        numbers = plain_numbers(weights, biases, np.arange(sizes[0], sum(sizes)), sum(sizes))
+        return cls._assembled(layered(sizes, sources, targets), functions, numbers)
 
     @classmethod
     def from_layers(
@@ -321,47 +321,29 @@ class UnitGraph:
         (60, (5,))
         """
         sources, targets = random_connections(rng, sizes, connections)
-        names, count = layer_names(sizes), sum(sizes)
-        ports = np.arange(sizes[0]), np.arange(count - sizes[-1], count)
-        weights = drawn(rng, initialiser_named(initialiser), targets)
-        return cls._from_arrays(names, *ports, sources, targets, weights, activation, output, 0.0, dtype)
+        weights = drawn(rng, initialiser_named(initialiser), targets).astype(dtype)
+        return cls._plain(layered(sizes, sources, targets), weights, activation, output, 0.0)
 
     @classmethod
-    def _from_arrays(
+    def _plain(
         cls,
-        names: Sequence[Name],
-        inputs: Array,
-        outputs: Array,
-        sources: Array,
-        targets: Array,
+        wires: Wires,
         weights: Array,
         activation: str | Activation,
         output: str | Activation,
         bias: float | None,
-        dtype: Any,
     ) -> "UnitGraph":
-        check(names, inputs, outputs, sources, targets)
-        functions = functions_of(names, [names[i] for i in outputs], activation, output, {})
-        computed = np.setdiff1d(np.arange(len(names)), inputs)
-        places = np.full(len(names), NONE)
-        if bias is not None:
-            places[computed] = len(weights) + np.arange(len(computed))
-        biases = np.full(0 if bias is None else len(computed), bias, dtype)
-        numbers = Numbers(weights.astype(dtype), biases, np.zeros(0, dtype), np.arange(len(weights)), places)
-        return cls._assembled(names, inputs, outputs, functions, sources, targets, numbers)
+        """A network in which every connection has its own weight, and every unit or none a bias."""
+        check(wires)
+        functions = functions_of(wires.names, [wires.names[i] for i in wires.outputs], activation, output, {})
+        computed = np.setdiff1d(np.arange(len(wires.names)), wires.inputs)
+        biased = computed[:0] if bias is None else computed
+        biases = np.full(len(biased), 0.0 if bias is None else bias, weights.dtype)
+        return cls._assembled(wires, functions, plain_numbers(weights, biases, biased, len(wires.names)))
 
     @classmethod
-    def _assembled(
-        cls,
-        names: Sequence[Name],
-        inputs: Array,
-        outputs: Array,
-        functions: Sequence[Activation],
-        sources: Array,
-        targets: Array,
-        numbers: Numbers,
-    ) -> "UnitGraph":
-        topology = topology_of(names, inputs, outputs, functions, sources, targets, numbers)
+    def _assembled(cls, wires: Wires, functions: Sequence[Activation], numbers: Numbers) -> "UnitGraph":
+        topology = topology_of(wires, functions, numbers)
         return cls(numbers.weights, numbers.biases, numbers.fixed, topology)
 
     # --- looking at one -------------------------------------------------------------------------------------
@@ -556,5 +538,5 @@ def _along_run(segment: Segment, inner: Inner, numbers: _Numbers, outer: Array) 
         return np.concatenate([carried, z])[kept], z
 
     a = np.reshape(outer, (segment.levels, segment.width, *patterns))
-    levels = (numbers[inner.weights], inner.index, inner.kept, a)
+    levels = (numbers[inner.weights], inner.reads, inner.kept, a)
     return np.reshape(scan(step, slots, levels)[1], outer.shape)

@@ -238,7 +238,9 @@ class Plan:
             kernel = None if home is None else home.parent or home
             if (
                 home is None
-                or not (isinstance(kernel, Contract) or (kernel is home and home.reads and not home.reductions))
+                or not (
+                    isinstance(kernel, Contract) or (kernel is home and home.reads and not home.reductions)
+                )
                 or not home.takes(equation.primitive.name in COSTLY)
                 or home.writes
                 or home.equations
