@@ -7,11 +7,13 @@ with ``field(metadata={"static": True})``, which belong to the structure.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optree
+
+Path = Sequence[optree.PyTreeEntry]
 
 NAMESPACE = "wengert"
 _LEAVES = frozenset({np.ndarray, float, int, complex, bool, np.float64, np.float32})
@@ -56,6 +58,18 @@ def paths(tree: Any) -> list[str]:
     return [a if isinstance(a, str) else a.codify("") for a in accessors]
 
 
+def entries(tree: Any) -> list[Path]:
+    """Where each leaf stands, as the steps that lead there."""
+    return [()] if is_leaf(tree) else list(optree.tree_accessors(tree, namespace=NAMESPACE))
+
+
+def metadata(step: optree.PyTreeEntry) -> Mapping[Any, Any]:
+    """What the dataclass on the way says of the field that the step goes to."""
+    if not isinstance(step, optree.DataclassEntry):
+        return {}
+    return {f.name: f.metadata for f in dataclasses.fields(step.type)}[str(step.entry)]
+
+
 def is_leaf(tree: Any) -> bool:
     """Whether the tree is a single number or array."""
     return flatten(tree)[1] == _LEAF
@@ -71,7 +85,8 @@ def _is_dataclass(leaf: Any) -> bool:
     return dataclasses.is_dataclass(cls) and cls not in _registered
 
 
-def _is_static(field: dataclasses.Field[Any]) -> bool:
+def is_static(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field belongs to the structure, not to the children."""
     return bool(field.metadata.get("static", False))
 
 
@@ -83,8 +98,8 @@ def fields_of(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 def register_dataclass(cls: type) -> None:
     """Make a dataclass a tree; done on first sight."""
     fields = dataclasses.fields(cls)
-    children = tuple(f.name for f in fields if not _is_static(f))
-    static = tuple(f.name for f in fields if _is_static(f))
+    children = tuple(f.name for f in fields if not is_static(f))
+    static = tuple(f.name for f in fields if is_static(f))
 
     def to_children(node: Any) -> tuple[Any, Any, tuple[str, ...]]:
         return [getattr(node, n) for n in children], tuple(getattr(node, n) for n in static), children

@@ -1,0 +1,18 @@
+r"""Training: minibatch descent on the error, watched on data kept aside.
+
+Every epoch visits the training patterns once in a new random order, a minibatch :math:`B` of :math:`m'`
+patterns at a time, and steps along the gradient estimated from it,
+
+.. math:: \mathbf g = \frac{1}{m'} \nabla_{\mathbf w} \sum_{n \in B} E_n(\mathbf w).
+
+The error on the *validation* part first falls and then rises again, when the network begins to learn the
+training patterns by heart: there training stops, and the weights of the best epoch are given back.
+"""
+
+from wengert.train._curve import Epoch, LearningCurve
+from wengert.train._fit import fit
+from wengert.train._progress import training_progress
+from wengert.train._trainer import Trainer
+from wengert.train._training import Fit, Training
+
+__all__ = ["Epoch", "Fit", "LearningCurve", "Trainer", "Training", "fit", "training_progress"]
