@@ -261,7 +261,7 @@ def topology_of(wires: Wires, functions: Sequence[Activation], numbers: Numbers)
 
 
 def plain_numbers(weights: Array, biases: Array, biased: Array, count: int) -> Numbers:
-    """The vectors of a network of so many units whose weights are all its own, and which of them are biased."""
+    """The vectors of a network of so many units whose weights are all its own; some units have a bias."""
     places = np.full(count, NONE)
     places[biased] = len(weights) + np.arange(len(biases))
     return Numbers(weights, biases, np.zeros(0, weights.dtype), np.arange(len(weights)), places)
