@@ -178,10 +178,10 @@ def novikoff_bound(network: Perceptron, x: Array, t: Array) -> float:
     """
     _check(network, x, t, 1)
     sides = (2.0 * np.asarray(t) - 1.0) * (x @ network.weights + network.bias)
-    margin = np.min(sides) / np.sqrt(np.sum(network.weights**2) + network.bias**2)
-    if not margin > 0:
+    if not np.min(sides) > 0:
         raise ValueError("novikoff_bound: the perceptron does not separate the patterns; give one that does")
-    return float((np.max(np.sum(np.square(x), axis=1)) + 1) / margin**2)
+    longest = np.max(np.sum(np.square(x), axis=1)) + 1
+    return float(longest * (np.sum(network.weights**2) + network.bias**2) / np.min(sides) ** 2)
 
 
 def _check(network: Perceptron, x: Array, t: Array, passes: int) -> None:

@@ -47,11 +47,10 @@ from wengert.nn._connections import (
 )
 from wengert.nn._initialisers import Initialiser, initialiser_named
 from wengert.nn._layers import MLP
-from wengert.nn._schedule import NONE, Inner, Product, Range, Segment, Topology
+from wengert.nn._schedule import LARGE, NONE, Inner, Product, Range, Segment, Topology
 
 Array = np.ndarray
 Name = Hashable
-LARGE = 1 << 12  # connections in a table, from which on what they read is looked up again, not stored
 SHOWN = 20  # units in the table that stands for a network, at most
 
 
@@ -493,7 +492,7 @@ def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array
     read = [blocks[i] for i in product.blocks]
     read += [np.zeros((1, *patterns), dtype)] if product.padded or not read else []
     z = read[0] if len(read) == 1 else np.concatenate(read)
-    parts = [_sums(numbers[weights], index, z) for weights, index in product.tables]
+    parts = [_sums(numbers[weights], reads, z) for weights, reads in product.tables]
     parts += [np.zeros((product.empty, *patterns), dtype)] if product.empty else []
     a = parts[0] if len(parts) == 1 else np.concatenate(parts)
     a = a if product.order is None else a[product.order]
@@ -503,17 +502,18 @@ def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array
     return a + (b if a.ndim == 1 else b[:, None])
 
 
-def _sums(weights: Array, index: Array | None, z: Array) -> Array:
-    """``sum_f w[j, f] z[index[j, f]]``; without an index over all z."""
-    if index is None:
-        return weights @ z
-    if z.ndim == 2 and index.size > LARGE:
-        return checkpoint(_looked_up)(weights, index, z)
-    return _looked_up(weights, index, z)
+def _sums(weights: Array, reads: Array | None, z: Array) -> Array:
+    """``sum_f w[j, f] z[reads[j, f]]``, where all rows read the same a matrix product.
+
+    What large tables read is looked up again in the backward pass, not stored.
+    """
+    if reads is None or reads.ndim == 1:
+        return weights @ (z if reads is None else z[reads])
+    return (checkpoint(_looked_up) if reads.size > LARGE else _looked_up)(weights, reads, z)
 
 
-def _looked_up(weights: Array, index: Array, z: Array) -> Array:
-    return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[index], axis=1)
+def _looked_up(weights: Array, reads: Array, z: Array) -> Array:
+    return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[reads], axis=1)
 
 
 def _transformed(a: Array, activations: Sequence[tuple[Activation, int]]) -> Array:
@@ -533,8 +533,8 @@ def _along_run(segment: Segment, inner: Inner, numbers: _Numbers, outer: Array) 
     slots = np.zeros((inner.kept.shape[1], *patterns), outer.dtype)
 
     def step(carried: Array, level: Any) -> tuple[Array, Array]:
-        weights, index, kept, a = level
-        z = _transformed(_looked_up(weights, index, carried) + a, segment.activations)
+        weights, reads, kept, a = level
+        z = _transformed(_looked_up(weights, reads, carried) + a, segment.activations)
         return np.concatenate([carried, z])[kept], z
 
     a = np.reshape(outer, (segment.levels, segment.width, *patterns))
