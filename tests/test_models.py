@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from wengert import models, nn
+from wengert import _sealed, models, nn
 from wengert.data import Standardiser, Table
 from wengert.errors import DataError, ModelFileError
 
 
 def model(task="classification", classes=("a", "b", "ç"), seed=0):
-    outputs = models.output_for(task, classes).units(len(classes))
+    outputs = models.output_units(task, classes)
     network = nn.MLP.init(np.random.default_rng(seed), (2, 5, outputs), "tanh", dtype=np.float32)
     scale = Standardiser(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     target = Standardiser(np.array([10.0]), np.array([2.0]))
@@ -108,8 +108,9 @@ def test_foreign_files(content):
 def edited(**changes):
     """The model file with another description."""
     arrays = models._arrays(model())
-    description = models._describe(model()) | changes
-    sealed = {"sha256": models._digest(arrays, description)} | description
+    known = {"format": "wengert model", "version": 1}
+    description = known | models._describe(model()) | changes
+    sealed = {"sha256": _sealed._digest(arrays, description)} | description
     return safetensors.numpy.save(arrays, {"wengert": json.dumps(sealed)})
 
 

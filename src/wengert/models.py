@@ -7,13 +7,11 @@ The outputs of the network are pre-activations; what they mean depends on the ta
 
 each with the error that goes with it by likelihood: squares, binary cross-entropy, categorical cross-entropy.
 
-A model file, ``.wengert``, is a `safetensors` file: the arrays, and a description in JSON under the key
-``wengert`` of its metadata. Nothing in it is executed on loading.
+A model file, ``.wengert``, holds the arrays and a description of what they mean; see :mod:`wengert._sealed`.
+Nothing in it is executed on loading.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,44 +19,35 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import losses, nn
+from wengert import _sealed, nn
 from wengert._files import write_atomically
 from wengert.data import Standardiser, Table, Task, numbers
 from wengert.errors import DataError, ModelFileError
+from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
-FORMAT = "wengert model"
-VERSION = 1
+KIND = _sealed.Kind("model", 1, "`wengert train`", "copy or train it again", ModelFileError)
 
 
 # -------------------------------------------------------------------------------------------- tasks
 
 
-@dataclass(frozen=True)
-class Output:
-    """What the output units mean: how many there are, their error, and their activation."""
-
-    units: Callable[[int], int]
-    loss: Callable[[Array, Array], Array]
-    activation: Callable[[Array], Array]
-
-
-NUMBER = Output(lambda classes: 1, losses.mean_squared_error, nn.identity)
-TWO_CLASSES = Output(lambda classes: 1, losses.binary_cross_entropy, nn.logistic)
-CLASSES = Output(lambda classes: classes, losses.softmax_cross_entropy, nn.softmax)
-
-
-def output_for(task: Task, classes: Sequence[str]) -> Output:
+def output_for(task: Task, classes: Sequence[str]) -> Likelihood:
     """Output units and error paired by likelihood."""
     if task == "regression":
-        return NUMBER
-    return TWO_CLASSES if len(classes) == 2 else CLASSES
+        return LIKELIHOODS["number"]
+    return LIKELIHOODS["two classes" if len(classes) == 2 else "classes"]
 
 
-def network_targets(output: Output, values: Array, dtype: Any) -> Array:
+def output_units(task: Task, classes: Sequence[str]) -> int:
+    """How many output units there are: for one number, or for these classes."""
+    return output_for(task, classes).units(len(classes) or 1)
+
+
+def network_targets(output: Likelihood, values: Array, dtype: Any) -> Array:
     """Targets as the error of these output units takes them: a column, or class indices."""
-    return values if output is CLASSES else values[:, None].astype(dtype)
+    return values if output is LIKELIHOODS["classes"] else values[:, None].astype(dtype)
 
 
 # -------------------------------------------------------------------------------------------- model
@@ -106,7 +95,7 @@ class Model:
         a = a.astype(np.float64)
         if self.task == "regression":
             return self.outputs.inverse(a[:, 0])
-        y = output_for(self.task, self.classes).activation(a)
+        y = nn.activation_named(output_for(self.task, self.classes).activation)(a)
         return np.concatenate([1 - y, y], axis=1) if len(self.classes) == 2 else y
 
     def predict_table(self, table: Table) -> Array:
@@ -132,12 +121,7 @@ def _require_finite(y: Array, table: Table) -> None:
 
 def to_bytes(model: Model) -> bytes:
     """The content of a model file; equal models give equal bytes."""
-    from safetensors.numpy import save
-
-    arrays = _arrays(model)
-    description = _describe(model)
-    sealed = description | {"sha256": _digest(arrays, description)}
-    return save(arrays, {"wengert": json.dumps(sealed, sort_keys=True, ensure_ascii=False)})
+    return _sealed.to_bytes(KIND, _arrays(model), _describe(model))
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -153,21 +137,14 @@ def load(path: str | Path) -> Model:
     ModelFileError
         When the file is not there, not a model, damaged, or written by a newer version.
     """
-    return from_bytes(_read(Path(path)), str(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot read the model ({error.strerror}); check the path") from error
+    return from_bytes(_sealed.read(KIND, Path(path)), str(path))
 
 
 def from_bytes(content: bytes, source: str = "model") -> Model:
     """The model whose file content this is."""
-    description = _description(content, source)
+    description = _sealed.description_of(KIND, content, source)
     try:
-        return _build(_checked_arrays(content, description), description)
+        return _build(_sealed.arrays_of(KIND, content, description), description)
     except ModelFileError as error:
         raise ModelFileError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -176,13 +153,11 @@ def from_bytes(content: bytes, source: str = "model") -> Model:
 
 def is_model(path: str | Path) -> bool:
     """Whether a file is a model of any version, intact or not."""
-    return _metadata(_read(Path(path))) is not None
+    return _sealed.is_of(KIND, _sealed.read(KIND, Path(path)))
 
 
 def _describe(model: Model) -> dict[str, Any]:
     return {
-        "format": FORMAT,
-        "version": VERSION,
         "task": model.task,
         "target": model.target,
         "classes": list(model.classes),
@@ -198,58 +173,6 @@ def _arrays(model: Model) -> dict[str, Array]:
         arrays |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
     for name, scale in (("inputs", model.inputs), ("outputs", model.outputs)):
         arrays |= {f"{name}.mean": scale.mean, f"{name}.scale": scale.scale}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-
-
-def _digest(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> str:
-    """The SHA-256 of the arrays and of the description, by which any change is noticed."""
-    unsealed = {key: value for key, value in description.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(unsealed, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
-def _metadata(content: bytes) -> dict[str, Any] | None:
-    """The description in the header, if there is one."""
-    size = int.from_bytes(content[:8], "little")
-    try:
-        description = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["wengert"])
-        return description if description["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _description(content: bytes, source: str) -> dict[str, Any]:
-    """The description of a model file, refused unless it is one that this version reads."""
-    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") > len(content) - 8:
-        raise ModelFileError(f"{source}: the model file is cut short; copy or train it again")
-    description = _metadata(content)
-    if description is None:
-        raise ModelFileError(f"{source}: not a wengert model; name a file that `wengert train` wrote")
-    _check_version(description.get("version"), source)
-    return description
-
-
-def _check_version(version: Any, source: str) -> None:
-    if not isinstance(version, int) or version > VERSION:
-        raise ModelFileError(
-            f"{source}: written in format {version} by a newer wengert, and this one reads up to {VERSION}; "
-            "upgrade wengert"
-        )
-
-
-def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as load_arrays
-
-    try:
-        arrays = load_arrays(content)
-    except SafetensorError as error:
-        raise ModelFileError(f"damaged model file ({error}); copy or train it again") from error
-    if _digest(arrays, description) != description.get("sha256"):
-        raise ModelFileError("damaged model file (its content was changed); copy or train it again")
     return arrays
 
 
@@ -281,10 +204,10 @@ def _check_shapes(model: Model) -> None:
         sizes.append(layer.biases.size)
         _require(layer.weights.shape == tuple(sizes[-2:]), "its layers do not fit together")
     _require(model.task in ("classification", "regression"), f"unknown task {model.task!r}")
-    _require(sizes[-1] == output_for(model.task, model.classes).units(len(model.classes)), "wrong outputs")
+    _require(sizes[-1] == output_units(model.task, model.classes), "wrong outputs")
     _require(model.inputs.mean.shape == model.inputs.scale.shape == (sizes[0],), "wrong scales")
 
 
 def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise ModelFileError(f"damaged model file ({what}); copy or train it again")
+        raise KIND.damaged(what)

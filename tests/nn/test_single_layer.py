@@ -70,6 +70,12 @@ def test_the_output_of_a_network_of_layers():
     np.testing.assert_allclose(nn.with_output(mlp, "softmax")(X), nn.softmax(mlp(X)), rtol=1e-12)
 
 
+def test_a_network_that_ends_otherwise_has_no_output_units():
+    network = nn.Sequential([nn.linear_regression(3), nn.Dropout(0.5)])
+    with pytest.raises(ValueError, match=r"with_output: Dropout\(.*\) has no layer of output units"):
+        nn.with_output(network, "softmax")
+
+
 def test_no_inputs():
     with pytest.raises(ValueError, match=r"at least one of each, not \(0, 1\)"):
         nn.linear_regression(0)

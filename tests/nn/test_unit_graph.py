@@ -130,6 +130,28 @@ def test_layers_are_a_multilayer_perceptron(output, dtype, rtol):
     np.testing.assert_allclose(found.biases, vectors, rtol=rtol, atol=rtol)
 
 
+def test_units_without_biases_and_outputs_joined_by_the_logarithm_of_softmax():
+    rng = np.random.default_rng(0)
+    layers = nn.Dense.init(rng, 3, 4, "elu(alpha=0.5)", biases=None), nn.Dense.init(rng, 4, 2, "log_softmax")
+    mlp = nn.MLP(layers)
+    network = nn.UnitGraph.from_mlp(mlp)
+    np.testing.assert_allclose(network(PATTERNS), mlp(PATTERNS), rtol=1e-12)
+    assert [unit.bias for unit in network.units] == [None] * 7 + [0.0] * 2
+    assert [unit.activation for unit in network.units][6:] == ["elu(alpha=0.5)", *["log_softmax"] * 2]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"dropout": 0.5}, r"Dropout\(.*\) has no single units; give a network of dense layers only"),
+        ({"activation": "softmax"}, "softmax is the activation of 'z1.1', 'z1.2'; it joins all output units"),
+    ],
+)
+def test_layers_that_are_not_units(options, message):
+    with pytest.raises(ValueError, match=message):
+        nn.UnitGraph.from_mlp(nn.MLP.init(np.random.default_rng(0), (3, 2, 2), **options))
+
+
 def test_layers_train_like_a_multilayer_perceptron():
     x = np.random.default_rng(0).normal(size=(40, 3))
     t = np.sin(x[:, :1]) * x[:, 1:2]
@@ -167,7 +189,8 @@ def test_the_worked_example_of_the_lecture():
     np.testing.assert_allclose(in_hidden, [-0.0173, -0.00346, -0.0253, -0.00505], rtol=1e-2)
     np.testing.assert_allclose(in_output, [-0.131, -0.141], rtol=1e-2)
     np.testing.assert_allclose(gradient.biases, [-0.0346, -0.0505, -0.234], rtol=1e-2)
-    updated, _ = optim.SGD(0.01).update(gradient, (), network)
+    rule = optim.SGD(0.01)
+    updated, _ = rule.update(gradient, rule.init(network), network)
     expected = [0.200173, 0.400035, 0.300253, 0.700051, 0.60131, 0.90141]
     np.testing.assert_allclose(updated.weights, expected, atol=2e-5)
     np.testing.assert_allclose(updated.biases, [0.100346, 0.200505, 0.30234], atol=2e-5)
@@ -362,6 +385,12 @@ def test_more_connections_than_pairs():
         nn.UnitGraph.random_sparse(np.random.default_rng(0), (2, 2, 1), 9)
 
 
+def test_a_network_of_tracers_is_printed_without_numbers():
+    found = []
+    wg.grad(lambda network: (found.append(repr(network)), network(np.ones(2))[0])[1])(small())
+    assert found[0].startswith("UnitGraph(weights=float64[4], biases=float64[2], fixed=float64[0], topology=")
+
+
 def test_the_table_of_units_is_cut_short():
     text = repr(nn.UnitGraph.from_layers(np.random.default_rng(0), (4, 30, 2)))
     assert text.startswith(
@@ -380,6 +409,7 @@ def test_copies_are_the_same_network_and_compiled_once():
         np.testing.assert_array_equal(f(one, x), network(x))
         assert one.topology == network.topology and hash(one.topology) == hash(network.topology)
     assert len(calls) == 1
+    assert nn.is_known(network) and not nn.is_known(small(activation=np.sin))
     assert small(activation="relu").topology != network.topology
 
 

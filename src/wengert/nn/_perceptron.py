@@ -25,6 +25,7 @@ import numpy as np
 
 from wengert.api import jit
 from wengert.control import scan
+from wengert.nn._activations import step
 
 Array = np.ndarray
 
@@ -60,7 +61,7 @@ class Perceptron:
 
     def __call__(self, x: Array) -> Array:
         """0 or 1, for one pattern (inputs,) or a batch of them (patterns, inputs)."""
-        return np.heaviside(x @ self.weights + self.bias, self.weights.dtype.type(0))
+        return step(x @ self.weights + self.bias)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ LARGE = 1 << 12  # connections from which on it matters how they are multiplied
 DENSE = 0.15  # share of the possible connections from which on a matrix product is faster than a table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Topology:
     """Which unit reads which, and what it does with that: everything about a network but its numbers.
 
@@ -50,7 +50,7 @@ class Topology:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     activations: tuple[Activation, ...]
-    normalised: bool
+    joint: Activation | None
     sources: Array
     targets: Array
     places: Array
@@ -74,7 +74,7 @@ class Topology:
     def _key(self) -> tuple[Any, ...]:
         arrays = (self.sources, self.targets, self.places, self.bias_places)
         digest = blake2b(b"".join(a.tobytes() for a in arrays)).digest()
-        return self.names, self.inputs, self.outputs, self.activations, self.normalised, self.size, digest
+        return self.names, self.inputs, self.outputs, self.activations, self.joint, self.size, digest
 
     @cached_property
     def _hash(self) -> int:
@@ -87,6 +87,9 @@ class Topology:
         if self is other:
             return True
         return isinstance(other, Topology) and self._hash == other._hash and self._key == other._key
+
+    def __repr__(self) -> str:
+        return f"Topology({len(self.names)} units, {len(self.sources)} connections)"
 
     def __getstate__(self) -> dict[str, Any]:
         found_on_use = {"schedule", "levels", "_key", "_hash"}  # a hash is of one process
