@@ -12,6 +12,7 @@ from wengert.nn._activations import (
     ACTIVATIONS,
     activation_named,
     elu,
+    exponential,
     gaussian,
     gelu,
     gelu_tanh,
@@ -91,6 +92,7 @@ __all__ = [
     "silu",
     "mish",
     "gaussian",
+    "exponential",
     "softmax",
     "log_softmax",
     # starting weights

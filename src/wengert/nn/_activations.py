@@ -190,13 +190,19 @@ def mish(a: Array) -> Array:
     return a * np.tanh(softplus(a))
 
 
-# --- radial, and over several units -----------------------------------------------------------------------
+# --- exponential, and over several units ------------------------------------------------------------------
 
 
 @_activation
 def gaussian(a: Array) -> Array:
     r"""Bell curve, :math:`h(a) = e^{-a^2}`, with :math:`h' = -2a\,h`."""
     return np.exp(-np.square(a))
+
+
+@_activation
+def exponential(a: Array) -> Array:
+    r"""Exponential unit, :math:`h(a) = e^a = h'(a)`: the rate of counts whose logarithm is a; may overflow."""
+    return np.exp(a)
 
 
 @_activation
