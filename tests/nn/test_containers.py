@@ -19,6 +19,12 @@ def test_sequential_is_composition():
     assert after == network
 
 
+def test_activations_are_layers_by_name_too():
+    network = nn.Sequential([F, "relu", nn.activation_named("elu", alpha=0.5)])
+    np.testing.assert_array_equal(network(X), nn.elu(nn.relu(F(X)), alpha=0.5))
+    assert list(nn.state(network)) == ["layers.0.weights", "layers.0.biases"]
+
+
 def test_in_training_every_layer_draws_for_itself():
     network = nn.Sequential([nn.Dropout(0.5), np.sin, nn.Dropout(0.5)])
     y, _ = nn.forward(network, np.ones((50, 4)), KEY)

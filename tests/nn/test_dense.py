@@ -23,6 +23,15 @@ def test_without_biases():
     assert list(nn.parameters(found)) == ["weights"]
 
 
+def test_biases_may_be_drawn_after_the_weights():
+    def draw(rng, inputs, units):
+        return rng.uniform(-1, 1, units)
+
+    found, rng = layer(biases=draw, initialiser="uniform", dtype=np.float32), generator()
+    np.testing.assert_array_equal(found.weights, rng.uniform(-1, 1, (3, 2)).astype(np.float32))
+    np.testing.assert_array_equal(found.biases, rng.uniform(-1, 1, 2).astype(np.float32))
+
+
 def test_gradients_are_those_of_central_differences():
     found, x = layer(activation="gelu", biases=0.1), generator(1).normal(size=(5, 3))
     wg.check_gradients(lambda w, x: weighted(nn.replaced(found, w)(x)), (nn.parameters(found), x))

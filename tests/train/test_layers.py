@@ -83,11 +83,8 @@ def test_any_number_of_threads_gives_the_same_bits(name):
     x, t = rng.normal(size=(600, 64)).astype(np.float32), rng.normal(size=(600, 8)).astype(np.float32)
     if name == "embedding":
         x = rng.integers(0, 50, 600)
-        layers = [
-            nn.Embedding.init(rng, 50, 64, dtype=np.float32),
-            nn.Dense.init(rng, 64, 8, dtype=np.float32),
-        ]
-        network = nn.Sequential(layers)
+        network = nn.MLP.init(rng, (64, 256, 8), dtype=np.float32)
+        network = nn.Sequential([nn.Embedding.init(rng, 50, 64, dtype=np.float32), network])
     else:
         network = nn.MLP.init(rng, (64, 128, 128, 8), dtype=np.float32, **NETWORKS[name])
     before, found = wg.get_threads(), []

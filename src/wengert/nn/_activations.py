@@ -201,7 +201,7 @@ def gaussian(a: Array) -> Array:
 
 @_activation
 def exponential(a: Array) -> Array:
-    r"""Exponential unit, :math:`h(a) = e^a = h'(a)`: the rate of counts whose logarithm is a; may overflow."""
+    r"""Exponential unit, :math:`h(a) = e^a = h'(a)`: the rate of counts; may overflow."""
     return np.exp(a)
 
 

@@ -8,12 +8,13 @@ In training each part has a key of its own, made from the key of the whole and t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from wengert import random
+from wengert.nn._activations import Parametrised
 from wengert.nn._elementwise import Function
 from wengert.nn._layer import Layer
 from wengert.nn._training import forward, needs_key
@@ -23,9 +24,10 @@ Array = np.ndarray
 Part = Callable[[Any], Any]
 
 
-def as_layer(part: Part) -> Any:
-    """A layer as it is, a plain function as a layer."""
-    return part if hasattr(part, "__dataclass_fields__") else Function(part)
+def as_layer(part: Part | str) -> Any:
+    """A layer as it is; an activation, by name or not, and any plain function as a layer."""
+    plain = not is_dataclass(part) or isinstance(part, Parametrised)
+    return Function(part) if plain else part  # type: ignore[arg-type]
 
 
 def passed(part: Any, i: int, x: Any, key: Array | None) -> tuple[Any, Any]:
@@ -41,7 +43,7 @@ class Sequential(Layer):
     Parameters
     ----------
     layers
-        The layers, in any iterable. Functions of one argument become layers of their own.
+        The layers, in any iterable. Functions of one argument, and names of activations, become layers.
 
     Examples
     --------

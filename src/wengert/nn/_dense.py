@@ -51,9 +51,9 @@ class Dense(Layer):
         activation: str | Activation = "identity",
         initialiser: str | Initialiser | None = None,
         dtype: Any = np.float64,
-        biases: float | None = 0.0,
+        biases: float | Initialiser | None = 0.0,
     ) -> "Dense":
-        """Draw a layer: random weights, equal biases.
+        """Draw a layer: random weights, then biases, which are 0 unless something else is said.
 
         Parameters
         ----------
@@ -67,7 +67,8 @@ class Dense(Layer):
         dtype
             The precision of the weights.
         biases
-            What all biases start at; None for units without.
+            The number that all start at, or a function that draws them, like an initialiser, but of shape
+            (units,); None for units without.
 
         Examples
         --------
@@ -79,8 +80,11 @@ class Dense(Layer):
         """
         h = activation_named(activation)
         draw = default_initialiser(h) if initialiser is None else initialiser_named(initialiser)
-        start = None if biases is None else np.full(units, biases, dtype)
-        return cls(draw(rng, inputs, units).astype(dtype), start, h)
+        weights = draw(rng, inputs, units).astype(dtype)
+        if biases is None:
+            return cls(weights, None, h)
+        start = biases(rng, inputs, units) if callable(biases) else np.full(units, biases)
+        return cls(weights, start.astype(dtype), h)
 
     def __call__(self, x: Array) -> Array:
         """The activations of the units for one pattern (inputs,) or a batch of them (patterns, inputs)."""
