@@ -95,12 +95,17 @@ def test_several_inputs():
 
 
 def test_gradients_through_every_layer_are_those_of_central_differences():
-    network = every_layer()
-    wg.check_gradients(
-        lambda w: weighted(nn.forward(nn.replaced(network, w), inputs(), KEY)[0]),
-        (nn.parameters(network),),
-        order=1,
-    )
+    network, x, rng = every_layer(), inputs(), generator(5)
+    parameters = nn.parameters(network)
+
+    def error(w):
+        return weighted(nn.forward(nn.replaced(network, w), x, KEY)[0])
+
+    gradient = wg.grad(error)(parameters)
+    for name, w in parameters.items():
+        d = 1e-6 * rng.normal(size=w.shape)
+        difference = (error(parameters | {name: w + d}) - error(parameters | {name: w - d})) / 2
+        assert np.sum(gradient[name] * d) == pytest.approx(difference, rel=1e-6, abs=1e-13), name
 
 
 def test_native_code_passes_as_the_interpreter_does():
