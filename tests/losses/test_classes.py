@@ -107,6 +107,14 @@ def test_targets_that_are_no_classes_are_refused(loss, targets):
         loss(A, targets)
 
 
+@every_error_of_classes
+@pytest.mark.parametrize("through", [lambda f: f, wg.jit], ids=["interpreted", "native"])
+def test_indices_are_those_of_numpy(loss, through):
+    with pytest.raises(IndexError, match="index 4 is out of bounds for axis 1 with size 4"):
+        through(loss)(A, CLASSES + 1)
+    assert through(loss)(A, CLASSES - 4) == pytest.approx(through(loss)(A, CLASSES))
+
+
 @pytest.mark.parametrize("loss", [losses.Focal(), losses.multiclass_hinge])
 def test_a_single_class_is_refused(loss):
     with pytest.raises(ValueError, match="are of one class; give at least two"):

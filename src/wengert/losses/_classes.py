@@ -341,12 +341,12 @@ def _at_target(a: Array, t: Array) -> Array:
 
 def _own_and_others(a: Array, t: Array) -> tuple[Array, Array]:
     """The pre-activation of each pattern's own class; and all of them, its own lowered out of the way."""
-    t = t if hasattr(t, "dtype") else np.asarray(t)
-    k = np.argmax(t, axis=-1) if np.shape(t) == np.shape(a) else _indices(a, t)
-    if np.shape(a)[-1] < 2:
+    classes, t = np.shape(a)[-1], t if hasattr(t, "dtype") else np.asarray(t)
+    if classes < 2:
         raise ValueError(f"outputs of shape {np.shape(a)} are of one class; give at least two")
-    own = np.arange(np.shape(a)[-1]) == k[..., None]
-    return np.sum(np.where(own, a, 0.0), axis=-1), np.where(own, -np.inf, a)
+    k = (np.argmax(t, axis=-1) if np.shape(t) == np.shape(a) else _indices(a, t))[..., None]
+    others = np.where(np.arange(classes) == k % classes, -np.inf, a)
+    return np.take_along_axis(a, k, axis=-1)[..., 0], others
 
 
 def _indices(a: Array, t: Array) -> Array:

@@ -87,12 +87,12 @@ __all__ = [
     "elu",
     "selu",
     "softplus",
+    "exponential",
     "gelu",
     "gelu_tanh",
     "silu",
     "mish",
     "gaussian",
-    "exponential",
     "softmax",
     "log_softmax",
     # starting weights

@@ -151,6 +151,12 @@ def softplus(a: Array) -> Array:
 
 
 @_activation
+def exponential(a: Array) -> Array:
+    r"""Exponential unit, :math:`h(a) = e^a`: the rate of counts whose logarithm is a; may overflow."""
+    return np.exp(a)
+
+
+@_activation
 def gelu(a: Array) -> Array:
     r"""Gaussian error linear unit, :math:`h(a) = a\,\Phi(a)` with the normal distribution function.
 
@@ -197,12 +203,6 @@ def mish(a: Array) -> Array:
 def gaussian(a: Array) -> Array:
     r"""Bell curve, :math:`h(a) = e^{-a^2}`, with :math:`h' = -2a\,h`."""
     return np.exp(-np.square(a))
-
-
-@_activation
-def exponential(a: Array) -> Array:
-    r"""Exponential unit, :math:`h(a) = e^a = h'(a)`: the rate of counts; may overflow."""
-    return np.exp(a)
 
 
 @_activation
