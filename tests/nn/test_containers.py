@@ -19,6 +19,17 @@ def test_sequential_is_composition():
     assert after == network
 
 
+def test_it_prints_a_layer_to_a_line():
+    assert repr(nn.Sequential([F, nn.Residual(nn.Sequential([np.sin]))])) == (
+        "Sequential(\n"
+        "    Dense(weights=float64[4, 4], biases=float64[4], activation=tanh),\n"
+        "    Residual(layer=Sequential(\n"
+        "        Function(function=sin),\n"
+        "    ), shortcut=None),\n"
+        ")"
+    )
+
+
 def test_activations_are_layers_by_name_too():
     network = nn.Sequential([F, "relu", nn.activation_named("elu", alpha=0.5)])
     np.testing.assert_array_equal(network(X), nn.elu(nn.relu(F(X)), alpha=0.5))

@@ -6,7 +6,7 @@ import pytest
 import wengert as wg
 from tests.nn.helpers import TORCH, every_layer, generator, inputs, same
 from wengert import losses, nn, optim
-from wengert.train import Trainer
+from wengert.train import Trainer, fit
 
 T = generator(2).normal(size=(12, 2))
 
@@ -52,6 +52,22 @@ def test_the_steps_are_those_of_torch():
     }
     for name, array in found.items():
         np.testing.assert_allclose(array, seen["end"][name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_fit_takes_inputs_by_name():
+    options = {"epochs": 3, "batch_size": 5, "validation": (inputs(), T)}
+    one, two, other = (
+        fit(every_layer(), losses.mean_squared_error, inputs(), T, seed=seed, **options) for seed in (0, 0, 1)
+    )
+    assert same(one.network, two.network)
+    assert not same(one.network, other.network)
+    assert one.curve.validation[-1] < one.curve.validation[0]
+
+
+def test_a_category_that_is_none_is_refused_in_training():
+    network = nn.Sequential([nn.Embedding.init(generator(), 6, 3), nn.Dense.init(generator(), 3, 2)])
+    with pytest.raises(IndexError, match="index 6 is out of bounds for axis 0 with size 6"):
+        fit(network, losses.mean_squared_error, np.arange(12) % 7, T, epochs=1)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

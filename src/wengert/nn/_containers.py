@@ -9,6 +9,7 @@ In training each part has a key of its own, made from the key of the whole and t
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,10 @@ class Sequential(Layer):
     def draws(self) -> bool:
         """Whether any layer draws in training."""
         return any(map(needs_key, self.layers))
+
+    def __repr__(self) -> str:
+        lines = indent("".join(f"{layer!r},\n" for layer in self.layers), "    ")
+        return f"{type(self).__name__}(\n{lines})"
 
     def __call__(self, x: Any) -> Any:
         """Forward propagation of one pattern (inputs,) or of a batch of them (patterns, inputs)."""

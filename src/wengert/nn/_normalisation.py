@@ -28,7 +28,7 @@ class BatchNorm(Layer):
               \sigma^2 \leftarrow (1 - \alpha)\,\sigma^2 + \alpha\,\tfrac{m}{m-1}\,\sigma_B^2;
 
     in prediction the running ones are used. One pattern has no variance: a minibatch of one is normalised as
-    in prediction, and changes nothing.
+    in prediction, and changes nothing. Weights of patterns count in the error, not in these statistics.
 
     Parameters
     ----------
