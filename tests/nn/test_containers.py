@@ -36,6 +36,13 @@ def test_activations_are_layers_by_name_too():
     assert list(nn.state(network)) == ["layers.0.weights", "layers.0.biases"]
 
 
+def test_a_class_is_no_layer():
+    with pytest.raises(
+        TypeError, match=r"BatchNorm is a class of layers; give a layer, such as BatchNorm.init"
+    ):
+        nn.Sequential([F, nn.BatchNorm])
+
+
 def test_in_training_every_layer_draws_for_itself():
     network = nn.Sequential([nn.Dropout(0.5), np.sin, nn.Dropout(0.5)])
     y, _ = nn.forward(network, np.ones((50, 4)), KEY)

@@ -60,3 +60,19 @@ def test_inputs_of_a_wrong_size_are_refused(shape):
         layer()(np.ones(shape))
     with pytest.raises(MismatchError, match=expected):
         wg.jit(layer())(np.ones(shape))
+
+
+@pytest.mark.parametrize("biases", [np.ones(3), np.array(1.0), np.ones((2, 1))])
+def test_weights_and_biases_of_different_layers_are_refused(biases):
+    with pytest.raises(
+        MismatchError, match=r"weights of shape \(3, 2\) and biases of shape .* are not of one layer"
+    ):
+        nn.Dense(np.ones((3, 2)), biases)
+
+
+def test_an_ensemble_is_a_layer_of_stacked_arrays():
+    rng = generator()
+    many, x = nn.Dense(rng.normal(size=(5, 3, 2)), rng.normal(size=(5, 2)), nn.tanh), np.ones((4, 3))
+    found = wg.vmap(lambda one: one(x))(many)
+    assert found.shape == (5, 4, 2)
+    np.testing.assert_allclose(found[3], nn.Dense(many.weights[3], many.biases[3], nn.tanh)(x))

@@ -27,6 +27,10 @@ Part = Callable[[Any], Any]
 
 def as_layer(part: Part | str) -> Any:
     """A layer as it is; an activation, by name or not, and any plain function as a layer."""
+    if isinstance(part, type):
+        raise TypeError(
+            f"{part.__name__} is a class of layers; give a layer, such as {part.__name__}.init(...)"
+        )
     plain = not is_dataclass(part) or isinstance(part, Parametrised)
     return Function(part) if plain else part  # type: ignore[arg-type]
 

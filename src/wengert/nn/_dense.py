@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import MismatchError
 from wengert.nn._activations import Activation, activation_named, identity
 from wengert.nn._initialisers import Initialiser, default_initialiser, initialiser_named
 from wengert.nn._layer import Layer, require_inputs
@@ -33,6 +34,11 @@ class Dense(Layer):
     activation
         The function :math:`h`. It is part of the structure of the tree, not one of its leaves.
 
+    Raises
+    ------
+    MismatchError
+        Where weights and biases are of different numbers of units, or inputs do not fit.
+
     References
     ----------
     Bishop, *Pattern Recognition and Machine Learning*, 5.1.
@@ -41,6 +47,13 @@ class Dense(Layer):
     weights: Array
     biases: Array | None = None
     activation: Activation = field(default=identity, metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        if self.biases is not None and np.shape(self.biases)[-1:] != np.shape(self.weights)[-1:]:
+            raise MismatchError(
+                f"weights of shape {np.shape(self.weights)} and biases of shape {np.shape(self.biases)} are "
+                "not of one layer; give (inputs, units) and (units,)"
+            )
 
     @classmethod
     def init(
