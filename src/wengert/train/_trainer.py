@@ -90,6 +90,7 @@ class Trainer:
     ) -> None:
         self.optimiser, self.batch_size = optimiser, batch_size
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
+        self._read: tuple[Data, bool] = None, False
         parameters = nn.parameters(network)
         self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
         weights = sum(w.size for w in parameters.values())
@@ -126,7 +127,7 @@ class Trainer:
 
     def run_epochs(self, data: Data, orders: Array) -> list[float]:
         """One epoch for every row of ``orders``, in one call where they are short; their errors."""
-        if orders.size > self.at_a_time or is_mapped(data):
+        if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
         carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
         self._require_finite(errors, 0)
@@ -149,6 +150,12 @@ class Trainer:
             steps += errors.size
         self._advance(carry, steps, 1)
         return total / weight
+
+    def _reads_a_file(self, data: Data) -> bool:
+        """Whether the data stand in a mapped file; found out once."""
+        if self._read[0] is not data:
+            self._read = data, is_mapped(data)
+        return self._read[1]
 
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
         return _pieces(data, order, self.at_a_time, self.batch_size)
@@ -387,7 +394,9 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
     """Some epochs: minibatches are named by the indices of their patterns."""
     step = _step_of(loss, optimiser, penalty)
 
-    def epoch(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
+    def epoch(carry: Any, order: Any, data: Data) -> tuple[Any, Any]:
+        whole, rest, keys = order
+
         def on(carry: Any, now: Any) -> tuple[Any, Any]:
             batch, key = now
             return step(carry, key, rows_of(data, batch))
@@ -400,11 +409,8 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
 
     def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
         if len(whole) > 1:
-            return scan(
-                lambda carry, now: epoch(carry, now[0], now[1], now[2], data), carry, (whole, rest, keys)
-            )
-        first: Any = rows_of((whole, rest, keys), 0)
-        carry, errors = epoch(carry, first[0], first[1], first[2], data)
+            return scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
+        carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
         return carry, np.stack([errors])
 
     return epochs

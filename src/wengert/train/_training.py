@@ -173,7 +173,7 @@ class Training:
 
     @property
     def keeps_best(self) -> bool:
-        """Whether the best network is given back; the training error is not that of the weights at its end."""
+        """Whether the best network is given back: a training error is not that of the weights at its end."""
         return self.rule.monitor != "training"
 
     def _tell(self, event: str) -> None:
