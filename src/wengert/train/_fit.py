@@ -59,6 +59,8 @@ def fit(
               + \mathrm{step}\Bigl(\nabla_{\mathbf w} \Bigl(\frac{1}{m'} \sum_{n \in B_\tau} E_n
               + \Omega\Bigr)\Bigr)
 
+    In training, numbers below 1e-38 (float32) or 2e-308 (float64) count as zero.
+
     Parameters
     ----------
     network

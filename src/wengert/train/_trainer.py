@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert import nn, random
-from wengert.api import jit, value_and_grad
+from wengert.api import value_and_grad
 from wengert.control import scan
 from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
+from wengert.native.calling.call import Compiled, compiled
+from wengert.native.machine.underflow import Underflow
 from wengert.optim import Optimiser
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
@@ -340,10 +342,18 @@ class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        self.epochs = jit(_epochs_of(loss, optimiser, penalty))
-        self.step = jit(_step_of(loss, optimiser, penalty))
-        self.errors = jit(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
-        self.outputs = jit(_batch_by_batch(lambda network, x: network(x)))
+        self.epochs = _quick(_epochs_of(loss, optimiser, penalty))
+        self.step = _quick(_step_of(loss, optimiser, penalty))
+        self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
+        self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
+
+
+def _quick(f: Callable[..., Any]) -> Compiled:
+    """A function as `wengert.jit` compiles it, but for subnormal numbers, which count as zero.
+
+    The probabilities of a converged classifier are full of them, and made its steps four times as long.
+    """
+    return compiled(f, Underflow.ABRUPT)
 
 
 # Whoever trains many networks alike, as in cross-validation, has them compiled once.
@@ -352,14 +362,9 @@ _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
-    own = isinstance(network, nn.MLP) and type(optimiser).__module__.startswith("wengert.optim")
-    activations = {layer.activation for layer in network.layers} if own else set()
-    return (
-        own
-        and penalty is None
-        and loss.__module__.startswith("wengert.losses")
-        and activations <= {*nn.ACTIVATIONS.values()}
-    )
+    parts = (loss, "losses"), (type(optimiser), "optim"), (penalty, "losses")
+    own = all(part is None or part.__module__.startswith(f"wengert.{home}") for part, home in parts)
+    return own and nn.is_known(network)
 
 
 def _as_numpy(leaf: Any) -> Any:

@@ -21,6 +21,7 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native.machine import ir, team
 from wengert.native.machine.host import Host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Rows, Touches, grain, rows
 from wengert.native.planning.kernels import (
     ALIGNMENT,
@@ -384,21 +385,23 @@ class Writer:
 # --- modules ------------------------------------------------------------------------------------------------
 
 
-def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = False) -> str:
+def write_module(
+    plan: Plan, host: Host, name: str = "run", threads: bool = False, underflow: Underflow = Underflow.GRADUAL
+) -> str:
     """A module with ``i64 run(ptr table, ptr arena)``: 0, or 1 where an index is out of bounds.
 
     The table holds the addresses of inputs, outputs and constants; the arena has `arena_bytes`.
     """
     module = ir.Module()
     _write_body(module, plan, host, threads)
+    body = underflow.entrance(module, "body", BODY, host)
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
         f.attributes = COLD
-        body = ir.Value("@body", "ptr")
-        f.call(team.RUN, "void", body, f.param("table"), f.param("arena"))
+        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"))
     else:
-        f.call("body", "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
+        f.call(body, "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
     merge(module)
     return str(module)
@@ -444,9 +447,7 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     numbers = [f.param(name) for name in ("index", "count", "barrier")] if threads else []
     for number, value in enumerate([constants, arena, f.param("arena"), scratch, *numbers]):
         f.store(value, f.offset(frame, "i64", ir.index(number)), 8)
-    for k in range(count):
-        pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
-        f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
+    f.copy(f.offset(frame, "i64", ir.index(FIRST)), table, ir.index(8 * count))
     writer = Writer(plan, host, threads, f, frame)
     writer.stands_around()
     writer.write()
@@ -590,9 +591,7 @@ def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: 
     with writer.alone():
         if strides == like.strides:
             size = int(np.prod(like.shape, dtype=np.int64)) * like.dtype.itemsize
-            name = "llvm.memcpy.p0.p0.i64"
-            f.module.declare(name, "void", ["ptr", "ptr", "i64", "i1"])
-            f.do(f"call void @{name}(ptr {target.name}, ptr {source.name}, i64 {size}, i1 false)")
+            f.copy(target, source, ir.index(size))
         else:
             _copy_in_loop(writer, target, source, like, strides)
 
