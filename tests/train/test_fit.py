@@ -545,3 +545,32 @@ def test_threads_are_set_while_it_lasts():
     before, seen = wg.get_threads(), []
     run(threads=1, epochs=1, callbacks=[lambda training: seen.append(wg.get_threads())])
     assert (seen, wg.get_threads()) == ([1], before)
+
+
+def test_an_adaptive_rate_falls_between_epochs():
+    schedule = optim.Adaptive(0.5, tol=1e-3, patience=1, lowest=1e-3)
+    rates = []
+    result = run(
+        optimiser=optim.SGD(schedule),
+        epochs=200,
+        callbacks=[lambda training: rates.append(float(training.trainer.carry[1].schedule.rate))],
+    )
+    expected = schedule
+    for error, rate in zip(result.curve.training, rates, strict=True):
+        expected = expected.after_epoch(error)
+        assert rate == expected.rate
+    assert expected.is_exhausted
+    assert result.epochs < 200
+    assert same(run(optimiser=optim.SGD(schedule), epochs=200).network, result.network)
+
+
+def test_averaged_weights_are_what_is_given_back():
+    rule = optim.PolyakAverage(optim.SGD(0.1))
+    seen = []
+    result = run(optimiser=rule, epochs=4, validation=HELD_OUT, callbacks=[seen.append])
+    trainer = seen[0].trainer
+    assert not same(trainer.network, trainer.trained)
+    best = fit(network(), losses.mean_squared_error, X[:40], Y[:40], optimiser=rule, epochs=4, batch_size=8)
+    assert same(best.network, trainer.trained)
+    error = losses.mean_squared_error(result.network(HELD_OUT[0]), HELD_OUT[1])
+    assert result.best_error == pytest.approx(error, rel=1e-12)

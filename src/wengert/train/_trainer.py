@@ -90,9 +90,11 @@ class Trainer:
         key: Any = None,
         penalty: Penalty | None = None,
     ) -> None:
-        self.optimiser, self.batch_size = optimiser, batch_size
+        self.optimiser: Any = optimiser
+        self.batch_size = batch_size
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
         self._read: tuple[Data, bool] = None, False
+        self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
         weights = sum(w.size for w in parameters.values())
@@ -179,7 +181,7 @@ class Trainer:
 
     def _keys(self, steps: int, epochs: int, count: int) -> Array | None:
         """A key for each of the next steps, if the network draws."""
-        if not nn.needs_key(self.network):
+        if not self._draws:
             return None
         numbers = steps + np.arange(epochs * count)
         return random.fold_in(self.key, numbers).reshape(epochs, count, 2)
@@ -202,23 +204,27 @@ class Trainer:
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
-        if hasattr(self.optimiser, "after_epoch"):
+        if self.acts_between_epochs:
             network, state = self.carry
             self.carry = network, tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the optimiser's learning rate has come to its end."""
-        return bool(getattr(getattr(self.carry[1], "schedule", None), "is_exhausted", False))
-
-    @property
+    @functools.cached_property
     def acts_between_epochs(self) -> bool:
         """Whether the optimiser changes its state there."""
         if not hasattr(self.optimiser, "after_epoch"):
             return False
         state = self.carry[1]
-        told = self.optimiser.after_epoch(state, float("inf"))
-        return any(a is not b for a, b in zip(tree.flatten(state)[0], tree.flatten(told)[0], strict=True))
+        told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
+        leaves = tree.flatten(state)[0], tree.flatten(told)[0]
+        return not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the optimiser's learning rate has come to its end."""
+        state = self.carry[1]
+        while hasattr(state, "rule"):  # a rule around another
+            state = state.rule
+        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
 
     # --------------------------------------------------------------------------------- prediction
 
@@ -226,11 +232,16 @@ class Trainer:
     def trained(self) -> Network:
         """The network to predict with: of averaged weights where the optimiser keeps an average."""
         network, state = self.carry
-        if not hasattr(self.optimiser, "averaged"):
+        if not self._averages:
             return network
-        parameters = nn.parameters(network)
-        averaged = self.optimiser.averaged(state, parameters)
-        return network if averaged is parameters else nn.replaced(network, averaged)
+        return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
+
+    @functools.cached_property
+    def _averages(self) -> bool:
+        """Whether the optimiser keeps an average."""
+        parameters = nn.parameters(self.network)
+        averaged = getattr(self.optimiser, "averaged", lambda state, params: params)
+        return averaged(self.carry[1], parameters) is not parameters
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -270,11 +281,12 @@ class Trainer:
 
     def _require_finite(self, errors: Array, steps: int) -> None:
         """Errors of epochs by row, of which the first begins after so many steps."""
-        wrong = np.flatnonzero(~np.isfinite(errors))
-        if wrong.size:
-            epoch, step = divmod(int(wrong[0]), errors.shape[1])
+        finite = np.isfinite(errors)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            epoch, step = divmod(first, errors.shape[1])
             where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
-            self._require_finite_error(errors.flat[wrong[0]], "training", where)
+            self._require_finite_error(errors.flat[first], "training", where)
 
     def _require_finite_error(self, error: float, which: str, where: str) -> None:
         if not np.isfinite(error):
