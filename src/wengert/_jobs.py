@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert import metrics, nn, optim
 from wengert.data import (
+    Preprocessing,
     Split,
     Standardiser,
     Table,
@@ -20,7 +21,7 @@ from wengert.data import (
     split,
 )
 from wengert.errors import DataError
-from wengert.models import Model, network_targets, output_for
+from wengert.models import Embedded, Model, network_targets, output_for
 from wengert.train import Epoch, Fit, fit
 
 Array = np.ndarray
@@ -38,6 +39,7 @@ class Options:
     """What the user may choose about training."""
 
     target: str | None = None
+    ignored: tuple[str, ...] = ()
     task: Task | None = None
     hidden: tuple[int, ...] = (128,)
     activation: str = "relu"
@@ -75,47 +77,43 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers ready for training: inputs by row, the target, who is in which part, and the scales."""
+    """Numbers ready for training: inputs by row, the target, who is in which part, the outputs' scale."""
 
-    features: tuple[str, ...]
+    preprocessing: Preprocessing
     x: Array
     target: Target
     parts: Split
-    inputs: Standardiser
     outputs: Standardiser
 
     @property
     def constant(self) -> list[str]:
         """Features that are the same in every training row."""
-        return [
-            name
-            for name, spread in zip(self.features, np.ptp(self.x[self.parts.training], axis=0))
-            if not spread
-        ]
+        spreads = np.ptp(self.x[self.parts.training], axis=0)
+        return [name for name, spread in zip(self.preprocessing.features, spreads) if not spread]
 
 
-def prepare(table: Table, options: Options) -> Problem:
-    """Read the columns, split the rows, and fit the scales on the training part."""
+def prepare(table: Table, options: Options, dtype: Any = np.float32) -> Problem:
+    """Read the columns, split the rows, and fit the preprocessing on the training part."""
     name = _target_name(table, options.target)
     target = read_target(table, name, options.task)
+    table = table.without(options.ignored)
     features = tuple(other for other in table.names if other != name)
     if not features:
         raise DataError(
-            f"{table.source}:1: there is no column but the target {name!r}; add columns to predict from"
+            f"{table.head}: there is no column but the target {name!r}; add columns to predict from"
         )
-    x = numbers(table, features)
     rng = np.random.default_rng(_streams(options).split)
     parts = split(target, options.validation_fraction, options.test_fraction, rng)
-    return Problem(
-        features, x, target, parts, Standardiser.fit(x[parts.training]), _target_scale(target, parts)
-    )
+    preprocessing = Preprocessing.fit(table, features, parts.training)
+    x = preprocessing.inputs(table, dtype)
+    return Problem(preprocessing, x, target, parts, _target_scale(target, parts))
 
 
 def _target_name(table: Table, name: str | None) -> str:
     if name is None and "target" not in table.names:
         columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
         raise DataError(
-            f"{table.source}:1: which column is to be predicted? Write --target with one of {columns}"
+            f"{table.head}: which column is to be predicted? Write --target with one of {columns}"
         )
     require_columns(table, [name or "target"])
     return name or "target"
@@ -145,16 +143,21 @@ def batch_size(problem: Problem, options: Options) -> int:
     return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
 
 
-def start(problem: Problem, options: Options, dtype: Any = np.float32) -> Model:
+def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
-    units = output_for(problem.target.task, problem.target.classes).units(len(problem.target.classes))
-    sizes = (len(problem.features), *options.hidden, units)
-    network = nn.MLP.init(
-        np.random.default_rng(_streams(options).weights), sizes, options.activation, dtype=dtype
-    )
-    target = problem.target
+    target, preprocessing = problem.target, problem.preprocessing
+    units = output_for(target.task, target.classes).units(len(target.classes))
+    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
+    embeddings = tuple(rng.normal(size=(e.categories, e.units)).astype(dtype) for e in preprocessing.embedded)
+    inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
+    network = nn.MLP.init(rng, (inputs, *options.hidden, units), options.activation, dtype=dtype)
     return Model(
-        network, problem.features, target.name, target.task, target.classes, problem.inputs, problem.outputs
+        Embedded(embeddings, network) if embeddings else network,
+        preprocessing,
+        target.name,
+        target.task,
+        target.classes,
+        problem.outputs,
     )
 
 
@@ -163,10 +166,9 @@ def train(
 ) -> Fit:
     """Train the network of a model on the training part, watching the validation part."""
     output = output_for(model.task, model.classes)
-    dtype = model.network.layers[0].weights.dtype
     values = problem.target.values
     scaled = problem.outputs(values) if model.task == "regression" else values
-    x, t = model.scaled(problem.x), network_targets(output, scaled, dtype)
+    x, t = problem.x, network_targets(output, scaled, model.dtype)
     watched = problem.parts.validation
     return fit(
         model.network,
@@ -199,7 +201,9 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, trained.predict(problem.x[test]), problem.target.values[test]) if len(test) else {}
+        scores(trained, trained.predict_inputs(problem.x[test]), problem.target.values[test])
+        if len(test)
+        else {}
     )
     named = {f"test {name}": score for name, score in tested.items()}
     history = {

@@ -63,6 +63,9 @@ DATA_HELP = (
 )
 
 
+MANY_COLUMNS = 20  # lines about columns, at most
+
+
 class UsageMistake(Exception):
     """A wish that cannot be carried out; the message says what to do instead."""
 
@@ -112,6 +115,9 @@ def _root(
 def train(
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
     target: Annotated[str | None, typer.Option(help="The column to predict (by default: target).")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column not to predict from; may be written several times.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The model file (by default <data>.wengert).")
     ] = None,
@@ -152,6 +158,7 @@ def train(
 
     options = Options(
         target=target,
+        ignored=tuple(ignore or ()),
         task=task.value if task else None,  # type: ignore[arg-type]
         hidden=_hidden(hidden),
         activation=activation.value,
@@ -192,7 +199,8 @@ def predict(
     if output is not None:
         _refuse_output(output, [data, model], _never_over_models)
     network = models.load(model)
-    text = csv_text(_prediction_rows(network, network.predict_table(_read(data))))
+    table = _read_for(network, data)
+    text = csv_text(_prediction_rows(network, network.predict_table(table)))
     _write(output, text)
 
 
@@ -209,7 +217,7 @@ def evaluate(
     from wengert import models
 
     network = models.load(model)
-    report = _report(network, _read(data))
+    report = _report(network, _read_for(network, data))
     print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _report_text(report))
 
 
@@ -266,12 +274,17 @@ def _about_data(table: "Table", problem: "Problem") -> str:
     target, parts = problem.target, problem.parts
     if problem.constant:
         note(f"constant in the training part, and so of no use: {', '.join(problem.constant)}")
+    told = [f"column {line}" for line in problem.preprocessing.describe() if not line.is_plain]
+    if len(told) > MANY_COLUMNS:
+        told = [*told[: MANY_COLUMNS - 1], f"{len(told) - MANY_COLUMNS + 1} more columns are not shown"]
     sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
-    return (
-        f"data {table.source}: {len(table.rows)} rows, {len(problem.features)} features\n"
-        f"target {target.name}: {_about_target(target)}\n"
-        f"rows {sizes}"
-    )
+    lines = [
+        f"data {table.source}: {len(table)} rows, {len(problem.preprocessing.columns)} features",
+        *told,
+        f"target {target.name}: {_about_target(target)}",
+        f"rows {sizes}",
+    ]
+    return "\n".join(lines)
 
 
 def _about_target(target: "Target") -> str:
@@ -321,7 +334,7 @@ def _report(model: "Model", table: "Table") -> dict[str, Any]:
 
     y, t = model.predict_table(table), _jobs.true_values(model, table)
     scores = {_json_name(name): value for name, value in _jobs.scores(model, y, t).items()}
-    report = {"task": model.task, "target": model.target, "rows": len(table.rows), **scores}
+    report = {"task": model.task, "target": model.target, "rows": len(table), **scores}
     if model.task == "classification":
         report["classes"] = [asdict(s) for s in metrics.class_scores(model.classes, y.argmax(axis=1), t)]
     return {key: None if value != value else value for key, value in report.items()}
@@ -398,6 +411,16 @@ def _read(data: str) -> "Table":
     if data in datasets.NAMES and Path(data).is_file():
         note(f"using the embedded data set {data}, not the file {data}; write ./{data} for the file")
     return read_table(data)
+
+
+def _read_for(model: "Model", data: str) -> "Table":
+    """A table to predict from; what the model has never seen in one is noted."""
+    from wengert._console import note
+
+    table = _read(data)
+    for surprise in model.preprocessing.surprises(table):
+        note(surprise)
+    return table
 
 
 def _stem(data: str) -> str:

@@ -8,7 +8,8 @@ The outputs of the network are pre-activations; what they mean depends on the ta
 each with the error that goes with it by likelihood: squares, binary cross-entropy, categorical cross-entropy.
 
 A model file, ``.wengert``, is a `safetensors` file: the arrays, and a description in JSON under the key
-``wengert`` of its metadata. Nothing in it is executed on loading.
+``wengert`` of its metadata. Nothing in it is executed on loading. Version 1 knew columns of numbers alone;
+version 2 holds a preprocessing. Both are read.
 """
 
 import hashlib
@@ -23,13 +24,13 @@ from threadpoolctl import threadpool_limits
 
 from wengert import losses, nn
 from wengert._files import write_atomically
-from wengert.data import Standardiser, Table, Task, numbers
+from wengert.data import Preprocessing, Standardiser, Table, Task
 from wengert.errors import DataError, ModelFileError
 
 Array = np.ndarray
 
 FORMAT = "wengert model"
-VERSION = 1
+VERSION = 2
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -65,41 +66,93 @@ def network_targets(output: Output, values: Array, dtype: Any) -> Array:
 
 
 @dataclass(frozen=True)
+class Embedded:
+    r"""A perceptron some of whose inputs are numbers of categories, each replaced by a learned vector.
+
+    .. math:: \mathbf y = f(x_1, \ldots, x_D, \mathbf w_{1 c_1}, \ldots, \mathbf w_{K c_K})
+
+    Attributes
+    ----------
+    embeddings
+        For each of the last *K* inputs, an array of shape (categories, units).
+    network
+        What sees the other inputs and the vectors.
+    """
+
+    embeddings: tuple[Array, ...]
+    network: nn.MLP
+
+    @property
+    def layers(self) -> tuple[nn.Dense, ...]:
+        """The layers behind the vectors."""
+        return self.network.layers
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of inputs and units behind the vectors."""
+        return self.network.sizes
+
+    def __call__(self, x: Array) -> Array:
+        """The outputs for a batch of patterns."""
+        numeric = x.shape[1] - len(self.embeddings)
+        codes = [x[:, numeric + i].astype(np.int64) for i in range(len(self.embeddings))]
+        vectors = [weights[c] for weights, c in zip(self.embeddings, codes)]
+        return self.network(np.concatenate([x[:, :numeric], *vectors], axis=1))
+
+
+@dataclass(frozen=True)
 class Model:
-    """A network, the columns it reads and predicts, and how they are scaled.
+    """A network, the columns it reads and predicts, and how they become numbers.
 
     Attributes
     ----------
     network
-        The network; it sees standardised inputs.
-    features, target
-        Names of the columns.
+        The network; it sees preprocessed inputs.
+    preprocessing
+        What becomes of the columns.
+    target
+        The column that is predicted.
     task, classes
         ``"classification"`` with the names of the classes, or ``"regression"`` with none.
-    inputs, outputs
-        The scales of the inputs and, in regression, of the target.
+    outputs
+        The scale of the target in regression.
     training
         How it was trained: options, seed, scores. For people; nothing depends on it.
     """
 
-    network: nn.MLP
-    features: tuple[str, ...]
+    network: nn.MLP | Embedded
+    preprocessing: Preprocessing
     target: str
     task: Task
     classes: tuple[str, ...]
-    inputs: Standardiser
     outputs: Standardiser
     training: Mapping[str, Any] = field(default_factory=dict)
 
-    def predict(self, x: Array) -> Array:
-        """Probabilities of shape (rows, classes), or predicted numbers of shape (rows,)."""
-        with threadpool_limits(1, user_api="blas"):
-            return self.from_outputs(self.network(self.scaled(x)))
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return self.preprocessing.columns
 
-    def scaled(self, x: Array) -> Array:
-        """Inputs as the network takes them."""
-        with np.errstate(over="ignore"):
-            return self.inputs(x).astype(self.network.layers[0].weights.dtype)
+    @property
+    def dtype(self) -> np.dtype:
+        """The precision of the network."""
+        return self.network.layers[0].weights.dtype
+
+    def predict(self, x: Array) -> Array:
+        """Probabilities of shape (rows, classes), or predicted numbers of shape (rows,).
+
+        Rows of ``x`` hold the columns that the model reads, all of them numbers.
+        """
+        return self.predict_inputs(self.inputs(Table.of_array(x, self.features)))
+
+    def inputs(self, table: Table) -> Array:
+        """A table as the network takes it."""
+        return self.preprocessing.inputs(table, self.dtype)
+
+    def predict_inputs(self, x: Array) -> Array:
+        """The same for inputs as the network takes them."""
+        with threadpool_limits(1, user_api="blas"):
+            return self.from_outputs(self.network(x))
 
     def from_outputs(self, a: Array) -> Array:
         """What the pre-activations of the output units mean."""
@@ -111,10 +164,9 @@ class Model:
 
     def predict_table(self, table: Table) -> Array:
         """Predictions for the rows of a table; columns are found by name, others ignored."""
-        x = numbers(table, self.features)
         with np.errstate(over="ignore", invalid="ignore"):
-            y = self.predict(x)
-        _require_finite(y.reshape(len(x), -1), table)
+            y = self.predict_inputs(self.inputs(table))
+        _require_finite(y.reshape(len(table), -1), table)
         return y
 
 
@@ -186,7 +238,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "task": model.task,
         "target": model.target,
         "classes": list(model.classes),
-        "features": list(model.features),
+        "preprocessing": model.preprocessing.state()[0],
         "activations": [layer.activation.__name__ for layer in model.network.layers],
         "training": dict(model.training),
     }
@@ -196,8 +248,10 @@ def _arrays(model: Model) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for i, layer in enumerate(model.network.layers):
         arrays |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
-    for name, scale in (("inputs", model.inputs), ("outputs", model.outputs)):
-        arrays |= {f"{name}.mean": scale.mean, f"{name}.scale": scale.scale}
+    if isinstance(model.network, Embedded):
+        arrays |= {f"embeddings.{i}": weights for i, weights in enumerate(model.network.embeddings)}
+    arrays["preprocessing"] = model.preprocessing.state()[1]
+    arrays |= {"outputs.mean": model.outputs.mean, "outputs.scale": model.outputs.scale}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -254,18 +308,36 @@ def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str,
 
 
 def _build(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Model:
+    preprocessing = PREPROCESSINGS[description["version"]](arrays, description)
+    layers = tuple(_layer(arrays, i, name) for i, name in enumerate(description["activations"]))
     model = Model(
-        network=nn.MLP(tuple(_layer(arrays, i, name) for i, name in enumerate(description["activations"]))),
-        features=tuple(description["features"]),
+        network=_network(nn.MLP(layers), arrays, len(preprocessing.embedded)),
+        preprocessing=preprocessing,
         target=description["target"],
         task=description["task"],
         classes=tuple(description["classes"]),
-        inputs=Standardiser(arrays["inputs.mean"], arrays["inputs.scale"]),
         outputs=Standardiser(arrays["outputs.mean"], arrays["outputs.scale"]),
         training=description["training"],
     )
     _check_shapes(model)
     return model
+
+
+def _standardisation(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Preprocessing:
+    """What version 1 did to columns of numbers."""
+    return Preprocessing.of_numbers(description["features"], arrays["inputs.mean"], arrays["inputs.scale"])
+
+
+def _preprocessing(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Preprocessing:
+    return Preprocessing.from_state(description["preprocessing"], arrays["preprocessing"])
+
+
+PREPROCESSINGS = {1: _standardisation, 2: _preprocessing}
+
+
+def _network(network: nn.MLP, arrays: Mapping[str, Array], embedded: int) -> nn.MLP | Embedded:
+    embeddings = tuple(arrays[f"embeddings.{i}"] for i in range(embedded))
+    return Embedded(embeddings, network) if embedded else network
 
 
 def _layer(arrays: Mapping[str, Array], i: int, activation: str) -> nn.Dense:
@@ -275,14 +347,17 @@ def _layer(arrays: Mapping[str, Array], i: int, activation: str) -> nn.Dense:
 
 
 def _check_shapes(model: Model) -> None:
-    """The parts must fit: features, layers and classes."""
-    sizes = [len(model.features)]
+    """The parts must fit: features, vectors, layers and classes."""
+    embeddings = model.network.embeddings if isinstance(model.network, Embedded) else ()
+    rows = [weights.shape[0] for weights in embeddings]
+    _require(rows == [e.categories for e in model.preprocessing.embedded], "its vectors do not fit")
+    sizes = [len(model.preprocessing.features) + sum(weights.shape[1] for weights in embeddings)]
     for layer in model.network.layers:
         sizes.append(layer.biases.size)
         _require(layer.weights.shape == tuple(sizes[-2:]), "its layers do not fit together")
     _require(model.task in ("classification", "regression"), f"unknown task {model.task!r}")
     _require(sizes[-1] == output_for(model.task, model.classes).units(len(model.classes)), "wrong outputs")
-    _require(model.inputs.mean.shape == model.inputs.scale.shape == (sizes[0],), "wrong scales")
+    _require(model.outputs.mean.shape == model.outputs.scale.shape == (1,), "wrong scales")
 
 
 def _require(holds: bool, what: str) -> None:
