@@ -10,6 +10,7 @@ parts leaks into training.
 """
 
 from wengert.data._encoders import ENCODERS, Boolean, Category, Date, Embedding, Encoder, Number
+from wengert.data._frames import from_frame
 from wengert.data._preprocessing import Described, Preprocessing
 from wengert.data._scale import Standardiser
 from wengert.data._sources import read_csv, read_table
@@ -20,6 +21,7 @@ from wengert.data._target import Target, Task, class_indices, read_target
 __all__ = [
     "read_table",
     "read_csv",
+    "from_frame",
     "Table",
     "Column",
     "Numbers",

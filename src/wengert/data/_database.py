@@ -32,7 +32,7 @@ from wengert.data._text import TextFile
 from wengert.errors import DataError
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 Array = np.ndarray
 
@@ -109,26 +109,27 @@ class _Growing:
         return tuple(text.decode() for text in self.places)
 
 
-def _grow(database: "DuckDBPyConnection", query: str, width: int) -> list[_Growing]:
-    columns = [_Growing() for _ in range(width)]
-    for batch in batches(database.sql(query).__arrow_c_stream__()):
+def _grow(relation: "DuckDBPyRelation") -> list[_Growing]:
+    columns = [_Growing() for _ in relation.columns]
+    for batch in batches(relation.__arrow_c_stream__()):
         for column, part in zip(columns, batch, strict=True):
             column.add(part)
     return columns
 
 
-def fetch(database: "DuckDBPyConnection", query: str, source: str) -> Table:
-    """The result of a query as a table."""
-    described = [(name, kind) for name, kind, *_ in database.execute(f"DESCRIBE {query}").fetchall()]
-    casts = ", ".join(_cast(name, kind) for name, kind in described)
-    grown = _grow(database, f"SELECT {casts} FROM ({query})", len(described))
-    columns = {name: _finished(kind, column) for (name, kind), column in zip(described, grown)}
+def fetch(relation: "DuckDBPyRelation", source: str) -> Table:
+    """A relation as a table."""
+    kinds = [str(kind) for kind in relation.types]
+    casts = ", ".join(
+        f"{_cast(identifier(n), kind)} AS {identifier(n)}" for n, kind in zip(relation.columns, kinds)
+    )
+    grown = _grow(relation.project(casts))
+    columns = {n: _finished(kind, column) for n, kind, column in zip(relation.columns, kinds, grown)}
     return Table(source, columns, Origin(source))
 
 
-def _cast(name: str, kind: str) -> str:
+def _cast(column: str, kind: str) -> str:
     """A column as one of the formats that are read from streams."""
-    column = identifier(name)
     if kind in NUMBER_TYPES:
         return column
     if kind.startswith(WIDE_TYPES):
@@ -212,7 +213,7 @@ def _attempt(database: Any, text: TextFile, kinds: Sequence[str]) -> list[_Growi
     chosen = ", ".join(n if kind == "DOUBLE" else f"trim({n})" for n, kind in zip(names, kinds))
     source = text_source(text, names, kinds, ", store_rejects = true, rejects_limit = 1000")
     try:
-        return _grow(database, f"SELECT {chosen} FROM {source}", len(names))
+        return _grow(database.sql(f"SELECT {chosen} FROM {source}"))
     except (duckdb.Error, StreamError):  # the strict reader finds out what is wrong
         return None
 
@@ -273,7 +274,7 @@ def _queried(relation: str, source: str, query: str) -> Table:
     with connection() as database, refusing(source):
         require_select(database, query)
         database.execute(f"CREATE VIEW data AS FROM {relation}")
-        return fetch(database, query.strip().rstrip(";"), source)
+        return fetch(database.sql(query), source)
 
 
 def require_select(database: Any, query: str) -> None:

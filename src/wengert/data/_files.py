@@ -2,7 +2,6 @@
 
 import sqlite3
 import zipfile
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,9 @@ from typing import Any
 import numpy as np
 
 from wengert.data import _database
-from wengert.data._table import (
-    MICROSECONDS,
-    Column,
-    Gathered,
-    Numbers,
-    Opaque,
-    Origin,
-    Table,
-    Times,
-    Words,
-    narrowed,
-)
+from wengert.data._table import Origin, Table
 from wengert.data._text import reading
+from wengert.data._values import of_array, of_values
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -41,7 +30,7 @@ def query_arrow(path: Path, source: str, query: str) -> Table:
     with _database.connection() as database, _database.refusing(source):
         _database.require_select(database, query)
         database.register("data", held)
-        return _database.fetch(database, query.strip().rstrip(";"), source)
+        return _database.fetch(database.sql(query), source)
 
 
 def _arrow_table(path: Path, source: str) -> Any:
@@ -88,7 +77,7 @@ def query_sqlite(path: Path, source: str, query: str) -> Table:
         with _damaged(source):
             rows = answer.fetchall()
     _refuse_repeated(source, names)
-    columns = dict(zip(names, (_of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
+    columns = dict(zip(names, (of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
     return Table(source, columns, Origin(source))
 
 
@@ -123,19 +112,6 @@ def _refuse_repeated(source: str, names: list[str]) -> None:
         )
 
 
-def _of_values(values: Iterable[Any]) -> Column:
-    """The column of Python's values: numbers and None, or texts and None."""
-    values = list(values)
-    if all(v is None or isinstance(v, int | float) for v in values):
-        return Numbers(narrowed(np.array([np.nan if v is None else v for v in values], np.float64)))
-    if any(isinstance(v, bytes) for v in values):
-        return Opaque("bytes", len(values))
-    gathered = Gathered()
-    for v in values:
-        gathered.append("" if v is None else str(v).strip())
-    return gathered.column()
-
-
 # ------------------------------------------------------------------------------------------------ NPZ
 
 
@@ -149,7 +125,7 @@ def read_npz(path: Path, source: str) -> Table:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
     columns = {name: part for key, array in arrays.items() for name, part in _parts(key, array, source)}
     _refuse_uneven(source, {name: len(part) for name, part in columns.items()})
-    return Table(source, {name: _of_array(part) for name, part in columns.items()}, Origin(source))
+    return Table(source, {name: of_array(part) for name, part in columns.items()}, Origin(source))
 
 
 def _refuse_uneven(source: str, rows: dict[str, int]) -> None:
@@ -184,16 +160,3 @@ def _parts(key: str, array: Array, source: str) -> list[tuple[str, Array]]:
         return [(key, array)]
     flat = array.reshape(len(array), -1)
     return [(f"{key}_{i}", flat[:, i]) for i in range(flat.shape[1])]
-
-
-def _of_array(values: Array) -> Column:
-    """The column of an array of any dtype."""
-    if values.dtype.kind in "iuf":
-        return Numbers(values)
-    if values.dtype.kind == "M":
-        return Times(values.astype(MICROSECONDS))
-    if values.dtype.kind in "bUS":
-        texts = values.astype(str) if values.dtype.kind != "b" else np.where(values, "true", "false")
-        labels, codes = np.unique(texts, return_inverse=True)
-        return Words(tuple(map(str, labels)), codes.astype(np.int32))
-    return Opaque(str(values.dtype), len(values))

@@ -18,8 +18,8 @@ def read_table(data: str, query: str | None = None) -> Table:
 
     ``digits``, ``iris``, ``wine`` and ``diabetes`` always mean the embedded sets; a file of such a name is
     written ``./digits``. CSV and other delimited text, also compressed (``.gz``), Parquet (also a pattern
-    such as ``part-*.parquet``, or a folder), JSON lines, Arrow and Feather, SQLite and NPZ are read; nothing is
-    fetched from a network.
+    such as ``part-*.parquet``, or a folder), JSON lines, Arrow and Feather, SQLite and NPZ are read; nothing
+    is fetched from a network.
 
     Parameters
     ----------
