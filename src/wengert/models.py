@@ -3,7 +3,8 @@ r"""A model: a trained network with all that is needed to use it on a table.
 The outputs of the network are pre-activations; what they mean depends on the task,
 
 .. math:: y = a \;\text{(number)}, \qquad y = \sigma(a) \;\text{(two classes)}, \qquad
-          y_k = \frac{e^{a_k}}{\sum_j e^{a_j}} \;\text{(more)},
+          y_k = \frac{e^{a_k}}{\sum_j e^{a_j}} \;\text{(more)}, \qquad
+          y_k = \sigma(a_k) \;\text{(labels)},
 
 each with the error that goes with it by likelihood: squares, binary cross-entropy, categorical cross-entropy.
 
@@ -14,18 +15,19 @@ version 2 holds a preprocessing. Both are read.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import losses, nn
+from wengert import nn
 from wengert._files import write_atomically
 from wengert.data import Preprocessing, Standardiser, Table, Task
 from wengert.errors import DataError, ModelFileError
+from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
@@ -36,30 +38,23 @@ VERSION = 2
 # -------------------------------------------------------------------------------------------- tasks
 
 
-@dataclass(frozen=True)
-class Output:
-    """What the output units mean: how many there are, their error, and their activation."""
-
-    units: Callable[[int], int]
-    loss: Callable[[Array, Array], Array]
-    activation: Callable[[Array], Array]
-
-
-NUMBER = Output(lambda classes: 1, losses.mean_squared_error, nn.identity)
-TWO_CLASSES = Output(lambda classes: 1, losses.binary_cross_entropy, nn.logistic)
-CLASSES = Output(lambda classes: classes, losses.softmax_cross_entropy, nn.softmax)
-
-
-def output_for(task: Task, classes: Sequence[str]) -> Output:
+def output_for(task: Task, classes: Sequence[str]) -> Likelihood:
     """Output units and error paired by likelihood."""
     if task == "regression":
-        return NUMBER
-    return TWO_CLASSES if len(classes) == 2 else CLASSES
+        return LIKELIHOODS["number"]
+    if task == "multi-label":
+        return LIKELIHOODS["labels"]
+    return LIKELIHOODS["two classes" if len(classes) == 2 else "classes"]
 
 
-def network_targets(output: Output, values: Array, dtype: Any) -> Array:
-    """Targets as the error of these output units takes them: a column, or class indices."""
-    return values if output is CLASSES else values[:, None].astype(dtype)
+def output_units(task: Task, classes: Sequence[str], targets: int = 1) -> int:
+    """How many output units there are: for these classes, or for so many numbers."""
+    return output_for(task, classes).units(len(classes) or targets)
+
+
+def network_targets(output: Likelihood, values: Array, dtype: Any) -> Array:
+    """Targets as the error of these output units takes them: columns, or class indices."""
+    return values if output is LIKELIHOODS["classes"] else values.reshape(len(values), -1).astype(dtype)
 
 
 # -------------------------------------------------------------------------------------------- model
@@ -110,10 +105,11 @@ class Model:
         The network; it sees preprocessed inputs.
     preprocessing
         What becomes of the columns.
-    target
-        The column that is predicted.
+    targets
+        The columns that are predicted.
     task, classes
-        ``"classification"`` with the names of the classes, or ``"regression"`` with none.
+        ``"classification"`` with the names of the classes, ``"multi-label"`` with those of the labels, or
+        ``"regression"`` with none.
     outputs
         The scale of the target in regression.
     training
@@ -122,7 +118,7 @@ class Model:
 
     network: nn.MLP | Embedded
     preprocessing: Preprocessing
-    target: str
+    targets: tuple[str, ...]
     task: Task
     classes: tuple[str, ...]
     outputs: Standardiser
@@ -139,7 +135,7 @@ class Model:
         return self.network.layers[0].weights.dtype
 
     def predict(self, x: Array) -> Array:
-        """Probabilities of shape (rows, classes), or predicted numbers of shape (rows,).
+        """Probabilities of shape (rows, classes), or numbers of shape (rows,), (rows, targets) if several.
 
         Rows of ``x`` hold the columns that the model reads, all of them numbers.
         """
@@ -158,9 +154,10 @@ class Model:
         """What the pre-activations of the output units mean."""
         a = a.astype(np.float64)
         if self.task == "regression":
-            return self.outputs.inverse(a[:, 0])
-        y = output_for(self.task, self.classes).activation(a)
-        return np.concatenate([1 - y, y], axis=1) if len(self.classes) == 2 else y
+            y = self.outputs.inverse(a)
+            return y[:, 0] if len(self.targets) == 1 else y
+        y = nn.activation_named(output_for(self.task, self.classes).activation)(a)
+        return np.concatenate([1 - y, y], axis=1) if y.shape[1] < len(self.classes) else y
 
     def predict_table(self, table: Table) -> Array:
         """Predictions for the rows of a table; columns are found by name, others ignored."""
@@ -236,7 +233,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "task": model.task,
-        "target": model.target,
+        "targets": list(model.targets),
         "classes": list(model.classes),
         "preprocessing": model.preprocessing.state()[0],
         "activations": [layer.activation.__name__ for layer in model.network.layers],
@@ -308,12 +305,12 @@ def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str,
 
 
 def _build(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Model:
-    preprocessing = PREPROCESSINGS[description["version"]](arrays, description)
+    preprocessing, targets = READ[description["version"]](arrays, description)
     layers = tuple(_layer(arrays, i, name) for i, name in enumerate(description["activations"]))
     model = Model(
         network=_network(nn.MLP(layers), arrays, len(preprocessing.embedded)),
         preprocessing=preprocessing,
-        target=description["target"],
+        targets=targets,
         task=description["task"],
         classes=tuple(description["classes"]),
         outputs=Standardiser(arrays["outputs.mean"], arrays["outputs.scale"]),
@@ -323,16 +320,21 @@ def _build(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Model
     return model
 
 
-def _standardisation(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Preprocessing:
-    """What version 1 did to columns of numbers."""
-    return Preprocessing.of_numbers(description["features"], arrays["inputs.mean"], arrays["inputs.scale"])
+Read = tuple[Preprocessing, tuple[str, ...]]
 
 
-def _preprocessing(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Preprocessing:
-    return Preprocessing.from_state(description["preprocessing"], arrays["preprocessing"])
+def _read_1(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Read:
+    """Version 1: columns of numbers, one target."""
+    scale = arrays["inputs.mean"], arrays["inputs.scale"]
+    return Preprocessing.of_numbers(description["features"], *scale), (description["target"],)
 
 
-PREPROCESSINGS = {1: _standardisation, 2: _preprocessing}
+def _read_2(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> Read:
+    preprocessing = Preprocessing.from_state(description["preprocessing"], arrays["preprocessing"])
+    return preprocessing, tuple(description["targets"])
+
+
+READ = {1: _read_1, 2: _read_2}
 
 
 def _network(network: nn.MLP, arrays: Mapping[str, Array], embedded: int) -> nn.MLP | Embedded:
@@ -355,9 +357,11 @@ def _check_shapes(model: Model) -> None:
     for layer in model.network.layers:
         sizes.append(layer.biases.size)
         _require(layer.weights.shape == tuple(sizes[-2:]), "its layers do not fit together")
-    _require(model.task in ("classification", "regression"), f"unknown task {model.task!r}")
-    _require(sizes[-1] == output_for(model.task, model.classes).units(len(model.classes)), "wrong outputs")
-    _require(model.outputs.mean.shape == model.outputs.scale.shape == (1,), "wrong scales")
+    _require(model.task in get_args(Task), f"unknown task {model.task!r}")
+    units = output_units(model.task, model.classes, len(model.targets))
+    scales = len(model.targets) if model.task == "regression" else 1
+    _require(sizes[-1] == units, "wrong outputs")
+    _require(model.outputs.mean.shape == model.outputs.scale.shape == (scales,), "wrong scales")
 
 
 def _require(holds: bool, what: str) -> None:

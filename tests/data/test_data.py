@@ -189,7 +189,7 @@ def test_an_unknown_class(table):
     with pytest.raises(
         DataError, match=r"t.csv:3: target 'y' holds the unknown class 'rde'; did you mean 'red'"
     ):
-        data.class_indices(table("y\nred\nrde\n"), "y", ("green", "red"))
+        data.class_indices(table("y\nred\nrde\n"), ["y"], ("green", "red"))
 
 
 # --- splitting and scaling
@@ -197,7 +197,7 @@ def test_an_unknown_class(table):
 
 def classes(counts):
     values = np.repeat(np.arange(len(counts)), counts)
-    return data.Target("y", "classification", tuple(map(str, range(len(counts)))), values, "text")
+    return data.Target(("y",), "classification", tuple(map(str, range(len(counts)))), values, "text")
 
 
 def test_parts_are_disjoint_complete_and_stratified():

@@ -14,9 +14,10 @@ from wengert.data._frames import from_frame
 from wengert.data._preprocessing import Described, Preprocessing
 from wengert.data._scale import Standardiser
 from wengert.data._sources import read_csv, read_table
-from wengert.data._split import Split, split
+from wengert.data._split import Split, split, split_by_group, split_by_time
+from wengert.data._suspicions import suspicions
 from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, numbers, require_columns
-from wengert.data._target import Target, Task, class_indices, read_target
+from wengert.data._target import Target, Task, class_indices, read_target, target_values
 
 __all__ = [
     "read_table",
@@ -33,9 +34,12 @@ __all__ = [
     "Target",
     "Task",
     "read_target",
+    "target_values",
     "class_indices",
     "Split",
     "split",
+    "split_by_group",
+    "split_by_time",
     "Preprocessing",
     "Described",
     "Encoder",
@@ -46,4 +50,5 @@ __all__ = [
     "Embedding",
     "Date",
     "Standardiser",
+    "suspicions",
 ]
