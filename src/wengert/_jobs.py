@@ -165,7 +165,7 @@ def start(problem: Problem, options: Options) -> Model:
     target, preprocessing = problem.target, problem.preprocessing
     units = output_units(target.task, target.classes, len(target.names))
     rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
-    embeddings = tuple(rng.normal(size=(e.categories, e.units)).astype(dtype) for e in preprocessing.embedded)
+    embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
     inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
     network = nn.MLP.init(rng, (inputs, *options.hidden, units), options.activation, dtype=dtype)
     return Model(
@@ -176,6 +176,11 @@ def start(problem: Problem, options: Options) -> Model:
         target.classes,
         problem.outputs,
     )
+
+
+def _vectors(rng: np.random.Generator, categories: int, units: int) -> Array:
+    """A vector for each category; that of whatever is never seen in training is zero."""
+    return np.concatenate([np.zeros((1, units)), rng.normal(size=(categories - 1, units))])
 
 
 def train(

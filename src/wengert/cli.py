@@ -320,7 +320,8 @@ def _about_data(table: "Table", problem: "Problem") -> str:
 def _about_target(target: "Target") -> str:
     nouns = {"classification": "into {} classes", "multi-label": "with {} labels"}
     kinds = " " + nouns[target.task].format(len(target.classes)) if target.classes else ""
-    other = "regression" if target.classes else "classification"
+    one = "classification" if len(target.names) == 1 else "multi-label"
+    other = "regression" if target.task == one else one
     override = "" if target.reason == "as told" else f"; --task {other} overrides"
     return f"{target.task}{kinds} ({target.reason}{override})"
 

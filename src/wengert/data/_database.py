@@ -210,10 +210,9 @@ def _attempt(database: Any, text: TextFile, kinds: Sequence[str]) -> list[_Growi
     names = [f"c{i}" for i in range(len(kinds))]
     for table in ("reject_errors", "reject_scans"):
         database.execute(f"DROP TABLE IF EXISTS {table}")
-    chosen = ", ".join(n if kind == "DOUBLE" else f"trim({n})" for n, kind in zip(names, kinds))
     source = text_source(text, names, kinds, ", store_rejects = true, rejects_limit = 1000")
     try:
-        return _grow(database.sql(f"SELECT {chosen} FROM {source}"))
+        return _grow(database.sql(f"FROM {source}"))
     except (duckdb.Error, StreamError):  # the strict reader finds out what is wrong
         return None
 
@@ -229,7 +228,11 @@ def _rejected(database: Any) -> dict[str, set[int]]:
 
 
 def _of_text(kind: str, column: _Growing) -> Column:
-    return Numbers(column.values) if kind == "DOUBLE" else typed(column.labels, column.values)
+    if kind == "DOUBLE":
+        return Numbers(column.values)
+    places: dict[str, int] = {}
+    stripped = [places.setdefault(label.strip(), len(places)) for label in column.labels]
+    return typed(tuple(places), np.array([*stripped, -1], np.int32)[column.values])
 
 
 def query_text(text: TextFile, read: Table, query: str) -> Table:

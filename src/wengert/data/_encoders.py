@@ -85,7 +85,7 @@ def _newly_missing(column: str, lacking: Array, missing: int, instead: str) -> l
 
 def _mean_and_scale(values: Array, column: str) -> tuple[float, float]:
     """Mean and standard deviation; the value itself and 1 where all are alike."""
-    if np.ptp(values) == 0:
+    if values.min() == values.max():
         return float(values[0]), 1.0
     with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = float(np.mean(values)), float(np.std(values))

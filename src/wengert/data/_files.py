@@ -145,7 +145,7 @@ def query_npz(path: Path, source: str, query: str) -> Table:
 
 def _arrays(path: Path, source: str) -> dict[str, Array]:
     try:
-        with reading(source), np.load(path, allow_pickle=False) as archive:
+        with reading(source), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
         raise DataError(

@@ -45,7 +45,7 @@ class Numbers:
 
     def text(self, row: int) -> str:
         """How one of them is written."""
-        return number_label(self.values[row])
+        return "" if self.missing[row] else number_label(self.values[row])
 
 
 @dataclass(frozen=True)

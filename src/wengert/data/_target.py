@@ -63,7 +63,7 @@ def read_target(table: Table, names: str | Sequence[str], task: Task | None = No
 
     A single column means classification where it holds text, or whole numbers of at most 20 different values
     that each occur five times on average; it means several labels where bars or semicolons divide its texts
-    into fewer different parts; otherwise regression. Several columns are labels where all hold 0 and 1 alone.
+    into fewer different parts (a blank row then has none); otherwise regression. Several columns are labels where all hold 0 and 1 alone.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     require_columns(table, names)
@@ -92,11 +92,13 @@ def _refuse_missing(table: Table, name: str) -> None:
 
 def _infer_task(table: Table, names: Sequence[str]) -> tuple[Task, str]:
     (name,) = names
-    _refuse_missing(table, name)
     column = table.columns[name]
+    if isinstance(column, Words) and _is_divided(column):
+        return "multi-label", f"text of {len(_labels(column))} different parts"
+    _refuse_missing(table, name)
     if not isinstance(column, Numbers):
         _refuse_mixture(table, name, words(table, name))
-        return _infer_task_of_words(words(table, name))
+        return "classification", "text"
     distinct = len(np.unique(column.values))
     few = distinct <= min(MAX_WHOLE_CLASSES, max(2, len(table) // ROWS_PER_WHOLE_CLASS))
     if few and _whole(column.values):
@@ -104,11 +106,9 @@ def _infer_task(table: Table, names: Sequence[str]) -> tuple[Task, str]:
     return "regression", f"{distinct} different numbers"
 
 
-def _infer_task_of_words(column: Words) -> tuple[Task, str]:
-    labels, divided = _labels(column), sum(len(_parts(label)) > 1 for label in column.labels)
-    if divided and len(labels) < len(column.labels):
-        return "multi-label", f"text of {len(labels)} different parts"
-    return "classification", "text"
+def _is_divided(column: Words) -> bool:
+    divided = any(len(_parts(label)) > 1 for label in column.labels)
+    return divided and len(_labels(column)) < len(column.labels)
 
 
 def _infer_task_of_several(table: Table, names: Sequence[str]) -> tuple[Task, str]:

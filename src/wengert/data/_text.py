@@ -192,6 +192,8 @@ def _cell_counts(path: Path, source: str, separator: str) -> list[int]:
 def _header(source: str, line: int, names: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in names)
     for i, name in enumerate(names):
+        if name.startswith("\ufeff"):
+            raise DataError(f"{source}:{line}: column {i + 1} begins with a byte order mark; delete it")
         if not name:
             raise DataError(f"{source}:{line}: column {i + 1} has no name; name it, or delete the column")
     repeated = [name for name, count in Counter(names).items() if count > 1]
