@@ -19,7 +19,9 @@ from wengert.errors import DataError
 NUMBERS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats().map(repr),
-    st.sampled_from(["", "NA", "-", " 1", "2 ", "+3", "1_000", "0x1f", "1e5", ".5", "5.", "1e400", "-0.0", "inf", "٣"]),
+    st.sampled_from(
+        ["", "NA", "-", " 1", "2 ", "+3", "1_000", "0x1f", "1e5", ".5", "5.", "1e400", "-0.0", "inf", "٣"]
+    ),
 )
 TEXTS = st.text(st.sampled_from("ab ,;\t|\"'\n\r1._-/:é€😀#\\"), max_size=6)
 DATES = st.datetimes().map(str) | st.dates().map(str) | st.just("2020-02-30")
@@ -139,5 +141,7 @@ def test_pandas_and_polars_read_the_same(tmp_path, compressed):
         np.testing.assert_array_equal(table.columns[name].values, other[name].cast(pl.Float64).to_numpy())
     word = table.columns["word"]
     assert [word.text(i) for i in range(rows)] == [w.strip() for w in frame["word"]]
-    np.testing.assert_array_equal(table.columns["when"].values, frame["when"].to_numpy().astype("datetime64[us]"))
+    np.testing.assert_array_equal(
+        table.columns["when"].values, frame["when"].to_numpy().astype("datetime64[us]")
+    )
     assert table.columns["whole"].values.dtype == np.int32 and table.columns["small"].values.dtype == np.uint8

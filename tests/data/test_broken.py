@@ -36,4 +36,6 @@ def test_one_message_and_nothing_written(case, tmp_path, monkeypatch, capfd):
     assert re.match(case.message, said), said
     assert (";" in said or "? Write --" in said) and len(said) < 500  # a remedy, and no dump of data
     assert out == ""
-    assert contents(tmp_path) == before and not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    assert contents(tmp_path) == before and not [
+        name for name in os.listdir(tmp_path) if name.startswith(".")
+    ]

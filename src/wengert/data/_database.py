@@ -6,6 +6,7 @@ kept narrow: whole numbers in the smallest integers that hold them, texts once e
 """
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ NUMBER_TYPES = {
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
     "FLOAT", "DOUBLE",
 }  # fmt: skip
+ERROR_KIND = re.compile(r"^(\w+ )+Error: ")
 WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM")
 TEXT_TYPES = ("VARCHAR", "BOOLEAN", "ENUM", "UUID")
 TIME_TYPES = ("DATE", "TIMESTAMP")
@@ -238,7 +240,7 @@ def _of_text(kind: str, column: _Growing) -> Column:
 def query_text(text: TextFile, read: Table, query: str) -> Table:
     """What a query takes of a file of text, once that has been read whole and found in order."""
     kinds = [_sql_type(read.columns[name]) for name in text.names]
-    return _queried(text_source(text, text.names, kinds), text.source, query)
+    return queried(text_source(text, text.names, kinds), text.source, query)
 
 
 def _sql_type(column: Column) -> str:
@@ -250,37 +252,39 @@ def _sql_type(column: Column) -> str:
 # ---------------------------------------------------------------------------------- Parquet and JSON
 
 
-def read_parquet(path: Path, source: str) -> Table:
+def read_parquet(path: Path, source: str, query: str | None = None) -> Table:
     """The table of a Parquet file, of all that match a pattern, or of a folder, hive-partitioned or not."""
-    return query_parquet(path, source, "FROM data")
-
-
-def query_parquet(path: Path, source: str, query: str) -> Table:
-    """What a query takes of it."""
     files = f"{path}/**/*.parquet" if path.is_dir() else str(path)
     place = literal_path(path) if path.is_file() else quoted(files)
-    return _queried(f"read_parquet({place}, hive_partitioning = {path.is_dir()})", source, query)
+    with refusing(f"{source}: cannot be read as Parquet", "write it again"):
+        return queried(f"read_parquet({place}, hive_partitioning = {path.is_dir()})", source, query)
 
 
-def read_json(path: Path, source: str) -> Table:
+def read_json(path: Path, source: str, query: str | None = None) -> Table:
     """The table of a file of JSON objects, one a line or in one list."""
-    return query_json(path, source, "FROM data")
-
-
-def query_json(path: Path, source: str, query: str) -> Table:
-    """What a query takes of it."""
     place = literal_path(path) if path.is_file() else quoted(str(path))
-    return _queried(f"read_json({place}, sample_size = -1, union_by_name = true)", source, query)
+    with refusing(f"{source}: cannot be read as JSON", "mend it there, or write it again"):
+        return queried(f"read_json({place}, sample_size = -1, union_by_name = true)", source, query)
 
 
-def _queried(relation: str, source: str, query: str) -> Table:
-    with connection() as database, refusing(source):
-        require_select(database, query)
-        database.execute(f"CREATE VIEW data AS FROM {relation}")
-        return fetch(database.sql(query), source)
+# ------------------------------------------------------------------------------------------- queries
 
 
-def require_select(database: Any, query: str) -> None:
+def queried(data: Any, source: str, query: str | None = None) -> Table:
+    """What a query takes of a relation or of an Arrow table, called ``data`` in it; all of it by default."""
+    with connection() as database:
+        if isinstance(data, str):
+            database.execute(f"CREATE VIEW data AS FROM {data}")
+        else:
+            database.register("data", data)
+        if query is None:
+            return fetch(database.sql("FROM data"), source)
+        with refusing(f"{source}: the query fails", "mend it; nothing is read from the network"):
+            _require_select(database, query)
+            return fetch(database.sql(query), source)
+
+
+def _require_select(database: "DuckDBPyConnection", query: str) -> None:
     import duckdb
 
     kinds = [statement.type for statement in database.extract_statements(query)]
@@ -289,12 +293,12 @@ def require_select(database: Any, query: str) -> None:
 
 
 @contextmanager
-def refusing(source: str) -> Iterator[None]:
-    """What DuckDB or the stream has to say, in one line, as an error that names the source."""
+def refusing(what: str, remedy: str) -> Iterator[None]:
+    """What DuckDB or the stream has to say, in one line, as an error that says what failed and what to do."""
     import duckdb
 
     try:
         yield
     except (duckdb.Error, StreamError) as error:
-        said = str(error).strip().splitlines()[0].removeprefix("Invalid Input Error: ")
-        raise DataError(f"{source}: {said}; mend the file or the query, or write it again") from error
+        said = ERROR_KIND.sub("", str(error).strip()).splitlines()[0].rstrip(" .!")
+        raise DataError(f"{what} ({said}); {remedy}") from error

@@ -2,7 +2,8 @@
 
 import sqlite3
 import zipfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,9 @@ Array = np.ndarray
 # ---------------------------------------------------------------------------------------------- Arrow
 
 
-def read_arrow(path: Path, source: str) -> Table:
+def read_arrow(path: Path, source: str, query: str | None = None) -> Table:
     """The table of an Arrow file, Feather among them."""
-    return query_arrow(path, source, "FROM data")
-
-
-def query_arrow(path: Path, source: str, query: str) -> Table:
-    """What a query takes of it."""
-    held = _arrow_table(path, source)
-    with _database.connection() as database, _database.refusing(source):
-        _database.require_select(database, query)
-        database.register("data", held)
-        return _database.fetch(database.sql(query), source)
+    return _database.queried(_arrow_table(path, source), source, query)
 
 
 def _arrow_table(path: Path, source: str) -> Any:
@@ -52,56 +44,43 @@ def _arrow_table(path: Path, source: str) -> Any:
 # --------------------------------------------------------------------------------------------- SQLite
 
 
-def read_sqlite(path: Path, source: str) -> Table:
-    """The only table of an SQLite database."""
-    with closing(_opened(path)) as database:
-        names = _ask(database, source, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
-                                       "AND name NOT LIKE 'sqlite_%'").fetchall()  # fmt: skip
+def read_sqlite(path: Path, source: str, query: str | None = None) -> Table:
+    """The only table of an SQLite database, or what a query in SQLite's words takes of it."""
+    with closing(_opened(path)) as database, _damaged(source):
+        answer = database.execute(query or f"SELECT * FROM {_only_table(database, source)}")
+        if answer.description is None:
+            raise DataError(
+                "a query is one SELECT, which changes nothing; write for instance SELECT * FROM t"
+            )
+        names, rows = [name for name, *_ in answer.description], answer.fetchall()
+    _refuse_repeated(source, names)
+    columns = dict(zip(names, (of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
+    return Table(source, columns, Origin(source))
+
+
+def _only_table(database: sqlite3.Connection, source: str) -> str:
+    names = database.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
     if len(names) != 1:
         there = ", ".join(name for (name,) in names) or "none"
         raise DataError(
             f"{source}: which table? There are {there}; write --query with for instance SELECT * FROM name"
         )
-    return query_sqlite(path, source, f"SELECT * FROM {_database.identifier(names[0][0])}")
-
-
-def query_sqlite(path: Path, source: str, query: str) -> Table:
-    """What a query, in SQLite's words, takes of a database."""
-    with closing(_opened(path)) as database:
-        answer = _ask(database, source, query)
-        if answer.description is None:
-            raise DataError(
-                "a query is one SELECT, which changes nothing; write for instance SELECT * FROM t"
-            )
-        names = [name for name, *_ in answer.description]
-        with _damaged(source):
-            rows = answer.fetchall()
-    _refuse_repeated(source, names)
-    columns = dict(zip(names, (of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
-    return Table(source, columns, Origin(source))
+    return _database.identifier(names[0][0])
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
-def _ask(database: sqlite3.Connection, source: str, query: str) -> sqlite3.Cursor:
-    with _damaged(source):
-        return database.execute(query)
-
-
-class _damaged:
+@contextmanager
+def _damaged(source: str) -> Iterator[None]:
     """What SQLite has to say, as an error that names the file."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise DataError(f"{self.source}: {error}; mend the database or the query") from error
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise DataError(f"{source}: {error}; mend the database or the query") from error
 
 
 def _refuse_repeated(source: str, names: list[str]) -> None:
@@ -115,11 +94,13 @@ def _refuse_repeated(source: str, names: list[str]) -> None:
 # ------------------------------------------------------------------------------------------------ NPZ
 
 
-def read_npz(path: Path, source: str) -> Table:
+def read_npz(path: Path, source: str, query: str | None = None) -> Table:
     """The table of an archive of NumPy arrays: one-dimensional ones are columns, others give several.
 
     An array ``x`` of shape (rows, 3) gives the columns ``x_0``, ``x_1`` and ``x_2``.
     """
+    if query is not None:
+        raise DataError(f"{source}: NPZ archives take no query; select the arrays before saving them")
     arrays = _arrays(path, source)
     if not arrays:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
@@ -136,11 +117,6 @@ def _refuse_uneven(source: str, rows: dict[str, int]) -> None:
                 f"{source}: array {name!r} has {found} rows where {first!r} has {expected}; "
                 "arrays of one table have the same rows"
             )
-
-
-def query_npz(path: Path, source: str, query: str) -> Table:
-    """Refused: what a query would do is done in NumPy."""
-    raise DataError(f"{source}: NPZ archives take no query; select the arrays before saving them")
 
 
 def _arrays(path: Path, source: str) -> dict[str, Array]:

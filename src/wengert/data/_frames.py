@@ -41,7 +41,7 @@ def _is_relation(frame: Any) -> bool:
 
 
 def _from_relation(relation: Any, source: str) -> Table:
-    with _database.refusing(source):
+    with _database.refusing(f"{source}: the relation fails", "mend its query"):
         return _database.fetch(relation, source)
 
 

@@ -10,7 +10,7 @@ from wengert.data._table import Table, alternatives
 from wengert.data._text import SEPARATORS, open_text_file, read_strictly, reading
 from wengert.errors import DataError
 
-Reader = Callable[[Path, str], Table]
+Reader = Callable[[Path, str, str | None], Table]
 
 
 def read_table(data: str, query: str | None = None) -> Table:
@@ -52,8 +52,7 @@ def read_table(data: str, query: str | None = None) -> Table:
 
 def read_file(path: Path, source: str, query: str | None = None) -> Table:
     """The table of a file that messages call ``source``."""
-    kind = _kind(path, source)
-    table = READERS[kind](path, source) if query is None else QUERIED[kind](path, source, query)
+    table = READERS[_kind(path, source)](path, source, query)
     if not len(table):
         raise DataError(f"{source}: no rows{' are left by the query' if query else ''}; there must be some")
     return table
@@ -69,32 +68,22 @@ def _separators(path: Path) -> str:
     return "\t" if path.name.endswith((".tsv", ".tsv.gz")) else SEPARATORS
 
 
-def _query_text(path: Path, source: str, query: str) -> Table:
+def _read_text(path: Path, source: str, query: str | None = None) -> Table:
+    if query is None:
+        return read_csv(path, source)
     text = open_text_file(path, source, _separators(path))
     return _database.query_text(text, _database.read_text(text) or read_strictly(text), query)
-
-
-def _read_csv(path: Path, source: str) -> Table:
-    return read_csv(path, source)
 
 
 # -------------------------------------------------------------------------------------------- formats
 
 READERS: dict[str, Reader] = {
-    "text": _read_csv,
+    "text": _read_text,
     "parquet": _database.read_parquet,
     "json": _database.read_json,
     "arrow": _files.read_arrow,
     "sqlite": _files.read_sqlite,
     "npz": _files.read_npz,
-}
-QUERIED: dict[str, Callable[[Path, str, str], Table]] = {
-    "text": _query_text,
-    "parquet": _database.query_parquet,
-    "json": _database.query_json,
-    "arrow": _files.query_arrow,
-    "sqlite": _files.query_sqlite,
-    "npz": _files.query_npz,
 }
 FIRST_BYTES = {b"PAR1": "parquet", b"ARROW1": "arrow", b"SQLite format 3\0": "sqlite", b"PK\x03\x04": "npz"}
 ENDINGS = {

@@ -63,7 +63,8 @@ def read_target(table: Table, names: str | Sequence[str], task: Task | None = No
 
     A single column means classification where it holds text, or whole numbers of at most 20 different values
     that each occur five times on average; it means several labels where bars or semicolons divide its texts
-    into fewer different parts (a blank row then has none); otherwise regression. Several columns are labels where all hold 0 and 1 alone.
+    into fewer different parts (a blank row then has none); otherwise regression. Several columns are labels
+    where all hold 0 and 1 alone.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     require_columns(table, names)
