@@ -1,0 +1,183 @@
+"""What the user may choose about training, and what is made of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert import losses, nn, optim
+from wengert._jobs import _wording
+from wengert.data import Task
+from wengert.errors import SettingError
+from wengert.models import suited
+
+LEARNING_RATES = {"adam": 2e-3, "momentum": 1e-2, "sgd": 1e-1}
+LEARNING_RATE = 1e-2  # of all other optimisers
+# Fields of schedules that count epochs here, and steps there.
+COUNTED = ("steps", "every", "at")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may choose about training; texts as :mod:`wengert._jobs._wording` reads them."""
+
+    targets: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    split: str = "stratified"
+    group: str | None = None
+    time: str | None = None
+    task: Task | None = None
+    hidden: tuple[int, ...] = (128,)
+    activation: str = "relu"
+    dropout: str = "0"
+    normalisation: str | None = None
+    skip: str | None = None
+    initialiser: str | None = None
+    precision: str = "float32"
+    optimiser: str = "adam"
+    learning_rate: float | None = None
+    schedule: str | None = None
+    warm_up: int = 0
+    weight_decay: float = 0.1
+    clip_norm: float | None = None
+    loss: str | None = None
+    class_weights: str | None = None
+    penalty: str | None = None
+    epochs: int = 100
+    batch_size: int | None = None
+    patience: int = 10
+    tolerance: float = 0.0
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, that of the optimiser unless chosen."""
+        name, *_ = _wording.parsed("--optimiser", self.optimiser)
+        return self.learning_rate or LEARNING_RATES.get(name, LEARNING_RATE)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The options as they are kept in the model file."""
+        return asdict(self) | {"learning_rate": self.rate, "hidden": list(self.hidden)}
+
+    def check(self) -> None:
+        """Refuse what has no meaning, before anything is read.
+
+        Raises
+        ------
+        SettingError
+            Where an option cannot be understood; the message says what to write.
+        """
+        optimiser_of(self, 1)
+        penalty_of(self)
+        network_of(np.random.default_rng(0), self, 1, 1)
+        if self.loss is not None:
+            _wording.made("--loss", self.loss, ALL_LOSSES)
+        if self.class_weights is not None:
+            _wording.weights("--class-weights", self.class_weights)
+        if self.group is not None and self.time is not None:
+            raise SettingError("--group and --time each split the rows; write one of them")
+
+
+# ------------------------------------------------------------------------------------------ network
+
+
+def network_of(rng: np.random.Generator, options: Options, inputs: int, outputs: int) -> nn.MLP:
+    """A network with starting weights."""
+    sizes = (inputs, *options.hidden, outputs)
+    activations = _each(_wording.parts(options.activation))
+    dropout = _each(_wording.numbers("--dropout", options.dropout))
+    try:
+        return nn.MLP.init(
+            rng,
+            sizes,
+            activations,
+            initialiser=options.initialiser,
+            dtype=options.precision,
+            dropout=dropout,
+            normalisation=options.normalisation,
+            skip=options.skip if len(options.hidden) else None,
+        )
+    except ValueError as error:
+        raise SettingError(f"the network cannot be made: {error}") from error
+
+
+def _each(values: Sequence[Any]) -> Any:
+    """One for all layers, or a list with one for each."""
+    return values[0] if len(values) == 1 else list(values)
+
+
+# --------------------------------------------------------------------------------------- optimiser
+
+
+def optimiser_of(options: Options, steps: int) -> optim.Optimiser:
+    """The optimiser, for epochs of so many steps."""
+    rate = schedule_of(options, steps)
+    made = _wording.made("--optimiser", options.optimiser, _wording.OPTIMISERS, rate)
+    if options.clip_norm is not None:
+        made = optim.ClipNorm(made, options.clip_norm)
+    return optim.WeightDecay(made, options.weight_decay)
+
+
+def schedule_of(options: Options, steps: int) -> Any:
+    """The learning rate, or its schedule; what counts epochs is brought to steps."""
+    rate: Any = options.rate
+    if options.schedule is not None:
+        schedule = _wording.made(
+            "--schedule", options.schedule, _wording.SCHEDULES, rate, steps=options.epochs
+        )
+        rate = _in_steps(schedule, steps)
+    return optim.WarmUp(rate, options.warm_up * steps) if options.warm_up else rate
+
+
+def _in_steps(schedule: Any, steps: int) -> Any:
+    from dataclasses import replace
+
+    if isinstance(schedule, optim.Adaptive | optim.Constant):
+        return schedule
+    if not hasattr(schedule, "steps"):
+        return optim.PerEpoch(schedule, steps)
+    return replace(schedule, steps=max(1, schedule.steps * steps))
+
+
+# ------------------------------------------------------------------------------------------ errors
+
+# By name, those that can be made with other parameters as their classes.
+ALL_LOSSES: dict[str, Any] = {
+    name: loss if hasattr(loss, "__name__") else type(loss) for name, loss in losses.LOSSES.items()
+}
+
+
+def losses_for(task: Task, classes: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """The errors that go with a task, by name: the kind of output units, and the error or its class."""
+    family = {name: loss for name, loss in ALL_LOSSES.items()}
+    return {
+        name: (kind, family[name])
+        for kind in suited(task, classes)
+        for name in family
+        if losses.LOSSES[name] in losses.LIKELIHOODS[kind].losses
+    }
+
+
+def loss_of(options: Options, task: Task, classes: Sequence[str]) -> tuple[str, Callable[..., Any]]:
+    """The kind of output units, and the error."""
+    if options.loss is None:
+        kind = suited(task, classes)[0]
+        return kind, losses.LIKELIHOODS[kind].loss
+    known = losses_for(task, classes)
+    name, *_ = _wording.parsed("--loss", options.loss)
+    kind, _ = _wording.entry("--loss", name, known)
+    made = _wording.made("--loss", options.loss, {name: loss for name, (_, loss) in known.items()})
+    if isinstance(made, losses.Quantile) and np.ndim(made.q):
+        raise SettingError(f"--loss {options.loss!r}: one quantile is predicted; write quantile(q=0.9)")
+    return kind, made
+
+
+def penalty_of(options: Options) -> Any:
+    """The penalty on large weights, if any."""
+    if options.penalty is None:
+        return None
+    return _wording.made("--penalty", options.penalty, _wording.PENALTIES)
