@@ -1,7 +1,7 @@
 """What the user may choose about training, and what is made of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,7 @@ from wengert.data import Task
 from wengert.errors import SettingError
 from wengert.models import suited
 
-LEARNING_RATES = {"adam": 2e-3, "momentum": 1e-2, "sgd": 1e-1}
-LEARNING_RATE = 1e-2  # of all other optimisers
-# Fields of schedules that count epochs here, and steps there.
-COUNTED = ("steps", "every", "at")
+LEARNING_RATES = {"adam": 2e-3, "sgd": 1e-1}  # of the others their own
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,8 @@ class Options:
     def rate(self) -> float:
         """The learning rate, that of the optimiser unless chosen."""
         name, *_ = _wording.parsed("--optimiser", self.optimiser)
-        return self.learning_rate or LEARNING_RATES.get(name, LEARNING_RATE)
+        own = _wording.entry("--optimiser", name, _wording.OPTIMISERS).learning_rate
+        return self.learning_rate or LEARNING_RATES.get(name, own)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -73,7 +71,7 @@ class Options:
         """
         optimiser_of(self, 1)
         penalty_of(self)
-        network_of(np.random.default_rng(0), self, 1, 1)
+        network_of(np.random.default_rng(0), self, *self.hidden[:1] or (1,), 1)
         if self.loss is not None:
             _wording.made("--loss", self.loss, ALL_LOSSES)
         if self.class_weights is not None:
@@ -134,8 +132,7 @@ def schedule_of(options: Options, steps: int) -> Any:
 
 
 def _in_steps(schedule: Any, steps: int) -> Any:
-    from dataclasses import replace
-
+    """A schedule that counts steps, from one that counts epochs."""
     if isinstance(schedule, optim.Adaptive | optim.Constant):
         return schedule
     if not hasattr(schedule, "steps"):
@@ -153,11 +150,10 @@ ALL_LOSSES: dict[str, Any] = {
 
 def losses_for(task: Task, classes: Sequence[str]) -> dict[str, tuple[str, Any]]:
     """The errors that go with a task, by name: the kind of output units, and the error or its class."""
-    family = {name: loss for name, loss in ALL_LOSSES.items()}
     return {
-        name: (kind, family[name])
+        name: (kind, loss)
         for kind in suited(task, classes)
-        for name in family
+        for name, loss in ALL_LOSSES.items()
         if losses.LOSSES[name] in losses.LIKELIHOODS[kind].losses
     }
 

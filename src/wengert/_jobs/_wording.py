@@ -1,4 +1,4 @@
-"""Options in words: ``adam``, ``"adam(beta1=0.8)"``, ``"leaky_relu(slope=0.2),tanh"``.
+"""Options in words: ``adam``, ``"adam(b1=0.8)"``, ``"leaky_relu(slope=0.2),tanh"``.
 
 What can be named is looked up in tables made from the declarations themselves, so that a new optimiser or
 schedule has its name here, too. Nothing that is written is executed: values are numbers and lists of numbers.
@@ -76,11 +76,17 @@ def parsed(option: str, text: str) -> tuple[str, list[Any], dict[str, Any]]:
         if isinstance(tree, ast.Name):
             return tree.id, [], {}
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-            named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in tree.keywords}
-            return tree.func.id, [ast.literal_eval(value) for value in tree.args], named
+            named = {keyword.arg or "**": _value(keyword.value) for keyword in tree.keywords}
+            return tree.func.id, [_value(value) for value in tree.args], named
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         pass
     raise SettingError(f"{option} {text!r}: is no name with options; write for instance name(option=0.5)")
+
+
+def _value(node: ast.expr) -> Any:
+    """A number, a text, or several in a tuple."""
+    value = ast.literal_eval(node)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def parts(text: str) -> list[str]:

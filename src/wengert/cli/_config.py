@@ -2,7 +2,7 @@
 
 Keys are the long names of the options, with hyphens or underscores. Lists and tables are written as the
 command line writes them: ``hidden = [64, 32]`` is ``--hidden 64,32``, ``class-weights = {yes = 5}`` is
-``--class-weights yes=5``, and ``optimiser = {name = "adam", beta1 = 0.8}`` is ``--optimiser "adam(beta1=0.8)"``.
+``--class-weights yes=5``, and ``optimiser = {name = "adam", b1 = 0.8}`` is ``--optimiser "adam(b1=0.8)"``.
 """
 
 from collections.abc import Mapping

@@ -88,10 +88,10 @@ Dropout = Annotated[str, typer.Option(help="How often hidden units are dropped; 
 Normalisation = Annotated[str | None, typer.Option(help="Of pre-activations: batch or layer.")]
 Skip = Annotated[str | None, typer.Option(help="Inputs of hidden layers go on: add or concatenate.")]
 Initialiser = Annotated[str | None, typer.Option(help="Of the weights, such as he, glorot or orthogonal.")]
-Optimiser = Annotated[str, typer.Option(help="How gradients become steps, such as adam(beta1=0.8) or sgd.")]
+Optimiser = Annotated[str, typer.Option(help="How gradients become steps, such as adam(b1=0.8) or sgd.")]
 LearningRate = Annotated[
     float | None,
-    typer.Option(callback=_rate, help="Step length (by default adam 0.002, sgd 0.1, others 0.01)."),
+    typer.Option(callback=_rate, help="Step length (by default that of the optimiser, such as 0.002)."),
 ]
 Schedule = Annotated[
     str | None,

@@ -63,7 +63,9 @@ def _check_scale(outputs: Standardiser, count: int) -> None:
 
 def _check_outputs(model: Model) -> None:
     """One row in, one row out."""
-    _require(bool(nn.parameters(model.network)), "it has no weights")
+    precisions = {weights.dtype for weights in nn.parameters(model.network).values()}
+    _require(bool(precisions), "it has no weights")
+    _require(len(precisions) == 1, "its layers are not of one precision")
     with np.errstate(all="ignore"):
         y = model.network(np.zeros((1, model.inputs_count), model.dtype))
     _require(isinstance(y, np.ndarray) and y.dtype == model.dtype, "its layers are not of one precision")
