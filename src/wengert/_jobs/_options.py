@@ -1,7 +1,8 @@
 """What the user may choose about training, and what is made of it."""
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wengert.data import Task
 from wengert.errors import SettingError
 from wengert.models import suited
 
+MANY = 100  # steps of an epoch, before the rows are counted
 LEARNING_RATES = {"adam": 2e-3, "sgd": 1e-1}  # of the others their own
 
 
@@ -69,7 +71,7 @@ class Options:
         SettingError
             Where an option cannot be understood; the message says what to write.
         """
-        optimiser_of(self, 1)
+        optimiser_of(self, MANY)
         penalty_of(self)
         network_of(np.random.default_rng(0), self, *self.hidden[:1] or (1,), 1)
         if self.loss is not None:
@@ -124,20 +126,18 @@ def schedule_of(options: Options, steps: int) -> Any:
     """The learning rate, or its schedule; what counts epochs is brought to steps."""
     rate: Any = options.rate
     if options.schedule is not None:
-        schedule = _wording.made(
-            "--schedule", options.schedule, _wording.SCHEDULES, rate, steps=options.epochs
-        )
-        rate = _in_steps(schedule, steps)
+        name, *_ = _wording.parsed("--schedule", options.schedule)
+        cls = _wording.entry("--schedule", name, _wording.SCHEDULES)
+        counted = "steps" in inspect.signature(cls).parameters
+
+        def in_steps(arguments: dict[str, Any]) -> dict[str, Any]:
+            return arguments | {"steps": round(arguments.get("steps", options.epochs) * steps)}
+
+        change = in_steps if counted else dict
+        rate = _wording.made("--schedule", options.schedule, _wording.SCHEDULES, rate, change=change)
+        by_epoch = not counted and not isinstance(rate, optim.Adaptive | optim.Constant)
+        rate = optim.PerEpoch(rate, steps) if by_epoch else rate
     return optim.WarmUp(rate, options.warm_up * steps) if options.warm_up else rate
-
-
-def _in_steps(schedule: Any, steps: int) -> Any:
-    """A schedule that counts steps, from one that counts epochs."""
-    if isinstance(schedule, optim.Adaptive | optim.Constant):
-        return schedule
-    if not hasattr(schedule, "steps"):
-        return optim.PerEpoch(schedule, steps)
-    return replace(schedule, steps=max(1, schedule.steps * steps))
 
 
 # ------------------------------------------------------------------------------------------ errors

@@ -39,14 +39,21 @@ def entry(option: str, text: str, known: Mapping[str, Any]) -> Any:
     raise SettingError(f"{option}: there is no {text!r}; {guess} one of {', '.join(known)}")
 
 
-def made(option: str, text: str, known: Mapping[str, Callable[..., Any]], *first: Any, **usual: Any) -> Any:
-    """What ``name(option=value, ...)`` makes, with some arguments before and what is usual unless given."""
+def made(
+    option: str,
+    text: str,
+    known: Mapping[str, Callable[..., Any]],
+    *first: Any,
+    change: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> Any:
+    """What ``name(option=value, ...)`` makes, with some arguments before, and after a change of them all."""
     name, given, named = parsed(option, text)
     make = entry(option, name, known)
-    if not callable(make) or not inspect.isclass(make):
+    if not inspect.isclass(make):
         return _plain(option, text, make, given, named)
     try:
-        return make(*first, *given, **{**_taken(make, usual, len(first) + len(given)), **named})
+        bound = inspect.signature(make).bind_partial(*first, *given, **named)
+        return make(**change(bound.arguments))
     except (TypeError, ValueError) as error:
         raise SettingError(f"{option} {text!r}: {_reason(error, make)}") from error
 
@@ -55,12 +62,6 @@ def _plain(option: str, text: str, found: Any, given: list[Any], named: dict[str
     if given or named:
         raise SettingError(f"{option} {text!r}: has no options; write the name alone")
     return found
-
-
-def _taken(make: Any, usual: Mapping[str, Any], places: int) -> dict[str, Any]:
-    """Those of the usual arguments that there are, and that were not given by their place."""
-    names = list(inspect.signature(make).parameters)[places:]
-    return {name: value for name, value in usual.items() if name in names}
 
 
 def _reason(error: Exception, make: Any) -> str:
