@@ -15,19 +15,16 @@ and Jacobian are one native call; the equations are solved through the QR decomp
 condition of the problem is not squared.
 """
 
-import math
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from wengert.api import jacobian, jit, jvp, vmap
 from wengert.core import tree
+from wengert.optim._gauss_newton import METHODS, Limits, Method, Point, Problem, descend, positive
 from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
 
 MESSAGES = {
@@ -102,270 +99,6 @@ def _second_derivative(f: Function) -> Function:
         return jvp(slope, (x,), (v,))[1]
 
     return second
-
-
-# --- one point, and the step from it ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Point:
-    """Parameters, residuals there, and the Jacobian."""
-
-    x: Array
-    residuals: Array
-    matrix: Array
-
-    @cached_property
-    def cost(self) -> float:
-        """Half the sum of squares."""
-        return _cost(self.residuals)
-
-    @cached_property
-    def gradient(self) -> Array:
-        """Of the cost."""
-        return self.matrix.T @ self.residuals
-
-    @cached_property
-    def lengths(self) -> Array:
-        """Lengths of the Jacobian's columns: how much each parameter moves the residuals."""
-        return np.linalg.norm(self.matrix, axis=0)
-
-    @cached_property
-    def cosine(self) -> float:
-        """The largest cosine of the angles between residuals and columns: zero at a minimum."""
-        scale = self.lengths * np.linalg.norm(self.residuals)
-        return float(np.max(np.abs(self.gradient) / np.where(scale > 0, scale, 1)))
-
-
-def _cost(residuals: Array) -> float:
-    """Half the sum of squares; infinite where that is no number."""
-    cost = 0.5 * float(residuals @ residuals)
-    return cost if math.isfinite(cost) else math.inf
-
-
-class Problem:
-    """Residuals with their data, and how often they were asked for."""
-
-    def __init__(self, programs: Any, args: tuple[Any, ...]) -> None:
-        self.programs, self.args = programs, args
-        self.nfev = self.njev = 0
-
-    def cost(self, x: Array) -> float:
-        """The error at a point."""
-        self.nfev += 1
-        return _cost(self.programs.values(x, *self.args))
-
-    def point(self, x: Array) -> Point:
-        """The residuals and the Jacobian at a point."""
-        self.njev += 1
-        return Point(x, *self.programs.with_jacobian(x, *self.args))
-
-    def bend(self, x: Array, direction: Array) -> Array:
-        """The second derivative of the residuals along a direction."""
-        return self.programs.bend(x, direction, *self.args)
-
-
-class Triangle(NamedTuple):
-    """The Jacobian as the triangle R of its QR decomposition, and the residuals as Qᵀr."""
-
-    matrix: Array
-    residuals: Array
-
-    @classmethod
-    def of(cls, point: Point) -> "Triangle":
-        """Of the Jacobian with the residuals as one more column: then Q itself is not needed."""
-        joined = np.column_stack([point.matrix, point.residuals])
-        rows: Any = np.linalg.qr(joined, mode="r")[: point.matrix.shape[1]]
-        return cls(rows[:, :-1], rows[:, -1])
-
-    def damped(self, damping: Array) -> "Triangle":
-        """With further rows that ask each parameter to stay where it is."""
-        rows = np.vstack([self.matrix, np.diag(damping)])
-        return Triangle(rows, np.concatenate([self.residuals, np.zeros(len(damping))]))
-
-    def step(self) -> Array:
-        """The shortest step to the smallest residuals, in parameters of equal influence."""
-        scale = _positive(np.linalg.norm(self.matrix, axis=0))
-        return -np.linalg.lstsq(self.matrix / scale, self.residuals, rcond=None)[0] / scale
-
-
-def _positive(lengths: Array) -> Array:
-    """Lengths, with one in place of zero: a parameter without influence stays where it is."""
-    return np.where(lengths > 0, lengths, 1.0)
-
-
-class Step(NamedTuple):
-    """A step, and by how much the parabola says that it lowers the error."""
-
-    vector: Array
-    predicted: float
-
-
-class Method(ABC):
-    """How steps are chosen; each judgement gives the method for the next one."""
-
-    @abstractmethod
-    def starting(self, point: Point) -> "Method":
-        """The method before its first step."""
-
-    @abstractmethod
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
-        """The step to try."""
-
-    @abstractmethod
-    def after(self, ratio: float, point: Point) -> "Method":
-        """The method after a step that lowered the error by so much of what was predicted."""
-
-
-# Steps that lower the error by less of what was predicted are not taken.
-WORTHWHILE = 1e-4
-
-
-@dataclass(frozen=True)
-class GaussNewton(Method):
-    """The step to the minimum of the parabola, or half of it, or a quarter, ..."""
-
-    share: float = 1.0
-
-    def starting(self, point: Point) -> "GaussNewton":
-        """With the whole step."""
-        return GaussNewton()
-
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
-        """A share of the step to the minimum."""
-        whole = triangle.step()
-        slope = -float(point.gradient @ whole)
-        return Step(self.share * whole, self.share * (1 - self.share / 2) * slope)
-
-    def after(self, ratio: float, point: Point) -> "GaussNewton":
-        """The whole step from a new point, half as much from the old one."""
-        return GaussNewton(1.0 if ratio > WORTHWHILE else self.share / 2)
-
-
-@dataclass(frozen=True)
-class Damped(Method):
-    """The damped step of Levenberg and Marquardt, damping chosen as Nielsen does.
-
-    The damping grows faster and faster while steps fail, and falls the more, the better the parabola
-    predicts. Each parameter is damped by the largest influence that it has had.
-    """
-
-    scale: Any = None
-    damping: float = 1e-3
-    growth: float = 2.0
-
-    def starting(self, point: Point) -> "Damped":
-        """With a scale for each parameter."""
-        return replace(self, scale=_positive(point.lengths))
-
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
-        """The damped step."""
-        rows = triangle.damped(math.sqrt(self.damping) * self.scale)
-        vector = rows.step()
-        return Step(vector, self._predicted(vector, triangle))
-
-    def _predicted(self, vector: Array, triangle: Triangle) -> float:
-        moved, damped = triangle.matrix @ vector, self.scale * vector
-        return 0.5 * float(moved @ moved) + self.damping * float(damped @ damped)
-
-    def after(self, ratio: float, point: Point) -> "Damped":
-        """Less damping after a good step, more after a bad one."""
-        if ratio <= WORTHWHILE:
-            return replace(self, damping=self.damping * self.growth, growth=2 * self.growth)
-        less = max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3)
-        scale = np.maximum(self.scale, point.lengths)
-        return replace(self, scale=scale, damping=max(self.damping * less, SMALLEST_DAMPING), growth=2.0)
-
-
-# Keeps the damping above zero, from which no growth leads away.
-SMALLEST_DAMPING = 1e-300
-
-
-@dataclass(frozen=True)
-class Accelerated(Damped):
-    """The damped step with the acceleration along the curve that the residuals follow.
-
-    A step whose correction is long beside it is not trusted.
-    """
-
-    longest: ClassVar[float] = 0.75
-
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
-        """The damped step and half of the acceleration."""
-        rows = triangle.damped(math.sqrt(self.damping) * self.scale)
-        vector = rows.step()
-        pull = point.matrix.T @ problem.bend(point.x, vector)
-        bent = -np.linalg.lstsq(rows.matrix.T @ rows.matrix, pull, rcond=None)[0]
-        ratio = 2 * np.linalg.norm(self.scale * bent) / np.linalg.norm(self.scale * vector)
-        predicted = self._predicted(vector, triangle) if ratio <= self.longest else math.inf
-        return Step(vector + bent / 2, predicted)
-
-
-METHODS: dict[str, Method] = {
-    "lm": Damped(),
-    "lm-accelerated": Accelerated(),
-    "gauss-newton": GaussNewton(),
-}
-
-
-# --- the descent --------------------------------------------------------------------------------------
-
-
-class Limits(NamedTuple):
-    """When to stop."""
-
-    ftol: float
-    xtol: float
-    gtol: float
-    max_nfev: int | None
-
-    def status(self, point: Point, step: Step, fall: float, nfev: int) -> int | None:
-        """Why to stop after a step, if at all."""
-        error = max(abs(fall), step.predicted) <= self.ftol * point.cost
-        scale = _positive(point.lengths)
-        length, reach = (np.linalg.norm(scale * v) for v in (step.vector, point.x))
-        parameters = length <= self.xtol * (self.xtol + reach)
-        if error or parameters:
-            return 4 if error and parameters else 2 if error else 3
-        most = 200 * (len(point.x) + 1) if self.max_nfev is None else self.max_nfev
-        return 0 if nfev >= most else None
-
-
-def descend(
-    problem: Problem, method: Method, point: Point, limits: Limits, callback: Callable[[Point], None] | None
-) -> tuple[Point, int]:
-    """The point where the descent ends, and why."""
-    method, triangle = method.starting(point), Triangle.of(point)
-    while point.cosine > limits.gtol:
-        step = method.step(point, triangle, problem)
-        fall = point.cost - problem.cost(point.x + step.vector)
-        ratio = fall / step.predicted if step.predicted > 0 else -math.inf
-        status = limits.status(point, step, fall, problem.nfev)
-        if ratio > WORTHWHILE:
-            point, ratio = _moved(problem, point, step, ratio)
-            triangle = Triangle.of(point)
-        if ratio > WORTHWHILE and _asks_to_stop(callback, point):
-            return point, -2
-        if status is not None:
-            return point, status
-        method = method.after(ratio, point)
-    return point, 1
-
-
-def _asks_to_stop(callback: Callable[[Point], None] | None, point: Point) -> bool:
-    """Whether the callback, if there is one, ends the descent."""
-    try:
-        if callback is not None:
-            callback(point)
-    except StopIteration:
-        return True
-    return False
-
-
-def _moved(problem: Problem, point: Point, step: Step, ratio: float) -> tuple[Point, float]:
-    """The next point; the same one, and a step that failed, where there is no Jacobian."""
-    found = problem.point(point.x + step.vector)
-    return (found, ratio) if np.isfinite(found.matrix).all() else (point, -math.inf)
 
 
 def least_squares(
@@ -539,7 +272,7 @@ def _result(point: Point, layout: Layout, problem: Problem, status: int) -> Any:
 def covariance(matrix: Array, cost: float) -> Array:
     """Of the parameters at a minimum, from the Jacobian, for errors of one variance, which is estimated."""
     count, size = matrix.shape
-    scale = _positive(np.linalg.norm(matrix, axis=0))
+    scale = positive(np.linalg.norm(matrix, axis=0))
     _, values, vectors = np.linalg.svd(matrix / scale, full_matrices=False)
     if count <= size or values[-1] <= np.finfo(float).eps * count * values[0]:
         return _unknown(size)
