@@ -86,19 +86,14 @@ class Triangle(NamedTuple):
 
     @classmethod
     def of(cls, matrix: Array, residuals: Array) -> "Triangle":
-        """With the residuals as one more column: then Q itself is not needed."""
-        from scipy.linalg.lapack import dgeqrf
-
-        count = matrix.shape[1]
-        joined = np.empty((len(matrix), count + 1), order="F")
-        joined[:, :count], joined[:, count] = matrix, residuals
-        rows = np.triu(dgeqrf(joined, lwork=64 * (count + 1), overwrite_a=True)[0][:count])
-        return cls(rows[:, :count], rows[:, count])
+        """Of any matrix; R is zero below the diagonal."""
+        found = _decomposed(matrix, residuals)
+        return cls(np.triu(found.matrix), found.residuals)
 
     def damped(self, damping: Array) -> "Triangle":
-        """With further residuals that ask each parameter to stay where it is."""
+        """With further residuals that ask each parameter to stay where it is; to find steps with only."""
         rows = np.concatenate([self.matrix, np.diag(damping)])
-        return Triangle.of(rows, np.concatenate([self.residuals, np.zeros(len(damping))]))
+        return _decomposed(rows, np.concatenate([self.residuals, np.zeros(len(damping))]))
 
     def step(self) -> Array:
         """The step to the smallest residuals, by substitution backwards."""
@@ -117,6 +112,17 @@ class Triangle(NamedTuple):
         """The shortest step to the smallest residuals, where there may be many."""
         scale = positive(np.linalg.norm(self.matrix, axis=0))
         return -np.linalg.lstsq(self.matrix / scale, self.residuals, rcond=None)[0] / scale
+
+
+def _decomposed(matrix: Array, residuals: Array) -> Triangle:
+    """With the residuals as one more column: then Q itself is not needed. Below R stands what LAPACK leaves."""
+    from scipy.linalg.lapack import dgeqrf
+
+    count = matrix.shape[1]
+    joined = np.empty((len(matrix), count + 1), order="F")
+    joined[:, :count], joined[:, count] = matrix, residuals
+    rows = dgeqrf(joined, lwork=64 * (count + 1), overwrite_a=True)[0][:count]
+    return Triangle(rows[:, :count], rows[:, count])
 
 
 def _length(vector: Array) -> float:

@@ -15,16 +15,17 @@ and Jacobian are one native call; the equations are solved through the QR decomp
 condition of the problem is not squared.
 """
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from wengert.api import jacobian, jit, jvp, vmap
 from wengert.core import tree
-from wengert.optim._gauss_newton import METHODS, Limits, Method, Point, Problem, descend, positive
+from wengert.optim._gauss_newton import METHODS, Limits, Method, Point, Problem, Triangle, descend, positive
 from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
 
 MESSAGES = {
@@ -208,10 +209,18 @@ def fitted(
     # An error that overflows far away is a step that failed. Sums inside the BLAS come out in another order
     # on another number of threads.
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    with quiet, threadpool_limits(1, user_api="blas"):
+    with quiet, _blas().limit(limits=1, user_api="blas"):
         point = _first_point(problem, first)
         point, status = descend(problem, _method_named(method), point, limits, telling)
     return _result(point, layout, problem, status)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries whose threads are limited; looking for them takes longer than a small fit."""
+    import scipy.linalg  # noqa: F401  loads one more
+
+    return ThreadpoolController()
 
 
 def _start(x0: Tree) -> tuple[Layout, Array]:
@@ -273,7 +282,8 @@ def covariance(matrix: Array, cost: float) -> Array:
     """Of the parameters at a minimum, from the Jacobian, for errors of one variance, which is estimated."""
     count, size = matrix.shape
     scale = positive(np.linalg.norm(matrix, axis=0))
-    _, values, vectors = np.linalg.svd(matrix / scale, full_matrices=False)
+    triangle = Triangle.of(matrix / scale, np.zeros(count)).matrix
+    _, values, vectors = np.linalg.svd(triangle, full_matrices=False)
     if count <= size or values[-1] <= np.finfo(float).eps * count * values[0]:
         return _unknown(size)
     halves = vectors.T / values / scale[:, None]
