@@ -3,9 +3,11 @@ r"""The steps of nonlinear least squares: of Gauss and Newton, and of Levenberg 
 .. math:: (\mathbf J^{\mathsf T} \mathbf J + \mu \mathbf D^2)\, \Delta\mathbf x
           = -\mathbf J^{\mathsf T} \mathbf r
 
-The equations are solved through the QR decomposition of J, so that the condition of the problem is not
-squared: once for each Jacobian the large one, :math:`\mathbf J = \mathbf Q \mathbf R`, and for each damping a
-small one, of R with the rows :math:`\sqrt\mu \mathbf D` below it.
+Where the Jacobian is small, the equations are solved through its QR decomposition, so that the condition of
+the problem is not squared: once for each Jacobian the large one, :math:`\mathbf J = \mathbf Q \mathbf R`, and
+for each damping a small one, of R with the rows :math:`\sqrt\mu \mathbf D` below it. Where it is large, its
+products are formed in native code, where it need not leave the cache, and decomposed after Cholesky; when the
+damping has become so small that rounding would be felt, QR takes over.
 """
 
 import math
@@ -20,62 +22,59 @@ import numpy as np
 from wengert.optim._vectors import Array
 
 
-@dataclass(frozen=True)
-class Point:
-    """Parameters, residuals there, and the Jacobian."""
+def _length(vector: Array) -> float:
+    return math.sqrt(vector @ vector)
 
-    x: Array
-    residuals: Array
-    matrix: Array
 
-    @cached_property
-    def cost(self) -> float:
-        """Half the sum of squares."""
-        return _cost(self.residuals)
+def positive(lengths: Array) -> Array:
+    """Lengths, with one in place of zero: a parameter without influence stays where it is."""
+    return np.where(lengths > 0, lengths, 1.0)
 
-    @cached_property
-    def gradient(self) -> Array:
-        """Of the cost."""
-        return self.matrix.T @ self.residuals
 
-    @cached_property
+# --- the equations at one point -----------------------------------------------------------------------
+
+
+class Cholesky(NamedTuple):
+    """Damped normal equations, decomposed: ``JᵀJ + damping² = UᵀU``, columns scaled to one length."""
+
+    factor: Array
+    scale: Array
+    gradient: Array
+
+    def along(self, pull: Array) -> Array:
+        """The step against a gradient, ``-(UᵀU)⁻¹ pull``."""
+        from scipy.linalg.lapack import dpotrs
+
+        return -dpotrs(self.factor, pull / self.scale)[0] / self.scale
+
+    def step(self) -> Array:
+        """The step to the smallest damped residuals."""
+        return self.along(self.gradient)
+
+
+class Normal(NamedTuple):
+    """The normal equations: ``JᵀJ`` and the gradient ``Jᵀr``."""
+
+    products: Array
+    gradient: Array
+
+    @property
     def lengths(self) -> Array:
         """Lengths of the Jacobian's columns: how much each parameter moves the residuals."""
-        return np.sqrt(np.einsum("ki,ki->i", self.matrix, self.matrix))
+        return np.sqrt(np.diag(self.products))
 
-    @cached_property
-    def cosine(self) -> float:
-        """The largest cosine of the angles between residuals and columns: zero at a minimum."""
-        scale = self.lengths * math.sqrt(2 * self.cost)
-        return float((np.abs(self.gradient) / positive(scale)).max())
+    def squared(self, vector: Array) -> float:
+        """``|J v|²``."""
+        return float(vector @ (self.products @ vector))
 
+    def damped(self, damping: Array) -> Cholesky:
+        """With further residuals that ask each parameter to stay where it is."""
+        from scipy.linalg.lapack import dpotrf
 
-def _cost(residuals: Array) -> float:
-    """Half the sum of squares; infinite where that is no number."""
-    cost = 0.5 * float(residuals @ residuals)
-    return cost if math.isfinite(cost) else math.inf
-
-
-class Problem:
-    """Residuals with their data, and how often they were asked for."""
-
-    def __init__(self, programs: Any, args: tuple[Any, ...]) -> None:
-        self.programs, self.args = programs, args
-        self.nfev = self.njev = 0
-
-    def cost(self, x: Array) -> float:
-        """The error at a point."""
-        self.nfev += 1
-        return _cost(self.programs.values(x, *self.args))
-
-    def point(self, x: Array) -> Point:
-        """The residuals and the Jacobian at a point."""
-        self.njev += 1
-        return Point(x, *self.programs.with_jacobian(x, *self.args))
-
-    def bend(self, x: Array, direction: Array) -> Array:
-        """The second derivative of the residuals along a direction."""
-        return self.programs.bend(x, direction, *self.args)
+        scale = np.sqrt(np.diag(self.products) + damping**2)
+        matrix = self.products / scale / scale[:, None]
+        np.fill_diagonal(matrix, 1.0)
+        return Cholesky(dpotrf(matrix)[0], scale, self.gradient)
 
 
 class Triangle(NamedTuple):
@@ -89,6 +88,21 @@ class Triangle(NamedTuple):
         """Of any matrix; R is zero below the diagonal."""
         found = _decomposed(matrix, residuals)
         return cls(np.triu(found.matrix), found.residuals)
+
+    @property
+    def gradient(self) -> Array:
+        """Of half the sum of squares."""
+        return self.matrix.T @ self.residuals
+
+    @property
+    def lengths(self) -> Array:
+        """Lengths of the Jacobian's columns: how much each parameter moves the residuals."""
+        return np.sqrt(np.einsum("ki,ki->i", self.matrix, self.matrix))
+
+    def squared(self, vector: Array) -> float:
+        """``|J v|²``."""
+        moved = self.matrix @ vector
+        return float(moved @ moved)
 
     def damped(self, damping: Array) -> "Triangle":
         """With further residuals that ask each parameter to stay where it is; to find steps with only."""
@@ -110,12 +124,12 @@ class Triangle(NamedTuple):
 
     def shortest_step(self) -> Array:
         """The shortest step to the smallest residuals, where there may be many."""
-        scale = positive(np.linalg.norm(self.matrix, axis=0))
+        scale = positive(self.lengths)
         return -np.linalg.lstsq(self.matrix / scale, self.residuals, rcond=None)[0] / scale
 
 
 def _decomposed(matrix: Array, residuals: Array) -> Triangle:
-    """With the residuals as one more column: then Q itself is not needed. Below R stands what LAPACK leaves."""
+    """With the residuals as one more column, so that Q is not needed. Below R stands what LAPACK leaves."""
     from scipy.linalg.lapack import dgeqrf
 
     count = matrix.shape[1]
@@ -125,13 +139,79 @@ def _decomposed(matrix: Array, residuals: Array) -> Triangle:
     return Triangle(rows[:, :count], rows[:, count])
 
 
-def _length(vector: Array) -> float:
-    return math.sqrt(vector @ vector)
+@dataclass(frozen=True)
+class Point:
+    """Parameters, residuals there, the equations for a step, and the Jacobian if it was formed."""
+
+    x: Array
+    residuals: Array
+    equations: Any
+    matrix: Array | None = None
+
+    @cached_property
+    def cost(self) -> float:
+        """Half the sum of squares."""
+        return _cost(self.residuals)
+
+    @cached_property
+    def gradient(self) -> Array:
+        """Of the cost."""
+        return self.equations.gradient
+
+    @cached_property
+    def lengths(self) -> Array:
+        """Lengths of the Jacobian's columns."""
+        return self.equations.lengths
+
+    @cached_property
+    def cosine(self) -> float:
+        """The largest cosine of the angles between residuals and columns: zero at a minimum."""
+        scale = self.lengths * math.sqrt(2 * self.cost)
+        return float((np.abs(self.gradient) / positive(scale)).max())
 
 
-def positive(lengths: Array) -> Array:
-    """Lengths, with one in place of zero: a parameter without influence stays where it is."""
-    return np.where(lengths > 0, lengths, 1.0)
+def _cost(residuals: Array) -> float:
+    """Half the sum of squares; infinite where that is no number."""
+    cost = 0.5 * float(residuals @ residuals)
+    return cost if math.isfinite(cost) else math.inf
+
+
+# Multiplications for the products of a Jacobian, up to which its QR decomposition takes no longer.
+SMALL = 100_000
+
+
+class Problem:
+    """Residuals with their data, and how often they were asked for."""
+
+    def __init__(self, programs: Any, args: tuple[Any, ...]) -> None:
+        self.programs, self.args = programs, args
+        self.nfev = self.njev = 0
+
+    def cost(self, x: Array) -> float:
+        """The error at a point."""
+        self.nfev += 1
+        return _cost(self.programs.values(x, *self.args))
+
+    def point(self, x: Array, count: int, *, precise: bool) -> Point:
+        """The equations at a point with so many residuals."""
+        self.njev += 1
+        if not precise and count * len(x) ** 2 > SMALL:
+            residuals, gradient, products = self.programs.normal(x, *self.args)
+            return Point(x, residuals, Normal(products, gradient))
+        residuals, matrix = self.programs.with_jacobian(x, *self.args)
+        return Point(x, residuals, Triangle.of(matrix, residuals), matrix)
+
+    def jacobian(self, point: Point) -> Array:
+        """The Jacobian at a point."""
+        formed = point.matrix
+        return self.programs.with_jacobian(point.x, *self.args)[1] if formed is None else formed
+
+    def pull(self, x: Array, direction: Array) -> Array:
+        """``Jᵀ`` times the second derivative of the residuals along a direction."""
+        return self.programs.pull(x, direction, *self.args)
+
+
+# --- the steps ----------------------------------------------------------------------------------------
 
 
 class Step(NamedTuple):
@@ -144,12 +224,17 @@ class Step(NamedTuple):
 class Method(ABC):
     """How steps are chosen; each judgement gives the method for the next one."""
 
+    @property
+    @abstractmethod
+    def is_precise(self) -> bool:
+        """Whether the step must come from the Jacobian itself and not from its products."""
+
     @abstractmethod
     def starting(self, point: Point) -> "Method":
         """The method before its first step."""
 
     @abstractmethod
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
+    def step(self, point: Point, problem: Problem) -> Step:
         """The step to try."""
 
     @abstractmethod
@@ -167,13 +252,18 @@ class GaussNewton(Method):
 
     share: float = 1.0
 
+    @property
+    def is_precise(self) -> bool:
+        """Nothing is damped."""
+        return True
+
     def starting(self, point: Point) -> "GaussNewton":
         """With the whole step."""
         return GaussNewton()
 
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
+    def step(self, point: Point, problem: Problem) -> Step:
         """A share of the step to the minimum."""
-        whole = triangle.shortest_step()
+        whole = point.equations.shortest_step()
         slope = -float(point.gradient @ whole)
         return Step(self.share * whole, self.share * (1 - self.share / 2) * slope)
 
@@ -194,19 +284,26 @@ class Damped(Method):
     damping: float = 1e-3
     growth: float = 2.0
 
+    @property
+    def is_precise(self) -> bool:
+        """Whether the damping is so small that the rounding of products would be felt."""
+        return self.damping < ROUNDING
+
     def starting(self, point: Point) -> "Damped":
         """With a scale for each parameter."""
         return replace(self, scale=positive(point.lengths))
 
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
+    def step(self, point: Point, problem: Problem) -> Step:
         """The damped step."""
-        rows = triangle.damped(math.sqrt(self.damping) * self.scale)
-        vector = rows.step()
-        return Step(vector, self._predicted(vector, triangle))
+        vector = self._damped(point).step()
+        return Step(vector, self._predicted(vector, point))
 
-    def _predicted(self, vector: Array, triangle: Triangle) -> float:
-        moved, damped = triangle.matrix @ vector, self.scale * vector
-        return 0.5 * float(moved @ moved) + self.damping * float(damped @ damped)
+    def _damped(self, point: Point) -> Any:
+        return point.equations.damped(math.sqrt(self.damping) * self.scale)
+
+    def _predicted(self, vector: Array, point: Point) -> float:
+        damped = self.scale * vector
+        return 0.5 * point.equations.squared(vector) + self.damping * float(damped @ damped)
 
     def after(self, ratio: float, point: Point) -> "Damped":
         """Less damping after a good step, more after a bad one."""
@@ -219,6 +316,8 @@ class Damped(Method):
 
 # Keeps the damping above zero, from which no growth leads away.
 SMALLEST_DAMPING = 1e-300
+# Below it, the rounding of the products would be felt: they are exact to 1e-16 of the squared lengths.
+ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -230,13 +329,13 @@ class Accelerated(Damped):
 
     longest: ClassVar[float] = 0.75
 
-    def step(self, point: Point, triangle: Triangle, problem: Problem) -> Step:
+    def step(self, point: Point, problem: Problem) -> Step:
         """The damped step and half of the acceleration."""
-        rows = triangle.damped(math.sqrt(self.damping) * self.scale)
-        vector = rows.step()
-        bent = rows.along(point.matrix.T @ problem.bend(point.x, vector))
+        equations = self._damped(point)
+        vector = equations.step()
+        bent = equations.along(problem.pull(point.x, vector))
         trusted = 2 * _length(self.scale * bent) <= self.longest * _length(self.scale * vector)
-        return Step(vector + bent / 2, self._predicted(vector, triangle) if trusted else math.inf)
+        return Step(vector + bent / 2, self._predicted(vector, point) if trusted else math.inf)
 
 
 METHODS: dict[str, Method] = {
@@ -272,15 +371,16 @@ def descend(
     problem: Problem, method: Method, point: Point, limits: Limits, callback: Callable[[Point], None] | None
 ) -> tuple[Point, int]:
     """The point where the descent ends, and why."""
-    method, triangle = method.starting(point), Triangle.of(point.matrix, point.residuals)
+    method = method.starting(point)
     while point.cosine > limits.gtol:
-        step = method.step(point, triangle, problem)
+        if method.is_precise and isinstance(point.equations, Normal):
+            point = problem.point(point.x, len(point.residuals), precise=True)
+        step = method.step(point, problem)
         fall = point.cost - problem.cost(point.x + step.vector)
         ratio = fall / step.predicted if step.predicted > 0 else -math.inf
         status = limits.status(point, step, fall, problem.nfev)
         if ratio > WORTHWHILE:
-            point, ratio = _moved(problem, point, step, ratio)
-            triangle = Triangle.of(point.matrix, point.residuals)
+            point, ratio = _moved(problem, point, step, ratio, method.is_precise)
         if ratio > WORTHWHILE and _asks_to_stop(callback, point):
             return point, -2
         if status is not None:
@@ -299,7 +399,7 @@ def _asks_to_stop(callback: Callable[[Point], None] | None, point: Point) -> boo
     return False
 
 
-def _moved(problem: Problem, point: Point, step: Step, ratio: float) -> tuple[Point, float]:
+def _moved(problem: Problem, point: Point, step: Step, ratio: float, precise: bool) -> tuple[Point, float]:
     """The next point; the same one, and a step that failed, where there is no Jacobian."""
-    found = problem.point(point.x + step.vector)
-    return (found, ratio) if np.isfinite(found.matrix).all() else (point, -math.inf)
+    found = problem.point(point.x + step.vector, len(point.residuals), precise=precise)
+    return (found, ratio) if np.isfinite(found.lengths).all() else (point, -math.inf)

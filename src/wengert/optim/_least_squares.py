@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from wengert.api import jacobian, jit, jvp, vmap
+from wengert.api import jacobian, jit, jvp, vjp, vmap
 from wengert.core import tree
 from wengert.optim._gauss_newton import METHODS, Limits, Method, Point, Problem, Triangle, descend, positive
 from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
@@ -41,43 +41,49 @@ MESSAGES = {
 # --- residuals as functions of a vector ---------------------------------------------------------------
 
 
-class Residuals:
-    """Residuals of a tree of parameters as compiled functions of a vector."""
+class Programs:
+    """Residuals as compiled functions of a vector."""
 
-    def __init__(self, f: Function, layout: Layout) -> None:
-        def of_vector(x: Any, *args: Any) -> Any:
-            return _joined(f(layout.tree(x), *args))
-
+    def __init__(self, of_vector: Function, matrix_of: Function) -> None:
         def with_jacobian(x: Any, *args: Any) -> Any:
-            return of_vector(x, *args), jacobian(of_vector)(x, *args)
+            return of_vector(x, *args), matrix_of(x, *args)
+
+        def normal(x: Any, *args: Any) -> Any:
+            residuals, matrix = with_jacobian(x, *args)
+            return residuals, matrix.T @ residuals, matrix.T @ matrix
+
+        def pull(x: Any, v: Any, *args: Any) -> Any:
+            return vjp(lambda x: of_vector(x, *args), x)[1](_second_derivative(of_vector)(x, v, *args))[0]
 
         self.values, self.with_jacobian = jit(of_vector), jit(with_jacobian)
-        self.bend = jit(_second_derivative(of_vector))
+        self.normal, self.pull = jit(normal), jit(pull)
 
 
-class RowResiduals:
-    """The same from the residuals of a single row of the data, which no other row has a part in.
+def all_at_once(f: Function, layout: Layout) -> Programs:
+    """Programs of residuals of a tree of parameters."""
 
-    Then the Jacobian is a batch of small ones: as much work as a few gradients, and not one for each
-    residual.
+    def of_vector(x: Any, *args: Any) -> Any:
+        return _joined(f(layout.tree(x), *args))
+
+    return Programs(of_vector, jacobian(of_vector))
+
+
+def row_by_row(f: Function, layout: Layout) -> Programs:
+    """Programs of the residuals of a single row of the data, which no other row has a part in.
+
+    The Jacobian is a batch of small ones: as much work as a few gradients, and not one for each residual.
     """
 
-    def __init__(self, f: Function, layout: Layout) -> None:
-        def of_row(x: Any, *row: Any) -> Any:
-            return _joined(f(layout.tree(x), *row))
+    def of_row(x: Any, *row: Any) -> Any:
+        return _joined(f(layout.tree(x), *row))
 
-        def rowwise(g: Function) -> Function:
-            return lambda x, *data: vmap(g, in_axes=(None, *(0 for _ in data)))(x, *data)
+    def batched(g: Function, x: Any, data: tuple[Any, ...]) -> Any:
+        return vmap(g, in_axes=(None, *(0 for _ in data)))(x, *data)
 
-        def of_vector(x: Any, *data: Any) -> Any:
-            return rowwise(of_row)(x, *data).reshape(-1)
-
-        def with_jacobian(x: Any, *data: Any) -> Any:
-            matrix = rowwise(jacobian(of_row))(x, *data)
-            return of_vector(x, *data), matrix.reshape(-1, layout.size)
-
-        self.values, self.with_jacobian = jit(of_vector), jit(with_jacobian)
-        self.bend = jit(_second_derivative(of_vector))
+    return Programs(
+        lambda x, *data: batched(of_row, x, data).reshape(-1),
+        lambda x, *data: batched(jacobian(of_row), x, data).reshape(-1, layout.size),
+    )
 
 
 def _joined(residuals: Any) -> Any:
@@ -188,7 +194,8 @@ def least_squares(
     least-squares minimization* (2012).
     """
     limits = Limits(ftol, xtol, gtol, max_nfev)
-    found = fitted(residuals, x0, tuple(args), tuple(rows), method, limits, callback)
+    found, problem, point = fitted(residuals, x0, tuple(args), tuple(rows), method, limits, callback)
+    found.jac = problem.jacobian(point)
     found.covariance = covariance(found.jac, found.cost)
     return found
 
@@ -201,8 +208,8 @@ def fitted(
     method: str,
     limits: Limits,
     callback: Callable[[Any], None] | None,
-) -> Any:
-    """The result of `least_squares`, but for the covariance."""
+) -> tuple[Any, Problem, Point]:
+    """The result of `least_squares`, but for Jacobian and covariance, and where these come from."""
     layout, first = _start(x0)
     problem = _problem(residuals, layout, args, rows)
     telling = None if callback is None else lambda point: callback(_seen(point, layout))
@@ -210,9 +217,10 @@ def fitted(
     # on another number of threads.
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     with quiet, _blas().limit(limits=1, user_api="blas"):
-        point = _first_point(problem, first)
-        point, status = descend(problem, _method_named(method), point, limits, telling)
-    return _result(point, layout, problem, status)
+        chosen = _method_named(method)
+        point = _first_point(problem, first, chosen.is_precise)
+        point, status = descend(problem, chosen, point, limits, telling)
+    return _result(point, layout, problem, status), problem, point
 
 
 @functools.cache
@@ -232,10 +240,10 @@ def _start(x0: Tree) -> tuple[Layout, Array]:
 
 def _problem(residuals: Function, layout: Layout, args: tuple[Any, ...], rows: tuple[Any, ...]) -> Problem:
     if not rows:
-        return Problem(programs_of(Residuals, residuals, layout), args)
+        return Problem(programs_of(all_at_once, residuals, layout), args)
     if args:
         raise ValueError("least_squares: give args or rows, not both")
-    return Problem(programs_of(RowResiduals, residuals, layout), tuple(np.asarray(r) for r in rows))
+    return Problem(programs_of(row_by_row, residuals, layout), tuple(np.asarray(r) for r in rows))
 
 
 def _method_named(name: str) -> Method:
@@ -244,16 +252,21 @@ def _method_named(name: str) -> Method:
     return METHODS[name]
 
 
-def _first_point(problem: Problem, x: Array) -> Point:
-    point = problem.point(x)
+def _first_point(problem: Problem, x: Array, precise: bool) -> Point:
+    """The equations at the first guess, refused where there are none."""
+    residuals = problem.programs.values(x, *problem.args)
     problem.nfev += 1
-    if not len(point.residuals):
+    if not len(residuals):
         raise ValueError("least_squares: there are no residuals; give at least one")
-    for what, values in (("residuals", point.residuals), ("derivatives of the residuals", point.matrix)):
-        if not np.isfinite(values).all():
-            bad = int(np.argmin(np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
-            raise ValueError(f"least_squares: {what} are not finite at x0 (number {bad}); start elsewhere")
+    _require_finite(residuals, "residuals are not finite at x0 (residual {})")
+    point = problem.point(x, len(residuals), precise=precise)
+    _require_finite(point.lengths, "derivatives are not finite at x0 (by parameter {})")
     return point
+
+
+def _require_finite(values: Array, message: str) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(f"least_squares: {message.format(np.argmin(np.isfinite(values)))}; start elsewhere")
 
 
 def _seen(point: Point, layout: Layout) -> Any:
@@ -266,7 +279,6 @@ def _seen(point: Point, layout: Layout) -> Any:
 def _result(point: Point, layout: Layout, problem: Problem, status: int) -> Any:
     found = _seen(point, layout)
     found.update(
-        jac=point.matrix,
         grad=layout.tree(point.gradient),
         optimality=float(np.abs(point.gradient).max()),
         nfev=problem.nfev,
