@@ -37,6 +37,21 @@ def test_certified_values(name, start, method):
     assert 2 * found.cost == pytest.approx(problem.sum_of_squares, rel=1e-10)
 
 
+@pytest.mark.parametrize(("name", "start"), [(n, s) for n, s, method in CASES if method == "lm"])
+def test_a_fit_that_is_one_native_call(name, start):
+    problem = PROBLEMS[name]
+    first = np.array(problem.starts[start - 1])
+    found = optim.least_squares(wg.jit(problem.residuals), first, max_nfev=3000, **TIGHT)
+    assert found.success
+    np.testing.assert_allclose(found.x, problem.parameters, rtol=2e-6)
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), problem.deviations, rtol=1e-5)
+    step_by_step = optim.least_squares(problem.residuals, first)
+    natively = optim.least_squares(wg.jit(problem.residuals), first)
+    np.testing.assert_allclose(natively.x, step_by_step.x, rtol=1e-4)
+    assert abs(natively.nfev - step_by_step.nfev) <= 0.1 * step_by_step.nfev + 2
+    np.testing.assert_allclose(natively.jac, wg.jacobian(problem.residuals)(natively.x), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_default_tolerances_give_four_digits(name):
     problem = PROBLEMS[name]
@@ -218,6 +233,30 @@ def test_a_compiled_function_is_compiled_once():
     found = optim.least_squares(residuals, TREE, args=(X, 2 * Y))
     assert found.x["height"] == pytest.approx(4)
     assert len(recorded) == count
+
+
+def test_pythons_own_if_is_followed_step_by_step():
+    @wg.jit
+    def residuals(p, x):
+        return p * x - 6.0 if np.sum(p * x) > 1 else p * x - 2.0
+
+    assert optim.least_squares(residuals, 3.0, args=(np.ones(2),)).x == pytest.approx(6)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, wg.jit])
+def test_limits_hold_in_native_code_too(wrap):
+    problem = PROBLEMS["MGH10"]
+    start = np.array(problem.starts[0])
+    found = optim.least_squares(wrap(problem.residuals), start, max_nfev=20)
+    assert (found.status, found.nfev) == (0, 20)
+    at_minimum = optim.least_squares(wrap(lambda p: p * X), 0.0)
+    assert (at_minimum.status, at_minimum.nfev) == (1, 1)
+    with pytest.raises(ValueError, match=r"residuals are not finite at x0 \(residual 1\)"):
+        optim.least_squares(wrap(lambda p: np.log(p - np.array([0.0, 5.0]))), 1.0)
+    with pytest.raises(ValueError, match=r"derivatives are not finite at x0 \(by parameter 0\)"):
+        optim.least_squares(wrap(lambda p: np.sqrt(p) * np.ones(2)), 0.0)
+    beyond = optim.least_squares(wrap(lambda p: np.log(p) * np.ones(2) + 3), 5.0)
+    assert beyond.x == pytest.approx(np.exp(-3))
 
 
 @pytest.mark.parametrize(

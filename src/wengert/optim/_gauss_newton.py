@@ -307,11 +307,17 @@ class Damped(Method):
 
     def after(self, ratio: float, point: Point) -> "Damped":
         """Less damping after a good step, more after a bad one."""
-        if not ratio > WORTHWHILE:
-            return replace(self, damping=self.damping * self.growth, growth=2 * self.growth)
-        less = max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3)
+        damping, growth = damping_after(ratio, self.damping, self.growth)
         scale = np.maximum(self.scale, point.lengths)
-        return replace(self, scale=scale, damping=max(self.damping * less, SMALLEST_DAMPING), growth=2.0)
+        return replace(self, scale=scale, damping=float(damping), growth=float(growth))
+
+
+def damping_after(ratio: Any, damping: Any, growth: Any) -> tuple[Any, Any]:
+    """Damping, and by what it grows next: less after a good step, more after a bad one."""
+    less = np.maximum(1 / 3, 1 - (2 * np.minimum(ratio, 1.0) - 1) ** 3)
+    good = ratio > WORTHWHILE
+    smaller = np.maximum(damping * less, SMALLEST_DAMPING)
+    return np.where(good, smaller, damping * growth), np.where(good, 2.0, 2 * growth)
 
 
 # Keeps the damping above zero, from which no growth leads away.
@@ -348,42 +354,43 @@ METHODS: dict[str, Method] = {
 # --- the descent --------------------------------------------------------------------------------------
 
 
+# Of a descent that has not ended.
+RUNNING = -1
+
+
 class Limits(NamedTuple):
     """When to stop."""
 
-    ftol: float
-    xtol: float
-    gtol: float
-    max_nfev: int | None
+    ftol: Any
+    xtol: Any
+    gtol: Any
+    max_nfev: Any
 
-    def status(self, point: Point, step: Step, fall: float, nfev: int) -> int | None:
+    def status(self, cost: Any, lengths: Any, x: Any, step: Step, fall: Any, nfev: Any) -> Any:
         """Why to stop after a step, if at all."""
-        error = max(abs(fall), step.predicted) <= self.ftol * point.cost
-        length, reach = (_length(point.lengths * v) for v in (step.vector, point.x))
-        parameters = length <= self.xtol * (self.xtol + reach)
-        if error or parameters:
-            return 4 if error and parameters else 2 if error else 3
-        most = 200 * (len(point.x) + 1) if self.max_nfev is None else self.max_nfev
-        return 0 if nfev >= most else None
+        error = np.maximum(np.abs(fall), step.predicted) <= self.ftol * cost
+        length, reach = (np.sqrt(np.sum(np.square(lengths * v))) for v in (step.vector, x))
+        short = length <= self.xtol * (self.xtol + reach)
+        found = np.where(error, np.where(short, 4, 2), np.where(short, 3, RUNNING))
+        return np.where((found == RUNNING) & (nfev >= self.max_nfev), 0, found)
 
 
 def descend(
     problem: Problem, method: Method, point: Point, limits: Limits, callback: Callable[[Point], None] | None
 ) -> tuple[Point, int]:
     """The point where the descent ends, and why."""
-    method = method.starting(point)
     while point.cosine > limits.gtol:
         if method.is_precise and isinstance(point.equations, Normal):
             point = problem.point(point.x, len(point.residuals), precise=True)
         step = method.step(point, problem)
         fall = point.cost - problem.cost(point.x + step.vector)
         ratio = fall / step.predicted if step.predicted > 0 else -math.inf
-        status = limits.status(point, step, fall, problem.nfev)
+        status = int(limits.status(point.cost, point.lengths, point.x, step, fall, problem.nfev))
         if ratio > WORTHWHILE:
             point, ratio = _moved(problem, point, step, ratio, method.is_precise)
         if ratio > WORTHWHILE and _asks_to_stop(callback, point):
             return point, -2
-        if status is not None:
+        if status != RUNNING:
             return point, status
         method = method.after(ratio, point)
     return point, 1

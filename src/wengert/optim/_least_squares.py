@@ -25,7 +25,21 @@ from threadpoolctl import ThreadpoolController
 
 from wengert.api import jacobian, jit, jvp, vjp, vmap
 from wengert.core import tree
-from wengert.optim._gauss_newton import METHODS, Limits, Method, Point, Problem, Triangle, descend, positive
+from wengert.errors import ControlFlowError
+from wengert.native.calling.call import Compiled
+from wengert.optim._compiled_descent import compiled_descent
+from wengert.optim._gauss_newton import (
+    METHODS,
+    RUNNING,
+    Damped,
+    Limits,
+    Method,
+    Point,
+    Problem,
+    Triangle,
+    descend,
+    positive,
+)
 from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
 
 MESSAGES = {
@@ -57,6 +71,7 @@ class Programs:
 
         self.values, self.with_jacobian = jit(of_vector), jit(with_jacobian)
         self.normal, self.pull = jit(normal), jit(pull)
+        self.descent = jit(compiled_descent(of_vector, with_jacobian))
 
 
 def all_at_once(f: Function, layout: Layout) -> Programs:
@@ -134,7 +149,7 @@ def least_squares(
     residuals
         Takes a tree of real numbers and arrays, and ``args``, and gives an array of residuals (or a tree of
         arrays); written in NumPy. One that is fitted again and again is compiled once if it is given as
-        ``wg.jit(residuals)``.
+        ``wg.jit(residuals)``; then a whole fit by ``"lm"`` is a single native call.
     x0
         The first guess: a number, an array, or any tree of them, such as a network.
     args
@@ -216,10 +231,15 @@ def fitted(
     # An error that overflows far away is a step that failed. Sums inside the BLAS come out in another order
     # on another number of threads.
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    if limits.max_nfev is None:
+        limits = limits._replace(max_nfev=200 * (layout.size + 1))
+    chosen = _method_named(method)
     with quiet, _blas().limit(limits=1, user_api="blas"):
-        chosen = _method_named(method)
-        point = _first_point(problem, first, chosen.is_precise)
-        point, status = descend(problem, chosen, point, limits, telling)
+        natively = type(chosen) is Damped and callback is None and isinstance(residuals, Compiled)
+        begin = _begun_natively if natively else _begun
+        point, chosen, status = begin(problem, chosen, first, limits)
+        if status == RUNNING:
+            point, status = descend(problem, chosen, point, limits, telling)
     return _result(point, layout, problem, status), problem, point
 
 
@@ -252,16 +272,41 @@ def _method_named(name: str) -> Method:
     return METHODS[name]
 
 
+def _begun(problem: Problem, method: Method, x: Array, limits: Limits) -> tuple[Point, Method, int]:
+    """The first guess, and the method before its first step."""
+    point = _first_point(problem, x, method.is_precise)
+    return point, method.starting(point), RUNNING
+
+
+def _begun_natively(problem: Problem, method: Method, x: Array, limits: Limits) -> tuple[Point, Method, int]:
+    """Where one call of native code leads, which takes longer to compile than a single step."""
+    try:
+        end, residuals, matrix = problem.programs.descent(x, tuple(map(float, limits)), *problem.args)
+    except ControlFlowError:
+        return _begun(problem, method, x, limits)
+    if end.nfev == 1:
+        _require_equations(residuals, np.sqrt(np.diagonal(end.products)))
+    problem.nfev, problem.njev = int(end.nfev), int(end.njev)
+    point = Point(end.x, residuals, Triangle.of(matrix, residuals), matrix)
+    at = Damped(np.asarray(end.scale), float(end.damping), float(end.growth))
+    return point, at, 1 if point.cosine <= limits.gtol else int(end.status)
+
+
 def _first_point(problem: Problem, x: Array, precise: bool) -> Point:
     """The equations at the first guess, refused where there are none."""
     residuals = problem.programs.values(x, *problem.args)
     problem.nfev += 1
+    _require_equations(residuals, np.zeros(0))
+    point = problem.point(x, len(residuals), precise=precise)
+    _require_equations(residuals, point.lengths)
+    return point
+
+
+def _require_equations(residuals: Array, lengths: Array) -> None:
     if not len(residuals):
         raise ValueError("least_squares: there are no residuals; give at least one")
     _require_finite(residuals, "residuals are not finite at x0 (residual {})")
-    point = problem.point(x, len(residuals), precise=precise)
-    _require_finite(point.lengths, "derivatives are not finite at x0 (by parameter {})")
-    return point
+    _require_finite(lengths, "derivatives are not finite at x0 (by parameter {})")
 
 
 def _require_finite(values: Array, message: str) -> None:
