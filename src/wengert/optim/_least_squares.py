@@ -211,7 +211,9 @@ def least_squares(
     limits = Limits(ftol, xtol, gtol, max_nfev)
     found, problem, point = fitted(residuals, x0, tuple(args), tuple(rows), method, limits, callback)
     found.jac = problem.jacobian(point)
-    found.covariance = covariance(found.jac, found.cost)
+    at_end = point.equations
+    triangle = at_end if isinstance(at_end, Triangle) else Triangle.of(found.jac, found.fun)
+    found.covariance = covariance(triangle, found.cost, len(found.fun))
     return found
 
 
@@ -335,12 +337,10 @@ def _result(point: Point, layout: Layout, problem: Problem, status: int) -> Any:
     return found
 
 
-def covariance(matrix: Array, cost: float) -> Array:
-    """Of the parameters at a minimum, from the Jacobian, for errors of one variance, which is estimated."""
-    count, size = matrix.shape
-    scale = positive(np.linalg.norm(matrix, axis=0))
-    triangle = Triangle.of(matrix / scale, np.zeros(count)).matrix
-    _, values, vectors = np.linalg.svd(triangle, full_matrices=False)
+def covariance(triangle: Triangle, cost: float, count: int) -> Array:
+    """Of the parameters at a minimum, for errors of one variance, which is estimated."""
+    scale, size = positive(triangle.lengths), triangle.matrix.shape[1]
+    _, values, vectors = np.linalg.svd(triangle.matrix / scale)
     if count <= size or values[-1] <= np.finfo(float).eps * count * values[0]:
         return _unknown(size)
     halves = vectors.T / values / scale[:, None]
