@@ -69,7 +69,7 @@ def chain(levels: int, width: int, reach: int, dtype: str, patterns: int = 64, s
 
 
 def lecture(steps: int = 1000) -> Problem:
-    """The worked example of the lecture: 2-2-1, logistic, one pattern."""
+    """The network of the lecture's worked example, with one pattern."""
     edges = [("x1", "h1", 0.2), ("x2", "h1", 0.4), ("x1", "h2", 0.3), ("x2", "h2", 0.7)]
     network = nn.UnitGraph.from_edges(
         [*edges, ("h1", "y", 0.6), ("h2", "y", 0.9)],
@@ -78,7 +78,8 @@ def lecture(steps: int = 1000) -> Problem:
         biases={"h1": 0.1, "h2": 0.2, "y": 0.3},
         output="tanh",
     )
-    return Problem("2-2-1, one pattern", network, np.array([[0.5, 0.1]]), np.array([[1.0]]), steps, True)
+    x, t = np.array([[0.5, 0.1]]), np.array([[1.0]])
+    return Problem("2-2-1, one pattern, float64", network, x, t, steps, True)
 
 
 def exclusive_or(steps: int = 1000) -> Problem:
@@ -89,7 +90,12 @@ def exclusive_or(steps: int = 1000) -> Problem:
     )
     x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     return Problem(
-        "2-1-1 with skips, 4 patterns", network, x, np.array([[0.0], [1.0], [1.0], [0.0]]), steps, True
+        "2-1-1 with skips, 4 patterns, float64",
+        network,
+        x,
+        np.array([[0.0], [1.0], [1.0], [0.0]]),
+        steps,
+        True,
     )
 
 
@@ -227,6 +233,8 @@ def _jax_trained(problem: Problem, outputs: Callable[[Any, Any], Any]) -> Traine
     import jax
     import jax.numpy as jnp
 
+    if problem.x.dtype == np.float64:
+        jax.config.update("jax_enable_x64", True)
     x, t = jnp.asarray(problem.x), jnp.asarray(problem.t)
 
     def step(w: Any, _: Any) -> tuple[Any, None]:
