@@ -158,16 +158,17 @@ Trained = Callable[[], tuple[Array, Array]]
 def with_wengert(problem: Problem) -> Trained:
     """A scan over steps, compiled."""
 
-    def step(network: Any, _: Any) -> tuple[Any, tuple[()]]:
-        error = lambda w: losses.mean_squared_error(nn.replaced(network, w)(problem.x), problem.t)
+    def step(network: Any, x: Array, t: Array) -> Any:
         weights = nn.parameters(network)
-        gradient = wg.grad(error)(weights)
-        return nn.replaced(network, {n: w - RATE * gradient[n] for n, w in weights.items()}), ()
+        gradient = wg.grad(lambda w: losses.mean_squared_error(nn.replaced(network, w)(x), t))(weights)
+        return nn.replaced(network, {name: w - RATE * gradient[name] for name, w in weights.items()})
 
-    run = wg.jit(lambda network: wg.scan(step, network, None, length=problem.steps)[0])
+    @wg.jit
+    def run(network: Any, x: Array, t: Array) -> Any:
+        return wg.scan(lambda network, _: (step(network, x, t), ()), network, None, problem.steps)[0]
 
     def train() -> tuple[Array, Array]:
-        network = run(problem.network)
+        network = run(problem.network, problem.x, problem.t)
         return network.weights, network.biases
 
     return train
@@ -237,13 +238,16 @@ def _jax_trained(problem: Problem, outputs: Callable[[Any, Any], Any]) -> Traine
         jax.config.update("jax_enable_x64", True)
     x, t = jnp.asarray(problem.x), jnp.asarray(problem.t)
 
-    def step(w: Any, _: Any) -> tuple[Any, None]:
+    def step(w: Any, x: Any, t: Any) -> Any:
         gradient = jax.grad(lambda w: jnp.mean(jnp.square(outputs(w, x) - t)))(w)
-        return jax.tree.map(lambda w, g: w - RATE * g, w, gradient), None
+        return jax.tree.map(lambda w, g: w - RATE * g, w, gradient)
 
-    run = jax.jit(lambda w: jax.lax.scan(step, w, None, length=problem.steps)[0])
+    @jax.jit
+    def run(w: Any, x: Any, t: Any) -> Any:
+        return jax.lax.scan(lambda w, _: (step(w, x, t), None), w, None, length=problem.steps)[0]
+
     start = jnp.asarray(problem.network.weights), jnp.asarray(problem.network.biases)
-    return lambda: jax.block_until_ready(run(start))
+    return lambda: jax.block_until_ready(run(start, x, t))
 
 
 def _jax_start(network: nn.UnitGraph, x: Any) -> Any:
