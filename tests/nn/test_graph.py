@@ -63,7 +63,7 @@ def test_vmap_over_patterns():
 
 def test_it_is_the_packages_own_unless_a_function_is_not():
     assert nn.is_known(residual())
-    assert not nn.is_known(two_by_two("scale"))
+    assert not nn.is_known(two_by_two("both"))
     assert residual() == residual() and residual() != residual(dtype=np.float32)
 
 

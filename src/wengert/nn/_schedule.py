@@ -125,7 +125,6 @@ class Product(NamedTuple):
     tables: tuple[Table, ...]
     empty: int
     order: Array | None
-    biases: Range | None
 
 
 class Inner(NamedTuple):
@@ -144,7 +143,8 @@ class Segment(NamedTuple):
 
     levels: int
     width: int
-    outer: Product
+    outer: tuple[Product, ...]
+    biases: Range | None
     inner: Inner | None
     activations: tuple[tuple[Activation, int], ...]
 
@@ -307,10 +307,10 @@ class _Scheduler:
         units, width, groups = self._place_units(first, last)
         within = (self.level[self.topology.targets] >= first) & (self.level[self.topology.targets] <= last)
         inside = within & (self.level[self.topology.sources] >= first)
-        outer = self._product(units, np.flatnonzero(within & ~inside))
+        outer = tuple(self._product(len(units), c) for c in self._by_block(np.flatnonzero(within & ~inside)))
         inner = self._inner(first, last, width, np.flatnonzero(inside)) if last > first else None
         self.heights.append(len(units))
-        return Segment(last - first + 1, width, outer, inner, groups)
+        return Segment(last - first + 1, width, outer, self._biases(units), inner, groups)
 
     def _place_units(self, first: int, last: int) -> tuple[Array, int, tuple[tuple[Activation, int], ...]]:
         """Give the units of a run their rows: level by level, by activation, by falling fan-in."""
@@ -334,25 +334,32 @@ class _Scheduler:
         columns = starts[np.searchsorted(blocks, self.block[units])] + self.row[units]
         return tuple(blocks.tolist()), columns, int(heights.sum())
 
-    def _product(self, units: Array, connections: Array) -> Product:
-        topology, count, zero = self.topology, len(units), self.topology.size
+    def _by_block(self, connections: Array) -> list[Array]:
+        """Those from a block that many come from by themselves: nothing is propagated back to the inputs."""
+        blocks = self.block[self.topology.sources[connections]]
+        large = np.flatnonzero(np.bincount(blocks) > LARGE)
+        rest = connections[~np.isin(blocks, large)]
+        found = [connections[blocks == block] for block in large]
+        return [*found, rest] if len(rest) or not found else found
+
+    def _product(self, count: int, connections: Array) -> Product:
+        topology, zero = self.topology, self.topology.size
         rows, places = self.row[topology.targets[connections]], topology.places[connections]
         blocks, columns, height = self._columns(topology.sources[connections])
         lengths = np.bincount(rows, minlength=count)
-        biases = self._biases(units)
         read = np.unique(columns)
         if _is_matrix(len(connections), count * len(read)):
             matrix = np.full((count, len(read)), zero)
             matrix[rows, np.searchsorted(read, columns)] = places
             table = Table(self.pool.range(matrix), None if len(read) == height else read)
-            return Product(blocks, False, (table,), 0, None, biases)
+            return Product(blocks, False, (table,), 0, None)
         order = np.argsort(-lengths, kind="stable")
         rank = np.argsort(order)
         tables = _tables(rank[rows], columns, places, lengths[order], zero, height)
         padded = any((index == height).any() for _, index in tables)
         back = None if (rank == np.arange(count)).all() else rank
         made = tuple(Table(self.pool.range(weights), index) for weights, index in tables)
-        return Product(blocks, padded, made, int((lengths == 0).sum()), back, biases)
+        return Product(blocks, padded, made, int((lengths == 0).sum()), back)
 
     def _biases(self, units: Array) -> Range | None:
         places = np.where(units == NONE, NONE, self.topology.bias_places[units])
