@@ -116,7 +116,8 @@ class Nest:
         lanes = self._lanes(axis)
         total = float(np.prod([a.extent for a in self.axes], dtype=float))
         rounds = total / max(axis.extent, 1) * -(-axis.extent // lanes)
-        each = sum(1.0 if s in (0, 1) else 0.7 * lanes for s in axis.strides) + len(self.kernel.equations)
+        strides = [self._stride(axis, access) for access in self.memory]
+        each = sum(1.0 if s in (0, 1) else 0.7 * lanes for s in strides) + len(self.kernel.equations)
         results = float(np.prod([a.extent for a in self.axes if not a.reduced], dtype=float))
         across = 12.0 * results * len(self.kernel.reductions) if axis.reduced else 0.0
         return rounds * each + across, -self.axes.index(axis)
