@@ -327,7 +327,7 @@ def test_hvp_of_two_arguments():
 
 
 def test_hessian_is_the_jacobian_of_the_gradient():
-    """Block by block, in shape and dtype: of leaves of several dtypes, of one that f does not use, of none."""
+    """Block by block, in shape and dtype; also where leaves differ in dtype, are not used, or are empty."""
     given = {
         "a": np.linspace(0.5, 1.0, 6).reshape(2, 3), "b": np.array([0.3, 0.9], np.float32),
         "c": np.array(0.7), "unused": np.ones(2), "empty": np.zeros((0, 3)),
