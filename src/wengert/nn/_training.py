@@ -21,6 +21,7 @@ The pass in training may differ from prediction: it may draw random numbers, and
 layer says so with a method ``forward(x, key)``, which gives its outputs and the layer as it is afterwards.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,6 +114,35 @@ def replaced(network: Network, arrays: Mapping[str, Any]) -> Network:
     if unknown:
         raise KeyError(f"the network has no array {unknown[0]!r}; it has {', '.join(names)}")
     return tree.unflatten(structure, [arrays.get(name, leaf) for name, leaf in zip(names, leaves)])
+
+
+def is_known(network: Network) -> bool:
+    """Whether a network consists of this package's layers and functions, so that its arrays are all of it.
+
+    Two such networks of one structure are computed by one program. A function of the user's own may read what
+    changes, such as a global variable; NumPy's universal functions do not.
+
+    Examples
+    --------
+    >>> from wengert import nn
+    >>> weights = np.ones((2, 1))
+    >>> [is_known(nn.Dense(weights, None, h)) for h in (nn.relu, np.tanh, np.vectorize(nn.relu))]
+    [True, True, False]
+    """
+    if isinstance(network, Mapping):
+        return all(map(is_known, network.values()))
+    if isinstance(network, tuple | list):
+        return all(map(is_known, network))
+    if dataclasses.is_dataclass(network):
+        fields = (getattr(network, f.name) for f in dataclasses.fields(network))
+        return _is_own(type(network)) and all(map(is_known, fields))
+    return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
+
+
+def _is_own(function: Any) -> bool:
+    """Whether a class or function is of this package, and depends on no variables of another function."""
+    module, closure = getattr(function, "__module__", ""), getattr(function, "__closure__", None)
+    return str(module).startswith(f"{__package__}.") and closure is None
 
 
 def _name(entries: tree.Path) -> str:
