@@ -50,6 +50,12 @@ def test_columns_are_found_by_name():
     np.testing.assert_array_equal(model().predict_table(table), model().predict(np.array([[1, 2], [3, 4]])))
 
 
+def test_options_of_activations_are_saved():
+    network = nn.MLP.init(np.random.default_rng(0), (2, 5, 3), nn.activation_named("elu", alpha=0.5))
+    saved = dataclasses.replace(model(), network=network)
+    assert models.from_bytes(models.to_bytes(saved)).network == network
+
+
 def test_values_beyond_computing_are_refused():
     table = Table("t.csv", ("x", "y"), [["1", "2"], ["1e300", "-1e300"]], [2, 3])
     layer = nn.Dense(np.ones((2, 1), np.float32), np.zeros(1, np.float32), nn.identity)

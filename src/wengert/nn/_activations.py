@@ -196,7 +196,7 @@ def mish(a: Array) -> Array:
     return a * np.tanh(softplus(a))
 
 
-# --- radial, and over several units -----------------------------------------------------------------------
+# --- exponential, and over several units ------------------------------------------------------------------
 
 
 @_activation

@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from wengert.api import jacobian, jit, jvp, vmap
 from wengert.core import tree
@@ -83,8 +84,12 @@ class RowResiduals:
 
 def _joined(residuals: Any) -> Any:
     """All residuals in one vector."""
-    leaves = [np.ravel(leaf).astype(np.float64) for leaf in tree.flatten(residuals)[0]]
-    return leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
+    leaves = [np.ravel(leaf) for leaf in tree.flatten(residuals)[0]]
+    for leaf in leaves:
+        if leaf.dtype.kind != "f":
+            raise TypeError(f"the residuals are of type {leaf.dtype}; give floating-point numbers")
+    leaves = [leaf.astype(np.float64) for leaf in leaves]
+    return leaves[0] if len(leaves) == 1 else np.concatenate([np.zeros(0), *leaves])
 
 
 def _second_derivative(f: Function) -> Function:
@@ -312,7 +317,7 @@ class Limits(NamedTuple):
     ftol: float
     xtol: float
     gtol: float
-    max_nfev: int
+    max_nfev: int | None
 
     def status(self, point: Point, step: Step, fall: float, nfev: int) -> int | None:
         """Why to stop after a step, if at all."""
@@ -322,7 +327,8 @@ class Limits(NamedTuple):
         parameters = length <= self.xtol * (self.xtol + reach)
         if error or parameters:
             return 4 if error and parameters else 2 if error else 3
-        return 0 if nfev >= self.max_nfev else None
+        most = 200 * (len(point.x) + 1) if self.max_nfev is None else self.max_nfev
+        return 0 if nfev >= most else None
 
 
 def descend(
@@ -447,12 +453,29 @@ def least_squares(
     method* (1999). Transtrum and Sethna, *Improvements to the Levenberg-Marquardt algorithm for nonlinear
     least-squares minimization* (2012).
     """
+    limits = Limits(ftol, xtol, gtol, max_nfev)
+    found = fitted(residuals, x0, tuple(args), tuple(rows), method, limits, callback)
+    found.covariance = covariance(found.jac, found.cost)
+    return found
+
+
+def fitted(
+    residuals: Function,
+    x0: Tree,
+    args: tuple[Any, ...],
+    rows: tuple[Any, ...],
+    method: str,
+    limits: Limits,
+    callback: Callable[[Any], None] | None,
+) -> Any:
+    """The result of `least_squares`, but for the covariance."""
     layout, first = _start(x0)
-    limits = Limits(ftol, xtol, gtol, max_nfev or 200 * (layout.size + 1))
     problem = _problem(residuals, layout, args, rows)
     telling = None if callback is None else lambda point: callback(_seen(point, layout))
-    # An error that overflows far away is a step that failed.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    # An error that overflows far away is a step that failed. Sums inside the BLAS come out in another order
+    # on another number of threads.
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with quiet, threadpool_limits(1, user_api="blas"):
         point = _first_point(problem, first)
         point, status = descend(problem, _method_named(method), point, limits, telling)
     return _result(point, layout, problem, status)
@@ -467,7 +490,7 @@ def _start(x0: Tree) -> tuple[Layout, Array]:
 
 def _problem(residuals: Function, layout: Layout, args: tuple[Any, ...], rows: tuple[Any, ...]) -> Problem:
     if not rows:
-        return Problem(programs_of(Residuals, residuals, layout), tuple(args))
+        return Problem(programs_of(Residuals, residuals, layout), args)
     if args:
         raise ValueError("least_squares: give args or rows, not both")
     return Problem(programs_of(RowResiduals, residuals, layout), tuple(np.asarray(r) for r in rows))
@@ -509,20 +532,19 @@ def _result(point: Point, layout: Layout, problem: Problem, status: int) -> Any:
         status=status,
         message=MESSAGES[status],
         success=status > 0,
-        covariance=covariance(point),
     )
     return found
 
 
-def covariance(point: Point) -> Array:
-    """Of the parameters at a minimum, for errors of one variance, which is estimated."""
-    count, size = point.matrix.shape
-    scale = _positive(point.lengths)
-    _, values, vectors = np.linalg.svd(point.matrix / scale, full_matrices=False)
-    if count <= size or values[-1] <= np.finfo(float).eps * max(count, size) * values[0]:
+def covariance(matrix: Array, cost: float) -> Array:
+    """Of the parameters at a minimum, from the Jacobian, for errors of one variance, which is estimated."""
+    count, size = matrix.shape
+    scale = _positive(np.linalg.norm(matrix, axis=0))
+    _, values, vectors = np.linalg.svd(matrix / scale, full_matrices=False)
+    if count <= size or values[-1] <= np.finfo(float).eps * count * values[0]:
         return _unknown(size)
     halves = vectors.T / values / scale[:, None]
-    return 2 * point.cost / (count - size) * (halves @ halves.T)
+    return 2 * cost / (count - size) * (halves @ halves.T)
 
 
 def _unknown(size: int) -> Array:
@@ -531,6 +553,6 @@ def _unknown(size: int) -> Array:
     warnings.warn(
         "the covariance of the parameters could not be estimated: give more residuals, or fewer parameters",
         OptimizeWarning,
-        stacklevel=5,
+        stacklevel=4,
     )
     return np.full((size, size), np.inf)
