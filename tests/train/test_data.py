@@ -10,7 +10,7 @@ import pytest
 from tests.train.helpers import HELD_OUT, X, Y, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import DataError
-from wengert.train import fit
+from wengert.train import _storage, fit
 from wengert.train._storage import gathered, is_mapped
 
 ROOT = Path(__file__).parents[2]
@@ -232,3 +232,54 @@ def test_a_mapped_file_is_not_read_into_memory_whole(tmp_path):
     command = [sys.executable, "-c", MAPPED, str(path)]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert float(run.stdout) < megabytes / 10
+
+
+def as_copied(x, rows):
+    """The same as by indexing; whether it was read from the file."""
+    rows, reads = np.asarray(rows), []
+    original = _storage._read
+
+    def read(*args):
+        reads.append(original(*args))
+        return reads[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_storage, "_read", read)
+        (found,) = gathered((x,), rows)
+    np.testing.assert_array_equal(found, np.array(x)[rows])
+    return bool(reads) and reads[0] is not None
+
+
+def test_rows_are_read_from_the_file(tmp_path):
+    array = np.random.default_rng(0).normal(size=(50, 6))
+    x, rows = mapped(tmp_path / "x.npy", array), [3, 4, 5, 40, 0, 49, 48]
+    assert as_copied(x, rows)
+    assert as_copied(np.asarray(x), rows)
+    assert as_copied(x[:, 2:4], rows)
+    assert as_copied(x[1::2], [0, 1, 24, 3])
+    assert as_copied(x[::-1], rows)
+    assert as_copied(x[:, 0], rows)
+    assert not as_copied(x[:, ::2], rows)
+    assert not as_copied(mapped(tmp_path / "f.npy", np.asfortranarray(array)), rows)
+
+
+def test_changes_are_seen(tmp_path):
+    array = np.arange(12.0).reshape(6, 2)
+    x = mapped(tmp_path / "x.npy", array, "r+")
+    x[3] = -1
+    assert as_copied(x, [2, 3, 4])
+    private = mapped(tmp_path / "c.npy", array, "c")
+    private[3] = -1
+    assert not as_copied(private, [2, 3, 4])
+
+
+def test_a_file_that_has_been_replaced_or_has_gone(tmp_path):
+    array = np.random.default_rng(0).normal(size=(50, 6))
+    x = mapped(tmp_path / "x.npy", array)
+    os.rename(tmp_path / "x.npy", tmp_path / "y.npy")
+    np.save(tmp_path / "x.npy", -array)
+    as_copied(x, [3, 4, 40])
+    (tmp_path / "x.npy").write_bytes(b"short")
+    assert not as_copied(x, [3, 4, 40])
+    (tmp_path / "x.npy").unlink()
+    assert not as_copied(x, [3, 4, 40])
