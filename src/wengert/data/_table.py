@@ -165,14 +165,16 @@ def typed(labels: Sequence[str], codes: Array) -> Column:
 
 def narrowed(values: Array) -> Array:
     """The same numbers in the narrowest integers that hold them, where all are whole; else as they are."""
-    if values.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            whole = values.astype(np.int64 if len(values) and np.abs(values).max() < EXACT else np.int8)
-        if not np.array_equal(whole, values):
-            return values
-        values = whole
-    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-    return values.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)), copy=False)
+    if not len(values):
+        return values.astype(np.uint8)
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f" and not (
+        abs(low) < EXACT and abs(high) < EXACT and values[0] == int(values[0])
+    ):
+        return values  # too large, NaN somewhere, or not whole from the start
+    dtype = np.promote_types(np.min_scalar_type(int(low)), np.min_scalar_type(int(high)))
+    whole = values.astype(dtype, copy=False)
+    return whole if (whole == values).all() else values
 
 
 class Gathered:
