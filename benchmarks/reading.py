@@ -5,11 +5,11 @@
 The files are made here. `covertype` is of the size and kind of that data set: 581,012 rows of ten whole
 numbers, 44 columns of 0 and 1, and a class; `mixed` has 200,000 rows of eight numbers with gaps, two words,
 and a class. Every package reads them, splits off a fifth of the rows, standardises by the others (fills gaps
-with the mean, tells them by an indicator, and encodes words one-hot), and ends with the inputs of all rows as one
-float32 array and the classes as whole numbers; the arrays are compared before any time is shown. Every sample
-is a process of its own, by turns: `time` is from the file to the arrays, `process` includes the start of
-Python and the imports, `memory` is the peak of the process. `÷` is the median over the rounds of a package's
-time (or memory) divided by wengert's.
+with the mean, tells them by an indicator, and encodes words one-hot), and ends with the inputs of all rows as
+one float32 array and the classes as whole numbers; the arrays are compared before any time is shown. Every
+sample is a process of its own, by turns: `time` is from the file to the arrays, `process` includes the start
+of Python and the imports, `memory` is the peak of the process. `÷` is the median over the rounds of a
+package's time (or memory) divided by wengert's.
 """
 
 import argparse

@@ -21,7 +21,6 @@ from wengert.data._table import (
     Column,
     Numbers,
     Opaque,
-    Origin,
     Table,
     Times,
     Words,
@@ -49,7 +48,7 @@ NUMBER_TYPES = {
     "FLOAT", "DOUBLE",
 }  # fmt: skip
 ERROR_KIND = re.compile(r"^(\w+ )+Error: ")
-WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM")
+WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM", '"NULL"')
 TEXT_TYPES = ("VARCHAR", "BOOLEAN", "ENUM", "UUID")
 TIME_TYPES = ("DATE", "TIMESTAMP")
 
@@ -127,7 +126,7 @@ def fetch(relation: "DuckDBPyRelation", source: str) -> Table:
     )
     grown = _grow(relation.project(casts))
     columns = {n: _finished(kind, column) for n, kind, column in zip(relation.columns, kinds, grown)}
-    return Table(source, columns, Origin(source))
+    return Table(source, columns)
 
 
 def _cast(column: str, kind: str) -> str:

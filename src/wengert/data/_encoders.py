@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from wengert.data._kinds import Kind, Seen, yes_and_no
-from wengert.data._table import Table, floats, times, words
+from wengert.data._table import Table, floats, label_order, times, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -266,8 +266,8 @@ class Category:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Category":
-        """The words of the training part by letter, and the most frequent."""
-        labels = tuple(sorted(seen.counts))
+        """The words of the training part in order, and the most frequent."""
+        labels = tuple(sorted(seen.counts, key=label_order))
         return cls(seen.name, labels, int(np.argmax([seen.counts[n] for n in labels])), seen.missing)
 
     @property
@@ -324,8 +324,8 @@ class Embedding:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Embedding":
-        """The words of the training part by letter."""
-        return cls(seen.name, tuple(sorted(seen.counts)), seen.missing)
+        """The words of the training part in order."""
+        return cls(seen.name, tuple(sorted(seen.counts, key=label_order)), seen.missing)
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def read_csv(path: Path, source: str | None = None) -> Table:
 
 def _read(text: TextFile) -> Table:
     """By DuckDB, unless the file is so small that its start would take longer than the reading."""
-    small = text.path.suffix != ".gz" and text.path.stat().st_size < SMALL
+    small = text.path.stat().st_size < SMALL
     return (None if small else _database.read_text(text)) or read_strictly(text)
 
 
