@@ -54,6 +54,35 @@ def test_every_library(kind):
         assert column.missing.tolist() == [text == "" for text in TEXTS[name]]
 
 
+def test_moments_of_a_relation_are_of_utc_wherever_it_comes_from():
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'America/New_York'")
+        relation = database.sql(
+            "SELECT TIMESTAMPTZ '2020-01-01 12:00:00+01' AS a, TIMESTAMP '2020-01-01 12:00' AS b"
+        )
+        table = data.from_frame(relation)
+    assert [column.text(0) for column in table.columns.values()] == [
+        "2020-01-01T11:00:00",
+        "2020-01-01T12:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", ["VARCHAR[]", "DATE[]", "DECIMAL(4, 2)[]", "INTEGER[3]", "BLOB", "TIME", "INTERVAL"]
+)
+def test_types_without_a_number_are_known_by_name(kind):
+    table = data.from_frame(duckdb.sql(f"SELECT NULL::{kind} AS x, 1 AS y"))
+    assert isinstance(table.columns["x"], data.Opaque) and table.columns["y"] == data.Numbers(
+        np.array([1], np.uint8)
+    )
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(6, 2)", "HUGEINT", "UTINYINT", "FLOAT", "UBIGINT"])
+def test_types_of_numbers(kind):
+    table = data.from_frame(duckdb.sql(f"SELECT unnest([7, NULL])::{kind} AS x"))
+    np.testing.assert_array_equal(table.columns["x"].values, [7, np.nan])
+
+
 def test_text_that_holds_numbers_stays_text():
     table = data.from_frame(pd.DataFrame({"zip": ["01234", "99999"]}))
     assert table.columns["zip"].labels == ("01234", "99999")

@@ -128,6 +128,16 @@ def test_queries(tmp_path, monkeypatch, name):
     assert table.columns["double"].values.tolist() == (wanted["whole"] * 2).tolist()
 
 
+def test_missing_cells_are_null_in_queries(tmp_path):
+    (tmp_path / "t.csv").write_text("x,w,d,whole\n1.5,a,2020-01-01,1\nNA,,,2\n-, none ,?,3e0\n")
+    table = data.read_table(
+        str(tmp_path / "t.csv"), "SELECT *, typeof(whole) AS type FROM data WHERE x IS NULL"
+    )
+    assert [table.columns["w"].text(i) for i in range(2)] == ["", "none"]
+    assert table.columns["d"].missing.all() and table.columns["whole"].values.tolist() == [2, 3]
+    assert table.columns["type"].labels == ("BIGINT",)
+
+
 def test_queries_of_sqlite_are_its_own(tmp_path):
     write_sqlite(tmp_path / "t.db")
     table = data.read_table(
