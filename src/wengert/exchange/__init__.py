@@ -1,4 +1,5 @@
 from wengert.exchange._c import to_c
 from wengert.exchange._numpy import to_numpy
+from wengert.exchange._onnx import to_onnx
 
-__all__ = ["to_c", "to_numpy"]
+__all__ = ["to_c", "to_numpy", "to_onnx"]

@@ -111,7 +111,7 @@ def to_c(
     source = source_of(network, inputs, dtype, preprocessing, postprocessing)
     trace, structure = one_size(source, 1, TARGET)
     _require_independent(source, trace)
-    names = names_of(tree.unflatten(structure, list(trace.outputs)), "y")
+    names = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
     text = _Writer(source, trace, names).text()
     if path is not None:
         write_atomically(path, text.encode())

@@ -10,20 +10,30 @@ import numpy as np
 Array = np.ndarray
 
 
+def identifier(wish: str) -> str:
+    """A name as Python and C write it."""
+    name = re.sub(r"\W", "_", wish, flags=re.ASCII)
+    return name if name and not name[0].isdigit() else "_" + name
+
+
 class Names:
     """Gives out names, each once."""
 
-    def __init__(self, name_of: Callable[[Array, str], str | None], reserved: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        name_of: Callable[[Array, str], str | None],
+        reserved: Iterable[str] = (),
+        form: Callable[[str], str] = identifier,
+    ) -> None:
         self.name_of = name_of
+        self.form = form
         self.taken = set(reserved)
         self.known: dict[object, str] = {}
         self.variables = 0
 
     def fresh(self, wish: str) -> str:
-        """The name wished for, as an identifier, with a number behind it where it is taken."""
-        name = base = re.sub(r"\W", "_", wish, flags=re.ASCII) or "_"
-        if base[0].isdigit():
-            name = base = "_" + base
+        """The name wished for, in the form of the language, with a number behind it where it is taken."""
+        name = base = self.form(wish)
         i = 1
         while name in self.taken:
             i += 1

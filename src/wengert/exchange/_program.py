@@ -51,6 +51,7 @@ class Source:
     function: Function
     example: Any
     inputs: tuple[str, ...]
+    output: str = "y"
     arrays: Mapping[Any, Sequence[str]] = field(default_factory=dict)
     layers: Mapping[int, str] = field(default_factory=dict)
 
@@ -91,19 +92,21 @@ def source_of(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
-    name: str = "x",
+    names: tuple[str, str] = ("x", "y"),
 ) -> Source:
     """A network with what stands before and behind it, and an example of its inputs."""
     network = network if dtype is None else as_dtype(network, dtype)
     example = as_example(inputs, precision(network) if dtype is None else np.dtype(dtype))
-    stages = [stage for stage in (preprocessing, network, postprocessing) if stage is not None]
+    cast = None if dtype is None or preprocessing is None else lambda x: as_dtype(x, dtype)
+    stages = [stage for stage in (preprocessing, cast, network, postprocessing) if stage is not None]
 
     def function(x: Any) -> Any:
         for stage in stages:
             x = stage(x)
         return x
 
-    return Source(function, example, names_of(example, name), _arrays(network), _layers(network))
+    inputs = names_of(example, names[0])
+    return Source(function, example, inputs, names[1], _arrays(network), _layers(network))
 
 
 def as_dtype(network: Any, dtype: Any) -> Any:
@@ -118,7 +121,7 @@ def precision(network: Any) -> np.dtype[Any]:
 
 
 def _is_floating(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+    return hasattr(leaf, "dtype") and leaf.dtype.kind == "f"
 
 
 def as_example(inputs: Any, dtype: np.dtype[Any]) -> Any:
@@ -237,7 +240,7 @@ class _LayerRecorder(Recorder):
 
 def expanded(trace: Trace, compositions: Compositions) -> Trace:
     """The trace with the operations in the table replaced by what they are composed of, to the last one."""
-    if not any(equation.primitive.name in compositions for equation in trace.equations):
+    if all(_composition(equation, compositions) is None for equation in trace.equations):
         return trace
     types = [var.type for var in trace.inputs]
     call = lambda f, tracers: f(tracers)
@@ -261,12 +264,18 @@ def _replayed(trace: Trace, tracers: Sequence[Tracer], compositions: Composition
 
 def _applied(equation: Equation, operands: Sequence[Any], compositions: Compositions) -> Sequence[Any]:
     primitive, outputs = equation.primitive, equation.outputs
-    composition = compositions.get(primitive.name)
+    composition = _composition(equation, compositions)
     if composition is None:
         result = bind(primitive, operands, equation.params, outputs[0].type.weak)
         return result if primitive.multiple else (result,)
     result = composition(*operands, **equation.params)
     return result if primitive.multiple else (_of_type(result, outputs[0].type),)
+
+
+def _composition(equation: Equation, compositions: Compositions) -> Callable[..., Any] | None:
+    """What an operation is composed of: in this precision, or in any."""
+    name, dtype = equation.primitive.name, equation.outputs[0].type.dtype
+    return compositions.get(f"{name} {dtype}", compositions.get(name))
 
 
 def _of_type(value: Any, type: Type) -> Any:
@@ -349,7 +358,7 @@ class _Merged:
             self._merge(one, other)
         pairs = zip(self.first.outputs, self.second.outputs, strict=True)
         outputs = [self._atom(one, other, "") for one, other in pairs]
-        names = names_of(tree.unflatten(self.structure, outputs), "y")
+        names = names_of(tree.unflatten(self.structure, outputs), self.source.output)
         self._require_rows(outputs)
         return Program(self.source, Trace(self.first.inputs, self.equations, outputs), self.dims, names)
 
