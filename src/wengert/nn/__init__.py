@@ -32,11 +32,13 @@ from wengert.nn._activations import (
     step,
     tanh,
 )
+from wengert.nn._connections import Fixed
 from wengert.nn._containers import Branches, Concatenate, Frozen, Parallel, Residual, Sequential, Skip
 from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function, PReLU
 from wengert.nn._embedding import Embedding
+from wengert.nn._graph import Graph, Units
 from wengert.nn._initialisers import (
     INITIALISERS,
     glorot,
@@ -52,8 +54,11 @@ from wengert.nn._initialisers import (
 )
 from wengert.nn._mlp import MLP
 from wengert.nn._normalisation import BatchNorm, LayerNorm
+from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+from wengert.nn._single_layer import linear_regression, logistic_regression, softmax_regression, with_output
 from wengert.nn._summary import summary
 from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
+from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 
 __all__ = [
     # layers
@@ -72,6 +77,22 @@ __all__ = [
     "Parallel",
     "Concatenate",
     "Frozen",
+    # graphs
+    "Graph",
+    "Units",
+    "UnitGraph",
+    "Unit",
+    "Connection",
+    "Fixed",
+    # single layers
+    "linear_regression",
+    "logistic_regression",
+    "softmax_regression",
+    "with_output",
+    "Perceptron",
+    "PerceptronFit",
+    "perceptron_rule",
+    "novikoff_bound",
     # activations
     "ACTIVATIONS",
     "activation_named",

@@ -205,6 +205,36 @@ def test_any_division_of_rows_gives_the_same_bits(shape, orientation, dtype, dat
     np.testing.assert_array_equal(c, whole)
 
 
+@pytest.mark.parametrize("machine", HOSTS)
+@pytest.mark.parametrize(
+    ("shape", "grain"), [((60, 33, 40), 4), ((62, 50, 30), 2), ((10, 64, 30), 10), ((200, 300, 300), 8)]
+)
+@pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True)])
+def test_tiles_are_as_low_as_the_grain_asks_for(machine, shape, grain, orientation):
+    m, n, k = shape
+    rng = np.random.default_rng(21)
+    a, b = matrix(rng, m, k, "float32", orientation[0]), matrix(rng, k, n, "float32", orientation[1])
+    c = np.full((m, n), np.nan, "float32")
+    product = product_of(a, b, c, host.target(machine))
+    divided = replace(product, grain=grain)
+    for begin, end in itertools.pairwise((0, grain, m // 2 // grain * grain, m)):
+        native(divided)(a, b, c, begin=begin, end=end)
+    np.testing.assert_array_equal(c, native(product)(a, b, c.copy()))
+    if product.plan.method == "tiles":
+        lowest = {tiles.tiles[-1].rows for tiles, _ in divided.plan.strips}
+        assert lowest != {1} and all(grain % rows == 0 for rows in lowest)
+
+
+def test_a_batch_is_divided_at_multiples_of_the_grain():
+    rng = np.random.default_rng(22)
+    a, b = rng.standard_normal((5, 12, 21)), rng.standard_normal((5, 21, 18))
+    product = Product(12, 18, 21, "float64", (21, 1), (18, 1), 18, 5, (12 * 21, 21 * 18, 12 * 18), grain=4)
+    c, call = np.full((5, 12, 18), np.nan), native(product)
+    for begin, end in itertools.pairwise((0, 8, 32, 44, 60)):
+        call(a, b, c, begin=begin, end=end)
+    np.testing.assert_allclose(c, a @ b, rtol=1e-12, atol=1e-12)
+
+
 KEPT: dict[Any, Native] = {}
 
 
@@ -359,7 +389,8 @@ def test_functions_are_shared_within_a_module():
 def test_small_shapes_are_not_padded():
     def lanes(m, n, k, a, b):
         product = Product(m, n, k, "float32", a, b, n, host=host.target("avx512"))
-        return product.plan.strips[0][0].lanes
+        first = product.plan.strips[0][0]
+        return getattr(first, "tile", first).lanes
 
     assert lanes(50, 3, 1, (1, 1), (3, 1)) == 4
     assert lanes(1, 1, 1, (1, 1), (1, 1)) == 1
@@ -372,7 +403,7 @@ def test_small_shapes_are_not_padded():
 def test_products_of_few_elements_have_several_chains(shape, ways):
     m, n, k = shape
     product = Product(m, n, k, "float32", (1, m), (n, 1), n, host=host.target("avx512"))
-    assert {strip.ways for strip, _ in product.plan.strips} == {ways}
+    assert {strip.tile.ways for strip, _ in product.plan.strips} == {ways}
 
 
 def test_rows_fill_the_lanes_where_columns_are_few():

@@ -229,13 +229,18 @@ class Plan:
         self._compute(home, equation)
 
     def _delayed(self, equation: Equation) -> Map | None:
-        """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``."""
+        """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``.
+
+        Or a look at memory that nobody has used, ``x[index]``.
+        """
         for atom in reversed(equation.inputs):
             home = self.maker(atom)
-            kernel = None if home is None else home.parent
+            kernel = None if home is None else home.parent or home
             if (
                 home is None
-                or not isinstance(kernel, Contract)
+                or not (
+                    isinstance(kernel, Contract) or (kernel is home and home.reads and not home.reductions)
+                )
                 or not home.takes(equation.primitive.name in COSTLY)
                 or home.writes
                 or home.equations

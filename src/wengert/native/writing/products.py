@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,7 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
+            grain=self.grain,
         )  # fmt: skip
 
     @cached_property
@@ -199,6 +200,8 @@ def write_product(writer: Writer, kernel: Contract) -> None:
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
     product, scratch = oriented.product, writer.slot(SCRATCH)
+    if not (writer.divides and oriented.shared):
+        product = replace(product, grain=product.m)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)
