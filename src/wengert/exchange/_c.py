@@ -26,7 +26,7 @@ from wengert.core.evaluate import evaluate
 from wengert.core.trace import Atom, Equation, Literal, Trace, Var, type_for
 from wengert.errors import ExchangeError
 from wengert.exchange._c_views import Gather, View, contiguous, gathered, indexed
-from wengert.exchange._compositions import PLAIN
+from wengert.exchange._compositions import C
 from wengert.exchange._names import Names
 from wengert.exchange._program import (
     Source,
@@ -44,7 +44,7 @@ Function = Callable[[Any], Any]
 Shape = tuple[int, ...]
 
 WIDTH = 100
-TARGET = Target("C", PLAIN, promoted)
+TARGET = Target("C", C, prepared=promoted)
 TYPES = {
     "float32": "float", "float64": "double", "bool": "int", "int64": "long long", "int32": "int",
     "int16": "short", "int8": "signed char", "uint8": "unsigned char", "uint16": "unsigned short",
@@ -257,6 +257,7 @@ class _Writer:
         self.views: dict[Atom, View] = {}
         self.group: list[Local] = []
         self.owned = dict(zip(reversed(trace.outputs), reversed(self.results), strict=True))
+        self.layer = ""
         self.bytes = 0
         self.last: dict[Atom, int] = {a: i for i, e in enumerate(trace.equations) for a in e.inputs}
         self.last.update(dict.fromkeys(trace.outputs, len(trace)))
@@ -273,6 +274,10 @@ class _Writer:
 
     def _write(self, equation: Equation, i: int) -> None:
         name = equation.primitive.name
+        if equation.source and equation.source != self.layer:
+            self._flush(i)
+            self.lines.append(f"/* {equation.source} */")
+            self.layer = equation.source
         if name in ELEMENTWISE or name in FLOATING or name in CASTS:
             if not self._joins(equation):
                 self._flush(i)

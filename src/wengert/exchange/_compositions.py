@@ -81,11 +81,13 @@ COMMON: dict[str, Callable[..., Any]] = {
     "ndtr": _normal_distribution,
     "logit": lambda x: np.log(x / (1 - x)),
 }
-# For targets without NumPy.
-PLAIN: dict[str, Callable[..., Any]] = {
-    "logaddexp": _logaddexp,
+# For NumPy before its version 2.2, too.
+NUMPY: dict[str, Callable[..., Any]] = {
     "matvec": lambda a, v: np.matmul(a, v[..., None])[..., 0],
     "vecdot": lambda a, b: np.sum(a * b, axis=-1),
+}
+C: dict[str, Callable[..., Any]] = NUMPY | {
+    "logaddexp": _logaddexp,
     "square": lambda x: x * x,
     "reciprocal": lambda x: 1 / x,
     "degrees": lambda x: x * (180 / np.pi),
@@ -155,7 +157,7 @@ def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
     return value
 
 
-ONNX: dict[str, Callable[..., Any]] = PLAIN | {
+ONNX: dict[str, Callable[..., Any]] = C | {
     "exp2": lambda x: np.exp(x * LN2),
     "expm1": lambda x: np.tanh(0.5 * x) * (np.exp(x) + 1),
     "log1p": _log1p,

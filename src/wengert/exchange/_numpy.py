@@ -21,7 +21,8 @@ import numpy as np
 
 from wengert._files import write_atomically
 from wengert._version import __version__
-from wengert.core.trace import Atom, Equation, Literal, Trace, Var
+from wengert.core.trace import Atom, Equation, Literal, Trace
+from wengert.exchange._compositions import NUMPY
 from wengert.exchange._names import Names
 from wengert.exchange._program import Program, Rows, Target, program, shown, source_of, untranslated
 from wengert.ops.indexing import fill
@@ -31,7 +32,7 @@ Function = Callable[[Any], Any]
 WIDTH = 110
 LITERAL = 8  # numbers; longer arrays are written in base64
 
-TARGET = Target("NumPy", {}, lambda trace: trace)
+TARGET = Target("NumPy", NUMPY)
 
 
 def to_numpy(
@@ -104,27 +105,27 @@ FUNCTIONS = (
     "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "degrees", "radians", "maximum",
     "minimum", "fmax", "fmin", "absolute", "fabs", "copysign", "nextafter", "ldexp", "sign", "floor", "ceil",
     "trunc", "rint", "signbit", "heaviside", "isnan", "isinf", "isfinite", "logical_not", "logical_and",
-    "logical_or", "logical_xor", "invert", "where", "vecdot", "matvec", "gcd", "lcm", "searchsorted",
+    "logical_or", "logical_xor", "invert", "where", "gcd", "lcm",
 )  # fmt: skip
 # With the arguments that stand behind the operands.
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "count_nonzero")
 
 
 def _call(name: str) -> Expression:
-    return lambda *operands: f"np.{name}({', '.join(operands)})"
+    return lambda *operands: f"np.{name}({', '.join(map(bare, operands))})"
 
 
 def _reduction(name: str) -> Expression:
     def write(x: str, axis: Any, keepdims: bool) -> str:
         axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
         kept = ", keepdims=True" if keepdims else ""
-        return f"np.{name}({x}, axis={axis}{kept})"
+        return f"np.{name}({bare(x)}, axis={axis}{kept})"
 
     return write
 
 
 def _joined(name: str) -> Expression:
-    return lambda *parts, axis: f"np.{name}([{', '.join(parts)}], axis={axis})"
+    return lambda *parts, axis: f"np.{name}([{', '.join(map(bare, parts))}], axis={axis})"
 
 
 def _index(part: Any) -> str:
@@ -148,6 +149,11 @@ def _trimmed(index: Any) -> list[Any]:
     return parts
 
 
+def _slices(index: Any) -> str:
+    """An index as an argument of a function."""
+    return f"np.s_[{', '.join(map(_index, _trimmed(index)))}]"
+
+
 def _shape(shape: Any) -> str:
     words = [_extent(n) for n in shape]
     return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
@@ -159,6 +165,11 @@ def _extent(n: Any) -> str:
     return "rows" if n.times == 1 else f"{n.times} * rows"
 
 
+def _dtype(dtype: Any) -> str:
+    """A dtype's name in every version of NumPy."""
+    return "bool_" if dtype == bool else str(dtype)
+
+
 EXPRESSIONS: dict[str, Expression] = {
     **{name: _call(name) for name in FUNCTIONS},
     **{name: _reduction(name) for name in REDUCTIONS},
@@ -166,11 +177,11 @@ EXPRESSIONS: dict[str, Expression] = {
     "stack": _joined("stack"),
     "negative": lambda x: f"(-{x})",
     "integer_power": lambda x, exponent: f"{x}**{exponent}",
-    "reshape": lambda x, shape, ndim: f"np.reshape({x}, {_shape(shape)})",
-    "transpose": lambda x, axes: f"np.transpose({x}, {axes})",
-    "broadcast_to": lambda x, shape: f"np.broadcast_to({x}, {_shape(shape)})",
-    "convert": lambda x, dtype: f"np.astype(np.asarray({x}), np.{dtype})",
-    "discretise": lambda x, dtype: f"np.astype(np.asarray({x}), np.{dtype})",
+    "reshape": lambda x, shape, ndim: f"np.reshape({bare(x)}, {_shape(shape)})",
+    "transpose": lambda x, axes: f"np.transpose({bare(x)}, {axes})",
+    "broadcast_to": lambda x, shape: f"np.broadcast_to({bare(x)}, {_shape(shape)})",
+    "convert": lambda x, dtype: f"np.asarray({bare(x)}, np.{_dtype(dtype)})",
+    "discretise": lambda x, dtype: f"np.asarray({bare(x)}, np.{_dtype(dtype)})",
     "round": lambda x, decimals: f"np.round({x}, {decimals})",
     "getitem": _getitem,
     "flip": lambda x, axes: f"np.flip({x}, {axes})",
@@ -178,9 +189,11 @@ EXPRESSIONS: dict[str, Expression] = {
     "pad": lambda x, widths: f"np.pad({x}, {widths})",
     "cumsum": lambda x, axis: f"np.cumsum({x}, axis={axis})",
     "cumprod": lambda x, axis: f"np.cumprod({x}, axis={axis})",
+    "searchsorted": lambda a, v, side: f"np.searchsorted({bare(a)}, {bare(v)}, {side!r})",
+    "setitem": lambda x, value, *arrays, index: f"_put({bare(x)}, {_slices(fill(index, arrays))}, {bare(value)})",
     "einsum": lambda a, b, spec: f"np.einsum({spec!r}, {a}, {b})",
-    "erf": lambda x: f"_each(math.erf, {x})",
-    "erfc": lambda x: f"_each(math.erfc, {x})",
+    "erf": lambda x: f"_each(math.erf, {bare(x)})",
+    "erfc": lambda x: f"_each(math.erfc, {bare(x)})",
 }
 
 HELPERS = {
@@ -188,6 +201,13 @@ HELPERS = {
 def _each(function, x):
     """A function of Python's on every element."""
     return np.vectorize(function, otypes=[x.dtype])(x)
+''',
+    "_put(": '''
+def _put(x, index, value):
+    """The array with other numbers in some places."""
+    x = np.array(x)
+    x[index] = value
+    return x
 ''',
     "_array(": '''
 def _array(dtype, shape, text):
@@ -205,10 +225,11 @@ class _Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.names = Names(program.source.name_of, reserved=("np", "math", "base64", "predict", "rows"))
+        self.names = Names(program.source.name_of, reserved=("np", "math", "base64", "predict", "rows", "_each", "_put", "_array"))
         self.constants: list[str] = []
         self.lines: list[str] = []
         self.text_of: dict[Atom, str] = {}
+        self.layer = ""
         self.uses = Counter(atom for e in program.trace.equations for atom in e.inputs)
         self.uses.update(program.trace.outputs)
 
@@ -230,7 +251,10 @@ class _Writer:
             self.text_of[out] = expression
             return
         name = self.text_of[out] = self.names.variable()
-        self.lines.append(f"{name} = {_bare(expression)}")
+        if equation.source and equation.source != self.layer:
+            self.lines.append(f"# {equation.source}")
+        self.layer = equation.source
+        self.lines.append(f"{name} = {bare(expression)}")
 
     def _expression(self, equation: Equation, operands: list[str]) -> str:
         name = equation.primitive.name
@@ -250,14 +274,14 @@ class _Writer:
         if atom.type.weak:
             return repr(value) if np.isfinite(value) else f"float('{value}')"
         if np.ndim(value) == 0:
-            return f"np.{atom.type.dtype}({_number(value)})"
+            return f"np.{_dtype(atom.type.dtype)}({_number(value)})"
         name, new = self.names.constant(np.asarray(value), layer)
         if new:
             self.constants.append(f"{name} = {written(np.asarray(value))}")
         return name
 
     def _result(self, trace: Trace) -> str:
-        words = [self._literal(a, "") if type(a) is Literal else _bare(self.text_of[a]) for a in trace.outputs]
+        words = [self._literal(a, "") if type(a) is Literal else bare(self.text_of[a]) for a in trace.outputs]
         if len(words) == 1:
             return words[0]
         pairs = zip(self.program.outputs, words, strict=True)
@@ -266,7 +290,7 @@ class _Writer:
     def _preamble(self, trace: Trace) -> list[str]:
         """Inputs as arrays of the dtype that the program is for, and the number of rows where it is named."""
         names = [self.text_of[var] for var in trace.inputs]
-        lines = [f"{n} = np.asarray({n}, np.{v.type.dtype})" for n, v in zip(names, trace.inputs, strict=True)]
+        lines = [f"{n} = np.asarray({n}, np.{_dtype(v.type.dtype)})" for n, v in zip(names, trace.inputs, strict=True)]
         return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in self.lines)
 
     def _module(self, trace: Trace, body: list[str]) -> str:
@@ -288,7 +312,7 @@ class _Writer:
         return "\n".join([head, "", "Inputs:", *inputs, "Outputs:", *outputs, ""])
 
 
-def _bare(expression: str) -> str:
+def bare(expression: str) -> str:
     """Without the parentheses around the whole."""
     if not (expression.startswith("(") and expression.endswith(")")):
         return expression
@@ -308,13 +332,9 @@ def _number(value: Any) -> str:
 def written(value: np.ndarray) -> str:
     """An array as a Python expression: short ones as numbers, others in base64."""
     if value.size <= LITERAL and np.all(np.isfinite(value)):
-        return f"np.array({value.tolist()}, np.{value.dtype})"
+        return f"np.array({value.tolist()}, np.{_dtype(value.dtype)})"
     little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
     text = base64.b64encode(little.tobytes()).decode()
     lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 100))
     return f'_array("{little.dtype.str}", {value.shape}, (\n{lines}\n))'
 
-
-def is_variable(atom: Atom) -> bool:
-    """Whether an atom is computed."""
-    return type(atom) is Var

@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert import nn
 from wengert._files import write_atomically
 from wengert._version import __version__
 from wengert.core.trace import Atom, Equation, Literal
 from wengert.exchange._compositions import ONNX
 from wengert.exchange._names import Names
+from wengert.exchange._patterns import Dtypes, Pattern
 from wengert.exchange._program import (
     Dims,
     Program,
@@ -38,7 +40,6 @@ from wengert.ops.indexing import ARRAY
 Function = Callable[[Any], Any]
 
 OPSET, IR_VERSION = 17, 8
-TARGET = Target("ONNX", ONNX, promoted)
 
 
 def to_onnx(
@@ -246,6 +247,10 @@ SIMPLE: dict[str, str] = {
 Translation = Callable[..., str]
 
 
+def _node(operation: str) -> Translation:
+    return lambda w, e, *operands: w.node(operation, operands)
+
+
 def _not_equal(w: _Writer, e: Equation, a: str, b: str) -> str:
     return w.node("Not", [w.node("Equal", [a, b])])
 
@@ -385,7 +390,71 @@ def _taken(w: _Writer, e: Equation, x: str, arrays: Sequence[str], parts: list[A
     return w.node("Gather", [x, arrays[0]], axis=axis - len(parts))
 
 
+# --- several equations in one node ------------------------------------------------------------------------
+
+SINGLE: Dtypes = ("float32",)  # onnxruntime has these in float32 alone
+
+
+def _dense(x: Any, weights: Any, biases: Any) -> Any:
+    return x @ weights + biases
+
+
+def _slopes(x: Any, slopes: Any) -> Any:
+    return np.where(x > 0, x, slopes * x)
+
+
+def _layer_norm(x: Any, epsilon: Any, scale: Any, shift: Any) -> Any:
+    return nn.LayerNorm(scale, shift, epsilon)(x)
+
+
+def _attributed(operation: str, attribute: str) -> Translation:
+    def write(w: _Writer, e: Equation, x: str, *constant: str) -> str:
+        values = [float(atom.value) for atom in e.inputs[1:]]  # type: ignore[union-attr]
+        return w.node(operation, [x], **{attribute: value for value in values or [1.0]})
+
+    return write
+
+
+def _unscaled_norm(x: Any, epsilon: Any, shift: Any) -> Any:
+    return nn.LayerNorm(np.ones(shift.shape, shift.dtype), shift, epsilon)(x)
+
+
+def _normalised(w: _Writer, e: Equation, x: str, epsilon: str, *factors: str) -> str:
+    shift: Any = e.inputs[-1]
+    scale = factors[0] if len(factors) == 2 else w.constant(np.ones_like(shift.value))
+    value = float(e.inputs[1].value)  # type: ignore[union-attr]
+    return w.node("LayerNormalization", [x, scale, factors[-1]], axis=-1, epsilon=value)
+
+
+def _along_last(operation: str) -> Translation:
+    return lambda w, e, x: w.node(operation, [x], axis=-1)
+
+
+PATTERNS = (
+    Pattern("Gemm", _dense, (2, 1)),
+    Pattern("Relu", nn.relu),
+    Pattern("Sigmoid", nn.logistic),
+    Pattern("Softmax", nn.softmax),
+    Pattern("LogSoftmax", nn.log_softmax),
+    Pattern("LayerNormalization", _layer_norm, (0, 1, 1)),
+    Pattern("LayerNormalization", _unscaled_norm, (0, 1)),
+    Pattern("Softplus", nn.softplus, (), SINGLE),
+    Pattern("Softsign", nn.softsign, (), SINGLE),
+    Pattern("Selu", nn.selu, (), SINGLE),
+    Pattern("Elu", nn.elu, (), SINGLE),
+    Pattern("Elu", nn.elu, (0,), SINGLE),
+    Pattern("LeakyRelu", nn.leaky_relu, (0,), SINGLE),
+    Pattern("PRelu", _slopes, (1,), SINGLE),
+)
+TARGET = Target("ONNX", ONNX, PATTERNS, promoted)
+
+
 TRANSLATIONS: dict[str, Translation] = {
+    **{name: _node(name) for name in ("Gemm", "Relu", "Sigmoid", "Softplus", "Softsign", "Selu", "PRelu")},
+    **{name: _along_last(name) for name in ("Softmax", "LogSoftmax")},
+    "LayerNormalization": _normalised,
+    "Elu": _attributed("Elu", "alpha"),
+    "LeakyRelu": _attributed("LeakyRelu", "alpha"),
     "not_equal": _not_equal,
     "integer_power": _integer_power,
     "fmod": _fmod,

@@ -26,6 +26,7 @@ from wengert.core.recording import Recording, record
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.errors import ExchangeError
 from wengert.exchange._compositions import COMMON
+from wengert.exchange._patterns import Pattern, recognised
 from wengert.ops.shape import broadcast_to, convert
 from wengert.transforms.simplify import simplify
 
@@ -67,11 +68,15 @@ class Source:
 
 
 class Target(NamedTuple):
-    """What programs are written in: its name, what its missing operations are composed of, a last pass."""
+    """What programs are written in.
+
+    Its name, what the operations that it lacks are composed of, what it has a word for, and a last pass.
+    """
 
     name: str
     compositions: Compositions
-    prepared: Callable[[Trace], Trace]
+    patterns: Sequence[Pattern] = ()
+    prepared: Callable[[Trace], Trace] = lambda trace: trace
 
 
 class Program(NamedTuple):
@@ -196,7 +201,8 @@ def program(source: Source, target: Target) -> Program:
 def one_size(source: Source, rows: int, target: Target) -> tuple[Trace, Any]:
     """The trace for so many rows, in operations that the target has, and the structure of the outputs."""
     recording = _recorded(source, rows)
-    trace = expanded(simplify(recording.trace()), COMMON | dict(target.compositions))
+    trace = recognised(simplify(recording.trace()), target.patterns)
+    trace = expanded(trace, COMMON | dict(target.compositions))
     return simplify(target.prepared(simplify(trace))), recording.structure
 
 
