@@ -1,6 +1,6 @@
-"""Write `fixtures/`: networks as PyTorch, scikit-learn and Keras export them, with inputs and outputs.
+"""Write `fixtures/`: networks as PyTorch and scikit-learn export them, with inputs and outputs.
 
-Run it where the packages are installed (torch, onnx, onnxscript; scikit-learn, skl2onnx; keras), once for each
+Run it where the packages are installed (torch, onnx, onnxscript; scikit-learn, skl2onnx), once for each
 group: ``python tests/exchange/make_fixtures.py torch``. The tests read the files alone.
 """
 
@@ -15,8 +15,20 @@ FOLDER = Path(__file__).parent / "fixtures"
 
 def keep(name: str, content: bytes, x: np.ndarray, y: np.ndarray) -> None:
     """A model with what it gives for an input."""
-    (FOLDER / f"{name}.onnx").write_bytes(content)
+    (FOLDER / f"{name}.onnx").write_bytes(stripped(content))
     np.savez(FOLDER / f"{name}.npz", x=x, y=y)
+
+
+def stripped(content: bytes) -> bytes:
+    """Without what exporters note about the place they ran in."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    model.graph.ClearField("value_info")
+    return model.SerializeToString()
 
 
 # --- PyTorch ------------------------------------------------------------------------------------------------
@@ -50,14 +62,32 @@ def torch_models():
 
     sigmoids = [nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Sigmoid(), nn.Linear(5, 5), nn.Softsign()]
     rectifiers = [nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.SELU(), nn.Softplus(), nn.PReLU(5)]
-    smooth = [nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.Mish(), nn.Hardtanh(), nn.LogSoftmax(dim=1)]
-    normal = [nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.3), nn.LayerNorm(6), nn.Linear(6, 3)]
+    smooth = [
+        nn.GELU(),
+        nn.GELU(approximate="tanh"),
+        nn.SiLU(),
+        nn.Mish(),
+        nn.Hardtanh(),
+        nn.LogSoftmax(dim=1),
+    ]
+    normal = [
+        nn.Linear(4, 6),
+        nn.BatchNorm1d(6),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.LayerNorm(6),
+        nn.Linear(6, 3),
+    ]
     return {
         "sigmoids": nn.Sequential(*sigmoids),
-        "rectifiers": nn.Sequential(*[m for h in rectifiers for m in (nn.Linear(5 if h is not rectifiers[0] else 4, 5), h)]),
+        "rectifiers": nn.Sequential(
+            *[m for h in rectifiers for m in (nn.Linear(5 if h is not rectifiers[0] else 4, 5), h)]
+        ),
         "smooth": nn.Sequential(*[m for h in smooth for m in (nn.Linear(4, 4), h)]),
         "normalised": _with_statistics(nn.Sequential(*normal)),
-        "unbiased": nn.Sequential(nn.Flatten(), nn.Linear(4, 3, bias=False), nn.Identity(), nn.Softmax(dim=-1)),
+        "unbiased": nn.Sequential(
+            nn.Flatten(), nn.Linear(4, 3, bias=False), nn.Identity(), nn.Softmax(dim=-1)
+        ),
         "residual": Residual(),
         "scaled": Scaled(),
         "double": nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).double(),
@@ -82,10 +112,19 @@ def write_torch() -> None:
         network.eval()
         x = torch.randn(5, 4, dtype=next(network.parameters()).dtype)
         y = network(x).detach().numpy()
-        for form, options in (("script", {"dynamo": False, "opset_version": 17}), ("dynamo", {"dynamo": True})):
+        for form, options in (
+            ("script", {"dynamo": False, "opset_version": 17}),
+            ("dynamo", {"dynamo": True}),
+        ):
             buffer = io.BytesIO()
-            batch = {"dynamic_shapes": ({0: "rows"},)} if options["dynamo"] else {"dynamic_axes": {"x": {0: "rows"}}}
-            out = torch.onnx.export(network, (x,), None if options["dynamo"] else buffer, input_names=["x"], **batch, **options)
+            batch = (
+                {"dynamic_shapes": ({0: "rows"},)}
+                if options["dynamo"]
+                else {"dynamic_axes": {"x": {0: "rows"}}}
+            )
+            out = torch.onnx.export(
+                network, (x,), None if options["dynamo"] else buffer, input_names=["x"], **batch, **options
+            )
             content = out.model_proto.SerializeToString() if options["dynamo"] else buffer.getvalue()
             keep(f"torch_{form}_{name}", content, x.numpy(), y)
         if isinstance(network, torch.nn.Sequential):
@@ -112,7 +151,10 @@ def write_sklearn() -> None:
         "two": (MLPClassifier(activation="tanh", **settings), total > 0),
         "three": (MLPClassifier(**settings), np.digitize(total, [-0.5, 0.5])),
         "number": (MLPRegressor(activation="logistic", **settings), total),
-        "pipeline": (make_pipeline(StandardScaler(), MLPClassifier(**settings)), np.digitize(total, [-0.5, 0.5])),
+        "pipeline": (
+            make_pipeline(StandardScaler(), MLPClassifier(**settings)),
+            np.digitize(total, [-0.5, 0.5]),
+        ),
     }
     for name, (model, target) in models.items():
         model.fit(x, target)

@@ -68,8 +68,8 @@ def record(
 ) -> Recording:
     """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
 
-    Where a list of ``guards`` is given, it is filled with what Python asks about values. ``kind`` is a recorder
-    that notes more than the equations.
+    Where a list of ``guards`` is given, it is filled with what Python asks about values. ``kind`` is a
+    recorder that notes more than the equations.
     """
     recorder = kind(abstract, guards)
     check = draws.watch(f, call) if abstract or guards is not None else None

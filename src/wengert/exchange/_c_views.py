@@ -43,7 +43,9 @@ class View(NamedTuple):
     def is_contiguous(self) -> bool:
         """Whether elements stand one behind the other."""
         pairs = zip(self.shape, self.strides, contiguous(self.shape), strict=True)
-        return all(n == 1 or have == want for n, have, want in pairs) and (bool(self.shape) or "[" in self.name)
+        return all(n == 1 or have == want for n, have, want in pairs) and (
+            bool(self.shape) or "[" in self.name
+        )
 
     def at(self, indices: Sequence[str]) -> str:
         """The element at these indices."""
@@ -95,8 +97,9 @@ def place(offset: int, terms: Sequence[str]) -> str:
 
 def indexed(view: View, index: Sequence[Any]) -> View:
     """A view of a view, by numbers, slices and new axes."""
-    offset, shape, strides = view.offset, [], []
-    axis = 0
+    offset, axis = view.offset, 0
+    shape: list[int] = []
+    strides: list[int] = []
     for part in aligned(index, len(view.shape)):
         if part is None:
             shape, strides = [*shape, 1], [*strides, 0]
@@ -130,13 +133,15 @@ class Gather(NamedTuple):
     view: View
     shape: Shape
     first: int
-    count: int
-    tables: tuple[tuple[View, int, int, bool], ...]  # the places, stride, extent, and whether they are checked
+    depth: int
+    tables: tuple[
+        tuple[View, int, int, bool], ...
+    ]  # the places, stride, extent, and whether they are checked
 
     def at(self, indices: Sequence[str]) -> str:
         """The element at these indices."""
-        inner = indices[self.first : self.first + self.count]
-        rest = [*indices[: self.first], *indices[self.first + self.count :]]
+        inner = indices[self.first : self.first + self.depth]
+        rest = [*indices[: self.first], *indices[self.first + self.depth :]]
         terms = [_term(i, s) for i, s in zip(rest, self.view.strides, strict=True) if i != "0" and s]
         for table, stride, extent, checked in self.tables:
             found = table.at(inner)

@@ -4,8 +4,8 @@ Every equation of the program is a line of NumPy code,
 
 .. math:: v_i = \mathrm{op}_i(v_{\mathrm{pa}(i)}),
 
-where an expression that is read once, and is short, stands in the line that reads it. The numbers are those of
-the network to the last bit, as far as the same NumPy computes them.
+where an expression that is read once, and is short, stands in the line that reads it. The numbers are those
+of the network to the last bit, as far as the same NumPy computes them.
 """
 
 from __future__ import annotations
@@ -165,9 +165,9 @@ def _extent(n: Any) -> str:
     return "rows" if n.times == 1 else f"{n.times} * rows"
 
 
-def _dtype(dtype: Any) -> str:
+def _dtype(dtype: np.dtype[Any]) -> str:
     """A dtype's name in every version of NumPy."""
-    return "bool_" if dtype == bool else str(dtype)
+    return "bool_" if dtype.kind == "b" else str(dtype)
 
 
 EXPRESSIONS: dict[str, Expression] = {
@@ -190,7 +190,9 @@ EXPRESSIONS: dict[str, Expression] = {
     "cumsum": lambda x, axis: f"np.cumsum({x}, axis={axis})",
     "cumprod": lambda x, axis: f"np.cumprod({x}, axis={axis})",
     "searchsorted": lambda a, v, side: f"np.searchsorted({bare(a)}, {bare(v)}, {side!r})",
-    "setitem": lambda x, value, *arrays, index: f"_put({bare(x)}, {_slices(fill(index, arrays))}, {bare(value)})",
+    "setitem": lambda x, value, *arrays, index: (
+        f"_put({bare(x)}, {_slices(fill(index, arrays))}, {bare(value)})"
+    ),
     "einsum": lambda a, b, spec: f"np.einsum({spec!r}, {a}, {b})",
     "erf": lambda x: f"_each(math.erf, {bare(x)})",
     "erfc": lambda x: f"_each(math.erfc, {bare(x)})",
@@ -225,7 +227,10 @@ class _Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.names = Names(program.source.name_of, reserved=("np", "math", "base64", "predict", "rows", "_each", "_put", "_array"))
+        self.names = Names(
+            program.source.name_of,
+            reserved=("np", "math", "base64", "predict", "rows", "_each", "_put", "_array"),
+        )
         self.constants: list[str] = []
         self.lines: list[str] = []
         self.text_of: dict[Atom, str] = {}
@@ -290,7 +295,10 @@ class _Writer:
     def _preamble(self, trace: Trace) -> list[str]:
         """Inputs as arrays of the dtype that the program is for, and the number of rows where it is named."""
         names = [self.text_of[var] for var in trace.inputs]
-        lines = [f"{n} = np.asarray({n}, np.{_dtype(v.type.dtype)})" for n, v in zip(names, trace.inputs, strict=True)]
+        lines = [
+            f"{n} = np.asarray({n}, np.{_dtype(v.type.dtype)})"
+            for n, v in zip(names, trace.inputs, strict=True)
+        ]
         return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in self.lines)
 
     def _module(self, trace: Trace, body: list[str]) -> str:
@@ -337,4 +345,3 @@ def written(value: np.ndarray) -> str:
     text = base64.b64encode(little.tobytes()).decode()
     lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 100))
     return f'_array("{little.dtype.str}", {value.shape}, (\n{lines}\n))'
-

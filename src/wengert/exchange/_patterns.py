@@ -1,8 +1,8 @@
 r"""Several equations that another format has one word for, recognised by the trace of what they compute.
 
-A pattern is a function in NumPy, such as an activation. Its own trace is looked for in the trace of a network:
-an equation is the last one of the pattern if its operation is, and its operands are, in turn, made by the
-operations that make theirs,
+A pattern is a function in NumPy, such as an activation. Its own trace is looked for in the trace of a
+network: an equation is the last one of the pattern if its operation is, and its operands are, in turn, made
+by the operations that make theirs,
 
 .. math:: y = \mathrm{op}(u, v) \sim y' = \mathrm{op}(u', v') \iff u \sim u',\ v \sim v'.
 
@@ -47,7 +47,7 @@ def recognised(trace: Trace, patterns: Sequence[Pattern]) -> Trace:
 
 
 def _with_one(trace: Trace, pattern: Pattern) -> Trace:
-    makers = {var: equation for equation in trace.equations for var in equation.outputs}
+    makers: dict[Atom, Equation] = {var: equation for equation in trace.equations for var in equation.outputs}
     uses = Counter(atom for equation in trace.equations for atom in equation.inputs) + Counter(trace.outputs)
     found = [_match(equation, pattern, makers, uses) or equation for equation in trace.equations]
     return dead(Trace(trace.inputs, found, trace.outputs))
@@ -64,7 +64,9 @@ def _match(equation: Equation, pattern: Pattern, makers: Makers, uses: Mapping[A
     inputs = [match.found.get(var) for var in model.inputs]
     if any(atom is None for atom in inputs):
         return None
-    primitive = Primitive(pattern.name, "recognised", pattern.function, infer=lambda *_: (out.shape, out.dtype))
+    primitive = Primitive(
+        pattern.name, "recognised", pattern.function, infer=lambda *_: (out.shape, out.dtype)
+    )
     return Equation(primitive, inputs, {}, equation.outputs, equation.source)  # type: ignore[arg-type]
 
 
@@ -84,7 +86,9 @@ class _Match:
 
     def __init__(self, model: Trace, makers: Makers) -> None:
         self.inputs = model.inputs
-        self.model = {var: equation for equation in model.equations for var in equation.outputs}
+        self.model: dict[Atom, Equation] = {
+            var: equation for equation in model.equations for var in equation.outputs
+        }
         self.makers = makers
         self.found: dict[Atom, Atom] = {}
         self.inside: list[Equation] = []
@@ -127,4 +131,3 @@ def _is_same(one: Atom, other: Atom) -> bool:
 
 def _is_equal(one: Any, other: Any) -> bool:
     return np.shape(one) == np.shape(other) and bool(np.all(one == other))
-

@@ -407,7 +407,9 @@ class _Merged:
         dims = self._dims(one, other)
         counted = tuple(slice(0, 1) if isinstance(n, Rows) else slice(None) for n in dims)
         kept, twin = (np.asarray(atom.value)[counted] for atom in (one, other))  # type: ignore[union-attr]
-        alike = np.array_equal(one.value, np.broadcast_to(kept, one.type.shape), equal_nan=kept.dtype.kind == "f")
+        alike = np.array_equal(
+            one.value, np.broadcast_to(kept, one.type.shape), equal_nan=kept.dtype.kind == "f"
+        )
         if type(other) is not Literal or not np.array_equal(kept, twin, equal_nan=kept.dtype.kind == "f"):
             raise _Differs
         if not alike:

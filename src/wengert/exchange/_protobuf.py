@@ -53,7 +53,8 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "output=12:Value* sparse_initializer=15:bytes*"
     ),
     "Node": _fields(
-        "input=1:string* output=2:string* name=3:string op_type=4:string attribute=5:Attribute* domain=7:string"
+        "input=1:string* output=2:string* name=3:string op_type=4:string attribute=5:Attribute* "
+        "domain=7:string"
     ),
     "Attribute": _fields(
         "name=1:string f=2:float i=3:int s=4:bytes t=5:Tensor g=6:bytes floats=7:float* ints=8:int* "
@@ -146,6 +147,7 @@ def _decoded(content: memoryview, kind: str, depth: int) -> Message:
 def _raw_fields(content: memoryview) -> Iterator[tuple[int, int, Any]]:
     """Number, way of writing and value of each field."""
     at = 0
+    value: Any
     while at < len(content):
         key, at = _read_varint(content, at)
         wire = key & 7
@@ -182,7 +184,9 @@ def _items(field: Field, wire: int, value: Any, depth: int) -> Iterator[Any]:
     if field.kind == "int":
         yield from map(_signed, [value] if wire == VARINT else _packed(value, wire))
     elif field.kind in _FIXED:
-        yield from (x for (x,) in struct.iter_unpack(_FIXED[field.kind][1], _bytes(value, wire, FIXED32, FIXED64)))
+        yield from (
+            x for (x,) in struct.iter_unpack(_FIXED[field.kind][1], _bytes(value, wire, FIXED32, FIXED64))
+        )
     elif field.kind == "string":
         yield str(_bytes(value, wire), "utf-8")
     elif field.kind == "bytes":

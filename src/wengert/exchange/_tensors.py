@@ -48,8 +48,8 @@ def array(message: Message, what: str) -> Array:
     Raises
     ------
     ExchangeError
-        Where its numbers stand in another file, are of a type that is not read here, or are not as many as its
-        shape says.
+        Where its numbers stand in another file, are of a type that is not read here, or are not as many as
+        its shape says.
     """
     if message.get("data_location") == _EXTERNAL or message["external_data"]:
         raise ExchangeError(
@@ -57,11 +57,15 @@ def array(message: Message, what: str) -> Array:
         )
     kind = message.get("data_type", 0)
     if kind not in DATA_TYPES:
-        raise ExchangeError(f"{what} has numbers of the unknown type {kind}; convert it to float32 or float64")
+        raise ExchangeError(
+            f"{what} has numbers of the unknown type {kind}; convert it to float32 or float64"
+        )
     flat = _flat(message, DATA_TYPES[kind], what)
     shape = tuple(message["dims"])
     if any(n < 0 for n in shape) or math.prod(shape) != flat.size:
-        raise ExchangeError(f"{what} has {flat.size} numbers, which is not the shape {list(shape)}: a damaged file")
+        raise ExchangeError(
+            f"{what} has {flat.size} numbers, which is not the shape {list(shape)}: a damaged file"
+        )
     return flat.reshape(shape)
 
 
@@ -74,5 +78,7 @@ def _flat(message: Message, name: str, what: str) -> Array:
             return np.asarray(stored, np.int64).astype(np.uint16).view(np.float16)
         return np.asarray(stored, dtype)
     if len(raw) % dtype.itemsize:
-        raise ExchangeError(f"{what} has {len(raw)} bytes, which are no numbers of type {name}: a damaged file")
+        raise ExchangeError(
+            f"{what} has {len(raw)} bytes, which are no numbers of type {name}: a damaged file"
+        )
     return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
