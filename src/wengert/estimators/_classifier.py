@@ -1,0 +1,169 @@
+"""The multilayer perceptron that tells classes apart."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.estimators import _draws
+from wengert.estimators import _parameters as allowed
+from wengert.estimators._descent import Sample
+from wengert.estimators._inputs import is_sparse, weights_of
+from wengert.estimators._perceptron import Perceptron, _has_partial_fit, available_if
+from wengert.estimators._prediction import ACTIVATIONS, pre_activations
+from wengert.estimators._scores import accuracy
+from wengert.estimators._targets import Labels, labels_array, labels_of, warn_of_many_classes
+
+Array = np.ndarray
+
+
+@dataclass(eq=False, repr=False)
+class MLPClassifier(Perceptron):
+    """A multilayer perceptron for classes."""
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
+        """Train for one epoch on these patterns, from the weights and the optimiser's state that are there.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`; not every class has to occur.
+        classes
+            All classes there will ever be, in the first call; later it may be left out.
+
+        Returns
+        -------
+        self
+        """
+        allowed.check(self)
+        self._note_classes(y, classes)
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """The class of each pattern, or the labels of each as a row of zeros and ones.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row.
+
+        Returns
+        -------
+        array of shape (patterns,) or (patterns, labels)
+        """
+        return self._labels.decode(self._outputs(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row.
+
+        Returns
+        -------
+        array of shape (patterns, classes)
+            Rows sum to one, except where a pattern may have several labels.
+        """
+        y = ACTIVATIONS[self.out_activation_](self._outputs(X))
+        return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithm of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row.
+
+        Returns
+        -------
+        array of shape (patterns, classes)
+        """
+        return np.log(self.predict_proba(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of patterns that are classified rightly; with several labels, all of them.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        float
+        """
+        found = self.predict(X)
+        t = labels_array(y, found.shape[0])
+        found, t = (a.toarray() if is_sparse(a) else a for a in (found, t))
+        return accuracy(found, t, weights_of(sample_weight, len(t)))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags(multi_label=True)
+        return tags
+
+    # -------------------------------------------------------------------------------------- targets
+
+    def _note_classes(self, y: Any, classes: Any) -> None:
+        """The classes of a training in parts, given in its first call."""
+        known = getattr(self, "classes_", None)
+        if classes is None:
+            if known is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return
+        given = np.unique(np.asarray(classes))
+        if known is None:
+            found = labels_of(y)
+            self._set_labels(found if found.multilabel else Labels(given))
+        elif not np.array_equal(known, given):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
+            )
+
+    def _note_targets(self, y: Any) -> None:
+        """The classes of a new training; one that goes on must have the same."""
+        labels = labels_of(y)
+        if not (self.warm_start and hasattr(self, "classes_")):
+            self._set_labels(labels)
+        elif not np.array_equal(labels.classes, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {labels.classes}"
+            )
+
+    def _set_labels(self, labels: Labels) -> None:
+        self._labels, self.classes_ = labels, labels.classes
+        self.n_outputs_, self.out_activation_ = labels.units, labels.activation
+
+    def _encoded(self, y: Any, x: Any) -> Array:
+        found = labels_array(y, x.shape[0])
+        dense = found.toarray() if is_sparse(found) else found
+        labels = labels_of(dense)
+        warn_of_many_classes(dense)
+        new = np.setdiff1d(labels.classes, self.classes_)
+        if len(new) or labels.multilabel != self._labels.multilabel:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {labels.classes}."
+            )
+        return self._labels.encode(dense, x.dtype)
+
+    def _split(self, sample: Sample) -> tuple[Array, Array]:
+        if self.n_outputs_ == 1:
+            return _draws.stratified_split(self._random_state, sample.t[:, 0] > 0, self.validation_fraction)
+        return _draws.split(self._random_state, len(sample), self.validation_fraction)
+
+    def _score_aside(self, aside: Sample) -> float:
+        a = pre_activations(self.network_, aside.x)
+        if not np.isfinite(a).all():
+            return float("nan")
+        if self.out_activation_ == "softmax":
+            return accuracy(np.argmax(a, axis=1), aside.t, aside.weights)
+        return accuracy(a > 0, aside.t > 0, aside.weights)

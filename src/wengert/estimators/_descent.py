@@ -1,0 +1,219 @@
+r"""The solvers ``"sgd"`` and ``"adam"``: epochs of minibatch descent until nothing improves any more.
+
+After every epoch the error of training (or, with early stopping, the score of patterns kept aside) is compared
+with the best so far. When it has not improved by ``tol`` for more than ``n_iter_no_change`` epochs in a row,
+training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from wengert import nn
+from wengert.errors import DivergenceError
+from wengert.estimators import _draws
+from wengert.estimators._inputs import is_sparse, rows
+from wengert.estimators._joining import not_converged
+from wengert.estimators._objective import ERRORS, Penalised
+from wengert.estimators._rules import Adam, Momentum
+from wengert.train import Trainer
+
+Array = np.ndarray
+
+SMALLEST_RATE = 1e-6
+BYTES_AT_A_TIME = 1 << 25  # of a sparse matrix made dense
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Patterns, targets, and weights of the patterns if there are any."""
+
+    x: Any
+    t: Array
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def take(self, chosen: Array) -> "Sample":
+        """Some of the patterns."""
+        return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the error is a function of."""
+        return (self.x, self.t) if self.weights is None else (self.x, self.t, self.weights)
+
+
+class Descent:
+    """The state of the update rule, which the next call of ``partial_fit`` goes on with."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.rule = _rule(estimator)
+        self.state = self.rule.init(nn.parameters(_objective(estimator)))
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return float(self.state.rate)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self.state = self.state._replace(rate=self.state.rate.dtype.type(rate))
+
+
+def _rule(estimator: Any) -> Any:
+    e = estimator
+    if e.solver == "adam":
+        return Adam(e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)
+    return Momentum(e.learning_rate_init, e.momentum, e.nesterovs_momentum)
+
+
+def _objective(estimator: Any) -> Penalised:
+    dtype = estimator.coefs_[0].dtype
+    return Penalised(estimator.network_, np.asarray(estimator.alpha, dtype))
+
+
+# ------------------------------------------------------------------------------------------- epochs
+
+
+def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -> None:
+    """Train for some epochs, or until nothing improves; the estimator's attributes tell the course."""
+    estimator.n_iter_ = 0
+    trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            _descend(estimator, trainer, sample, aside, epochs)
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    except DivergenceError:
+        _end_diverged(estimator, aside)
+
+
+def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
+    orders = _draws.orders(estimator._random_state, len(sample), estimator.shuffle)
+    for _ in range(epochs):
+        estimator.loss_ = _epoch(trainer, sample, next(orders))
+        _take_over(estimator, trainer)
+        _note(estimator, len(sample), aside)
+        if estimator._no_improvement_count > estimator.n_iter_no_change and _is_over(estimator, trainer):
+            return
+        trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def warn_unless_converged(estimator: Any) -> None:
+    """The warning that training went on to the last epoch it was allowed."""
+    if estimator.n_iter_ < estimator.max_iter or estimator._no_improvement_count > estimator.n_iter_no_change:
+        return
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
+        "converged yet. Raise max_iter, or the learning rate if the error still falls.",
+        not_converged(),
+        stacklevel=4,
+    )
+
+
+def _trainer(estimator: Any, batch_size: int) -> Trainer:
+    error = ERRORS[estimator.out_activation_]
+    trainer = Trainer(_objective(estimator), error, estimator._optimizer.rule, batch_size)
+    trainer.carry = (trainer.network, estimator._optimizer.state)
+    return trainer
+
+
+def _batch_size(wanted: Any, patterns: int) -> int:
+    if isinstance(wanted, str):
+        return min(200, patterns)
+    if wanted > patterns:
+        warnings.warn(
+            f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped",
+            stacklevel=7,
+        )
+    return min(int(wanted), patterns)
+
+
+def _epoch(trainer: Trainer, sample: Sample, order: Array) -> float:
+    """The mean error of one epoch."""
+    if not is_sparse(sample.x):
+        return trainer.epoch(sample.arrays, order)
+    errors = [
+        trainer.epoch(piece.arrays, np.arange(len(piece))) * len(piece)
+        for piece in _dense_pieces(sample, order, trainer.batch_size)
+    ]
+    return sum(errors) / len(order)
+
+
+def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sample]:
+    """A sparse sample in the order of the epoch, some minibatches at a time."""
+    row = sample.x.shape[1] * sample.x.dtype.itemsize
+    size = batch_size * max(1, BYTES_AT_A_TIME // (row * batch_size))
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        weights = None if sample.weights is None else sample.weights[chosen]
+        yield Sample(rows(sample.x, chosen), sample.t[chosen], weights)
+
+
+def _take_over(estimator: Any, trainer: Trainer) -> None:
+    objective, estimator._optimizer.state = trainer.carry
+    estimator._adopt(objective.network)
+
+
+def _note(estimator: Any, patterns: int, aside: Sample | None) -> None:
+    """The course of training after an epoch."""
+    e = estimator
+    e.n_iter_ += 1
+    e.t_ += patterns
+    e.loss_curve_.append(e.loss_)
+    if e.verbose:
+        print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
+    _note_error(e) if aside is None else _note_score(e, aside)
+    if e.solver == "sgd" and e.learning_rate == "invscaling":
+        e._optimizer.learning_rate = e.learning_rate_init / (e.t_ + 1) ** e.power_t
+
+
+def _note_error(e: Any) -> None:
+    e._no_improvement_count = e._no_improvement_count + 1 if e.loss_ > e.best_loss_ - e.tol else 0
+    e.best_loss_ = min(e.best_loss_, e.loss_)
+
+
+def _note_score(e: Any, aside: Sample) -> None:
+    score = e._score_aside(aside)
+    e.validation_scores_.append(score)
+    if e.verbose:
+        print(f"Validation score: {score:f}")
+    worse = score < e.best_validation_score_ + e.tol
+    e._no_improvement_count = e._no_improvement_count + 1 if worse else 0
+    if score > e.best_validation_score_:
+        e.best_validation_score_, e._best = score, e.network_
+
+
+def _is_over(estimator: Any, trainer: Trainer) -> bool:
+    """Whether to end after too many epochs without improvement; an adaptive rate falls first."""
+    e = estimator
+    what = "Validation score" if e.early_stopping else "Training loss"
+    message = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
+    falls = e.solver == "sgd" and e.learning_rate == "adaptive" and e._optimizer.learning_rate > SMALLEST_RATE
+    if falls:
+        e._optimizer.learning_rate /= 5.0
+        e._no_improvement_count = 0
+        message += f" Setting learning rate to {e._optimizer.learning_rate:f}."
+    if e.verbose:
+        print(message + ("" if falls else " Stopping."))
+    return not falls
+
+
+def _end_diverged(estimator: Any, aside: Sample | None) -> None:
+    """With patterns kept aside the best network stays; without, there is none."""
+    if aside is None:
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+            "be preprocessed. Standardise the data, or lower learning_rate_init "
+            f"(it is {estimator.learning_rate_init:g})."
+        )
+    estimator.n_iter_ += 1
+    estimator.loss_ = float("nan")
+    estimator.loss_curve_.append(estimator.loss_)
+    estimator.validation_scores_.append(float("nan"))
