@@ -52,7 +52,8 @@ class MLPClassifier(Perceptron):
         -------
         array of shape (patterns,) or (patterns, labels)
         """
-        return self._labels.decode(self._outputs(X))
+        a = self._outputs(X)
+        return self._labels.decode(a)
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, in the order of ``classes_``.
@@ -67,7 +68,8 @@ class MLPClassifier(Perceptron):
         array of shape (patterns, classes)
             Rows sum to one, except where a pattern may have several labels.
         """
-        y = ACTIVATIONS[self.out_activation_](self._outputs(X))
+        a = self._outputs(X)
+        y = ACTIVATIONS[self.out_activation_](a)
         return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
 
     def predict_log_proba(self, X: Any) -> Array:

@@ -46,7 +46,12 @@ class Sample:
     @property
     def arrays(self) -> tuple[Any, ...]:
         """What the error is a function of."""
-        return (self.x, self.t) if self.weights is None else (self.x, self.t, self.weights)
+        return self.x, self.targets
+
+    @property
+    def targets(self) -> Any:
+        """Targets, with the weights of the patterns if there are any."""
+        return self.t if self.weights is None else (self.t, self.weights)
 
 
 class Descent:

@@ -57,13 +57,15 @@ class Penalised:
 
 
 def _error(pattern_errors: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    """The penalised error, from the errors of the patterns."""
+    """The penalised error of outputs and targets, or of outputs and (targets, weights)."""
 
-    def error(y: tuple[Array, Array], t: Array, weights: Array | None = None) -> Array:
+    def error(y: tuple[Array, Array], targets: Array | tuple[Array, Array]) -> Array:
         outputs, penalty = y
-        e = pattern_errors(outputs, t)
-        if weights is None:
+        if not isinstance(targets, tuple):
+            e = pattern_errors(outputs, targets)
             return np.mean(e) + penalty / len(e)
+        t, weights = targets
+        e = pattern_errors(outputs, t)
         total = np.sum(weights)
         total = np.where(total == 0, 1, total)  # of a minibatch whose weights are all zero
         return (np.sum(weights * e) + penalty) / total

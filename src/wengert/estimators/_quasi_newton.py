@@ -29,7 +29,7 @@ def minimise(estimator: Any, sample: Sample) -> None:
 
     objective = _objective(estimator)
     x = sample.x.toarray() if is_sparse(sample.x) else sample.x
-    data = (x, *sample.arrays[1:])
+    data = (x, sample.targets)
     program = _program(estimator.out_activation_)
 
     def value_and_gradient(w: Array) -> tuple[float, Array]:
@@ -57,7 +57,7 @@ def _program(activation: str) -> Any:
     error = ERRORS[activation]
 
     def of_vector(w: Array, objective: Penalised, data: Any) -> Any:
-        return error(unpacked(w, objective)(data[0]), *data[1:])
+        return error(unpacked(w, objective)(data[0]), data[1])
 
     return jit(value_and_grad(of_vector))
 

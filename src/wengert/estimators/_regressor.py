@@ -59,7 +59,8 @@ class MLPRegressor(Perceptron, _WithLoss):
         -------
         array of shape (patterns,) or (patterns, outputs)
         """
-        return self._numbers(self._outputs(X))
+        a = self._outputs(X)
+        return self._numbers(a)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         r"""The share :math:`R^2` of the variance that is explained, averaged over the outputs.

@@ -85,7 +85,7 @@ def labels_of(y: Any) -> Labels:
     ValueError
         Where they are not classes.
     """
-    y_dense = y.toarray() if is_sparse(y) else np.asarray(y)
+    y_dense = _targets(y, "class labels")
     kind = kind_of(y_dense)
     if kind == "multilabel-indicator":
         return Labels(np.arange(y_dense.shape[1]), multilabel=True, sparse=is_sparse(y))

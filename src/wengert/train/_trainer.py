@@ -10,6 +10,7 @@ optimiser's state are changed in place.
 
 import functools
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Trainer:
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
         self.carry = tree.map(_as_numpy, (network, optimiser.init(nn.parameters(network))))
         made: Callable[[Any, Any], _Programs] = (
-            _known_programs if _is_constant(network, loss, optimiser) else _Programs
+            _known_programs if _is_constant((network, loss, optimiser)) else _Programs
         )
         self.programs = made(loss, optimiser)
 
@@ -179,11 +180,17 @@ class _Programs:
 _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 
-def _is_constant(network: Network, loss: Loss, optimiser: Optimiser) -> bool:
+def _is_constant(part: Any) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
-    own = isinstance(network, nn.MLP) and type(optimiser).__module__.startswith("wengert.optim")
-    activations = {layer.activation for layer in network.layers} if own else set()
-    return own and loss.__module__ == "wengert.losses" and activations <= {*nn.ACTIVATIONS.values()}
+    if isinstance(part, tuple | list):
+        return all(map(_is_constant, part))
+    if is_dataclass(part):
+        return _is_own(type(part)) and all(_is_constant(getattr(part, f.name)) for f in fields(part))
+    return not callable(part) or _is_own(part)
+
+
+def _is_own(named: Any) -> bool:
+    return getattr(named, "__module__", "").startswith("wengert.")
 
 
 def _as_numpy(leaf: Any) -> Any:
