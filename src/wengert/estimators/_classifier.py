@@ -1,6 +1,6 @@
 """The multilayer perceptron that tells classes apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ from wengert.estimators import _parameters as allowed
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
 from wengert.estimators._perceptron import Perceptron, _has_partial_fit, available_if
-from wengert.estimators._prediction import ACTIVATIONS, pre_activations
+from wengert.estimators._prediction import outputs
 from wengert.estimators._scores import accuracy
-from wengert.estimators._targets import Labels, labels_array, labels_of, warn_of_many_classes
+from wengert.estimators._targets import Labels, distinct, labels_array, labels_of, warn_of_many_classes
 
 Array = np.ndarray
 
@@ -52,7 +52,7 @@ class MLPClassifier(Perceptron):
         -------
         array of shape (patterns,) or (patterns, labels)
         """
-        a = self._outputs(X)
+        a = self._outputs(X, "identity")
         return self._labels.decode(a)
 
     def predict_proba(self, X: Any) -> Array:
@@ -68,8 +68,8 @@ class MLPClassifier(Perceptron):
         array of shape (patterns, classes)
             Rows sum to one, except where a pattern may have several labels.
         """
-        a = self._outputs(X)
-        y = ACTIVATIONS[self.out_activation_](a)
+        self._require_fitted()
+        y = self._outputs(X, self.out_activation_)
         return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -99,8 +99,8 @@ class MLPClassifier(Perceptron):
         float
         """
         found = self.predict(X)
-        t = labels_array(y, found.shape[0])
-        found, t = (a.toarray() if is_sparse(a) else a for a in (found, t))
+        found = found.toarray() if is_sparse(found) else found
+        t = labels_array(y, len(found))
         return accuracy(found, t, weights_of(sample_weight, len(t)))
 
     def __sklearn_tags__(self) -> Any:
@@ -120,7 +120,7 @@ class MLPClassifier(Perceptron):
             if known is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             return
-        given = np.unique(np.asarray(classes))
+        given = distinct(np.asarray(classes))
         if known is None:
             found = labels_of(y)
             self._set_labels(found if found.multilabel else Labels(given))
@@ -129,9 +129,13 @@ class MLPClassifier(Perceptron):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
             )
 
-    def _note_targets(self, y: Any) -> None:
-        """The classes of a new training; one that goes on must have the same."""
-        labels = labels_of(y)
+    def _set_labels(self, labels: Labels) -> None:
+        self._labels, self.classes_ = labels, labels.classes
+        self.n_outputs_, self.out_activation_ = labels.units, labels.activation
+
+    def _new_targets(self, y: Any, x: Any) -> Array:
+        """The targets of a new training; one that goes on must have the same classes."""
+        found, labels = _read(y, x)
         if not (self.warm_start and hasattr(self, "classes_")):
             self._set_labels(labels)
         elif not np.array_equal(labels.classes, self.classes_):
@@ -139,23 +143,18 @@ class MLPClassifier(Perceptron):
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
                 f"Previously got {self.classes_}, `y` has {labels.classes}"
             )
+        return self._labels.encode(found, x.dtype)
 
-    def _set_labels(self, labels: Labels) -> None:
-        self._labels, self.classes_ = labels, labels.classes
-        self.n_outputs_, self.out_activation_ = labels.units, labels.activation
-
-    def _encoded(self, y: Any, x: Any) -> Array:
-        found = labels_array(y, x.shape[0])
-        dense = found.toarray() if is_sparse(found) else found
-        labels = labels_of(dense)
-        warn_of_many_classes(dense)
-        new = np.setdiff1d(labels.classes, self.classes_)
-        if len(new) or labels.multilabel != self._labels.multilabel:
+    def _more_targets(self, y: Any, x: Any) -> Array:
+        """The targets of a training that goes on."""
+        found, labels = _read(y, x)
+        new = {*labels.classes.tolist()} - {*self.classes_.tolist()}
+        if new or labels.multilabel != self._labels.multilabel:
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
                 f"'y' has {labels.classes}."
             )
-        return self._labels.encode(dense, x.dtype)
+        return self._labels.encode(found, x.dtype)
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:
@@ -163,9 +162,17 @@ class MLPClassifier(Perceptron):
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
     def _score_aside(self, aside: Sample) -> float:
-        a = pre_activations(self.network_, aside.x)
+        a = outputs(self.network_, aside.x, "identity")
         if not np.isfinite(a).all():
             return float("nan")
         if self.out_activation_ == "softmax":
             return accuracy(np.argmax(a, axis=1), aside.t, aside.weights)
         return accuracy(a > 0, aside.t > 0, aside.weights)
+
+
+def _read(y: Any, x: Any) -> tuple[Array, Labels]:
+    """Labels as an array, and what they are."""
+    found = labels_array(y, x.shape[0])
+    labels = labels_of(found)
+    warn_of_many_classes(labels, len(found))
+    return found, replace(labels, sparse=is_sparse(y))

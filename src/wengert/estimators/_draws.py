@@ -59,11 +59,12 @@ def stratified_split(rng: RandomState, classes: Array, fraction: float) -> tuple
         Where a class has a single pattern, or one of the two sets is smaller than the number of classes.
     """
     aside = _count_aside(len(classes), fraction)
-    found, codes, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    found = sorted(set(classes.tolist()))
+    members = [np.flatnonzero(classes == c) for c in found]
+    counts = np.array([len(rows) for rows in members])
     _require_enough(found, counts, len(classes) - aside, aside)
     kept = _shared(rng, counts, len(classes) - aside)
     held = _shared(rng, counts - kept, aside)
-    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     drawn = [rows[rng.permutation(len(rows))] for rows in members]
     train = np.concatenate([rows[:k] for rows, k in zip(drawn, kept)])
     test = np.concatenate([rows[k : k + h] for rows, k, h in zip(drawn, kept, held)])
@@ -82,11 +83,11 @@ def _count_aside(patterns: int, fraction: float) -> int:
     return aside
 
 
-def _require_enough(found: Array, counts: Array, train: int, test: int) -> None:
+def _require_enough(found: list[Any], counts: Array, train: int, test: int) -> None:
     if counts.min() < 2:
         raise ValueError(
             "The least populated classes in y have only 1 member: too few to be in both sets. "
-            f"Classes with too few members are: {[str(c) for c in found[counts < 2]]}"
+            f"Classes with too few members are: {[str(c) for c, count in zip(found, counts) if count < 2]}"
         )
     if min(train, test) < len(found):
         raise ValueError(
@@ -100,10 +101,11 @@ def _shared(rng: RandomState, counts: Array, draws: int) -> Array:
     shares = counts / counts.sum() * draws
     whole = np.floor(shares)
     missing = int(draws - whole.sum())
-    for remainder in np.sort(np.unique(shares - whole))[::-1]:
+    remainders = shares - whole
+    for remainder in sorted(set(remainders.tolist()), reverse=True):
         if missing == 0:
             break
-        tied = np.flatnonzero(shares - np.floor(shares) == remainder)
+        tied = np.flatnonzero(remainders == remainder)
         chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
         whole[chosen] += 1
         missing -= len(chosen)

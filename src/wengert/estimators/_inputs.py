@@ -72,7 +72,9 @@ def _array(X: Any) -> Array:
 
 def _require_real(x: Any) -> None:
     if x.dtype.kind == "c":
-        raise ValueError("Complex data not supported; give its real and imaginary parts as features of their own")
+        raise ValueError(
+            "Complex data not supported; give its real and imaginary parts as features of their own"
+        )
 
 
 def as_floats(x: Array, name: str) -> Array:
@@ -97,7 +99,9 @@ def require_matrix(x: Any, X: Any, name: str) -> None:
         )
     for count, what in ((x.shape[0], "sample(s)"), (x.shape[1], "feature(s)")):
         if count < 1:
-            raise ValueError(f"Found array with 0 {what} (shape={x.shape}) while a minimum of 1 is required by {name}.")
+            raise ValueError(
+                f"Found array with 0 {what} (shape={x.shape}) while a minimum of 1 is required by {name}."
+            )
 
 
 def require_finite(x: Array, which: str, name: str) -> None:
@@ -106,7 +110,9 @@ def require_finite(x: Array, which: str, name: str) -> None:
         _require_no_missing(x, which, name)
     elif x.dtype.kind == "f" and not np.isfinite(x).all():
         what = "NaN" if np.isnan(x).any() else f"infinity or a value too large for {x.dtype!r}"
-        raise ValueError(f"Input {which} contains {what}; {name} needs finite numbers. Leave such rows out or impute")
+        raise ValueError(
+            f"Input {which} contains {what}; {name} needs finite numbers. Leave such rows out or impute"
+        )
 
 
 def _require_no_missing(x: Array, which: str, name: str) -> None:

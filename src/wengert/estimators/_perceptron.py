@@ -76,8 +76,7 @@ class Perceptron(Estimator):
         allowed.check(self)
         first = not (self.warm_start and hasattr(self, "coefs_"))
         x = patterns(self, X, first)
-        self._note_targets(y)
-        sample = self._sample(x, y, sample_weight, first)
+        sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
         if self.solver not in STOCHASTIC:
             from wengert.estimators._quasi_newton import minimise
 
@@ -93,15 +92,15 @@ class Perceptron(Estimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_")
-        sample = self._sample(patterns(self, X, first), y, sample_weight, first)
+        x = patterns(self, X, first)
+        sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
         if not hasattr(self, "_optimizer"):
             self._optimizer = Descent(self)
         self._descend(sample, 1)
         return self
 
-    def _sample(self, x: Any, y: Any, sample_weight: Any, first: bool) -> Sample:
+    def _sample(self, x: Any, t: Array, sample_weight: Any, first: bool) -> Sample:
         """What to train on, with a network to train."""
-        t = self._encoded(y, x)
         sample = Sample(x, t, weights_of(sample_weight, len(t), x.dtype))
         self._random_state = _draws.random_state(self.random_state)
         if first:
@@ -162,10 +161,15 @@ class Perceptron(Estimator):
         self.coefs_ = [layer.weights for layer in network.layers]
         self.intercepts_ = [layer.biases for layer in network.layers]
 
-    def _outputs(self, X: Any) -> Array:
-        """Pre-activations of the output units."""
+    def _outputs(self, X: Any, activation: str) -> Array:
+        """The output units, with an activation function of theirs."""
         self._require_fitted()
-        return _prediction.pre_activations(self.network_, patterns(self, X, first=False))
+        network = self.network_
+        if _prediction.is_single(self, X):
+            y, finite = _prediction.of_single(network, X, activation)
+            if finite:
+                return y
+        return _prediction.outputs(network, patterns(self, X, first=False), activation)
 
 
 def _hidden(sizes: Any) -> list[int]:

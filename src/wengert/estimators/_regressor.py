@@ -11,7 +11,7 @@ from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import weights_of
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, _has_partial_fit, available_if
-from wengert.estimators._prediction import ACTIVATIONS, pre_activations
+from wengert.estimators._prediction import outputs
 from wengert.estimators._scores import r_squared
 from wengert.estimators._targets import numbers_array
 
@@ -59,8 +59,9 @@ class MLPRegressor(Perceptron, _WithLoss):
         -------
         array of shape (patterns,) or (patterns, outputs)
         """
-        a = self._outputs(X)
-        return self._numbers(a)
+        self._require_fitted()
+        y = self._outputs(X, self.out_activation_)
+        return y[:, 0] if y.shape[1] == 1 else y
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         r"""The share :math:`R^2` of the variance that is explained, averaged over the outputs.
@@ -88,23 +89,18 @@ class MLPRegressor(Perceptron, _WithLoss):
 
     # -------------------------------------------------------------------------------------- targets
 
-    def _note_targets(self, y: Any) -> None:
-        """Numbers are not noted."""
-
-    def _encoded(self, y: Any, x: Any) -> Array:
+    def _new_targets(self, y: Any, x: Any) -> Array:
         t = numbers_array(y, x.shape[0], x.dtype)
         if self.loss == "poisson" and (t < 0).any():
             raise ValueError("Some values of y are negative; loss='poisson' takes counts, from 0")
         self.n_outputs_, self.out_activation_ = t.shape[1], OUTPUTS[self.loss]
         return t
 
-    def _numbers(self, a: Array) -> Array:
-        y = ACTIVATIONS[self.out_activation_](a)
-        return y[:, 0] if y.shape[1] == 1 else y
+    _more_targets = _new_targets
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
     def _score_aside(self, aside: Sample) -> float:
-        y = ACTIVATIONS[self.out_activation_](pre_activations(self.network_, aside.x))
+        y = outputs(self.network_, aside.x, self.out_activation_)
         return r_squared(y, aside.t, aside.weights) if np.isfinite(y).all() else float("nan")

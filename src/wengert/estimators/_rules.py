@@ -76,7 +76,9 @@ class Adam:
         """Both running means start at zero."""
         zeros = tree.map(np.zeros_like, params)
         numbers = tuple(map(np.float64, (self.b1, self.b2, self.eps)))
-        return AdamState(np.float64(self.learning_rate), numbers, (np.float64(1), np.float64(1)), zeros, zeros)
+        return AdamState(
+            np.float64(self.learning_rate), numbers, (np.float64(1), np.float64(1)), zeros, zeros
+        )
 
     def update(self, gradients: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
         """One step."""

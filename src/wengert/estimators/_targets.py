@@ -68,7 +68,7 @@ class Labels:
         """The index of the class of each pattern."""
         if self.units > 1:
             return np.argmax(a, axis=1)
-        return (a[:, 0] > 0).astype(int) * (len(self.classes) - 1)
+        return ((a[:, 0] > 0) & (len(self.classes) > 1)).astype(int)
 
 
 def _as_csr(found: Array) -> Any:
@@ -85,16 +85,22 @@ def labels_of(y: Any) -> Labels:
     ValueError
         Where they are not classes.
     """
-    y_dense = _targets(y, "class labels")
-    kind = kind_of(y_dense)
+    found = dense_targets(y, "class labels")
+    kind = kind_of(found)
     if kind == "multilabel-indicator":
-        return Labels(np.arange(y_dense.shape[1]), multilabel=True, sparse=is_sparse(y))
+        return Labels(np.arange(found.shape[1]), multilabel=True, sparse=is_sparse(y))
     if kind not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {kind}. A classifier takes discrete classes, one a pattern, or a matrix of "
             "zeros and ones; for numbers use MLPRegressor"
         )
-    return Labels(np.unique(y_dense))
+    return Labels(distinct(found))
+
+
+def distinct(y: Array) -> Array:
+    """The values that occur, in order. (`numpy.unique` imports masked arrays for it.)"""
+    y = np.sort(y, axis=None)
+    return y[np.append(True, y[1:] != y[:-1])] if len(y) else y
 
 
 def kind_of(y: Array) -> str:
@@ -102,43 +108,43 @@ def kind_of(y: Array) -> str:
     if y.ndim not in (1, 2) or (y.dtype == object and not isinstance(y.flat[0], str)):
         return "unknown"
     several = y.ndim == 2 and y.shape[1] > 1
-    if several and y.dtype.kind in "bifu" and np.isin(y, (0, 1)).all():
+    if several and y.dtype.kind in "bifu" and ((y == 0) | (y == 1)).all():
         return "multilabel-indicator"
     suffix = "-multioutput" if several else ""
     if y.dtype.kind == "f" and (y != np.floor(y)).any():
         return "continuous" + suffix
-    return ("multiclass" if several or len(np.unique(y)) > 2 else "binary") + suffix
+    return ("multiclass" if several or len(distinct(y)) > 2 else "binary") + suffix
 
 
 def labels_array(y: Any, patterns: int) -> Array:
     """Labels as an array, one row a pattern."""
-    y = y if is_sparse(y) else _column(_targets(y, "class labels"))
-    _require_length(y, patterns)
-    if not is_sparse(y):
-        require_finite(y, "y", "a classifier")
-    return y
+    found = _column(dense_targets(y, "class labels"))
+    _require_length(found, patterns)
+    require_finite(found, "y", "a classifier")
+    return found
 
 
-def warn_of_many_classes(y: Array) -> None:
+def warn_of_many_classes(labels: Labels, patterns: int) -> None:
     """Nearly as many classes as patterns are seldom classes."""
-    if len(y) > 20 and y.ndim == 1 and len(found := np.unique(y)) > 2 and len(found) > round(0.5 * len(y)):
+    if patterns > 20 and not labels.multilabel and len(labels.classes) > max(2, round(0.5 * patterns)):
         warnings.warn(
             "The number of unique classes is greater than 50% of the number of samples; if y are numbers to "
             "predict, use MLPRegressor",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
 def numbers_array(y: Any, patterns: int, dtype: Any) -> Array:
     """Numbers to predict, one row a pattern: shape (patterns, outputs)."""
-    y = _column(_targets(y, "numbers"))
+    y = _column(dense_targets(y, "numbers"))
     _require_length(y, patterns)
     y = y.astype(dtype)
     require_finite(y, "y", "a regressor")
     return y.reshape(patterns, -1)
 
 
-def _targets(y: Any, what: str) -> Array:
+def dense_targets(y: Any, what: str) -> Array:
+    """Targets as an array of one or two dimensions."""
     if y is None:
         raise ValueError(f"This estimator requires y to be passed, but the target y is None; give {what}")
     found = np.asarray(y.toarray() if is_sparse(y) else y)
