@@ -8,7 +8,9 @@ Its trace is run by both, and the deviation is measured in units of rounding,
     |native - interpreted| ÷ (ε · max(1, max |interpreted|)),
 
 where ε is that of the coarsest dtype in the program. Programs that fail are shown at once: beyond LIMIT, of
-another shape or dtype, or with an error that the other one does not raise. The worst of the rest come last.
+another shape or dtype, or with an error that the other one does not raise. A program that is beyond LIMIT but
+ill-conditioned (an eigenvector among eigenvalues almost alike) is measured in units of what the interpreter's
+own result moves by when its inputs are rounded otherwise. The worst of the rest come last.
 """
 
 import argparse
@@ -29,6 +31,10 @@ from wengert.core.trace import Trace
 from wengert.native.planning.kernels import Unlowerable
 
 LIMIT = 1000.0
+# Of an ill-conditioned program: how often its inputs are rounded otherwise, by how many units at most, and
+# how many times the deviation that this makes counts as LIMIT.
+ROUNDINGS, UNITS = 40, 8
+ILL_CONDITIONED = 10.0
 MODES = ("value", "gradient", "batch")
 
 
@@ -94,7 +100,25 @@ def tried(seed: int, host: str = "", threads: bool = False) -> Outcome | None:
         return Outcome(seed, mode, 0.0, f"interpreted: {error}")
     except Exception:
         return Outcome(seed, mode, np.inf, traceback.format_exc(limit=-3))
-    return Outcome(seed, mode, deviation(found, expected, coarsest(trace)), " ".join(f.steps))
+    found_apart = deviation(found, expected, coarsest(trace))
+    if LIMIT < found_apart < np.inf:
+        found_apart *= LIMIT / max(LIMIT, ILL_CONDITIONED * sensitivity(trace, arguments, expected))
+    return Outcome(seed, mode, found_apart, " ".join(f.steps))
+
+
+def sensitivity(trace: Trace, arguments: Sequence[Any], expected: Sequence[Any]) -> float:
+    """How far, in units of rounding, results move when the inputs are rounded otherwise."""
+    rng = np.random.default_rng(0)
+    moved = (evaluate(trace, [rounded(x, rng) for x in arguments]) for _ in range(ROUNDINGS))
+    return max(deviation([np.asarray(y) for y in ys], expected, coarsest(trace)) for ys in moved)
+
+
+def rounded(x: Any, rng: np.random.Generator) -> Any:
+    """Every number a few units of rounding higher or lower, as the steps of an algorithm leave it."""
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        return x
+    return (x * (1 + np.finfo(x.dtype).eps * rng.integers(-UNITS, UNITS + 1, x.shape))).astype(x.dtype)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

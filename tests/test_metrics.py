@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -5,26 +7,111 @@ from sklearn import metrics as reference
 from wengert import metrics
 
 rng = np.random.default_rng(0)
-TRUE, PREDICTED = rng.integers(0, 3, 50), rng.integers(0, 3, 50)
-T, Y = rng.normal(size=50), rng.normal(size=50)
+N = 50
+TRUE, PREDICTED = rng.integers(0, 3, (2, N))
+NAMES = np.array(["red", "green", "blue"])
+LABELS, CLAIMED = rng.integers(0, 2, (2, N, 3))
+SHARES = rng.dirichlet(np.ones(3), N)
+SCORES = np.round(rng.normal(size=N) + (TRUE == 1), 1)  # with ties
+T, Y = rng.normal(size=(2, N))
+SEVERAL_T, SEVERAL_Y = rng.normal(size=(2, N, 3))
+COUNTS, RATES = rng.poisson(1.0, N), rng.gamma(2.0, size=N)
+COUNTED = rng.integers(0, 4, N)
+macro_f1 = partial(reference.f1_score, average="macro")
+
+# name: ours, predictions, targets, scikit-learn's
+CASES = {
+    "accuracy": (metrics.accuracy, PREDICTED, TRUE, reference.accuracy_score),
+    "accuracy of names": (metrics.accuracy, NAMES[PREDICTED], NAMES[TRUE], reference.accuracy_score),
+    "accuracy of labels": (metrics.accuracy, CLAIMED, LABELS, reference.accuracy_score),
+    "balanced accuracy": (
+        metrics.balanced_accuracy, NAMES[PREDICTED], NAMES[TRUE], reference.balanced_accuracy_score
+    ),
+    "confusion": (partial(metrics.confusion, count=3), PREDICTED, TRUE, reference.confusion_matrix),
+    "F1": (metrics.f1, PREDICTED, TRUE, macro_f1),
+    "F1 of names": (metrics.f1, NAMES[PREDICTED // 2], NAMES[TRUE], macro_f1),
+    "cross-entropy": (metrics.cross_entropy, SHARES, TRUE, reference.log_loss),
+    "log loss": (metrics.log_loss, SHARES[:, 0], LABELS[:, 0], reference.log_loss),
+    "Brier": (metrics.brier, SHARES[:, 0], LABELS[:, 0], reference.brier_score_loss),
+    "Brier of classes": (metrics.brier, SHARES, TRUE, reference.brier_score_loss),
+    "Brier of two columns": (
+        metrics.brier, np.stack([SHARES[:, 0], 1 - SHARES[:, 0]], axis=1), LABELS[:, 0],
+        reference.brier_score_loss,
+    ),
+    "AUC": (metrics.roc_auc, SCORES, TRUE == 1, reference.roc_auc_score),
+    "AUC of labels": (metrics.roc_auc, SEVERAL_Y, LABELS, reference.roc_auc_score),
+    "AUC of classes": (
+        metrics.roc_auc, SHARES, TRUE, partial(reference.roc_auc_score, multi_class="ovr")
+    ),
+    "MSE": (metrics.mse, Y, T, reference.mean_squared_error),
+    "MSE of several": (metrics.mse, SEVERAL_Y, SEVERAL_T, reference.mean_squared_error),
+    "RMSE": (metrics.rmse, Y, T, reference.root_mean_squared_error),
+    "RMSE of several": (metrics.rmse, SEVERAL_Y, SEVERAL_T, reference.root_mean_squared_error),
+    "MAE": (metrics.mae, Y, T, reference.mean_absolute_error),
+    "MAE of several": (metrics.mae, SEVERAL_Y, SEVERAL_T, reference.mean_absolute_error),
+    "median": (metrics.median_absolute_error, Y, T, reference.median_absolute_error),
+    "median of several": (
+        metrics.median_absolute_error, SEVERAL_Y, SEVERAL_T, reference.median_absolute_error
+    ),
+    "median of an odd number": (
+        metrics.median_absolute_error, np.append(Y[1:], Y[0] + 9), np.append(T[1:], T[0]),
+        reference.median_absolute_error,
+    ),
+    "pinball": (
+        partial(metrics.pinball, q=0.2), SEVERAL_Y, SEVERAL_T, partial(reference.mean_pinball_loss, alpha=0.2)
+    ),
+    "R²": (metrics.r_squared, Y, T, reference.r2_score),
+    "R² of several": (metrics.r_squared, SEVERAL_Y, SEVERAL_T, reference.r2_score),
+    "explained variance": (metrics.explained_variance, Y, T, reference.explained_variance_score),
+    "explained variance of several": (
+        metrics.explained_variance, SEVERAL_Y, SEVERAL_T, reference.explained_variance_score
+    ),
+    "Poisson deviance": (metrics.poisson_deviance, RATES, COUNTS, reference.mean_poisson_deviance),
+}  # fmt: skip
+every_metric = pytest.mark.parametrize(("metric", "y", "t", "theirs"), CASES.values(), ids=CASES)
 
 
-def test_accuracy():
-    assert metrics.accuracy(PREDICTED, TRUE) == pytest.approx(reference.accuracy_score(TRUE, PREDICTED))
+@every_metric
+@pytest.mark.parametrize("weights", [None, COUNTED, rng.uniform(0, 2, N)])
+def test_metrics_are_those_of_scikit_learn(metric, y, t, theirs, weights):
+    np.testing.assert_allclose(metric(y, t, weights=weights), theirs(t, y, sample_weight=weights), rtol=1e-12)
 
 
-def test_cross_entropy():
-    p = rng.dirichlet(np.ones(3), 50)
-    assert metrics.cross_entropy(p, TRUE) == pytest.approx(reference.log_loss(TRUE, p))
+@every_metric
+def test_a_weight_is_how_often_a_pattern_occurs(metric, y, t, theirs):
+    repeated = (np.repeat(array, COUNTED, axis=0) for array in (y, t))
+    np.testing.assert_allclose(metric(y, t, weights=COUNTED), metric(*repeated), rtol=1e-12)
 
 
-def test_cross_entropy_of_certain_error_is_finite():
+@every_metric
+def test_mistaken_weights_are_refused(metric, y, t, theirs):
+    with pytest.raises(ValueError, match=r"give one weight for each pattern, of shape \(50,\)"):
+        metric(y, t, weights=np.ones(N + 1))
+    with pytest.raises(ValueError, match="give numbers of at least 0"):
+        metric(y, t, weights=-np.ones(N))
+
+
+@pytest.mark.parametrize("metric", [metrics.mae, metrics.r_squared, metrics.accuracy, metrics.f1])
+def test_targets_that_would_broadcast_are_refused(metric):
+    with pytest.raises(ValueError, match=r"targets of shape \(50, 1\) do not match outputs of shape \(50,\)"):
+        metric(PREDICTED, TRUE[:, None])
+
+
+@pytest.mark.parametrize("name", ["MSE", "MAE", "R²", "Brier of classes", "cross-entropy", "log loss"])
+def test_single_precision_is_summed_in_double(name):
+    metric, y, t, _ = CASES[name]
+    assert metric(y.astype(np.float32), t) == pytest.approx(metric(y.astype(np.float32).astype(float), t))
+
+
+def test_probabilities_of_zero_have_a_finite_error():
     assert metrics.cross_entropy(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(708.4, abs=0.1)
+    assert metrics.log_loss(np.array([0.0, 1.0]), np.array([1, 0])) == pytest.approx(708.4, abs=0.1)
 
 
-def test_class_scores():
-    scores = metrics.class_scores(("a", "b", "c"), PREDICTED, TRUE)
-    expected = reference.precision_recall_fscore_support(TRUE, PREDICTED)
+@pytest.mark.parametrize("weights", [None, COUNTED])
+def test_class_scores(weights):
+    scores = metrics.class_scores(("a", "b", "c"), PREDICTED, TRUE, weights)
+    expected = reference.precision_recall_fscore_support(TRUE, PREDICTED, sample_weight=weights)
     np.testing.assert_allclose(
         [[s.precision, s.recall, s.f1, s.rows] for s in scores], np.transpose(expected)
     )
@@ -35,11 +122,11 @@ def test_a_class_that_never_occurs_scores_zero():
     assert (score.precision, score.recall, score.f1, score.rows) == (0, 0, 0, 0)
 
 
-def test_regression():
-    assert metrics.rmse(Y, T) == pytest.approx(reference.root_mean_squared_error(T, Y))
-    assert metrics.mae(Y, T) == pytest.approx(reference.mean_absolute_error(T, Y))
-    assert metrics.r_squared(Y, T) == pytest.approx(reference.r2_score(T, Y))
-
-
-def test_r_squared_of_equal_targets_is_undefined():
+def test_what_is_undefined_is_not_a_number():
     assert np.isnan(metrics.r_squared(np.array([1.0, 2.0]), np.array([3.0, 3.0])))
+    assert np.isnan(metrics.explained_variance(np.array([1.0, 2.0]), np.array([3.0, 3.0])))
+    assert np.isnan(metrics.roc_auc(np.array([0.1, 0.2]), np.array([1, 1])))
+
+
+def test_patterns_without_weight_are_not_the_median():
+    assert metrics.median_absolute_error(np.array([5.0, 1.0]), np.zeros(2), np.array([1.0, 0.0])) == 5

@@ -12,7 +12,7 @@ from wengert.errors import DataError, ModelFileError
 
 
 def model(task="classification", classes=("a", "b", "ç"), seed=0):
-    outputs = models.output_for(task, classes).units(len(classes))
+    outputs = models.output_units(task, classes)
     network = nn.MLP.init(np.random.default_rng(seed), (2, 5, outputs), "tanh", dtype=np.float32)
     scale = Standardiser(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     target = Standardiser(np.array([10.0]), np.array([2.0]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wengert._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from wengert import errors, losses, nn, numerical, optim, random, special, train
+    from wengert import errors, losses, metrics, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -47,6 +47,7 @@ __all__ = [
     "jit",
     "jvp",
     "losses",
+    "metrics",
     "nn",
     "numerical",
     "optim",
@@ -69,7 +70,9 @@ _HOMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "wengert.estimators"),
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),
 }
-_MODULES = frozenset({"errors", "losses", "nn", "numerical", "optim", "random", "special", "train"})
+_MODULES = frozenset(
+    {"errors", "losses", "metrics", "nn", "numerical", "optim", "random", "special", "train"}
+)
 
 
 def __getattr__(name: str) -> Any:

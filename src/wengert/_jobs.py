@@ -20,7 +20,7 @@ from wengert.data import (
     split,
 )
 from wengert.errors import DataError
-from wengert.models import Model, network_targets, output_for
+from wengert.models import Model, network_targets, output_for, output_units
 from wengert.train import Epoch, Fit, fit
 
 Array = np.ndarray
@@ -147,7 +147,7 @@ def batch_size(problem: Problem, options: Options) -> int:
 
 def start(problem: Problem, options: Options, dtype: Any = np.float32) -> Model:
     """The untrained model."""
-    units = output_for(problem.target.task, problem.target.classes).units(len(problem.target.classes))
+    units = output_units(problem.target.task, problem.target.classes)
     sizes = (len(problem.features), *options.hidden, units)
     network = nn.MLP.init(
         np.random.default_rng(_streams(options).weights), sizes, options.activation, dtype=dtype

@@ -13,7 +13,7 @@ A model file, ``.wengert``, is a `safetensors` file: the arrays, and a descripti
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import losses, nn
+from wengert import nn
 from wengert._files import write_atomically
 from wengert.data import Standardiser, Table, Task, numbers
 from wengert.errors import DataError, ModelFileError
+from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
@@ -35,30 +36,21 @@ VERSION = 1
 # -------------------------------------------------------------------------------------------- tasks
 
 
-@dataclass(frozen=True)
-class Output:
-    """What the output units mean: how many there are, their error, and their activation."""
-
-    units: Callable[[int], int]
-    loss: Callable[[Array, Array], Array]
-    activation: Callable[[Array], Array]
-
-
-NUMBER = Output(lambda classes: 1, losses.mean_squared_error, nn.identity)
-TWO_CLASSES = Output(lambda classes: 1, losses.binary_cross_entropy, nn.logistic)
-CLASSES = Output(lambda classes: classes, losses.softmax_cross_entropy, nn.softmax)
-
-
-def output_for(task: Task, classes: Sequence[str]) -> Output:
+def output_for(task: Task, classes: Sequence[str]) -> Likelihood:
     """Output units and error paired by likelihood."""
     if task == "regression":
-        return NUMBER
-    return TWO_CLASSES if len(classes) == 2 else CLASSES
+        return LIKELIHOODS["number"]
+    return LIKELIHOODS["two classes" if len(classes) == 2 else "classes"]
 
 
-def network_targets(output: Output, values: Array, dtype: Any) -> Array:
+def output_units(task: Task, classes: Sequence[str]) -> int:
+    """How many output units there are: for one number, or for these classes."""
+    return output_for(task, classes).units(len(classes) or 1)
+
+
+def network_targets(output: Likelihood, values: Array, dtype: Any) -> Array:
     """Targets as the error of these output units takes them: a column, or class indices."""
-    return values if output is CLASSES else values[:, None].astype(dtype)
+    return values if output is LIKELIHOODS["classes"] else values[:, None].astype(dtype)
 
 
 # -------------------------------------------------------------------------------------------- model
@@ -106,7 +98,7 @@ class Model:
         a = a.astype(np.float64)
         if self.task == "regression":
             return self.outputs.inverse(a[:, 0])
-        y = output_for(self.task, self.classes).activation(a)
+        y = nn.activation_named(output_for(self.task, self.classes).activation)(a)
         return np.concatenate([1 - y, y], axis=1) if len(self.classes) == 2 else y
 
     def predict_table(self, table: Table) -> Array:
@@ -281,7 +273,7 @@ def _check_shapes(model: Model) -> None:
         sizes.append(layer.biases.size)
         _require(layer.weights.shape == tuple(sizes[-2:]), "its layers do not fit together")
     _require(model.task in ("classification", "regression"), f"unknown task {model.task!r}")
-    _require(sizes[-1] == output_for(model.task, model.classes).units(len(model.classes)), "wrong outputs")
+    _require(sizes[-1] == output_units(model.task, model.classes), "wrong outputs")
     _require(model.inputs.mean.shape == model.inputs.scale.shape == (sizes[0],), "wrong scales")
 
 

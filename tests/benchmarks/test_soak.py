@@ -28,3 +28,8 @@ def test_a_wrong_result_is_seen(monkeypatch, capsys):
     monkeypatch.setattr(soak, "run", lambda *args: [x + np.asarray(0.01, x.dtype) for x in right(*args)])
     assert soak.main(["--start", "3", "--count", "1"]) == 1
     assert "1 failed" in capsys.readouterr().out
+
+
+def test_an_ill_conditioned_program_is_measured_by_what_rounding_does_to_it():
+    outcome = soak.tried(23251)  # single eigenvalues of matrices of deficient rank
+    assert not soak.has_failed(outcome)

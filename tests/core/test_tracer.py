@@ -5,6 +5,7 @@ import functools
 import math
 import operator
 import pickle
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -180,9 +181,25 @@ class TestQueries:
         np.testing.assert_allclose(wg.grad(f)(X), expected)
 
     def test_scalars_are_not_sequences(self):
-        for use in (len, iter, lambda x: x[0]):
-            with pytest.raises(TypeError):
-                wg.grad(lambda x, use=use: (use(x), x)[1])(2.0)
+        for use in (len, iter, list, lambda x: 2.0 in x, lambda x: x[0], lambda x: x[:]):
+            for value in (2.0, np.float64(2.0), np.array(2.0)):
+                with pytest.raises((TypeError, IndexError)):
+                    wg.grad(lambda x, use=use: (use(x), x)[1])(value)
+        wg.grad(lambda x: pytest.fail() if np.iterable(x) or isinstance(x, Iterable) else x)(2.0)
+
+    @pytest.mark.parametrize("value", [np.float64(3.0), np.array(3.0)], ids=["number", "array"])
+    @pytest.mark.parametrize("index", [None, ..., (), (None, ...), (..., None), (None, None), True, np.True_])
+    def test_indices_of_no_axis(self, index, value):
+        """What NumPy allows on a number and on an array without axes."""
+        take = lambda w: (w * 1.5)[index] + w[index]
+        expected = take(value)
+        for found in (wg.jit(take)(value), wg.jvp(take, (value,), (value,))[0]):
+            np.testing.assert_array_equal(found, expected)
+            assert np.shape(found) == np.shape(expected)
+        assert wg.grad(lambda w: np.sum(take(w)))(value) == 2.5
+        batch = np.stack([value, 2 * value])
+        np.testing.assert_array_equal(wg.vmap(take)(batch), np.stack([take(w) for w in batch]))
+        np.testing.assert_array_equal(wg.jit(wg.vmap(wg.grad(lambda w: np.sum(take(w)))))(batch), [2.5, 2.5])
 
     def test_contains(self):
         wg.grad(lambda x: (None, np.sum(x))[1] if 0.73 in x and 5.0 not in x else pytest.fail())(X)

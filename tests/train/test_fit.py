@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import wengert as wg
+import wengert.train._trainer
 from wengert import losses, nn, optim
 from wengert.core import tree
-from wengert.errors import DivergenceError
+from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train import Epoch, LearningCurve, Trainer, fit
 from wengert.train._trainer import _minibatches
 
@@ -246,6 +247,50 @@ def test_numbers_of_threads_cannot_be_seen(monkeypatch):
         wg.set_threads(before)
     for other in found[1:]:
         assert same(found[0], other)
+
+
+def sure_run():
+    """A classifier so sure of its classes that probabilities are subnormal: its weights and errors."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(150, 20)).astype("f4")
+    network = nn.MLP.init(rng, (20, 30, 7), dtype="f4")
+    y = np.argmax(network(x), axis=1)
+    result = fit(network, losses.softmax_cross_entropy, 30 * x, y, batch_size=32, epochs=2)
+    return result.network, result.curve.training
+
+
+def step_by_step(*_):
+    raise ControlFlowError("as if a scan could not follow")
+
+
+@pytest.mark.parametrize("way", ["threads", "pieces", "steps"])
+def test_small_numbers_count_alike_in_every_way(monkeypatch, way):
+    expected, errors = sure_run()
+    monkeypatch.setattr("wengert.native.program.is_worth_sharing", lambda plan: way == "threads")
+    if way == "pieces":
+        monkeypatch.setattr("wengert.train._trainer.OPERATIONS_AT_A_TIME", 1)
+    elif way == "steps":
+        monkeypatch.setattr("wengert.train._trainer.Trainer._pass_in_pieces", step_by_step)
+    wengert.train._trainer._known_programs.cache_clear()
+    found, again = sure_run()
+    assert same(found, expected) and errors == again
+
+
+@dataclass(frozen=True)
+class Faint(Slope):
+    """A weight whose gradient is subnormal."""
+
+    def __call__(self, x):
+        return np.float64(1e-310) * super().__call__(x)
+
+
+@pytest.mark.parametrize("way", ["epoch", "steps"])
+def test_subnormal_numbers_count_as_zero(monkeypatch, way):
+    if way == "steps":
+        monkeypatch.setattr("wengert.train._trainer.Trainer._pass_in_pieces", step_by_step)
+    unit, mean = Faint(np.array(0.0)), lambda y, t: np.mean(y)
+    assert fit(unit, mean, X[:, :1] + 2, Y, optimiser=optim.SGD(1.0), epochs=1).network.w == 0
+    assert wg.grad(lambda unit: mean(unit(X[:, :1] + 2), Y))(unit).w > 0
 
 
 def wide_run():

@@ -15,6 +15,7 @@ from wengert.core import adoptive, draws, tree
 from wengert.core.recorder import Recorder, Tracer, current
 from wengert.core.trace import Atom, Trace, Type, Var
 from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
+from wengert.errors import WengertError
 
 
 class Recording:
@@ -79,8 +80,12 @@ def record(
         outputs = [settle(leaf) for leaf in leaves]
         if check is not None:
             check()
-    except BaseException:
+    except BaseException as error:
         recorder.close()
+        # NumPy takes what can be indexed for a sequence, and covers the error of float(x) with its own.
+        covered = error.__cause__
+        if type(error) is ValueError and isinstance(covered, WengertError):
+            raise covered from None
         raise
     finally:
         current.reset(token)

@@ -1,9 +1,8 @@
 """Tracers: what a recorded function sees in place of its arrays, so that NumPy's protocols write equations.
 
 NumPy hands every ufunc to ``__array_ufunc__`` and most other functions to ``__array_function__``; Python
-hands over the operators. Scalars are a class without ``__getitem__``, because NumPy takes anything indexable
-for a sequence. Writing (``x[i] = v``, ``x += v``, ``out=x``) makes the tracer stand for a new variable; a
-view keeps its root and writes through, as in NumPy.
+hands over the operators. Writing (``x[i] = v``, ``x += v``, ``out=x``) makes the tracer stand for a new
+variable; a view keeps its root and writes through, as in NumPy.
 """
 
 from __future__ import annotations
@@ -332,9 +331,10 @@ SCALAR_FUNCTIONS = frozenset(
 
 
 class ScalarTracer(_Operators):
-    """A tracer of a number."""
+    """A tracer of a number or of an array without axes: indexed by ``()``, ``...`` and ``None`` alone."""
 
     __slots__ = ()
+    __iter__ = None  # or Python would try x[0], x[1], ...
 
     @property
     def __class__(self) -> Any:
@@ -370,12 +370,6 @@ class ScalarTracer(_Operators):
 
     def is_integer(self) -> bool:
         return bool(self == apply(np.trunc, (self,)))
-
-
-class CellTracer(ScalarTracer):
-    """A tracer of an array of no dimensions, which can be indexed: by ``()``, ``...`` and ``None``."""
-
-    __slots__ = ()
 
     def __getitem__(self, index: Any) -> Any:
         return FUNCTIONS[operator.getitem](self, index)
@@ -607,13 +601,12 @@ def _make(recorder: Recorder, var: Var, value: Any) -> Tracer:
         array.version = 0
         tracer: Tracer = array
     else:
-        kind = CellTracer if type(value) is np.ndarray else ScalarTracer
-        tracer = kind.__new__(kind)
+        tracer = ScalarTracer.__new__(ScalarTracer)
     tracer.recorder, tracer.variable, tracer.value = recorder, var, value
     return tracer
 
 
-set_tracer_factory(_make, (ScalarTracer, CellTracer, ArrayTracer, ReadOnlyTracer, ViewTracer))
+set_tracer_factory(_make, (ScalarTracer, ArrayTracer, ReadOnlyTracer, ViewTracer))
 
 
 def as_view(taken: Any, root: Any, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Any:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn
+from wengert import nn, optim
+from wengert.core import tree
 from wengert.errors import DivergenceError
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import ERRORS, Penalised
-from wengert.estimators._rules import Adam, Momentum
 from wengert.train import Trainer
 
 Array = np.ndarray
@@ -59,23 +59,25 @@ class Descent:
 
     def __init__(self, estimator: Any) -> None:
         self.rule = _rule(estimator)
-        self.state = self.rule.init(nn.parameters(_objective(estimator)))
+        state = self.rule.init(nn.parameters(_objective(estimator)))
+        self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
 
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        return float(self.state.rate)
+        return float(self.rule.rate(self.state))
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self.state = self.state._replace(rate=self.state.rate.dtype.type(rate))
+        self.state = self.rule.with_schedule(self.state, rate)
 
 
-def _rule(estimator: Any) -> Any:
+def _rule(estimator: Any) -> optim.Steps:
     e = estimator
     if e.solver == "adam":
-        return Adam(e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)
-    return Momentum(e.learning_rate_init, e.momentum, e.nesterovs_momentum)
+        return optim.Adam(e.learning_rate_init, e.beta_1, e.beta_2, eps=0.0, eps_hat=e.epsilon)
+    made = optim.Nesterov if e.nesterovs_momentum else optim.Momentum
+    return made(e.learning_rate_init, min(e.momentum, np.nextafter(1.0, 0.0)))  # which are below one
 
 
 def _objective(estimator: Any) -> Penalised:
@@ -124,7 +126,7 @@ def warn_unless_converged(estimator: Any) -> None:
 
 def _trainer(estimator: Any, batch_size: int) -> Trainer:
     error = ERRORS[estimator.out_activation_]
-    trainer = Trainer(_objective(estimator), error, estimator._optimizer.rule, batch_size)
+    trainer = Trainer(_objective(estimator), error, estimator._optimizer.rule.kind, batch_size)
     trainer.carry = (trainer.network, estimator._optimizer.state)
     return trainer
 

@@ -18,6 +18,7 @@ from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
 from wengert.errors import location
+from wengert.native.machine.underflow import Underflow
 from wengert.native.program import Run, compile
 
 MAX_PATHS = 64
@@ -32,7 +33,9 @@ class Path:
     same in every call and stands in ``constants``.
     """
 
-    def __init__(self, recording: Recording, guards: Sequence[tuple[Var, Any, str]]) -> None:
+    def __init__(
+        self, recording: Recording, guards: Sequence[tuple[Var, Any, str]], underflow: Underflow
+    ) -> None:
         self.structure = recording.structure
         traced = [o.variable for o in recording.outputs if recording.is_traced(o)]
         numbers = iter(range(len(traced)))
@@ -43,7 +46,7 @@ class Path:
         self.types = [var.type for var, _, _ in guards]
         self.conditions = [f"{where}the answer is {answer}" for _, answer, where in guards]
         outputs = [*traced, *(var for var, _, _ in guards)]
-        self.run: Run = compile(Trace(recording.inputs, recording.recorder.equations, outputs))
+        self.run: Run = compile(Trace(recording.inputs, recording.recorder.equations, outputs), underflow)
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
         """The results, and the answers for these arguments."""
@@ -65,8 +68,8 @@ def _copied(value: Any) -> Any:
 class Paths:
     """The paths of a function for arguments of one signature."""
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self.f = f
+    def __init__(self, f: Callable[..., Any], underflow: Underflow) -> None:
+        self.f, self.underflow = f, underflow
         self.paths: list[Path] = []
         self.interpreted = ""
 
@@ -104,7 +107,7 @@ class Paths:
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):
-            self.paths.append(Path(recording, guards))
+            self.paths.append(Path(recording, guards, self.underflow))
             return self.paths[-1](leaves)[0], recording.structure
         return found
 
@@ -119,7 +122,7 @@ class Paths:
             return None
         recording.recorder.keep()
         shown = recording.recorder.opaque
-        return None if shown or _is_bound(recording) else Path(recording, [])
+        return None if shown or _is_bound(recording) else Path(recording, [], self.underflow)
 
     def _record(self, leaves: list[Any], call: Call) -> Any:
         guards: list[tuple[Var, Any, str]] = []

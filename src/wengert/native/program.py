@@ -18,6 +18,7 @@ from wengert.core.evaluate import environment, evaluate, read
 from wengert.core.trace import Atom, Equation, Trace, Var
 from wengert.native.machine import team
 from wengert.native.machine.host import Code, link, objects_of, this_host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.planning import fingerprint
 from wengert.native.planning.fingerprint import Made
 from wengert.native.planning.kernels import Unlowerable
@@ -36,8 +37,8 @@ class Native:
     Its plan and its text are made when somebody asks for them, or when there is no code of it in the cache.
     """
 
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, trace: Trace, underflow: Underflow = Underflow.GRADUAL) -> None:
+        self.trace, self.underflow = trace, underflow
         self.made = self._found()
         self.constants = self.made.constants
         self.code: Code = link(*self.made.objects)
@@ -57,11 +58,11 @@ class Native:
     @cached_property
     def ir(self) -> str:
         """The code in LLVM's language."""
-        return write_module(self.plan, this_host(), threads=self.shared)
+        return write_module(self.plan, this_host(), threads=self.shared, underflow=self.underflow)
 
     def _found(self) -> Made:
         """What the cache has of this trace, or else what is made now."""
-        name = fingerprint.name_of(self.trace, team.has_threads())
+        name = fingerprint.name_of(self.trace, team.has_threads(), self.underflow)
         made = None if name is None else fingerprint.load(name)
         if made is None:
             return self._make(name)
@@ -129,7 +130,7 @@ def _returned(array: Any, atom: Atom) -> Any:
 class Pieces:
     """A trace in pieces: compiled runs of equations, and single ones that the interpreter runs."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, underflow: Underflow) -> None:
         self.trace = trace
         self.steps: list[tuple[Native | Equation, Sequence[Var], Sequence[Var]]] = []
         for run in _runs(trace):
@@ -137,7 +138,7 @@ class Pieces:
                 self.steps.append((run[0], (), ()))
             else:
                 piece = _piece(trace, run)
-                self.steps.append((Native(piece), piece.inputs, piece.outputs))  # type: ignore[arg-type]
+                self.steps.append((Native(piece, underflow), piece.inputs, piece.outputs))  # type: ignore[arg-type]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         env: dict[Var, Any] = dict(zip(self.trace.inputs, values, strict=True))
@@ -193,9 +194,9 @@ def _piece(trace: Trace, run: Sequence[Equation]) -> Trace:
 Run = Native | Pieces
 
 
-def compile(trace: Trace) -> Run:
+def compile(trace: Trace, underflow: Underflow = Underflow.GRADUAL) -> Run:
     """A function of flat values that gives a trace's outputs by native code."""
     try:
-        return Native(trace)
+        return Native(trace, underflow)
     except Unlowerable:
-        return Pieces(simplify(trace))
+        return Pieces(simplify(trace), underflow)

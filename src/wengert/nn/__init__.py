@@ -11,6 +11,7 @@ Here it is a dataclass of arrays: call it, differentiate with respect to it, sto
 from wengert.nn._activations import (
     ACTIVATIONS,
     activation_named,
+    exponential,
     identity,
     leaky_relu,
     logistic,
@@ -29,6 +30,7 @@ __all__ = [
     "MLP",
     "Dense",
     "activation_named",
+    "exponential",
     "forward",
     "glorot",
     "he",

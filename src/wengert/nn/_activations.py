@@ -50,6 +50,11 @@ def softplus(a: Array) -> Array:
     return np.logaddexp(0.0, a)
 
 
+def exponential(a: Array) -> Array:
+    r"""Exponential unit, :math:`h(a) = e^a`: the rate of counts whose logarithm is a; may overflow."""
+    return np.exp(a)
+
+
 def softmax(a: Array) -> Array:
     r"""Normalised exponential over the last axis, :math:`y_k = e^{a_k} / \sum_j e^{a_j}`.
 
@@ -60,7 +65,7 @@ def softmax(a: Array) -> Array:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    h.__name__: h for h in (identity, logistic, tanh, relu, leaky_relu, softplus, softmax)
+    h.__name__: h for h in (identity, logistic, tanh, relu, leaky_relu, softplus, exponential, softmax)
 }
 
 

@@ -10,6 +10,72 @@ new parameters and the new state. Parameters, gradients and what is remembered o
 structure.
 """
 
-from wengert.optim._rules import SGD, Adam, AdamState, Optimiser, WeightDecay
+from wengert.optim._around import (
+    L1,
+    L2,
+    ClipNorm,
+    ClipValues,
+    MovingAverage,
+    PolyakAverage,
+    WeightDecay,
+)
+from wengert.optim._descent import SGD, Momentum, Nesterov
+from wengert.optim._moments import Adam, AdamW, Nadam
+from wengert.optim._rates import DeltaBarDelta, Rprop
+from wengert.optim._rule import Optimiser, Rule, State, Steps
+from wengert.optim._schedules import (
+    Adaptive,
+    Called,
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    InverseScaling,
+    InverseTime,
+    Milestones,
+    OneCycle,
+    PerEpoch,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
+from wengert.optim._squares import AdaGrad, CentredRMSProp, RMSProp
 
-__all__ = ["SGD", "Adam", "AdamState", "Optimiser", "WeightDecay"]
+__all__ = [
+    "Optimiser",
+    "Steps",
+    "Rule",
+    "State",
+    "SGD",
+    "Momentum",
+    "Nesterov",
+    "DeltaBarDelta",
+    "Rprop",
+    "AdaGrad",
+    "RMSProp",
+    "CentredRMSProp",
+    "Adam",
+    "AdamW",
+    "Nadam",
+    "WeightDecay",
+    "L1",
+    "L2",
+    "ClipValues",
+    "ClipNorm",
+    "PolyakAverage",
+    "MovingAverage",
+    "Schedule",
+    "Constant",
+    "StepDecay",
+    "Milestones",
+    "Exponential",
+    "InverseScaling",
+    "InverseTime",
+    "Cosine",
+    "CosineRestarts",
+    "OneCycle",
+    "WarmUp",
+    "PerEpoch",
+    "Adaptive",
+    "Called",
+]

@@ -66,6 +66,8 @@ def fit(
     .. math:: \mathbf w^{(\tau+1)} = \mathbf w^{(\tau)}
               + \mathrm{step}\Bigl(\frac{1}{m'} \nabla_{\mathbf w} \sum_{n \in B_\tau} E_n\Bigr)
 
+    In training, numbers below 1e-38 (float32) or 2e-308 (float64) count as zero.
+
     Parameters
     ----------
     network

@@ -23,6 +23,7 @@ from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native.calling import layout
 from wengert.native.calling.vectorcall import answer_by, place_of_slot, with_room
+from wengert.native.machine.underflow import Underflow
 
 if TYPE_CHECKING:
     from wengert.native.explain import Explanation
@@ -40,9 +41,9 @@ class Compiled:
     __slots__ = ("__dict__", "__weakref__", "_door")
     __wrapped__: Function
 
-    def __init__(self, f: Function) -> None:
+    def __init__(self, f: Function, underflow: Underflow) -> None:
         functools.update_wrapper(self, f, ("__module__", "__name__", "__qualname__", "__doc__"))
-        self._calls = Calls(f, weakref.ref(self))
+        self._calls = Calls(f, underflow, weakref.ref(self))
         self._door: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -65,16 +66,15 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         name = getattr(self, "__qualname__", "")
-        return (
-            name if _named(getattr(self, "__module__", ""), name) is self else (compiled, (self.__wrapped__,))
-        )
+        made = compiled, (self.__wrapped__, self._calls.underflow)
+        return name if _named(getattr(self, "__module__", ""), name) is self else made
 
     def __copy__(self) -> Any:
         return self
 
     def __deepcopy__(self, memo: Any) -> Any:
         f = copy.deepcopy(self.__wrapped__, memo)
-        return self if f is self.__wrapped__ else compiled(f)
+        return self if f is self.__wrapped__ else compiled(f, self._calls.underflow)
 
     def memory(self, *args: Any, **kwargs: Any) -> int:
         """Bytes of the memory that a call needs for values in between."""
@@ -117,16 +117,16 @@ _CLASS = with_room(Compiled)
 _PLACE = place_of_slot(_CLASS, "_door") if _CLASS is not Compiled else 0
 
 
-def compiled(f: Function) -> Compiled:
+def compiled(f: Function, underflow: Underflow = Underflow.GRADUAL) -> Compiled:
     """A function as one that runs as native code."""
-    return _CLASS(f)  # type: ignore[no-any-return]
+    return _CLASS(f, underflow)  # type: ignore[no-any-return]
 
 
 class Calls:
     """The Python form of a jitted function: records new paths."""
 
-    def __init__(self, f: Function, owner: Callable[[], Compiled | None]) -> None:
-        self.f, self.owner = f, owner
+    def __init__(self, f: Function, underflow: Underflow, owner: Callable[[], Compiled | None]) -> None:
+        self.f, self.underflow, self.owner = f, underflow, owner
         self.known: dict[Any, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -155,7 +155,9 @@ class Calls:
         from wengert.native.paths import Paths
 
         key = given.signature()
-        return self.known[key] if key in self.known else self.known.setdefault(key, Paths(self.f))
+        if key not in self.known:
+            self.known.setdefault(key, Paths(self.f, self.underflow))
+        return self.known[key]
 
     def path(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The compiled path that a call with these arguments takes."""

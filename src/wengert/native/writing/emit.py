@@ -21,6 +21,7 @@ import numpy as np
 from wengert.core.trace import Var, type_for
 from wengert.native.machine import ir, team
 from wengert.native.machine.host import Host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Rows, Touches, grain, rows
 from wengert.native.planning.kernels import (
     ALIGNMENT,
@@ -384,21 +385,23 @@ class Writer:
 # --- modules ------------------------------------------------------------------------------------------------
 
 
-def write_module(plan: Plan, host: Host, name: str = "run", threads: bool = False) -> str:
+def write_module(
+    plan: Plan, host: Host, name: str = "run", threads: bool = False, underflow: Underflow = Underflow.GRADUAL
+) -> str:
     """A module with ``i64 run(ptr table, ptr arena)``: 0, or 1 where an index is out of bounds.
 
     The table holds the addresses of inputs, outputs and constants; the arena has `arena_bytes`.
     """
     module = ir.Module()
     _write_body(module, plan, host, threads)
+    body = underflow.entrance(module, "body", BODY, host)
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
         f.attributes = COLD
-        body = ir.Value("@body", "ptr")
-        f.call(team.RUN, "void", body, f.param("table"), f.param("arena"))
+        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"))
     else:
-        f.call("body", "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
+        f.call(body, "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
     merge(module)
     return str(module)

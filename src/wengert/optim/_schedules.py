@@ -1,0 +1,579 @@
+r"""Schedules: the learning rate as a function of the number of steps taken.
+
+.. math:: \eta_\tau = s(\tau), \qquad \tau = 0, 1, 2, \dots
+
+A rate that falls lets the first steps be long and the last ones precise. Gradient descent on minibatches
+converges where (Robbins and Monro, *A stochastic approximation method*, 1951)
+
+.. math:: \sum_\tau \eta_\tau = \infty, \qquad \sum_\tau \eta_\tau^2 < \infty.
+
+A schedule is a tree of numbers that can be called, and is written in NumPy: in a compiled loop both the steps
+taken and the numbers are traced. One schedule, :class:`Adaptive`, is no function of the steps: it looks at
+the training error between two epochs.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from wengert.core import tree
+
+
+def require(holds: bool, message: str) -> None:
+    """Refuse settings that make no sense."""
+    if not holds:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """A learning rate that depends on the number of steps taken."""
+
+    @abstractmethod
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+
+    def after_epoch(self, error: float) -> Self:
+        """The schedule after an epoch of this training error; only an adaptive one changes."""
+        return self
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the rate should fall again and is at its lowest: a reason to end the training."""
+        return False
+
+    @property
+    def kind(self) -> Self:
+        """The same schedule whatever its numbers."""
+        return tree.map(lambda _: 0.0, self)
+
+
+def as_schedule(rate: Any) -> Schedule:
+    """A schedule from a schedule, a number or any function of the number of steps."""
+    if isinstance(rate, Schedule):
+        return rate
+    return Called(rate) if callable(rate) else Constant(rate)
+
+
+def _require_rate(rate: Any, name: str = "rate") -> None:
+    require(rate > 0, f"{name} must be positive, not {rate}")
+
+
+def _require_steps(steps: Any, name: str = "steps") -> None:
+    require(steps >= 1, f"{name} must be at least 1, not {steps}")
+
+
+def _ease(first: Any, last: Any, share: Any) -> Any:
+    """From one rate to another along half a wave of the cosine."""
+    return last + (first - last) * (1 + np.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    r"""The same rate throughout.
+
+    .. math:: \eta_\tau = \eta
+
+    Examples
+    --------
+    >>> Constant(0.1)(1000)
+    0.1
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate."""
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Called(Schedule):
+    """Any function of the number of steps, written in NumPy.
+
+    Its own numbers are part of the compiled code.
+    """
+
+    function: Callable[[Any], Any] = field(metadata={"static": True})
+
+    def __call__(self, steps: Any) -> Any:
+        """The value of the function."""
+        return self.function(steps)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    r"""A rate that is multiplied by a factor once in a while.
+
+    .. math:: \eta_\tau = \eta_0 \gamma^{\lfloor \tau / T \rfloor}
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    every
+        The number of steps :math:`T` between two changes.
+    factor
+        What the rate is multiplied by, :math:`\gamma`.
+
+    Examples
+    --------
+    >>> schedule = StepDecay(0.8, every=10, factor=0.5)
+    >>> [float(schedule(t)) for t in (0, 9, 10, 25)]
+    [0.8, 0.8, 0.4, 0.2]
+    """
+
+    rate: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        _require_rate(self.factor, "factor")
+        _require_steps(self.every, "every")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.rate * self.factor ** np.floor(steps / self.every)
+
+
+@dataclass(frozen=True)
+class Milestones(Schedule):
+    r"""A rate that is multiplied by a factor at given steps.
+
+    .. math:: \eta_\tau = \eta_0 \gamma^{\,|\{m : T_m \le \tau\}|}
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    at
+        The steps :math:`T_1, T_2, \dots`
+    factor
+        What the rate is multiplied by, :math:`\gamma`.
+
+    Examples
+    --------
+    >>> schedule = Milestones(1.0, at=(10, 15), factor=0.5)
+    >>> [float(schedule(t)) for t in (9, 10, 15)]
+    [1.0, 0.5, 0.25]
+    """
+
+    rate: float
+    at: tuple[int, ...]
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        _require_rate(self.factor, "factor")
+        require(len(self.at) > 0, "at is empty; name at least one step, or write a plain rate")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.rate * self.factor ** sum(np.where(steps >= step, 1.0, 0.0) for step in self.at)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    r"""A rate that falls by the same share with every step.
+
+    .. math:: \eta_\tau = \eta_0 \gamma^\tau
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    factor
+        What is left of it after one step, :math:`\gamma`.
+
+    Examples
+    --------
+    >>> float(Exponential(1.0, factor=0.5)(3))
+    0.125
+    """
+
+    rate: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        _require_rate(self.factor, "factor")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.rate * self.factor ** (1.0 * steps)
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    r"""A rate that falls as a power of the number of steps.
+
+    .. math:: \eta_\tau = \frac{\eta_0}{(\tau + 1)^p}
+
+    Powers above one half, and up to one, meet the conditions of Robbins and Monro. This is scikit-learn's
+    ``invscaling``; its networks count patterns and not steps, and take the rate once an epoch: there
+    :class:`PerEpoch` of a scaling gives the same.
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    power
+        The exponent :math:`p`.
+
+    Examples
+    --------
+    >>> float(InverseScaling(0.1)(99))
+    0.01
+    """
+
+    rate: float
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        require(self.power >= 0, f"power must be at least 0, not {self.power}")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.rate / (steps + 1.0) ** self.power
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    r"""A rate that falls as one over the number of steps.
+
+    .. math:: \eta_\tau = \frac{\eta_0}{1 + \gamma \tau}
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    decay
+        How fast it falls, :math:`\gamma`; after :math:`1/\gamma` steps half of it is left.
+
+    Examples
+    --------
+    >>> float(InverseTime(0.1, decay=0.01)(100))
+    0.05
+    """
+
+    rate: float
+    decay: float
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.rate / (1.0 + self.decay * steps)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    r"""A rate that falls along half a wave of the cosine, and then stays.
+
+    .. math:: \eta_\tau = \eta_{\min} + \frac{\eta_0 - \eta_{\min}}{2}
+              \Bigl(1 + \cos \frac{\pi \min(\tau, T)}{T}\Bigr)
+
+    Parameters
+    ----------
+    rate
+        The first rate :math:`\eta_0`.
+    steps
+        The number of steps :math:`T` that the fall takes.
+    lowest
+        The last rate :math:`\eta_{\min}`.
+
+    Examples
+    --------
+    >>> schedule = Cosine(1.0, steps=100)
+    >>> [round(float(schedule(t)), 3) for t in (0, 50, 100, 200)]
+    [1.0, 0.5, 0.0, 0.0]
+
+    References
+    ----------
+    Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts* (2017).
+    """
+
+    rate: float
+    steps: int
+    lowest: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        _require_steps(self.steps)
+        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return _ease(self.rate, self.lowest, np.minimum(steps / self.steps, 1.0))
+
+
+@dataclass(frozen=True)
+class CosineRestarts(Schedule):
+    r"""A rate that falls along half a wave of the cosine, again and again, each time more slowly.
+
+    .. math:: \eta_\tau = \eta_{\min} + \frac{\eta_0 - \eta_{\min}}{2}
+              \Bigl(1 + \cos \frac{\pi (\tau - \tau_i)}{T_i}\Bigr), \qquad T_i = g^i T, \quad
+              \tau_i = T_0 + \dots + T_{i-1}.
+
+    Parameters
+    ----------
+    rate
+        The rate after each restart, :math:`\eta_0`.
+    steps
+        The number of steps :math:`T` of the first fall.
+    growth
+        By what each fall is longer than the one before, :math:`g`.
+    lowest
+        The rate before a restart, :math:`\eta_{\min}`.
+
+    Examples
+    --------
+    >>> schedule = CosineRestarts(1.0, steps=10, growth=2)
+    >>> [round(float(schedule(t)), 3) for t in (0, 5, 10, 20, 30)]
+    [1.0, 0.5, 1.0, 0.5, 1.0]
+
+    References
+    ----------
+    Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts* (2017).
+    """
+
+    rate: float
+    steps: int
+    growth: float = field(default=1.0, metadata={"static": True})
+    lowest: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        _require_steps(self.steps)
+        require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
+        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return _ease(self.rate, self.lowest, self._share(steps / self.steps))
+
+    def _share(self, falls: Any) -> Any:
+        """How much of the present fall is over, from steps in units of the first fall."""
+        if self.growth == 1:
+            return falls - np.floor(falls)
+        longer = self.growth - 1
+        # The logarithm of a power may come out just below its exponent.
+        number = np.floor(np.log(1 + longer * falls) / math.log(self.growth) + 1e-9)
+        length = self.growth**number
+        return (falls - (length - 1) / longer) / length
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    r"""A rate that rises to a high one and falls to almost nothing, along half waves of the cosine.
+
+    With :math:`T_1 = \rho T - 1` it goes from :math:`\eta_{\max}/d_0` at step 0 to :math:`\eta_{\max}` at
+    :math:`T_1`, and from there to :math:`\eta_{\max}/(d_0 d_1)` at step :math:`T - 1`. It changes the rate
+    alone, and leaves any momentum as it is.
+
+    Parameters
+    ----------
+    highest
+        The rate :math:`\eta_{\max}` in between.
+    steps
+        The number of steps :math:`T` of the whole training.
+    rise
+        The share :math:`\rho` of them in which it rises.
+    first_divisor
+        By what the first rate is lower than the highest, :math:`d_0`.
+    last_divisor
+        By what the last rate is lower than the first, :math:`d_1`.
+
+    Examples
+    --------
+    >>> schedule = OneCycle(1.0, steps=101, rise=0.5, first_divisor=10.0)
+    >>> [round(float(schedule(t)), 3) for t in (0, 49.5, 100)]
+    [0.1, 1.0, 0.0]
+
+    References
+    ----------
+    Smith and Topin, *Super-convergence: very fast training of neural networks using large learning rates*
+    (2019).
+    """
+
+    highest: float
+    steps: int
+    rise: float = 0.3
+    first_divisor: float = 25.0
+    last_divisor: float = 1e4
+
+    def __post_init__(self) -> None:
+        _require_rate(self.highest, "highest")
+        _require_rate(self.first_divisor, "first_divisor")
+        _require_rate(self.last_divisor, "last_divisor")
+        require(
+            1 < self.rise * self.steps < self.steps,
+            f"rise must leave more than one step for the rise and some for the fall, not {self.rise} of "
+            f"{self.steps} steps",
+        )
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        first, top = self.highest / self.first_divisor, self.rise * self.steps - 1
+        rising = _ease(first, self.highest, steps / top)
+        share = np.minimum((steps - top) / (self.steps - 1 - top), 1.0)
+        return np.where(steps <= top, rising, _ease(self.highest, first / self.last_divisor, share))
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    r"""Another schedule, before which the rate rises in a straight line to the schedule's first.
+
+    .. math:: \eta_\tau = \Bigl(\alpha + (1 - \alpha) \frac{\min(\tau, T)}{T}\Bigr) s(\max(\tau - T, 0))
+
+    Parameters
+    ----------
+    schedule
+        The schedule :math:`s` that follows, or a rate.
+    steps
+        The number of steps :math:`T` of the rise.
+    start
+        The share :math:`\alpha` of the rate that the rise begins with.
+
+    Examples
+    --------
+    >>> schedule = WarmUp(0.1, steps=10)
+    >>> [round(float(schedule(t)), 3) for t in (0, 1, 10, 100)]
+    [0.0, 0.01, 0.1, 0.1]
+    """
+
+    schedule: Any
+    steps: int
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schedule", as_schedule(self.schedule))
+        _require_steps(self.steps)
+        require(0 <= self.start <= 1, f"start must be between 0 and 1, not {self.start}")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        share = self.start + (1 - self.start) * np.minimum(steps / self.steps, 1.0)
+        return share * self.schedule(np.maximum(steps - self.steps, 0))
+
+    def after_epoch(self, error: float) -> Self:
+        """The schedule that follows looks at the error already."""
+        return replace(self, schedule=self.schedule.after_epoch(error))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the schedule that follows is."""
+        return self.schedule.is_exhausted
+
+
+@dataclass(frozen=True)
+class PerEpoch(Schedule):
+    r"""Another schedule, which counts epochs (or patterns seen by their end) instead of steps.
+
+    .. math:: \eta_\tau = s(n \lfloor \tau / T \rfloor)
+
+    Parameters
+    ----------
+    schedule
+        The schedule :math:`s`.
+    steps
+        The number of steps :math:`T` of an epoch.
+    counted
+        What an epoch counts for, :math:`n`: one, or the number of patterns as in scikit-learn.
+
+    Examples
+    --------
+    >>> schedule = PerEpoch(Exponential(1.0, factor=0.5), steps=10)
+    >>> [float(schedule(t)) for t in (0, 9, 10, 20)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    schedule: Any
+    steps: int
+    counted: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schedule", as_schedule(self.schedule))
+        _require_steps(self.steps)
+        _require_steps(self.counted, "counted")
+
+    def __call__(self, steps: Any) -> Any:
+        """The rate after so many steps."""
+        return self.schedule(self.counted * np.floor(steps / self.steps))
+
+
+@dataclass(frozen=True)
+class Adaptive(Schedule):
+    r"""A rate that is divided whenever the training error no longer falls.
+
+    .. math:: \eta \leftarrow \eta / d \quad\text{when}\quad E > E_{\min} - \mathrm{tol}
+              \quad\text{for } k \text{ epochs in a row,}
+
+    where :math:`E_{\min}` is the lowest error before. The rate changes between epochs only, where
+    :meth:`after_epoch` is told the error.
+
+    Parameters
+    ----------
+    rate
+        The first rate.
+    divisor
+        By what it is divided, :math:`d`.
+    tol
+        How much the error must fall below its lowest to count.
+    patience
+        The number of epochs :math:`k`. scikit-learn's networks wait for more than ``n_iter_no_change``
+        epochs, so there ``patience = n_iter_no_change + 1``.
+    lowest
+        A rate no higher than this is not divided: the schedule is exhausted instead, and training should end.
+    best, waited
+        The lowest error so far, and how many epochs in a row have failed to beat it.
+
+    Examples
+    --------
+    >>> schedule = Adaptive(0.1)
+    >>> for error in (1.0, 0.5, 0.5, 0.6):
+    ...     schedule = schedule.after_epoch(error)
+    >>> schedule.rate, schedule.best
+    (0.02, 0.5)
+    """
+
+    rate: float
+    divisor: float = 5.0
+    tol: float = 1e-4
+    patience: int = 2
+    lowest: float = 1e-6
+    best: float = math.inf
+    waited: int = 0
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        require(self.divisor > 1, f"divisor must be above 1, not {self.divisor}")
+        _require_steps(self.patience, "patience")
+
+    def __call__(self, steps: Any) -> Any:
+        """The present rate."""
+        return self.rate
+
+    def after_epoch(self, error: float) -> Self:
+        """The schedule after an epoch of this training error."""
+        waited = self.waited + 1 if error > self.best - self.tol else 0
+        judged = replace(self, best=min(self.best, error), waited=waited)
+        if waited < self.patience or judged.is_exhausted:
+            return judged
+        return replace(judged, rate=self.rate / self.divisor, waited=0)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the rate should fall again and is at its lowest: a reason to end the training."""
+        return bool(self.waited >= self.patience and self.rate <= self.lowest)
