@@ -304,7 +304,7 @@ def interrupting(monkeypatch, when):
 
     monkeypatch.setattr(_jobs, "train", train)
     if when == 0:
-        monkeypatch.setattr("wengert.train.Trainer.epoch", step)
+        monkeypatch.setattr("wengert.train.Trainer.run_epochs", step)
 
 
 def test_ctrl_c_saves_the_best_weights_so_far(wengert, monkeypatch):

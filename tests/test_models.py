@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from wengert import models, nn
+from wengert import _sealed, models, nn
 from wengert.data import Standardiser, Table
 from wengert.errors import DataError, ModelFileError
 
@@ -108,8 +108,9 @@ def test_foreign_files(content):
 def edited(**changes):
     """The model file with another description."""
     arrays = models._arrays(model())
-    description = models._describe(model()) | changes
-    sealed = {"sha256": models._digest(arrays, description)} | description
+    known = {"format": "wengert model", "version": 1}
+    description = known | models._describe(model()) | changes
+    sealed = {"sha256": _sealed._digest(arrays, description)} | description
     return safetensors.numpy.save(arrays, {"wengert": json.dumps(sealed)})
 
 

@@ -1,25 +1,10 @@
-"""What the command line shows: progress on stderr, results on stdout."""
+"""What the command line shows: notes and mistakes on stderr, results on stdout."""
 
 import csv
 import io
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
-
-
-class _Epoch(Protocol):
-    @property
-    def number(self) -> int: ...
-    @property
-    def training(self) -> float: ...
-    @property
-    def validation(self) -> float | None: ...
-
-
-Report = Callable[[_Epoch], None]
-ROOM_FOR_A_BAR = 80
+from collections.abc import Sequence
+from typing import Any
 
 
 def note(message: str) -> None:
@@ -30,34 +15,6 @@ def note(message: str) -> None:
 def fail(message: str) -> None:
     """What is wrong and what to do, in one line on stderr."""
     print("wengert: error: " + " ".join(message.split()), file=sys.stderr)
-
-
-@contextmanager
-def training_progress(epochs: int) -> Iterator[Report]:
-    """A function to report epochs to: a progress bar in a terminal, a few lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda epoch: _print_epoch(epoch, epochs)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    errors = TextColumn("{task.fields[errors]}")
-    bar_and_time = (BarColumn(), TimeElapsedColumn()) if console.width >= ROOM_FOR_A_BAR else ()
-    with Progress("epoch", MofNCompleteColumn(), errors, *bar_and_time, console=console) as progress:
-        bar = progress.add_task("training", total=epochs, errors="")
-        yield lambda epoch: progress.update(bar, completed=epoch.number, errors=_errors(epoch))
-
-
-def _print_epoch(epoch: _Epoch, epochs: int) -> None:
-    """About ten lines in all."""
-    if epoch.number == 1 or epoch.number % math.ceil(epochs / 10) == 0:
-        print(f"epoch {epoch.number}/{epochs}  {_errors(epoch)}", file=sys.stderr, flush=True)
-
-
-def _errors(epoch: _Epoch) -> str:
-    validation = "" if epoch.validation is None else f"  validation {epoch.validation:.4f}"
-    return f"training {epoch.training:.4f}{validation}"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

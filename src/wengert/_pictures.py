@@ -1,31 +1,32 @@
 """Pictures as PNG bytes, the same bytes for the same numbers."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
+
+Lines = Mapping[str, Mapping[int, float]]
 
 
-def learning_curve(
-    training: Sequence[float], validation: Sequence[float], title: str, best: int | None = None
-) -> bytes:
-    """Training and validation error over the epochs, on a logarithmic scale where all errors are positive."""
+def learning_curve(lines: Lines, title: str, best: int | None = None) -> bytes:
+    """The errors by name and epoch as a picture of its own."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.0), dpi=120, layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="error", title=title)
-    _draw(axes, training, "training", "C0")
-    _draw(axes, validation, "validation", "C1")
-    if best:
-        axes.axvline(best, color="0.5", linestyle=":", label=f"best epoch: {best}")
-    if min([*training, *validation], default=0.0) > 0:
-        axes.set_yscale("log")
-    axes.grid(color="0.9")
-    axes.legend()
+    draw_learning_curve(figure.add_subplot(), lines, title, best)
     return _png(figure)
 
 
-def _draw(axes: object, errors: Sequence[float], label: str, colour: str) -> None:
-    if errors:
-        axes.plot(range(1, len(errors) + 1), errors, color=colour, label=label)  # type: ignore[attr-defined]
+def draw_learning_curve(axes: Any, lines: Lines, title: str, best: int | None = None) -> None:
+    """The errors by name over the epochs, on a logarithmic scale where all are positive."""
+    for number, (name, line) in enumerate(lines.items()):
+        axes.plot(list(line), list(line.values()), color=f"C{number}", label=name)
+    if best:
+        axes.axvline(best, color="0.5", linestyle=":", label=f"best epoch: {best}")
+    if min((error for line in lines.values() for error in line.values()), default=0.0) > 0:
+        axes.set_yscale("log")
+    axes.set(xlabel="epoch", ylabel="error", title=title)
+    axes.grid(color="0.9")
+    axes.legend()
 
 
 def _png(figure: object) -> bytes:

@@ -236,7 +236,8 @@ def cache(
 
 def _train(data: str, output: Path, plot: Path | None, options: "Options") -> None:
     from wengert import _jobs, models
-    from wengert._console import fail, training_progress
+    from wengert._console import fail
+    from wengert.train import training_progress
 
     table = _read(data)
     problem = _jobs.prepare(table, options)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
 _FOREIGN = ("numpy", "scipy", "optree", "functools", "contextlib", "contextvars", "copy", "copyreg")
@@ -58,12 +59,24 @@ class ModelFileError(WengertError, ValueError):
     """A model file that is damaged, foreign, or of a newer version."""
 
 
+class CheckpointError(DataError):
+    """A checkpoint that is damaged, foreign, or of another training."""
+
+
 class SettingError(WengertError, ValueError):
     """An environment variable of this package whose value has no meaning."""
 
 
 class DivergenceError(WengertError, ArithmeticError):
-    """Training left the finite numbers."""
+    """Training left the finite numbers.
+
+    Attributes
+    ----------
+    result
+        What :func:`wengert.train.fit` had come to by the end of the last whole epoch.
+    """
+
+    result: Any = None
 
 
 def is_foreign(module: str) -> bool:

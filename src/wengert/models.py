@@ -7,12 +7,10 @@ The outputs of the network are pre-activations; what they mean depends on the ta
 
 each with the error that goes with it by likelihood: squares, binary cross-entropy, categorical cross-entropy.
 
-A model file, ``.wengert``, is a `safetensors` file: the arrays, and a description in JSON under the key
-``wengert`` of its metadata. Nothing in it is executed on loading.
+A model file, ``.wengert``, holds the arrays and a description of what they mean; see :mod:`wengert._sealed`.
+Nothing in it is executed on loading.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn
+from wengert import _sealed, nn
 from wengert._files import write_atomically
 from wengert.data import Standardiser, Table, Task, numbers
 from wengert.errors import DataError, ModelFileError
@@ -29,8 +27,7 @@ from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
-FORMAT = "wengert model"
-VERSION = 1
+KIND = _sealed.Kind("model", 1, "`wengert train`", "copy or train it again", ModelFileError)
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -124,12 +121,7 @@ def _require_finite(y: Array, table: Table) -> None:
 
 def to_bytes(model: Model) -> bytes:
     """The content of a model file; equal models give equal bytes."""
-    from safetensors.numpy import save
-
-    arrays = _arrays(model)
-    description = _describe(model)
-    sealed = description | {"sha256": _digest(arrays, description)}
-    return save(arrays, {"wengert": json.dumps(sealed, sort_keys=True, ensure_ascii=False)})
+    return _sealed.to_bytes(KIND, _arrays(model), _describe(model))
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -145,21 +137,14 @@ def load(path: str | Path) -> Model:
     ModelFileError
         When the file is not there, not a model, damaged, or written by a newer version.
     """
-    return from_bytes(_read(Path(path)), str(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot read the model ({error.strerror}); check the path") from error
+    return from_bytes(_sealed.read(KIND, Path(path)), str(path))
 
 
 def from_bytes(content: bytes, source: str = "model") -> Model:
     """The model whose file content this is."""
-    description = _description(content, source)
+    description = _sealed.description_of(KIND, content, source)
     try:
-        return _build(_checked_arrays(content, description), description)
+        return _build(_sealed.arrays_of(KIND, content, description), description)
     except ModelFileError as error:
         raise ModelFileError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -168,13 +153,11 @@ def from_bytes(content: bytes, source: str = "model") -> Model:
 
 def is_model(path: str | Path) -> bool:
     """Whether a file is a model of any version, intact or not."""
-    return _metadata(_read(Path(path))) is not None
+    return _sealed.is_of(KIND, _sealed.read(KIND, Path(path)))
 
 
 def _describe(model: Model) -> dict[str, Any]:
     return {
-        "format": FORMAT,
-        "version": VERSION,
         "task": model.task,
         "target": model.target,
         "classes": list(model.classes),
@@ -190,58 +173,6 @@ def _arrays(model: Model) -> dict[str, Array]:
         arrays |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
     for name, scale in (("inputs", model.inputs), ("outputs", model.outputs)):
         arrays |= {f"{name}.mean": scale.mean, f"{name}.scale": scale.scale}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-
-
-def _digest(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> str:
-    """The SHA-256 of the arrays and of the description, by which any change is noticed."""
-    unsealed = {key: value for key, value in description.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(unsealed, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
-def _metadata(content: bytes) -> dict[str, Any] | None:
-    """The description in the header, if there is one."""
-    size = int.from_bytes(content[:8], "little")
-    try:
-        description = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["wengert"])
-        return description if description["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _description(content: bytes, source: str) -> dict[str, Any]:
-    """The description of a model file, refused unless it is one that this version reads."""
-    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") > len(content) - 8:
-        raise ModelFileError(f"{source}: the model file is cut short; copy or train it again")
-    description = _metadata(content)
-    if description is None:
-        raise ModelFileError(f"{source}: not a wengert model; name a file that `wengert train` wrote")
-    _check_version(description.get("version"), source)
-    return description
-
-
-def _check_version(version: Any, source: str) -> None:
-    if not isinstance(version, int) or version > VERSION:
-        raise ModelFileError(
-            f"{source}: written in format {version} by a newer wengert, and this one reads up to {VERSION}; "
-            "upgrade wengert"
-        )
-
-
-def _checked_arrays(content: bytes, description: Mapping[str, Any]) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as load_arrays
-
-    try:
-        arrays = load_arrays(content)
-    except SafetensorError as error:
-        raise ModelFileError(f"damaged model file ({error}); copy or train it again") from error
-    if _digest(arrays, description) != description.get("sha256"):
-        raise ModelFileError("damaged model file (its content was changed); copy or train it again")
     return arrays
 
 
@@ -279,4 +210,4 @@ def _check_shapes(model: Model) -> None:
 
 def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise ModelFileError(f"damaged model file ({what}); copy or train it again")
+        raise KIND.damaged(what)

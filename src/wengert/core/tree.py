@@ -85,7 +85,8 @@ def _is_dataclass(leaf: Any) -> bool:
     return dataclasses.is_dataclass(cls) and cls not in _registered
 
 
-def _is_static(field: dataclasses.Field[Any]) -> bool:
+def is_static(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field belongs to the structure, not to the children."""
     return bool(field.metadata.get("static", False))
 
 
@@ -97,8 +98,8 @@ def fields_of(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 def register_dataclass(cls: type) -> None:
     """Make a dataclass a tree; done on first sight."""
     fields = dataclasses.fields(cls)
-    children = tuple(f.name for f in fields if not _is_static(f))
-    static = tuple(f.name for f in fields if _is_static(f))
+    children = tuple(f.name for f in fields if not is_static(f))
+    static = tuple(f.name for f in fields if is_static(f))
 
     def to_children(node: Any) -> tuple[Any, Any, tuple[str, ...]]:
         return [getattr(node, n) for n in children], tuple(getattr(node, n) for n in static), children

@@ -21,12 +21,14 @@ The pass in training may differ from prediction: it may draw random numbers, and
 layer says so with a method ``forward(x, key)``, which gives its outputs and the layer as it is afterwards.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from wengert.core import tree
+from wengert.nn._activations import ACTIVATIONS
 
 Array = np.ndarray
 Network = Any
@@ -113,6 +115,28 @@ def replaced(network: Network, arrays: Mapping[str, Any]) -> Network:
     if unknown:
         raise KeyError(f"the network has no array {unknown[0]!r}; it has {', '.join(names)}")
     return tree.unflatten(structure, [arrays.get(name, leaf) for name, leaf in zip(names, leaves)])
+
+
+def is_known(network: Network) -> bool:
+    """Whether a network consists of this package's layers and activations, so that its arrays are all of it.
+
+    Two such networks of one structure are computed by one program. A function of the user's own may read what
+    changes, such as a global variable.
+
+    Examples
+    --------
+    >>> from wengert import nn
+    >>> is_known(nn.Dense(np.ones((2, 1)), None, nn.tanh)), is_known(nn.Dense(np.ones((2, 1)), None, np.sin))
+    (True, False)
+    """
+    if isinstance(network, Mapping):
+        return all(map(is_known, network.values()))
+    if isinstance(network, tuple | list):
+        return all(map(is_known, network))
+    if dataclasses.is_dataclass(network):
+        own = type(network).__module__.startswith("wengert.")
+        return own and all(is_known(getattr(network, f.name)) for f in dataclasses.fields(network))
+    return not callable(network) or network in ACTIVATIONS.values()
 
 
 def _name(entries: tree.Path) -> str:

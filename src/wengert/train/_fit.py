@@ -1,70 +1,63 @@
 """Training until the epochs are over, the validation error has risen for long, or somebody interrupts."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wengert import nn
+from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Optimiser
-from wengert.train._curve import Epoch, LearningCurve
-from wengert.train._trainer import Array, Data, Loss, Network, Trainer
+from wengert.train._checkpoint import described_arrays, new_checkpoint
+from wengert.train._curve import Epoch
+from wengert.train._data import Batches, Order, Rows, Source, checked, split
+from wengert.train._progress import progress_if_long, training_progress
+from wengert.train._stopping import Mode, Rule
+from wengert.train._trainer import Loss, Network, Penalty, Trainer
+from wengert.train._training import Callback, Fit, Metric, Training
 
-
-@dataclass(frozen=True)
-class Fit:
-    """The outcome of :func:`fit`.
-
-    Attributes
-    ----------
-    network
-        The trained network: of the best epoch if there are validation data, of the last one otherwise.
-    curve
-        The learning curve.
-    best_epoch
-        The epoch that ``network`` is from, counted from 1; 0 if no epoch was completed.
-    stopped_early
-        Whether the validation error ended the training.
-    interrupted
-        Whether Ctrl-C did.
-    """
-
-    network: Network
-    curve: LearningCurve
-    best_epoch: int
-    stopped_early: bool = False
-    interrupted: bool = False
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs were completed."""
-        return len(self.curve.epochs)
-
-    @property
-    def best_error(self) -> float | None:
-        """Validation error of the best epoch, if there is one."""
-        return self.curve.epochs[self.best_epoch - 1].validation if self.best_epoch else None
+Seed = int | np.random.SeedSequence | None
+# Streams of random numbers beside that of the orders, by their last spawn key.
+DRAWN_BY_THE_NETWORK, SPLIT = 2**32 - 1, 2**32 - 2
 
 
 def fit(
     network: Network,
     loss: Loss,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any = None,
     *,
     optimiser: Optimiser | None = None,
     epochs: int = 100,
     batch_size: int = 32,
-    validation: tuple[Array, Array] | None = None,
+    validation: Any = None,
+    validation_every: int = 1,
     patience: int | None = None,
-    seed: int | np.random.SeedSequence = 0,
+    tolerance: float = 0.0,
+    monitor: str | None = None,
+    mode: Mode = "min",
+    sample_weight: Any = None,
+    penalty: Penalty | None = None,
+    shuffle: bool | Order = True,
+    metrics: Mapping[str, Metric] | None = None,
+    callbacks: Sequence[Callback] = (),
     on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
+    resume: bool = False,
+    progress: bool | None = None,
+    seed: Seed = 0,
+    threads: int | None = None,
 ) -> Fit:
     r"""Train a network by minibatch descent.
 
     .. math:: \mathbf w^{(\tau+1)} = \mathbf w^{(\tau)}
-              + \mathrm{step}\Bigl(\frac{1}{m'} \nabla_{\mathbf w} \sum_{n \in B_\tau} E_n\Bigr)
+              + \mathrm{step}\Bigl(\nabla_{\mathbf w} \Bigl(\frac{1}{m'} \sum_{n \in B_\tau} E_n
+              + \Omega\Bigr)\Bigr)
 
     In training, numbers below 1e-38 (float32) or 2e-308 (float64) count as zero.
 
@@ -75,9 +68,13 @@ def fit(
         is not changed.
     loss
         The error of outputs and targets as one number, a mean over the patterns: a function of
-        :mod:`wengert.losses` or one of your own in NumPy.
+        :mod:`wengert.losses` or one of your own in NumPy. With weights, ``loss(y, t, weights)``.
     x, y
-        Patterns and targets; rows belong together.
+        Patterns and targets; rows belong together. Each an array, also one in a mapped file
+        (`numpy.memmap`, of which a few rows at a time are read), or a tree of arrays for a network of several
+        inputs or outputs. Without y, x makes the minibatches itself: an iterable that begins anew for every
+        epoch, or a function of the epoch's number that gives one; each batch is ``(x, y)`` or
+        ``(x, y, weights)``.
     optimiser
         How a gradient becomes a step, by default :class:`wengert.optim.Adam`.
     epochs
@@ -85,14 +82,48 @@ def fit(
     batch_size
         Patterns per step; the last minibatch of an epoch takes what is left.
     validation
-        Patterns and targets kept aside, to choose the best epoch by.
+        What is kept aside, to choose the best epoch by: ``(x, y)`` or ``(x, y, weights)``, batches as for x,
+        or a fraction of the patterns, drawn by the seed, of every class its share where y are whole numbers.
+    validation_every
+        Look at it (and at the metrics) after every so many epochs.
     patience
-        End the training when the validation error has not fallen below its best for this many epochs in a
-        row.
-    seed
-        Determines the order of the patterns.
+        End the training when what is watched has not improved for this many looks in a row.
+    tolerance
+        By how much it must be better than the best so far to have improved.
+    monitor, mode
+        What is watched: ``"validation"``, ``"training"`` (then the last network is given back, for the
+        training error is taken on the way) or the name of a metric; and whether it is better to be low,
+        ``"min"``, or high, ``"max"``. By default the validation error, if there are validation data.
+    sample_weight
+        A non-negative number for each pattern. Patterns of weight 0 are left out.
+    penalty
+        A function of the network that is added to the training error of every minibatch.
+    shuffle
+        Whether every epoch has a new random order; or a function of the epoch's number, counted from 1, that
+        gives the rows in the order in which they are to be visited.
+    metrics
+        Other functions of outputs and targets by name, taken on the validation data, or without any on the
+        training data.
+    callbacks
+        Functions of the :class:`Training`, called as each epoch ends, or objects with any of the methods
+        ``on_start``, ``on_epoch`` and ``on_end``. They see ``training.network``, ``training.epoch``,
+        ``training.curve`` and the optimiser's state in ``training.trainer.carry``, and end the training with
+        ``training.stop()``.
     on_epoch
         Called with each :class:`Epoch` as it ends.
+    checkpoint, checkpoint_every
+        A file that everything needed to go on is written to after every so many epochs, at the end, and on
+        Ctrl-C. It is replaced as a whole or not at all.
+    resume
+        Go on from the checkpoint if the file exists: the outcome is that of an uninterrupted training, bit
+        for bit. More epochs and another patience may be asked for; all else must be as it was.
+    progress
+        A progress bar on stderr: by default in a terminal when training takes more than a second; ``True``
+        for one from the start, or a few lines where there is no terminal; ``False`` for none.
+    seed
+        Determines the order of the patterns, the split, and what the network draws.
+    threads
+        How many threads may share the work; as `wengert.set_threads`, while this training lasts.
 
     Returns
     -------
@@ -102,7 +133,11 @@ def fit(
     Raises
     ------
     DivergenceError
-        When an error stops being a finite number.
+        When an error stops being a finite number; its ``result`` is the outcome of the epochs before.
+    DataError
+        Where a number in the data is not finite, or a class has no output.
+    CheckpointError
+        Where the checkpoint is damaged, of another training, or would be overwritten.
 
     Examples
     --------
@@ -112,56 +147,144 @@ def fit(
     >>> result = fit(network, losses.mean_squared_error, x, x**2, optimiser=optim.Adam(0.01), epochs=50)
     >>> result.epochs, result.curve.training[-1] < result.curve.training[0]
     (50, True)
+
+    References
+    ----------
+    Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 9.3.1 (early stopping).
     """
-    _check_arguments(x, y, epochs, batch_size, validation, patience)
-    data = np.asarray(x), np.asarray(y)
-    trainer = Trainer(network, loss, optimiser or Adam(), batch_size)
-    result = Fit(network, LearningCurve(), best_epoch=0)
-    try:
+    metrics, optimiser = metrics or {}, optimiser or Adam()
+    _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
+    rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
+    _check_rule(rule, validation, metrics)
+    read = _Reader(network, loss, shuffle, seed)
+    patterns, watched = read.sources(x, y, sample_weight, validation)
+    trainer = Trainer(network, loss, optimiser, batch_size, read.key, penalty)
+    if on_epoch is not None:
+        callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
+    training = Training(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    if checkpoint is not None:
+        settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
+        training.checkpoint = new_checkpoint(checkpoint, settings, resume)
+        training.checkpoint_every = checkpoint_every
+        if resume and training.checkpoint.path.exists():
+            training.resume()
+    with _surroundings(training, epochs, progress, threads):
+        return training.run(epochs)
+
+
+class _Reader:
+    """How the arguments become sources of minibatches."""
+
+    def __init__(self, network: Network, loss: Loss, order: bool | Order, seed: Seed) -> None:
+        self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
+        self.order, self.rng = order, np.random.default_rng(self.seed)
+        dtypes = [w.dtype for w in nn.parameters(network).values()]
+        self.checked = partial(checked, network, loss, dtype=np.result_type(*dtypes) if dtypes else None)
+
+    def stream(self, number: int) -> np.random.SeedSequence:
+        """Random numbers that have nothing to do with those of the orders."""
+        return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
+
+    def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
+        """What is learned from, and what the error is watched on."""
+        if y is None:
+            return self._batches(x), self._watched(validation)
+        data = (x, y) if weights is None else (x, y, weights)
+        data = self.checked(data, ("x", "y", "sample_weight"))
+        rows = np.arange(len(data[1])) if weights is None else np.flatnonzero(data[2])
+        if not isinstance(validation, float):
+            return Rows(data, rows, self.order, self.rng), self._watched(validation)
+        kept, aside = split(data[1], rows, validation, np.random.default_rng(self.stream(SPLIT)))
+        return Rows(data, kept, self.order, self.rng), Rows(data, aside, False, self.rng)
+
+    def _batches(self, batches: Any) -> Batches:
+        def read(batch: Any, where: str) -> Any:
+            return self.checked(batch, tuple(f"{part} of {where}" for part in ("x", "y", "weights")))
+
+        return Batches(batches, read)
+
+    def _watched(self, validation: Any) -> Source | None:
+        if validation is None:
+            return None
+        if isinstance(validation, float):
+            raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
+        if not isinstance(validation, tuple):
+            return self._batches(validation)
+        data = self.checked(validation, ("validation x", "validation y", "validation weights"))
+        return Rows(data, np.arange(len(data[1])), False, self.rng)
+
+
+@contextmanager
+def _surroundings(
+    training: Training, epochs: int, progress: bool | None, threads: int | None
+) -> Iterator[None]:
+    """Threads and the progress bar, while it lasts."""
+    before = get_threads()
+    with ExitStack() as stack:
         # Sums inside the BLAS come out in another order on another number of threads.
-        with threadpool_limits(1, user_api="blas"):
-            for epoch in _epochs(trainer, data, validation, epochs, np.random.default_rng(seed)):
-                result = _judge(result, epoch, trainer.network, patience)
-                if on_epoch is not None:
-                    on_epoch(epoch)
-                if result.stopped_early:
-                    break
-    except KeyboardInterrupt:
-        return replace(result, interrupted=True)
-    return result
+        stack.enter_context(threadpool_limits(1, user_api="blas"))
+        if threads is not None:
+            stack.callback(set_threads, before)
+            set_threads(threads)
+        if progress is not False:
+            bar = training_progress if progress else progress_if_long
+            training.report = stack.enter_context(bar(epochs))
+        yield
 
 
-def _epochs(
-    trainer: Trainer, data: Data, validation: Data | None, epochs: int, rng: np.random.Generator
-) -> Iterator[Epoch]:
-    """One epoch after the other."""
-    for number in range(1, epochs + 1):
-        error = trainer.epoch(data, rng.permutation(len(data[0])))
-        yield Epoch(number, error, None if validation is None else trainer.error(validation))
+def _watched_by_default(validation: Any, patience: int | None) -> str:
+    return "training" if validation is None and patience is None else "validation"
 
 
-def _judge(result: Fit, epoch: Epoch, network: Network, patience: int | None) -> Fit:
-    """The outcome after one more epoch: is it the best so far, or the last of too many that are not?"""
-    best = result.best_error
-    result.curve.epochs.append(epoch)
-    if epoch.validation is None or best is None or epoch.validation < best:
-        return replace(result, network=network, best_epoch=epoch.number)
-    return replace(
-        result, stopped_early=patience is not None and epoch.number - result.best_epoch >= patience
+def _settings(
+    network: Network, loss: Loss, optimiser: Optimiser, penalty: Any, training: Training, **more: Any
+) -> dict[str, Any]:
+    """What must be the same when a training is resumed."""
+    watched, rule = training.watched, training.rule
+    return {
+        "network": described_arrays(network),
+        "loss": loss,
+        "optimiser": optimiser,
+        "penalty": penalty,
+        "batch_size": training.trainer.batch_size,
+        "data": training.patterns.known_by(),
+        "validation": None if watched is None else watched.known_by(),
+        "validation_every": training.looks_every,
+        "metrics": sorted(training.metrics),
+        "monitor": rule.monitor,
+        "mode": rule.mode,
+        "tolerance": rule.tolerance,
+        **more,
+    }
+
+
+def _check_numbers(
+    epochs: int, batch_size: int, validation_every: int, checkpoint_every: int, patience: int | None,
+    tolerance: float,
+) -> None:  # fmt: skip
+    counts = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "validation_every": validation_every,
+        "checkpoint_every": checkpoint_every,
+        "patience": 1 if patience is None else patience,
+    }
+    for name, count in counts.items():
+        _require(count >= 1, f"{name} must be at least 1, not {count}")
+    _require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
+
+
+def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
+    known = ("training", "validation", *metrics)
+    _require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
+    _require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
+    _require(
+        rule.monitor != "validation" or validation is not None,
+        "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
 
 
-def _check_arguments(
-    x: Array, y: Array, epochs: int, batch_size: int, validation: Any, patience: int | None
-) -> None:
-    checks = [
-        (len(x) == len(y), f"x has {len(x)} rows and y has {len(y)}; give one target for each pattern"),
-        (len(x) > 0, "x has no rows; give at least one pattern"),
-        (epochs >= 1, f"epochs must be at least 1, not {epochs}"),
-        (batch_size >= 1, f"batch_size must be at least 1, not {batch_size}"),
-        (patience is None or patience >= 1, f"patience must be at least 1, not {patience}"),
-        (patience is None or validation is not None, "patience needs validation=(x, y) to watch"),
-    ]
-    for holds, message in checks:
-        if not holds:
-            raise ValueError(f"fit: {message}")
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(f"fit: {message}")

@@ -2,16 +2,16 @@ r"""One network in training: an epoch is one call of native code.
 
 A step takes a minibatch :math:`B` of :math:`m'` patterns, estimates the gradient of the error from it,
 
-.. math:: \mathbf g = \frac{1}{m'} \nabla_{\mathbf w} \sum_{n \in B} E_n(\mathbf w),
+.. math:: \mathbf g = \nabla_{\mathbf w} \Bigl( \frac{1}{m'} \sum_{n \in B} E_n(\mathbf w)
+          + \Omega(\mathbf w) \Bigr),
 
 and lets the optimiser turn it into new weights; an epoch is a scan over such steps, in which weights and the
-optimiser's state are changed in place.
+optimiser's state are changed in place. The penalty :math:`\Omega` is zero unless one is given.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,14 +23,26 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.optim import Optimiser
+from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 Array = np.ndarray
 Network = Any
 Loss = Callable[..., Array]
+Penalty = Callable[[Network], Array]
 Data = Any
 
 # Of one call, which takes about a tenth of a second. A step makes some six for every weight and pattern.
 OPERATIONS_AT_A_TIME = 20_000_000_000
+# Patterns that predictions are made for at a time, unless a minibatch has more.
+PATTERNS_AT_A_TIME = 256
+
+
+class Piece(NamedTuple):
+    """Some steps: which rows of which arrays, in which order, and how many of them a step takes."""
+
+    data: Data
+    order: Array
+    batch_size: int
 
 
 class Trainer:
@@ -48,6 +60,15 @@ class Trainer:
     key
         From :mod:`wengert.random`: what the network itself draws (dropout) is a function of it and of the
         number of the step.
+    penalty
+        As in :func:`fit`.
+
+    Attributes
+    ----------
+    carry
+        The network and the optimiser's state, as the next step takes them.
+    steps, epochs
+        How many have been made.
 
     Examples
     --------
@@ -61,20 +82,31 @@ class Trainer:
     """
 
     def __init__(
-        self, network: Network, loss: Loss, optimiser: Optimiser, batch_size: int, key: Any = None
+        self,
+        network: Network,
+        loss: Loss,
+        optimiser: Optimiser,
+        batch_size: int,
+        key: Any = None,
+        penalty: Penalty | None = None,
     ) -> None:
         self.optimiser, self.batch_size = optimiser, batch_size
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
-        self.carry = tree.map(_as_numpy, (network, optimiser.init(nn.parameters(network))))
-        made: Callable[[Any, Any], _Programs] = (
-            _known_programs if _is_constant((network, loss, optimiser)) else _Programs
+        parameters = nn.parameters(network)
+        self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
+        weights = sum(w.size for w in parameters.values())
+        self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
+        made: Callable[..., _Programs] = (
+            _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
         )
-        self.programs = made(loss, optimiser)
+        self.programs = made(loss, optimiser, penalty)
 
     @property
     def network(self) -> Network:
         """The network as it is now."""
         return self.carry[0]
+
+    # ------------------------------------------------------------------------------------- epochs
 
     def epoch(self, data: Data, order: Array) -> float:
         """A step on every minibatch; the mean error of the patterns, each before the step that it leads to.
@@ -92,90 +124,221 @@ class Trainer:
         DivergenceError
             When an error stops being a finite number; the network stays as it was.
         """
-        whole, rest = _minibatches(order, self.batch_size)
-        carry, errors, last = self._pass(data, whole, rest)
-        found = np.append(np.asarray(errors, np.float64), last)
-        _require_finite(found, "training", self.epochs + 1, self.optimiser)
-        self.carry, self.steps, self.epochs = carry, self.steps + len(found), self.epochs + 1
-        sizes = [self.batch_size] * len(whole) + [len(rest)] * (len(found) - len(whole))
-        return float(found @ np.asarray(sizes, np.float64)) / len(order)
+        return self.run_epochs(data, order[None])[0]
 
-    def error(self, data: Data) -> float:
-        """The error of the network as it is, in prediction.
+    def run_epochs(self, data: Data, orders: Array) -> list[float]:
+        """One epoch for every row of ``orders``, in one call where they are short; their errors."""
+        if orders.size > self.at_a_time or is_mapped(data):
+            return [self._epoch_of(self._pieces(data, order)) for order in orders]
+        carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
+        self._require_finite(errors, 0)
+        self._advance(carry, errors.size, len(orders))
+        shares = _shares(data, orders, self.batch_size)
+        return [float(error) for error in np.sum(errors * shares, axis=1) / np.sum(shares, axis=-1)]
+
+    def epoch_of_batches(self, batches: Iterable[Data]) -> float:
+        """A step on each of these minibatches; the mean error of the patterns, as that of `epoch`."""
+        return self._epoch_of(Piece(batch, order, len(order)) for batch, order in _numbered(batches))
+
+    def _epoch_of(self, pieces: Iterable[Piece]) -> float:
+        """One epoch in several calls, so that an interruption is noticed in between."""
+        carry, steps, total, weight = self.carry, 0, 0.0, 0.0
+        for piece in pieces:
+            carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
+            self._require_finite(errors, steps)
+            shares = _shares(piece.data, piece.order, piece.batch_size)
+            total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
+            steps += errors.size
+        self._advance(carry, steps, 1)
+        return total / weight
+
+    def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
+        return _pieces(data, order, self.at_a_time, self.batch_size)
+
+    def _advance(self, carry: Any, steps: int, epochs: int) -> None:
+        self.carry, self.steps, self.epochs = carry, self.steps + steps, self.epochs + epochs
+
+    def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
+        """Carry and errors, a row for each epoch, after a piece whose order has one too."""
+        whole, rest = _minibatches(piece.order, piece.batch_size)
+        keys = self._keys(steps, len(whole), whole.shape[1] + (rest.size > 0))
+        # Overflow is not warned of on the way: it is an error at the end.
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                carry, errors = self.programs.epochs(carry, whole, rest, keys, piece.data)
+            except ControlFlowError:
+                carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
+        return carry, np.asarray(errors, np.float64)
+
+    def _keys(self, steps: int, epochs: int, count: int) -> Array | None:
+        """A key for each of the next steps, if the network draws."""
+        if not nn.needs_key(self.network):
+            return None
+        numbers = steps + np.arange(epochs * count)
+        return random.fold_in(self.key, numbers).reshape(epochs, count, 2)
+
+    def _step_by_step(
+        self, carry: Any, whole: Array, rest: Array, keys: Array | None, data: Data
+    ) -> tuple[Any, Any]:
+        """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
+        errors = np.empty((len(whole), whole.shape[1] + (rest.size > 0)))
+        for number in range(len(whole)):
+            batches = (*whole[number], *([rest[number]] if rest.size else []))
+            for i, batch in enumerate(batches):
+                key = None if keys is None else keys[number, i]
+                carry, errors[number, i] = self.programs.step(carry, key, rows_of(data, batch))
+        return carry, errors
+
+    def after_epoch(self, error: float) -> None:
+        """Tell the optimiser the training error, between two epochs.
+
+        An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
+        for the next epoch.
+        """
+        if hasattr(self.optimiser, "after_epoch"):
+            network, state = self.carry
+            self.carry = network, tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the optimiser's learning rate has come to its end."""
+        return bool(getattr(getattr(self.carry[1], "schedule", None), "is_exhausted", False))
+
+    @property
+    def acts_between_epochs(self) -> bool:
+        """Whether the optimiser changes its state there."""
+        if not hasattr(self.optimiser, "after_epoch"):
+            return False
+        state = self.carry[1]
+        told = self.optimiser.after_epoch(state, float("inf"))
+        return any(a is not b for a, b in zip(tree.flatten(state)[0], tree.flatten(told)[0], strict=True))
+
+    # --------------------------------------------------------------------------------- prediction
+
+    @property
+    def trained(self) -> Network:
+        """The network to predict with: of averaged weights where the optimiser keeps an average."""
+        network, state = self.carry
+        if not hasattr(self.optimiser, "averaged"):
+            return network
+        parameters = nn.parameters(network)
+        averaged = self.optimiser.averaged(state, parameters)
+        return network if averaged is parameters else nn.replaced(network, averaged)
+
+    def error(self, data: Data, rows: Array | None = None) -> float:
+        """The error of the network as it is, in prediction, on all rows or on these.
 
         Raises
         ------
         DivergenceError
             When it is not a finite number.
         """
-        error = self.programs.error(self.network, *data)
-        _require_finite(error, "validation", self.epochs, self.optimiser)
-        return float(error)
+        return self._error_of(self._pieces_to_look_at(data, rows))
 
-    def _pass(self, data: Data, whole: Array, rest: Array) -> tuple[Any, Any, Any]:
-        """Carry, errors of the whole minibatches, and that of the rest."""
-        keys = self._keys(len(whole) + 1)
-        # Overflow is not warned of on the way: it is an error at the end.
-        with np.errstate(over="ignore", invalid="ignore"):
-            try:
-                return self._pass_in_pieces(data, whole, rest, keys)
-            except ControlFlowError:
-                return self._pass_step_by_step(data, whole, rest, keys)
+    def error_of_batches(self, batches: Iterable[Data]) -> float:
+        """The error of the network as it is, in prediction, on all of these batches."""
+        return self._error_of(piece for batch in batches for piece in self._pieces_to_look_at(batch, None))
 
-    def _keys(self, count: int) -> Array | None:
-        """A key for each of the next steps, if the network draws."""
-        if not nn.needs_key(self.network):
-            return None
-        return np.stack([random.fold_in(self.key, self.steps + i) for i in range(count)])
+    def _error_of(self, pieces: Iterable[Piece]) -> float:
+        network, total, weight = self.trained, 0.0, 0.0
+        for piece in pieces:
+            errors = np.concatenate(_look(self.programs.errors, network, piece), dtype=np.float64)
+            shares = _shares(piece.data, piece.order, piece.batch_size)
+            total, weight = total + float(errors @ shares), weight + float(shares.sum())
+        self._require_finite_error(total / weight, "validation", f"epoch {self.epochs}")
+        return total / weight
 
-    def _pass_in_pieces(
-        self, data: Data, whole: Array, rest: Array, keys: Array | None
-    ) -> tuple[Any, Any, Any]:
-        """One call; of a long epoch several, so that an interruption is noticed in between."""
-        carry, errors, size, start = self.carry, [], self._steps_at_a_time(), 0
-        while len(whole) - start > size:
-            piece = slice(start, start + size)
-            carry, found, _ = self.programs.epoch(carry, whole[piece], rest[:0], _rows(keys, piece), data)
-            errors.append(found)
-            start += size
-        carry, found, last = self.programs.epoch(
-            carry, whole[start:], rest, _rows(keys, slice(start, None)), data
-        )
-        return carry, np.concatenate([*errors, found]), last
+    def outputs(self, data: Data, rows: Array | None = None) -> Any:
+        """What the network as it is predicts for the patterns in all rows, or in these."""
+        network, pieces = self.trained, self._pieces_to_look_at(data[:1], rows)
+        found = [stack for piece in pieces for stack in _look(self.programs.outputs, network, piece)]
+        return tree.map(lambda *ys: np.concatenate([y.reshape(-1, *y.shape[2:]) for y in ys]), *found)
 
-    def _steps_at_a_time(self) -> int:
-        weights = sum(w.size for w in nn.parameters(self.network).values())
-        return max(1, OPERATIONS_AT_A_TIME // (6 * weights * self.batch_size + 1))
+    def _pieces_to_look_at(self, data: Data, rows: Array | None) -> Iterator[Piece]:
+        rows = np.arange(count_of(data)) if rows is None else rows
+        size = _even_size(len(rows), max(self.batch_size, PATTERNS_AT_A_TIME))
+        return _pieces(data, rows, -(-self.at_a_time // size) * size, size)
 
-    def _pass_step_by_step(
-        self, data: Data, whole: Array, rest: Array, keys: Array | None
-    ) -> tuple[Any, Any, Any]:
-        """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
-        carry, errors = self.carry, []
-        for i, batch in enumerate((*whole, *([rest] if len(rest) else []))):
-            carry, error = self.programs.step(carry, _rows(keys, i), _rows(data, batch))
-            errors.append(error)
-        return carry, errors, np.zeros(0)
+    # --------------------------------------------------------------------------------- divergence
+
+    def _require_finite(self, errors: Array, steps: int) -> None:
+        """Errors of epochs by row, of which the first begins after so many steps."""
+        wrong = np.flatnonzero(~np.isfinite(errors))
+        if wrong.size:
+            epoch, step = divmod(int(wrong[0]), errors.shape[1])
+            where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
+            self._require_finite_error(errors.flat[wrong[0]], "training", where)
+
+    def _require_finite_error(self, error: float, which: str, where: str) -> None:
+        if not np.isfinite(error):
+            rate = getattr(self.optimiser, "learning_rate", None)
+            now = f" (it is {rate:g})" if isinstance(rate, int | float) else ""
+            raise DivergenceError(
+                f"training diverged: the {which} error became {error} in {where}; "
+                f"lower the learning rate{now}, or standardise the data"
+            )
+
+
+# --------------------------------------------------------------------------------------- minibatches
 
 
 def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
-    """Whole minibatches as rows, and what is left over."""
-    whole = len(order) // size * size
-    return order[:whole].reshape(-1, size), order[whole:]
+    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each."""
+    *several, count = order.shape
+    whole = count // size * size
+    return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 
 
-def _rows(data: Data, batch: Any) -> Data:
-    """These rows of every array."""
-    return tree.map(lambda array: array[batch], data)
+def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int) -> Iterator[Piece]:
+    """An order in pieces of whole minibatches; what stands in a mapped file is read a piece at a time."""
+    mapped = is_mapped(data)
+    if mapped:
+        at_a_time = min(at_a_time, max(1, MAPPED_AT_A_TIME // batch_size) * batch_size)
+    for start in range(0, len(order), at_a_time):
+        rows = order[start : start + at_a_time]
+        if mapped:
+            yield Piece(gathered(data, rows), np.arange(len(rows)), batch_size)
+        else:
+            yield Piece(data, rows, batch_size)
+
+
+def _numbered(batches: Iterable[Data]) -> Iterator[tuple[Data, Array]]:
+    """Batches with the numbers of their rows."""
+    return ((batch, np.arange(count_of(batch))) for batch in batches)
+
+
+def _even_size(count: int, most: int) -> int:
+    """A size of at most so many that divides the count, if there is one that is not much smaller."""
+    pieces = range(-(-count // most), 2 * (-(-count // most)) + 1)
+    return next((count // p for p in pieces if count % p == 0), most)
+
+
+@functools.lru_cache(maxsize=64)
+def _sizes(count: int, batch_size: int) -> Array:
+    """How many patterns each of the minibatches has."""
+    whole, rest = divmod(count, batch_size)
+    return np.asarray([batch_size] * whole + [rest] * (rest > 0), np.float64)
+
+
+def _shares(data: Data, order: Array, batch_size: int) -> Array:
+    """What each minibatch counts for in the mean error: its patterns, or the sum of their weights."""
+    if len(data) < 3:
+        return _sizes(order.shape[-1], batch_size)
+    weights = [part.sum(axis=-1, dtype=np.float64) for part in _minibatches(data[2][order], batch_size)]
+    return np.concatenate([weights[0], weights[1][..., None]][: 1 + (order.shape[-1] % batch_size > 0)], -1)
+
+
+# ------------------------------------------------------------------------------------------ programs
 
 
 class _Programs:
-    """The compiled functions of a loss and an optimiser: an epoch, a step, the error."""
+    """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
-    def __init__(self, loss: Loss, optimiser: Optimiser) -> None:
-        self.epoch = _quick(_epoch_of(loss, optimiser))
-        self.step = _quick(_step_of(loss, optimiser))
-        self.error = _quick(lambda network, x, *targets: loss(network(x), *targets))
+    def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
+        self.epochs = _quick(_epochs_of(loss, optimiser, penalty))
+        self.step = _quick(_step_of(loss, optimiser, penalty))
+        self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
+        self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
 
 
 def _quick(f: Callable[..., Any]) -> Compiled:
@@ -190,17 +353,10 @@ def _quick(f: Callable[..., Any]) -> Compiled:
 _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 
-def _is_constant(part: Any) -> bool:
+def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
-    if isinstance(part, tuple | list):
-        return all(map(_is_constant, part))
-    if is_dataclass(part):
-        return _is_own(type(part)) and all(_is_constant(getattr(part, f.name)) for f in fields(part))
-    return not callable(part) or _is_own(part)
-
-
-def _is_own(named: Any) -> bool:
-    return getattr(named, "__module__", "").startswith("wengert.")
+    parts = (part for part in (loss, type(optimiser), penalty) if part is not None)
+    return all(part.__module__.startswith("wengert.") for part in parts) and nn.is_known(network)
 
 
 def _as_numpy(leaf: Any) -> Any:
@@ -208,12 +364,16 @@ def _as_numpy(leaf: Any) -> Any:
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
 
 
-def _step_of(loss: Loss, optimiser: Optimiser) -> Callable[[Any, Any, Data], tuple[Any, Any]]:
+def _step_of(
+    loss: Loss, optimiser: Optimiser, penalty: Penalty | None
+) -> Callable[[Any, Any, Data], tuple[Any, Any]]:
     """A step on a minibatch: from network and state to the next ones, and the error before."""
 
     def error_of(parameters: Any, network: Network, key: Any, x: Any, *targets: Any) -> tuple[Any, Network]:
-        y, after = nn.forward(nn.replaced(network, parameters), x, key)
-        return loss(y, *targets), after
+        network = nn.replaced(network, parameters)
+        y, after = nn.forward(network, x, key)
+        error = loss(y, *targets)
+        return (error if penalty is None else error + penalty(network)), after
 
     error_and_gradient = value_and_grad(error_of, has_aux=True)
 
@@ -227,30 +387,55 @@ def _step_of(loss: Loss, optimiser: Optimiser) -> Callable[[Any, Any, Data], tup
     return step
 
 
-def _epoch_of(loss: Loss, optimiser: Optimiser) -> Callable[..., tuple[Any, Any, Any]]:
-    """An epoch: minibatches are named by the indices of their patterns."""
-    step = _step_of(loss, optimiser)
+def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Callable[..., tuple[Any, Any]]:
+    """Some epochs: minibatches are named by the indices of their patterns."""
+    step = _step_of(loss, optimiser, penalty)
 
-    def epoch(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any, Any]:
+    def epoch(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
         def on(carry: Any, now: Any) -> tuple[Any, Any]:
             batch, key = now
-            return step(carry, key, _rows(data, batch))
+            return step(carry, key, rows_of(data, batch))
 
-        carry, errors = scan(on, carry, (whole, _rows(keys, slice(len(whole)))))
+        carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
         if not len(rest):
-            return carry, errors, np.zeros(0)
-        carry, last = on(carry, (rest, _rows(keys, -1)))
-        return carry, errors, last
+            return carry, errors
+        carry, last = on(carry, (rest, rows_of(keys, -1)))
+        return carry, np.append(errors, last)
 
-    return epoch
+    def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
+        if len(whole) > 1:
+            return scan(
+                lambda carry, now: epoch(carry, now[0], now[1], now[2], data), carry, (whole, rest, keys)
+            )
+        first: Any = rows_of((whole, rest, keys), 0)
+        carry, errors = epoch(carry, first[0], first[1], first[2], data)
+        return carry, np.stack([errors])
+
+    return epochs
 
 
-def _require_finite(error: Any, which: str, number: int, optimiser: Optimiser) -> None:
-    if not np.isfinite(error).all():
-        error = np.ravel(error)[~np.isfinite(np.ravel(error))][0]
-        rate = getattr(optimiser, "learning_rate", None)
-        now = f" (it is {rate:g})" if isinstance(rate, float) else ""
-        raise DivergenceError(
-            f"training diverged: the {which} error became {error} in epoch {number}; "
-            f"lower the learning rate{now}, or standardise the data"
-        )
+def _batch_by_batch(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f(network, *data)`` of one batch after the other."""
+
+    def results(network: Network, whole: Array, rest: Array, data: Data) -> Any:
+        def on(batch: Array) -> Any:
+            return f(network, *rows_of(data, batch))
+
+        if len(whole) == 1:  # Python's own `if` may lead through the code: there is no loop around it
+            found = tree.map(lambda y: np.stack([y]), on(whole[0]))
+        else:
+            _, found = scan(lambda _, batch: (0.0, on(batch)), 0.0, whole)
+        return [found, tree.map(lambda y: np.stack([y]), on(rest))] if len(rest) else [found]
+
+    return results
+
+
+def _look(program: Callable[..., Any], network: Network, piece: Piece) -> list[Any]:
+    """Results of a program batch by batch, those of batches of one size stacked."""
+    whole, rest = _minibatches(piece.order, piece.batch_size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            return program(network, whole, rest, piece.data)
+        except ControlFlowError:
+            parts = [*whole, *([rest] if len(rest) else [])]
+            return [y for part in parts for y in program(network, part[None], part[:0], piece.data)]

@@ -1,0 +1,263 @@
+r"""Where the minibatches of an epoch come from: rows of arrays, or batches that somebody else makes.
+
+Rows are visited in a random order, :math:`n_1, n_2, \dots, n_N`, drawn anew for every epoch; the batches of
+an iterable in the order in which it gives them. Both are checked before anything is learned from them: a
+number that is not finite, or a class that the network has no output for, is named with its row.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+from zlib import crc32
+
+import numpy as np
+
+from wengert.core import tree
+from wengert.errors import DataError
+from wengert.train._storage import count_of, is_mapped, rows_of
+from wengert.train._trainer import Array, Data, Loss, Network, Trainer
+
+Order = Callable[[int], Array]
+
+# Numbers that are looked through at a time.
+CHECKED_AT_A_TIME = 1 << 17
+# Rows that a data set is known by.
+SAMPLED = 64
+
+
+class Source(Protocol):
+    """What epochs are made of."""
+
+    count: int
+
+    def epochs(self, trainer: Trainer, count: int) -> list[float]:
+        """The training errors of so many epochs."""
+
+    def error(self, trainer: Trainer) -> float:
+        """The error in prediction."""
+
+    def outputs_and_targets(self, trainer: Trainer) -> tuple[Any, Any]:
+        """What is predicted, and what should be."""
+
+    def position(self) -> Any:
+        """Where the random numbers stand, as JSON has it."""
+
+    def move_to(self, position: Any) -> None:
+        """Go on from there."""
+
+    def known_by(self) -> str:
+        """What tells these data from others."""
+
+
+class Rows:
+    """Rows of arrays.
+
+    Parameters
+    ----------
+    data
+        Patterns, targets, and where there are any weights.
+    rows
+        Those that are visited.
+    order
+        ``True`` for a new random order in every epoch, ``False`` for the rows as they stand, or a function
+        of the number of the epoch that gives the rows themselves.
+    rng
+        Where orders are drawn from.
+    """
+
+    def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
+        self.data, self.rows, self.rng = data, rows, rng
+        self.count, self.whole = len(rows), len(rows) == count_of(data)
+        self.order: Order = order if callable(order) else self._drawn if order else lambda number: self.rows
+
+    def _drawn(self, number: int) -> Array:
+        return self.rng.permutation(len(self.rows)) if self.whole else self.rng.permutation(self.rows)
+
+    def epochs(self, trainer: Trainer, count: int) -> list[float]:
+        """The training errors of so many epochs, in one call where they are short."""
+        numbers = range(trainer.epochs + 1, trainer.epochs + 1 + count)
+        return trainer.run_epochs(self.data, np.stack([self.order(number) for number in numbers]))
+
+    def error(self, trainer: Trainer) -> float:
+        """The error in prediction."""
+        return trainer.error(self.data, self.rows)
+
+    def outputs_and_targets(self, trainer: Trainer) -> tuple[Any, Any]:
+        """What is predicted, and what should be."""
+        targets = self.data[1] if self.whole else rows_of(self.data[1], self.rows)
+        return trainer.outputs(self.data, self.rows), targets
+
+    def position(self) -> Any:
+        """Where the random numbers stand."""
+        return self.rng.bit_generator.state
+
+    def move_to(self, position: Any) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = position
+
+    def known_by(self) -> str:
+        """Shapes, dtypes, and a checksum over some of the rows."""
+        some = self.rows[np.linspace(0, len(self.rows) - 1, min(SAMPLED, len(self.rows))).astype(np.intp)]
+        leaves = tree.flatten(self.data)[0]
+        kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
+        content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
+        return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
+
+
+class Batches:
+    """Batches that somebody else makes: an iterable, or a function of the number of the epoch that gives one.
+
+    Each batch is a pair of patterns and targets, or a triple with weights.
+    """
+
+    count = sys.maxsize  # as far as is known
+
+    def __init__(self, batches: Any, check: Callable[[Data, str], Data]) -> None:
+        self.batches, self.check = batches, check
+
+    def _of(self, epoch: int) -> Iterator[Data]:
+        batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        for found, batch in enumerate(batches, start=1):
+            yield self.check(batch, f"batch {found} of epoch {epoch}")
+        if not found:
+            raise DataError(
+                f"fit: there are no batches in epoch {epoch}; give an iterable that begins anew each time "
+                "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
+            )
+
+    def epochs(self, trainer: Trainer, count: int) -> list[float]:
+        """The training errors of so many epochs."""
+        return [trainer.epoch_of_batches(self._of(trainer.epochs + 1)) for _ in range(count)]
+
+    def error(self, trainer: Trainer) -> float:
+        """The error in prediction."""
+        return trainer.error_of_batches(self._of(trainer.epochs))
+
+    def outputs_and_targets(self, trainer: Trainer) -> tuple[Any, Any]:
+        """What is predicted, and what should be."""
+        pairs = [(trainer.outputs(batch), batch[1]) for batch in self._of(trainer.epochs)]
+        return tree.map(lambda *parts: np.concatenate(parts), pairs[0], *pairs[1:])
+
+    def position(self) -> Any:
+        """None: the order is that of whoever makes the batches."""
+        return None
+
+    def move_to(self, position: Any) -> None:
+        """Nothing moves here."""
+
+    def known_by(self) -> str:
+        """That these are batches; they are not looked at before their turn."""
+        return "batches"
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def require_rows(*parts: Any) -> None:
+    """Refuse data without rows, or with parts of different lengths."""
+    names = ("x", "y", "the weights")
+    lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
+    count = lengths["x"][0]
+    for name, found in lengths.items():
+        for length in found:
+            if length != count:
+                raise ValueError(
+                    f"fit: x has {count} rows and {name} has {length}; give one target for each pattern"
+                )
+    if not count:
+        raise ValueError("fit: x has no rows; give at least one pattern")
+
+
+def require_finite(data: Any, name: str) -> None:
+    """Refuse numbers that are not finite; what is in mapped files is looked at when it is read."""
+    for leaf, path in zip(tree.flatten(data)[0], tree.paths(data)):
+        if np.issubdtype(leaf.dtype, np.inexact) and not is_mapped(leaf):
+            _require_finite(leaf, name + path)
+
+
+def _require_finite(array: Array, name: str) -> None:
+    """A few rows at a time, so that nothing of the size of the array is made."""
+    size = max(1, CHECKED_AT_A_TIME // max(1, int(np.prod(array.shape[1:]))))
+    for start in range(0, len(array), size):
+        rows = array[start : start + size]
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(np.sum(rows)) or np.isfinite(rows).all()
+        if not finite:
+            place = np.argwhere(~np.isfinite(rows))[0]
+            raise DataError(
+                f"fit: {name}[{', '.join(map(str, place + [start, *[0] * (len(place) - 1)]))}] is "
+                f"{rows[tuple(place)]}; fill such values in, or leave their rows out"
+            )
+
+
+def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
+    """Refuse class indices that the network has no output for."""
+    if not _takes_indices(network, loss, x, y):
+        return
+    outputs = np.shape(network(rows_of(x, slice(0, 1))))[-1]
+    if y.min() < 0 or y.max() >= outputs:
+        place = np.argwhere((y < 0) | (y >= outputs))[0]
+        raise DataError(
+            f"fit: y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
+            f"classes 0 to {outputs - 1}; number the classes from 0, or give the network more outputs"
+        )
+
+
+def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
+    """Whether whole numbers as targets are what one of this package's errors takes as classes."""
+    own = getattr(loss, "__module__", "").startswith("wengert.losses")
+    if not own or not isinstance(y, np.ndarray) or y.dtype.kind not in "iu" or is_mapped(y):
+        return False
+    return np.ndim(network(rows_of(x, slice(0, 1)))) == y.ndim + 1
+
+
+def require_weights(weights: Array, loss: Loss) -> None:
+    """Refuse numbers that are no weights, and an error that takes none."""
+    try:
+        inspect.signature(loss).bind(None, None, None)
+    except TypeError:
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise ValueError(
+            f"fit: {name} takes no weights of patterns; write it as {name}(y, t, weights), "
+            "the error weighted by them"
+        ) from None
+    if weights.ndim != 1 or weights.min(initial=0) < 0 or not np.sum(weights, dtype=np.float64) > 0:
+        raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
+
+
+def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtype: Any) -> Data:
+    """Patterns, targets and weights as arrays, refused where nothing can be learned from them."""
+    parts = [tree.map(np.asarray, part) for part in data]
+    require_rows(*parts)
+    for part, name in zip(parts, names):
+        require_finite(part, name)
+    require_classes(network, loss, *parts[:2])
+    if len(parts) == 3:
+        parts[2] = parts[2].astype(dtype)
+        require_weights(parts[2], loss)
+    return tuple(parts)
+
+
+# ---------------------------------------------------------------------------------------- splitting
+
+
+def split(y: Any, rows: Array, fraction: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rows to learn from, and at random a fraction to watch the error on; of every class its share.
+
+    Targets of whole numbers are classes.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fit: a validation fraction lies between 0 and 1, not at {fraction:g}")
+    classes = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub"
+    strata = [rows[y[rows] == k] for k in np.unique(y[rows])] if classes else [rows]
+    dealt = [rng.permutation(stratum) for stratum in strata]
+    counts = [min(round(fraction * len(stratum)), len(stratum) - 1) for stratum in strata]
+    watched = np.sort(np.concatenate([stratum[:count] for stratum, count in zip(dealt, counts)]))
+    kept = np.sort(np.concatenate([stratum[count:] for stratum, count in zip(dealt, counts)]))
+    if not len(watched):
+        raise ValueError(
+            f"fit: a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; "
+            "give a larger one, or validation=(x, y)"
+        )
+    return kept, watched

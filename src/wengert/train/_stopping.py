@@ -1,0 +1,79 @@
+r"""Early stopping: whether the error on patterns kept aside still falls.
+
+An epoch is an improvement when the number that is watched beats the best so far by more than a tolerance,
+
+.. math:: E < E_{\min} - \varepsilon,
+
+and training ends when that many looks in a row have been none. The weights of the best look are given back,
+also when they are better by less than the tolerance.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from wengert.train._curve import Epoch
+
+Mode = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is watched, and for how long it may fail to improve.
+
+    Attributes
+    ----------
+    monitor
+        ``"validation"``, ``"training"``, or the name of a metric.
+    mode
+        Whether it is better to be low (``"min"``) or high (``"max"``).
+    patience
+        How many looks in a row may be no improvement; None for any number.
+    tolerance
+        How much better counts as an improvement.
+    """
+
+    monitor: str = "validation"
+    mode: Mode = "min"
+    patience: int | None = None
+    tolerance: float = 0.0
+
+    def value(self, epoch: Epoch) -> float | None:
+        """The number that is watched, so that low is good; None where it was not looked at."""
+        known = {"training": epoch.training, "validation": epoch.validation, **epoch.metrics}
+        found = known.get(self.monitor)
+        return None if found is None else float(found) if self.mode == "min" else -float(found)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it stands after some epochs: the best one, and how many looks in a row were no improvement."""
+
+    rule: Rule
+    best_epoch: int = 0
+    best: float | None = None
+    waited: int = 0
+
+    def after(self, epoch: Epoch) -> "Standing":
+        """How it stands after one more epoch."""
+        value = self.rule.value(epoch)
+        if value is None:
+            return self
+        if self.best is None:
+            return replace(self, best_epoch=epoch.number, best=value)
+        waited = 0 if value < self.best - self.rule.tolerance else self.waited + 1
+        if value < self.best:
+            return Standing(self.rule, epoch.number, value, waited)
+        return Standing(self.rule, self.best_epoch, self.best, waited)
+
+    def after_all(self, epochs: Iterable[Epoch]) -> "Standing":
+        """How it stands after these epochs."""
+        standing = self
+        for epoch in epochs:
+            standing = standing.after(epoch)
+        return standing
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there were too many looks without an improvement."""
+        return self.rule.patience is not None and self.waited >= self.rule.patience

@@ -1,0 +1,211 @@
+"""The loop: epochs, a look at the patterns kept aside, and whoever wants to know or to stop."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wengert.errors import DivergenceError
+from wengert.train._checkpoint import Checkpoint, Moment
+from wengert.train._curve import Epoch, LearningCurve
+from wengert.train._data import Source
+from wengert.train._stopping import Rule, Standing
+from wengert.train._trainer import Network, Trainer
+
+Metric = Callable[[Any, Any], Any]
+Callback = Any
+# Numbers of rows that are drawn before they are needed, one for every pattern and epoch of a call.
+DRAWN_AT_A_TIME = 1 << 17
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The outcome of :func:`fit`.
+
+    Attributes
+    ----------
+    network
+        The trained network: of the best epoch if there are validation data, of the last one otherwise.
+    curve
+        The learning curve.
+    best_epoch
+        The epoch that ``network`` is from, counted from 1; 0 if no epoch was completed.
+    stopped_early
+        Whether the validation error ended the training.
+    interrupted
+        Whether Ctrl-C did.
+    """
+
+    network: Network
+    curve: LearningCurve
+    best_epoch: int
+    stopped_early: bool = False
+    interrupted: bool = False
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were completed."""
+        return len(self.curve.epochs)
+
+    @property
+    def best_error(self) -> float | None:
+        """Validation error of the best epoch, if there is one."""
+        return self.curve.epochs[self.best_epoch - 1].validation if self.best_epoch else None
+
+
+@dataclass
+class Training:
+    """A training on its way: what callbacks see, and may end.
+
+    Attributes
+    ----------
+    trainer
+        The network in training, with the optimiser's state in ``trainer.carry``.
+    curve
+        The learning curve so far.
+    rule
+        When to stop.
+    """
+
+    trainer: Trainer
+    patterns: Source
+    watched: Source | None
+    metrics: Mapping[str, Metric]
+    rule: Rule
+    looks_every: int = 1
+    callbacks: Sequence[Callback] = ()
+    checkpoint: Checkpoint | None = None
+    checkpoint_every: int = 1
+    curve: LearningCurve = field(default_factory=LearningCurve)
+    report: Callable[[Epoch], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.standing, self.interrupted, self.is_stopped = Standing(self.rule), False, False
+        self.moment = Moment(self.trainer.carry)
+
+    # ------------------------------------------------------------------------------ for callbacks
+
+    @property
+    def network(self) -> Network:
+        """The network as it is now, to predict with."""
+        return self.trainer.trained
+
+    @property
+    def epoch(self) -> Epoch:
+        """What the last epoch came to."""
+        return self.curve.epochs[-1]
+
+    def stop(self) -> None:
+        """End the training after this epoch."""
+        self.is_stopped = True
+
+    # -------------------------------------------------------------------------------------- epochs
+
+    def run(self, epochs: int) -> Fit:
+        """Train until so many epochs are over, or there is a reason to stop; the outcome."""
+        self._tell("on_start")
+        try:
+            span = self._span(epochs - self.moment.epoch)
+            while self.moment.epoch < epochs and not self.is_over:
+                self._advance(span)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except DivergenceError as error:
+            error.result = self.result()
+            raise
+        if self.checkpoint and self.moment.epoch % self.checkpoint_every:
+            self._save()
+        self._tell("on_end")
+        return self.result()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is a reason to stop."""
+        return self.is_stopped or self.standing.is_over or self.trainer.is_exhausted
+
+    def _span(self, remaining: int) -> int:
+        """How many epochs a call makes: as many as nobody wants to look in between."""
+        looks = [remaining]
+        looks += [self.looks_every] if self.watched or self.metrics else []
+        looks += [self.checkpoint_every] if self.checkpoint else []
+        watches_training = self.rule.monitor == "training" and self.rule.patience is not None
+        if self.callbacks or watches_training or self.trainer.acts_between_epochs:
+            return 1
+        most = max(1, min(self.trainer.at_a_time, DRAWN_AT_A_TIME) // self.patterns.count)
+        return max(d for d in range(1, most + 1) if math.gcd(*looks) % d == 0)
+
+    def _advance(self, span: int) -> None:
+        """So many epochs, and all that is done between them and the next."""
+        first = self.moment.epoch + 1
+        errors = self.patterns.epochs(self.trainer, span)
+        found = [Epoch(number, error) for number, error in enumerate(errors, start=first)]
+        found[-1] = self._looked_at(found[-1])
+        self.trainer.after_epoch(found[-1].training)
+        self.curve.epochs += found
+        self.standing = self.standing.after_all(found)
+        self.moment = self._now(found[-1].number)
+        if self.report is not None:
+            self.report(found[-1])
+        self._tell("on_epoch")
+        if self.is_stopped:
+            self.moment = replace(self.moment, is_stopped=True)
+        if self.checkpoint and not self.moment.epoch % self.checkpoint_every:
+            self._save()
+
+    def _looked_at(self, epoch: Epoch) -> Epoch:
+        """The epoch with what is found on the patterns kept aside."""
+        if epoch.number % self.looks_every:
+            return epoch
+        error = None if self.watched is None else self.watched.error(self.trainer)
+        return Epoch(epoch.number, epoch.training, error, self._measured() if self.metrics else {})
+
+    def _measured(self) -> dict[str, float]:
+        outputs, targets = (self.watched or self.patterns).outputs_and_targets(self.trainer)
+        return {name: float(metric(outputs, targets)) for name, metric in self.metrics.items()}
+
+    def _now(self, epoch: int) -> Moment:
+        """The moment after this epoch, with the best network."""
+        best = self.moment.best
+        if self.keeps_best and self.standing.best_epoch == epoch:
+            best = self.trainer.trained
+        position = self.patterns.position() if self.checkpoint else None
+        return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best network is given back; a training error is not that of the weights at its end."""
+        return self.rule.monitor != "training"
+
+    def _tell(self, event: str) -> None:
+        for callback in self.callbacks:
+            if hasattr(callback, event):
+                getattr(callback, event)(self)
+            elif event == "on_epoch" and callable(callback):
+                callback(self)
+
+    # ------------------------------------------------------------------------------------- results
+
+    def result(self) -> Fit:
+        """The outcome as of the last whole epoch."""
+        moment = self.moment
+        self.trainer.carry = moment.carry
+        del self.curve.epochs[moment.epoch :]
+        if moment.best is None:
+            network, best_epoch = self.trainer.trained, moment.epoch
+        else:
+            network, best_epoch = moment.best, self.standing.best_epoch
+        return Fit(network, self.curve, best_epoch, self.standing.is_over, self.interrupted)
+
+    def _save(self) -> None:
+        assert self.checkpoint is not None
+        self.checkpoint.write(self.moment, self.curve.epochs[: self.moment.epoch])
+
+    def resume(self) -> None:
+        """Go on from the checkpoint."""
+        assert self.checkpoint is not None
+        self.moment, self.curve.epochs = self.checkpoint.read(self.trainer.carry)
+        self.trainer.carry, self.trainer.steps = self.moment.carry, self.moment.steps
+        self.trainer.epochs = self.moment.epoch
+        self.standing = Standing(self.rule).after_all(self.curve.epochs)
+        self.is_stopped = self.moment.is_stopped
+        self.patterns.move_to(self.moment.position)
