@@ -7,9 +7,12 @@ import numpy as np
 
 from wengert.estimators import _draws
 from wengert.estimators import _parameters as allowed
+from wengert.estimators._base import available_if
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
-from wengert.estimators._perceptron import Perceptron, _has_partial_fit, available_if
+from wengert.estimators._objective import CLASSES
+from wengert.estimators._parameters import parameter
+from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
 from wengert.estimators._scores import accuracy
 from wengert.estimators._targets import Labels, distinct, labels_array, labels_of, warn_of_many_classes
@@ -17,12 +20,31 @@ from wengert.estimators._targets import Labels, distinct, labels_array, labels_o
 Array = np.ndarray
 
 
+def _has_probabilities(estimator: Any) -> None:
+    """Refuse probabilities where the error is about margins."""
+    if estimator.loss == "hinge":
+        raise AttributeError("loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'")
+
+
 @dataclass(eq=False, repr=False)
 class MLPClassifier(Perceptron):
     """A multilayer perceptron for classes."""
 
-    @available_if(_has_partial_fit)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "MLPClassifier":
+    loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.FUNCTION, kw_only=True)
+    class_weight: Any = parameter(
+        None, allowed.choice("balanced") | allowed.WEIGHTS | allowed.NONE, kw_only=True
+    )
+
+    @available_if(has_partial_fit)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> "MLPClassifier":
         """Train for one epoch on these patterns, from the weights and the optimiser's state that are there.
 
         Parameters
@@ -31,6 +53,9 @@ class MLPClassifier(Perceptron):
             As in :meth:`fit`; not every class has to occur.
         classes
             All classes there will ever be, in the first call; later it may be left out.
+        X_val, y_val
+            Patterns to validate on. With ``early_stopping``, further calls change nothing once the score has
+            not improved for ``n_iter_no_change`` of them, and the best weights come back.
 
         Returns
         -------
@@ -38,7 +63,7 @@ class MLPClassifier(Perceptron):
         """
         allowed.check(self)
         self._note_classes(y, classes)
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, X_val, y_val)
 
     def predict(self, X: Any) -> Any:
         """The class of each pattern, or the labels of each as a row of zeros and ones.
@@ -55,6 +80,7 @@ class MLPClassifier(Perceptron):
         a = self._outputs(X, "identity")
         return self._labels.decode(a)
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, in the order of ``classes_``.
 
@@ -72,6 +98,7 @@ class MLPClassifier(Perceptron):
         y = self._outputs(X, self.out_activation_)
         return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of :meth:`predict_proba`.
 
@@ -155,6 +182,24 @@ class MLPClassifier(Perceptron):
                 f"'y' has {labels.classes}."
             )
         return self._labels.encode(found, x.dtype)
+
+    @property
+    def _units(self) -> int:
+        return self.n_outputs_
+
+    @property
+    def _loss(self) -> Any:
+        """The error: of two forms, the one for these output units."""
+        pair = CLASSES.get(self.loss) if isinstance(self.loss, str) else None
+        return self.loss if pair is None else pair[self.out_activation_ == "softmax"]
+
+    def _weights(self, sample_weight: Any, x: Any, t: Array) -> Array | None:
+        """The weight of each pattern, and of its class."""
+        w = weights_of(sample_weight, len(t), x.dtype)
+        if self.class_weight is None:
+            return w
+        of_class = self._labels.weights(t, self.class_weight).astype(x.dtype)
+        return of_class if w is None else w * of_class
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn, optim
+from wengert import nn, optim, random
 from wengert.core import tree
 from wengert.errors import DivergenceError
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._joining import not_converged
-from wengert.estimators._objective import ERRORS, Penalised
+from wengert.estimators._objective import Penalised, error_of
 from wengert.train import Trainer
 
 Array = np.ndarray
@@ -74,10 +74,13 @@ class Descent:
 
 def _rule(estimator: Any) -> optim.Steps:
     e = estimator
+    if e.optimizer is not None:
+        return e.optimizer
+    rate = e.learning_rate_init if isinstance(e.learning_rate, str) else e.learning_rate
     if e.solver == "adam":
-        return optim.Adam(e.learning_rate_init, e.beta_1, e.beta_2, eps=0.0, eps_hat=e.epsilon)
+        return optim.Adam(rate, e.beta_1, e.beta_2, eps=0.0, eps_hat=e.epsilon)
     made = optim.Nesterov if e.nesterovs_momentum else optim.Momentum
-    return made(e.learning_rate_init, min(e.momentum, np.nextafter(1.0, 0.0)))  # which are below one
+    return made(rate, min(e.momentum, np.nextafter(1.0, 0.0)))  # which are below one
 
 
 def _objective(estimator: Any) -> Penalised:
@@ -90,7 +93,7 @@ def _objective(estimator: Any) -> Penalised:
 
 def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -> None:
     """Train for some epochs, or until nothing improves; the estimator's attributes tell the course."""
-    estimator.n_iter_ = 0
+    estimator.n_iter_, estimator.stopped_early_ = 0, False
     trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
     try:
         with threadpool_limits(1, user_api="blas"):
@@ -105,16 +108,24 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
     orders = _draws.orders(estimator._random_state, len(sample), estimator.shuffle)
     for _ in range(epochs):
         estimator.loss_ = _epoch(trainer, sample, next(orders))
+        if trainer.acts_between_epochs:
+            trainer.after_epoch(estimator.loss_)
         _take_over(estimator, trainer)
         _note(estimator, len(sample), aside)
-        if estimator._no_improvement_count > estimator.n_iter_no_change and _is_over(estimator, trainer):
+        if _is_over(estimator) or trainer.is_exhausted or _stops(estimator):
+            estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
 
 
+def _stops(estimator: Any) -> bool:
+    """Whether a callback ends the training; all of them are called."""
+    return any([callback(estimator) is True for callback in estimator.callbacks])
+
+
 def warn_unless_converged(estimator: Any) -> None:
     """The warning that training went on to the last epoch it was allowed."""
-    if estimator.n_iter_ < estimator.max_iter or estimator._no_improvement_count > estimator.n_iter_no_change:
+    if estimator.n_iter_ < estimator.max_iter or estimator.stopped_early_:
         return
     warnings.warn(
         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
@@ -125,10 +136,18 @@ def warn_unless_converged(estimator: Any) -> None:
 
 
 def _trainer(estimator: Any, batch_size: int) -> Trainer:
-    error = ERRORS[estimator.out_activation_]
-    trainer = Trainer(_objective(estimator), error, estimator._optimizer.rule.kind, batch_size)
+    objective, rule = _objective(estimator), estimator._optimizer.rule
+    error = error_of(estimator._loss, estimator.out_activation_)
+    trainer = Trainer(objective, error, getattr(rule, "kind", rule), batch_size, _key(estimator, objective))
     trainer.carry = (trainer.network, estimator._optimizer.state)
     return trainer
+
+
+def _key(estimator: Any, objective: Penalised) -> Any:
+    """What dropout draws from: another one in every call."""
+    if not nn.needs_key(objective):
+        return None
+    return random.fold_in(random.key(int(estimator._random_state.randint(2**31))), estimator.t_)
 
 
 def _batch_size(wanted: Any, patterns: int) -> int:
@@ -164,8 +183,8 @@ def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sam
 
 
 def _take_over(estimator: Any, trainer: Trainer) -> None:
-    objective, estimator._optimizer.state = trainer.carry
-    estimator._adopt(objective.network)
+    estimator._optimizer.state = trainer.carry[1]
+    estimator._adopt(trainer.trained.network)
 
 
 def _note(estimator: Any, patterns: int, aside: Sample | None) -> None:
@@ -175,9 +194,12 @@ def _note(estimator: Any, patterns: int, aside: Sample | None) -> None:
     e.t_ += patterns
     e.loss_curve_.append(e.loss_)
     if e.verbose:
-        print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
-    _note_error(e) if aside is None else _note_score(e, aside)
-    if e.solver == "sgd" and e.learning_rate == "invscaling":
+        print(f"Iteration {len(e.loss_curve_)}, loss = {e.loss_:.8f}")
+    if aside is not None:
+        _note_score(e, aside)
+    if not e.early_stopping:
+        _note_error(e)
+    if e.optimizer is None and e.solver == "sgd" and e.learning_rate == "invscaling":
         e._optimizer.learning_rate = e.learning_rate_init / (e.t_ + 1) ** e.power_t
 
 
@@ -188,21 +210,24 @@ def _note_error(e: Any) -> None:
 
 def _note_score(e: Any, aside: Sample) -> None:
     score = e._score_aside(aside)
-    e.validation_scores_.append(score)
+    e.validation_scores_ = [*(e.validation_scores_ or ()), score]
     if e.verbose:
         print(f"Validation score: {score:f}")
-    worse = score < e.best_validation_score_ + e.tol
-    e._no_improvement_count = e._no_improvement_count + 1 if worse else 0
-    if score > e.best_validation_score_:
+    best = -np.inf if e.best_validation_score_ is None else e.best_validation_score_
+    if e.early_stopping:
+        e._no_improvement_count = e._no_improvement_count + 1 if score < best + e.tol else 0
+    if score > best:
         e.best_validation_score_, e._best = score, e.network_
 
 
-def _is_over(estimator: Any, trainer: Trainer) -> bool:
-    """Whether to end after too many epochs without improvement; an adaptive rate falls first."""
+def _is_over(estimator: Any) -> bool:
+    """Whether too many epochs brought no improvement; an adaptive rate falls first."""
     e = estimator
+    if e._no_improvement_count <= e.n_iter_no_change:
+        return False
     what = "Validation score" if e.early_stopping else "Training loss"
     message = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
-    falls = e.solver == "sgd" and e.learning_rate == "adaptive" and e._optimizer.learning_rate > SMALLEST_RATE
+    falls = _is_adaptive(e) and e._optimizer.learning_rate > SMALLEST_RATE
     if falls:
         e._optimizer.learning_rate /= 5.0
         e._no_improvement_count = 0
@@ -212,9 +237,13 @@ def _is_over(estimator: Any, trainer: Trainer) -> bool:
     return not falls
 
 
+def _is_adaptive(e: Any) -> bool:
+    return e.optimizer is None and e.solver == "sgd" and e.learning_rate == "adaptive"
+
+
 def _end_diverged(estimator: Any, aside: Sample | None) -> None:
     """With patterns kept aside the best network stays; without, there is none."""
-    if aside is None:
+    if aside is None or not estimator.early_stopping:
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to "
             "be preprocessed. Standardise the data, or lower learning_rate_init "
@@ -224,3 +253,4 @@ def _end_diverged(estimator: Any, aside: Sample | None) -> None:
     estimator.loss_ = float("nan")
     estimator.loss_curve_.append(estimator.loss_)
     estimator.validation_scores_.append(float("nan"))
+    estimator.stopped_early_ = True

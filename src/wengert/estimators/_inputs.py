@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.estimators._tables import encoder_of
+
 Array = np.ndarray
 FLOATS = (np.float64, np.float32)
 NAMES_SHOWN = 5
@@ -25,12 +27,16 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
     """
     _note_names(estimator, X) if first else _compare_names(estimator, X)
     name = type(estimator).__name__
-    x = sparse(X, name) if is_sparse(X) else dense(X, name)
     if first:
-        estimator.n_features_in_ = x.shape[1]
-    elif x.shape[1] != getattr(estimator, "n_features_in_", x.shape[1]):
+        estimator._encoder = encoder_of(X, estimator.categorical, estimator.missing)
+    encoder = getattr(estimator, "_encoder", None)
+    x = sparse(X, name) if is_sparse(X) else dense(X if encoder is None else encoder(X), name)
+    count = x.shape[1] if encoder is None else len(encoder.columns)
+    if first:
+        estimator.n_features_in_ = count
+    elif count != getattr(estimator, "n_features_in_", count):
         raise ValueError(
-            f"X has {x.shape[1]} features, but {name} is expecting {estimator.n_features_in_} features as input."
+            f"X has {count} features, but {name} is expecting {estimator.n_features_in_} features as input."
         )
     return x
 

@@ -10,13 +10,14 @@ no probability is taken as smaller than the rounding unit :math:`\epsilon`, so t
 :math:`-\ln \epsilon`.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from wengert import nn
+from wengert import losses, nn
 from wengert.api import stop_gradient
 
 Array = np.ndarray
@@ -110,4 +111,50 @@ ERRORS = {
     "exp": _error(_poisson),
     "softmax": _error(_softmax),
     "logistic": _error(_logistic),
+}
+
+
+OWN = ("log_loss", "squared_error", "poisson")
+
+
+@functools.lru_cache(maxsize=32)
+def error_of(loss: Any, activation: str) -> Callable[..., Array]:
+    """The penalised error of an estimator: one of those above, or a function of outputs and targets."""
+    return ERRORS[activation] if loss in OWN else _of_function(loss)
+
+
+def _of_function(loss: Callable[..., Array]) -> Callable[..., Array]:
+    def error(y: tuple[Any, Array], targets: Any) -> Array:
+        outputs, penalty = y
+        if not isinstance(targets, tuple):
+            return loss(outputs, targets) + penalty / len(targets)
+        t, weights = targets
+        total = np.sum(weights)
+        return loss(outputs, t, weights) + penalty / np.where(total == 0, 1, total)
+
+    # Whose code it is decides whether it can change between two trainings.
+    error.__module__ = getattr(loss, "__module__", None) or "unknown"
+    return error
+
+
+def named_loss(loss: Any, names: dict[str, Any]) -> Any:
+    """A loss of these by its name; those in scikit-learn's scale, and functions, are their own answer."""
+    return names[loss] if isinstance(loss, str) and loss not in OWN else loss
+
+
+# By name: for output units each of two classes, and for classes that exclude each other.
+CLASSES = {
+    "focal": (losses.BinaryFocal(), losses.Focal()),
+    "hinge": (losses.hinge, losses.multiclass_hinge),
+}
+MARGINS = (losses.hinge, losses.multiclass_hinge)
+
+_OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
+NUMBERS = {
+    "absolute_error": losses.mean_absolute_error,
+    **{
+        name: loss
+        for name, loss in losses.LOSSES.items()
+        if any(loss in losses.LIKELIHOODS[kind].losses for kind in _OF_NUMBERS)
+    },
 }

@@ -1,5 +1,7 @@
 """The multilayer perceptron as an estimator: what classifier and regressor have in common."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,34 +10,38 @@ import numpy as np
 from wengert import nn
 from wengert.estimators import _descent, _draws, _prediction
 from wengert.estimators import _parameters as allowed
-from wengert.estimators._base import Estimator, available_if
+from wengert.estimators._base import Estimator
 from wengert.estimators._descent import Descent, Sample
-from wengert.estimators._inputs import patterns, weights_of
+from wengert.estimators._inputs import patterns
+from wengert.estimators._inspection import Inspection
+from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._parameters import parameter
+from wengert.native.machine.team import get_threads, set_threads
 
 Array = np.ndarray
 
 STOCHASTIC = ("sgd", "adam")
 
 
-def _has_partial_fit(estimator: Any) -> None:
-    if estimator.solver not in STOCHASTIC:
+def has_partial_fit(estimator: Any) -> None:
+    """Refuse training in parts where all patterns are needed for a step."""
+    if not estimator._is_stochastic:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
 
 
 @dataclass(eq=False, repr=False)
-class Perceptron(Estimator):
+class Perceptron(Inspection, Estimator):
     """The parameters of a multilayer perceptron, and its training."""
 
     hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
-    activation: Any = parameter("relu", allowed.choice("identity", "logistic", "tanh", "relu"))
+    activation: Any = parameter("relu", allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION | allowed.SEQUENCE)
     solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), kw_only=True)
     alpha: float = parameter(0.0001, allowed.number("[0, inf)"), kw_only=True)
     batch_size: Any = parameter("auto", allowed.choice("auto") | allowed.integer("[1, inf)"), kw_only=True)
-    learning_rate: str = parameter(
-        "constant", allowed.choice("constant", "invscaling", "adaptive"), kw_only=True
+    learning_rate: Any = parameter(
+        "constant", allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE, kw_only=True
     )
     learning_rate_init: float = parameter(0.001, allowed.number("(0, inf)"), kw_only=True)
     power_t: float = parameter(0.5, allowed.number("[0, inf)"), kw_only=True)
@@ -54,10 +60,18 @@ class Perceptron(Estimator):
     epsilon: float = parameter(1e-8, allowed.number("(0, inf)"), kw_only=True)
     n_iter_no_change: Any = parameter(10, allowed.integer("[1, inf)") | allowed.FOREVER, kw_only=True)
     max_fun: int = parameter(15000, allowed.integer("[1, inf)"), kw_only=True)
+    dropout: Any = parameter(0.0, allowed.number("[0, 1)") | allowed.SEQUENCE, kw_only=True)
+    batch_norm: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
+    skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
+    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
+    categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
+    missing: str = parameter("error", allowed.choice("error", "indicator"), kw_only=True)
+    callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)
+    n_threads: Any = parameter(None, allowed.integer("[1, inf)") | allowed.NONE, kw_only=True)
 
     # ------------------------------------------------------------------------------------- training
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
         """Train the network, from new weights unless ``warm_start`` is set.
 
         Parameters
@@ -68,6 +82,8 @@ class Perceptron(Estimator):
             Targets, one a pattern, or a row of several.
         sample_weight
             How much each pattern counts; all the same unless given.
+        X_val, y_val
+            Patterns to validate on, instead of some of X that are kept aside.
 
         Returns
         -------
@@ -75,50 +91,71 @@ class Perceptron(Estimator):
         """
         allowed.check(self)
         first = not (self.warm_start and hasattr(self, "coefs_"))
-        x = patterns(self, X, first)
-        sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
-        if self.solver not in STOCHASTIC:
-            from wengert.estimators._quasi_newton import minimise
-
-            minimise(self, sample)
-        else:
-            self._optimizer = Descent(self)
-            self._descend(sample, self.max_iter)
-            _descent.warn_unless_converged(self)
+        with _threads(self.n_threads):
+            x = patterns(self, X, first)
+            sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
+            if self._is_stochastic:
+                self._optimizer = Descent(self)
+                self._descend(*self._divided(sample, X_val, y_val))
+            else:
+                self._minimise(sample)
         return self
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        """One epoch, from the weights and the optimiser's state that are there."""
+    def _minimise(self, sample: Sample) -> None:
+        from wengert.estimators._quasi_newton import minimise
+
+        minimise(self, sample)
+
+    def _descend(self, sample: Sample, aside: Sample | None) -> None:
+        _descent.descend(self, sample, aside, self.max_iter)
         if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
+            self._adopt(self._best)
+        self._note_aside(aside)
+        _descent.warn_unless_converged(self)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
+        """One epoch, from the weights and the optimiser's state that are there."""
+        if self.early_stopping and X_val is None:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without patterns to validate on; give X_val and "
+                "y_val"
+            )
+        if self._has_stopped():
+            return self
         first = not hasattr(self, "coefs_")
-        x = patterns(self, X, first)
-        sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
-        if not hasattr(self, "_optimizer"):
-            self._optimizer = Descent(self)
-        self._descend(sample, 1)
+        with _threads(self.n_threads):
+            x = patterns(self, X, first)
+            sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
+            if not hasattr(self, "_optimizer"):
+                self._optimizer = Descent(self)
+            aside = self._validation(X_val, y_val)
+            _descent.descend(self, sample, aside, 1)
+            if self._has_stopped():
+                self._adopt(self._best)
+            self._note_aside(aside)
         return self
+
+    def _has_stopped(self) -> bool:
+        return self.early_stopping and getattr(self, "stopped_early_", False)
+
+    @property
+    def _is_stochastic(self) -> bool:
+        return self.optimizer is not None or self.solver in STOCHASTIC
 
     def _sample(self, x: Any, t: Array, sample_weight: Any, first: bool) -> Sample:
         """What to train on, with a network to train."""
-        sample = Sample(x, t, weights_of(sample_weight, len(t), x.dtype))
+        sample = Sample(x, t, self._weights(sample_weight, x, t))
         self._random_state = _draws.random_state(self.random_state)
         if first:
             self._start(sample)
         return sample
 
-    def _descend(self, sample: Sample, epochs: int) -> None:
-        kept, aside = self._divided(sample)
-        _descent.descend(self, kept, aside, epochs)
-        if aside is not None:
-            self._adopt(self._best)
-
     def _start(self, sample: Sample) -> None:
         """A new network, and no course of training yet."""
         self.n_iter_, self.t_ = 0, 0
         self._draw(sample.x.shape[1], sample.x.dtype)
-        self._best = self.network_
-        if self.solver in STOCHASTIC:
+        if self._is_stochastic:
+            self._best, self.stopped_early_ = self.network_, False
             self.loss_curve_: list[float] = []
             self._no_improvement_count = 0
             stopping = self.early_stopping
@@ -126,10 +163,10 @@ class Perceptron(Estimator):
             self.validation_scores_: list[float] | None = [] if stopping else None
             self.best_validation_score_ = -np.inf if stopping else None
 
-    def _divided(self, sample: Sample) -> tuple[Sample, Sample | None]:
-        """The patterns to train on, and those kept aside for early stopping."""
-        if not self.early_stopping:
-            return sample, None
+    def _divided(self, sample: Sample, X_val: Any, y_val: Any) -> tuple[Sample, Sample | None]:
+        """The patterns to train on, and those to validate on."""
+        if X_val is not None or not self.early_stopping:
+            return sample, self._validation(X_val, y_val)
         kept, aside = self._split(sample)
         if len(aside) < 2:
             raise ValueError(
@@ -137,29 +174,45 @@ class Perceptron(Estimator):
             )
         return sample.take(kept), sample.take(aside)
 
+    def _validation(self, X_val: Any, y_val: Any) -> Sample | None:
+        """Patterns to validate on that are given."""
+        if X_val is None:
+            return None
+        x = patterns(self, X_val, first=False)
+        return Sample(x, self._more_targets(y_val, x))
+
+    def _note_aside(self, aside: Sample | None) -> None:
+        """What the patterns aside tell about the trained network."""
+
     # -------------------------------------------------------------------------------------- network
 
     def _draw(self, inputs: int, dtype: Any) -> None:
         """Weights and biases of a new network."""
-        sizes = [inputs, *_hidden(self.hidden_layer_sizes), self.n_outputs_]
-        numerator = 2.0 if self.activation == "logistic" else 6.0
+        self._design = design_of(self)
+        sizes = self._design.sizes(inputs, [*hidden_units(self.hidden_layer_sizes), self._units])
+        functions = [*self._design.activations, self._design.activations[-1]]
         drawn = [
-            _draws.weights_and_biases(self._random_state, d, m, numerator) for d, m in zip(sizes, sizes[1:])
+            _draws.weights_and_biases(self._random_state, *size, 2.0 if h is nn.logistic else 6.0)
+            for size, h in zip(sizes, functions)
         ]
-        self.n_layers_ = len(sizes)
+        self.n_layers_ = len(sizes) + 1
         self.coefs_ = [w.astype(dtype, copy=False) for w, _ in drawn]
         self.intercepts_ = [b.astype(dtype, copy=False) for _, b in drawn]
+        hidden = sizes[:-1] if self.batch_norm else []
+        self._norms = [nn.BatchNorm.init(units, dtype) for _, units in hidden]
 
     @property
     def network_(self) -> nn.MLP:
         """The network; its outputs are pre-activations, to which ``out_activation_`` applies."""
-        h = nn.ACTIVATIONS[self.activation]
-        functions = [h] * (len(self.coefs_) - 1) + [nn.identity]
-        return nn.MLP(tuple(map(nn.Dense, self.coefs_, self.intercepts_, functions)))
+        known = vars(self)
+        design: Design = known.get("_design") or design_of(self)
+        return assembled(self.coefs_, self.intercepts_, known.get("_norms", []), design)
 
     def _adopt(self, network: nn.MLP) -> None:
-        self.coefs_ = [layer.weights for layer in network.layers]
-        self.intercepts_ = [layer.biases for layer in network.layers]
+        dense = list(layers_of(network, nn.Dense))
+        self.coefs_ = [layer.weights for layer in dense]
+        self.intercepts_ = [layer.biases for layer in dense]
+        self._norms = list(layers_of(network, nn.BatchNorm))
 
     def _outputs(self, X: Any, activation: str) -> Array:
         """The output units, with an activation function of theirs."""
@@ -172,18 +225,12 @@ class Perceptron(Estimator):
         return _prediction.outputs(network, patterns(self, X, first=False), activation)
 
 
-def _hidden(sizes: Any) -> list[int]:
-    """The numbers of hidden units as a list.
-
-    Raises
-    ------
-    ValueError
-        Where one is not positive.
-    """
-    found = [int(size) for size in np.atleast_1d(sizes)]
-    if any(size <= 0 for size in found):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {found}.")
-    return found
-
-
-__all__ = ["STOCHASTIC", "Perceptron", "available_if"]
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads for a while; as many as there were unless given."""
+    before = get_threads()
+    set_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        set_threads(before)

@@ -27,6 +27,7 @@ def is_single(estimator: Any, X: Any) -> bool:
         and X.shape == (1, estimator.n_features_in_)
         and X.dtype in FLOATS
         and not hasattr(estimator, "feature_names_in_")
+        and getattr(estimator, "_encoder", None) is None
     )
 
 

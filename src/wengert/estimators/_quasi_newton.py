@@ -18,7 +18,7 @@ from wengert.api import jit, value_and_grad
 from wengert.estimators._descent import Sample, _objective
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
-from wengert.estimators._objective import ERRORS, Penalised
+from wengert.estimators._objective import Penalised, error_of
 
 Array = np.ndarray
 
@@ -30,7 +30,7 @@ def minimise(estimator: Any, sample: Sample) -> None:
     objective = _objective(estimator)
     x = sample.x.toarray() if is_sparse(sample.x) else sample.x
     data = (x, sample.targets)
-    program = _program(estimator.out_activation_)
+    program = _program(error_of(estimator._loss, estimator.out_activation_))
 
     def value_and_gradient(w: Array) -> tuple[float, Array]:
         value, gradient = program(w.astype(x.dtype, copy=False), objective, data)
@@ -52,9 +52,8 @@ def minimise(estimator: Any, sample: Sample) -> None:
     _warn_unless_converged(found, estimator)
 
 
-@functools.cache
-def _program(activation: str) -> Any:
-    error = ERRORS[activation]
+@functools.lru_cache(maxsize=32)
+def _program(error: Any) -> Any:
 
     def of_vector(w: Array, objective: Penalised, data: Any) -> Any:
         return error(unpacked(w, objective)(data[0]), data[1])

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert import losses
 from wengert.estimators._inputs import is_sparse, require_finite
 from wengert.estimators._joining import converted
 
@@ -63,6 +64,17 @@ class Labels:
             found = (a > 0).astype(int)
             return _as_csr(found) if self.sparse else found
         return self.classes[self.indices(a)]
+
+    def weights(self, t: Array, class_weight: Any) -> Array:
+        """A weight for each of the encoded targets, from the weights of the classes."""
+        codes = t.astype(int) if self.multilabel else t.reshape(len(t)).astype(int)
+        if self.multilabel or not isinstance(class_weight, dict):
+            return losses.class_weights(codes, class_weight)
+        unknown = [label for label in class_weight if label not in self.classes.tolist()]
+        if unknown:
+            raise ValueError(f"class_weight names {unknown}, but the classes are {self.classes.tolist()}")
+        named = {i: class_weight.get(label, 1.0) for i, label in enumerate(self.classes.tolist())}
+        return losses.class_weights(codes, named)
 
     def indices(self, a: Array) -> Array:
         """The index of the class of each pattern."""
