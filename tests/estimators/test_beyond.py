@@ -131,7 +131,9 @@ def test_weights_of_classes():
     named = _classifier(class_weight={"a": 3.0}, max_iter=3).fit(X, Y)
     weighted = _classifier(max_iter=3).fit(X, Y, np.where(Y == "a", 3.0, 1.0))
     assert np.array_equal(named.coefs_[0], weighted.coefs_[0])
-    with pytest.raises(ValueError, match=r"class_weight names \['d'\], but the classes are \['a', 'b', 'c'\]"):
+    with pytest.raises(
+        ValueError, match=r"class_weight names \['d'\], but the classes are \['a', 'b', 'c'\]"
+    ):
         _classifier(class_weight={"d": 2.0}).fit(X, Y)
 
 
@@ -217,7 +219,9 @@ def test_intervals_that_are_refused():
     with pytest.raises(ValueError, match="fit with early_stopping=True, or give X_val and"):
         _regressor(max_iter=2).fit(X, T).predict_interval(X)
     few = _regressor(max_iter=2).fit(X, T, X_val=X[:5], y_val=T[:5])
-    with pytest.raises(ValueError, match="5 patterns aside are too few for coverage=0.9; at least 9 are needed"):
+    with pytest.raises(
+        ValueError, match=r"5 patterns aside are too few for coverage=0\.9; at least 9 are needed"
+    ):
         few.predict_interval(X)
     with pytest.raises(ValueError, match="coverage is a probability"):
         few.predict_interval(X, 1.0)

@@ -107,7 +107,7 @@ def test_names_of_features(table):
         UserWarning, match="X has feature names, but MLPClassifier was fitted without feature names"
     ):
         _fitted().predict(x)
-    with pytest.raises(ValueError, match="(?s)unseen at fit time:\n- c\n.*now missing:\n- b"):
+    with pytest.raises(ValueError, match=r"(?s)unseen at fit time:\n- c\n.*now missing:\n- b"):
         estimator.predict(table({"a": X[:, 0], "c": X[:, 1]}))
     with pytest.raises(ValueError, match="must be in the same order"):
         estimator.predict(table({"b": X[:, 0], "a": X[:, 1]}))

@@ -32,7 +32,7 @@ def test_every_parameter_of_scikit_learn_with_its_default(ours, theirs):
             "The 'alpha' parameter of MLPClassifier must be a float in the range [0, inf). Got -1 instead.",
         ),
         ("alpha", "big", "must be a float in the range [0, inf). Got 'big' instead."),
-        ("activation", "relo", "must be one of {'identity', 'logistic', 'tanh', 'relu'"),
+        ("activation", "relo", "must be one of {'identity', 'step', 'logistic', 'tanh'"),
         ("batch_size", 0, "must be one of {'auto'} or an int in the range [1, inf). Got 0 instead."),
         ("max_iter", 2.5, "must be an int in the range [1, inf)"),
         ("max_iter", True, "must be an int in the range [1, inf)"),

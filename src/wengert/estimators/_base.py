@@ -4,6 +4,7 @@ An estimator is a dataclass of parameters. Training adds attributes whose names 
 """
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -90,9 +91,43 @@ class Estimator(Foundation):
     def _require_fitted(self) -> None:
         if "n_iter_" not in vars(self):
             raise not_fitted()(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments "
-                "before using this estimator."
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
+                "arguments before using this estimator."
             )
+
+
+class Task(ABC):
+    """What classification and regression do differently."""
+
+    @property
+    @abstractmethod
+    def _loss(self) -> Any:
+        """The error of a pattern: a name in scikit-learn's scale, or a function."""
+
+    @property
+    @abstractmethod
+    def _units(self) -> int:
+        """How many output units there are."""
+
+    @abstractmethod
+    def _new_targets(self, y: Any, x: Any) -> Any:
+        """The targets of a new training, as the output units take them."""
+
+    @abstractmethod
+    def _more_targets(self, y: Any, x: Any) -> Any:
+        """The targets of a training that goes on."""
+
+    @abstractmethod
+    def _weights(self, sample_weight: Any, x: Any, t: Any) -> Any:
+        """The weight of each pattern, or None."""
+
+    @abstractmethod
+    def _split(self, sample: Any) -> tuple[Any, Any]:
+        """Indices of the patterns to train on, and of those kept aside."""
+
+    @abstractmethod
+    def _score_aside(self, aside: Any) -> float:
+        """The score of patterns kept aside."""
 
 
 def _filled(head: str, parts: list[str]) -> str:

@@ -23,7 +23,9 @@ Array = np.ndarray
 def _has_probabilities(estimator: Any) -> None:
     """Refuse probabilities where the error is about margins."""
     if estimator.loss == "hinge":
-        raise AttributeError("loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'")
+        raise AttributeError(
+            "loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'"
+        )
 
 
 @dataclass(eq=False, repr=False)

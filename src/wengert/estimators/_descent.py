@@ -1,8 +1,8 @@
 r"""The solvers ``"sgd"`` and ``"adam"``: epochs of minibatch descent until nothing improves any more.
 
-After every epoch the error of training (or, with early stopping, the score of patterns kept aside) is compared
-with the best so far. When it has not improved by ``tol`` for more than ``n_iter_no_change`` epochs in a row,
-training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
+After every epoch the error of training (or, with early stopping, the score of patterns kept aside) is
+compared with the best so far. When it has not improved by ``tol`` for more than ``n_iter_no_change`` epochs
+in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
 import warnings
@@ -24,6 +24,10 @@ from wengert.train import Trainer
 
 Array = np.ndarray
 
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+    "preprocessed."
+)
 SMALLEST_RATE = 1e-6
 BYTES_AT_A_TIME = 1 << 25  # of a sparse matrix made dense
 
@@ -59,7 +63,7 @@ class Descent:
 
     def __init__(self, estimator: Any) -> None:
         self.rule = _rule(estimator)
-        state = self.rule.init(nn.parameters(_objective(estimator)))
+        state = self.rule.init(nn.parameters(objective_of(estimator)))
         self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
 
     @property
@@ -83,7 +87,7 @@ def _rule(estimator: Any) -> optim.Steps:
     return made(rate, min(e.momentum, np.nextafter(1.0, 0.0)))  # which are below one
 
 
-def _objective(estimator: Any) -> Penalised:
+def objective_of(estimator: Any) -> Penalised:
     dtype = estimator.coefs_[0].dtype
     return Penalised(estimator.network_, np.asarray(estimator.alpha, dtype))
 
@@ -128,15 +132,15 @@ def warn_unless_converged(estimator: Any) -> None:
     if estimator.n_iter_ < estimator.max_iter or estimator.stopped_early_:
         return
     warnings.warn(
-        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
-        "converged yet. Raise max_iter, or the learning rate if the error still falls.",
+        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization "
+        "hasn't converged yet. Raise max_iter, or the learning rate if the error still falls.",
         not_converged(),
         stacklevel=4,
     )
 
 
 def _trainer(estimator: Any, batch_size: int) -> Trainer:
-    objective, rule = _objective(estimator), estimator._optimizer.rule
+    objective, rule = objective_of(estimator), estimator._optimizer.rule
     error = error_of(estimator._loss, estimator.out_activation_)
     trainer = Trainer(objective, error, getattr(rule, "kind", rule), batch_size, _key(estimator, objective))
     trainer.carry = (trainer.network, estimator._optimizer.state)
@@ -245,8 +249,7 @@ def _end_diverged(estimator: Any, aside: Sample | None) -> None:
     """With patterns kept aside the best network stays; without, there is none."""
     if aside is None or not estimator.early_stopping:
         raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values and need to "
-            "be preprocessed. Standardise the data, or lower learning_rate_init "
+            f"{NOT_FINITE} Standardise the data, or lower learning_rate_init "
             f"(it is {estimator.learning_rate_init:g})."
         )
     estimator.n_iter_ += 1

@@ -1,7 +1,7 @@
 r"""Random draws, in the order in which scikit-learn makes them.
 
-Equal seeds then give equal networks. Weights and biases of a layer of :math:`D` inputs and :math:`M` units are
-uniform,
+Equal seeds then give equal networks. Weights and biases of a layer of :math:`D` inputs and :math:`M` units
+are uniform,
 
 .. math:: w, b \sim U\Bigl[-\sqrt{c/(D + M)},\; \sqrt{c/(D + M)}\Bigr),
           \qquad c = 6, \text{ and } 2 \text{ for logistic units},
@@ -97,7 +97,7 @@ def _require_enough(found: list[Any], counts: Array, train: int, test: int) -> N
 
 
 def _shared(rng: RandomState, counts: Array, draws: int) -> Array:
-    """So many draws shared among classes by their sizes; what rounding leaves goes to the largest remainders."""
+    """So many draws shared among classes by size; what rounding leaves goes to the largest remainders."""
     shares = counts / counts.sum() * draws
     whole = np.floor(shares)
     missing = int(draws - whole.sum())

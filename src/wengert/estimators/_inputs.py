@@ -101,7 +101,8 @@ def require_matrix(x: Any, X: Any, name: str) -> None:
     if x.ndim != 2:
         raise ValueError(
             f"{name}: expected a 2D array for X, not one of shape {x.shape}. "
-            "Reshape your data: X.reshape(-1, 1) if it has a single feature, X.reshape(1, -1) if it is one pattern"
+            "Reshape your data: X.reshape(-1, 1) if it has a single feature, X.reshape(1, -1) if it is one "
+            "pattern"
         )
     for count, what in ((x.shape[0], "sample(s)"), (x.shape[1], "feature(s)")):
         if count < 1:

@@ -1,4 +1,4 @@
-r"""Looking into a trained network: how outputs depend on inputs, every number of one pass, the course of training.
+r"""Looking into a trained network: its sensitivity, every number of one pass, the course of training.
 
 .. math:: J_{ki} = \frac{\partial y_k}{\partial x_i}, \qquad
           \delta_j = \frac{\partial E_n}{\partial a_j}, \qquad
@@ -22,7 +22,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class LayerExplained:
-    """One layer in a pass of one pattern.
+    r"""One layer in a pass of one pattern.
 
     Attributes
     ----------
@@ -33,8 +33,8 @@ class LayerExplained:
     pre_activations
         :math:`a`, of a dense layer.
     deltas, gradient
-        Error signals :math:`\\delta_j` and derivatives of the error by the weights, of a dense layer where the
-        target is known.
+        Error signals :math:`\delta_j` and derivatives of the error by the weights, of a dense layer where
+        the target is known.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Inspection:
     """What can be asked of a trained network besides predictions."""
 
     def sensitivity(self, X: Any) -> Array:
-        r"""How the outputs depend on the inputs: the Jacobian :math:`\partial y_k/\partial x_i` of each pattern.
+        r"""How the outputs depend on the inputs, :math:`\partial y_k/\partial x_i` for each pattern.
 
         The outputs are those of the output units: probabilities of a classifier (of two classes that of the
         second), numbers of a regressor. Of a table with categories the inputs are its encoded columns.

@@ -1,8 +1,8 @@
 """scikit-learn's protocol, spoken without importing scikit-learn.
 
-Its base class takes most of a second to import, longer than many a network to train. An estimator needs it only
-where scikit-learn itself is at work, and then it is loaded already: at that moment the base class joins the
-bases of ours, behind them, so that every method that both define stays as it is here. From then on
+Its base class takes most of a second to import, longer than many a network to train. An estimator needs it
+only where scikit-learn itself is at work, and then it is loaded already: at that moment the base class joins
+the bases of ours, behind them, so that every method that both define stays as it is here. From then on
 ``isinstance(estimator, sklearn.base.BaseEstimator)`` holds, and representation in HTML and the routing of
 metadata are scikit-learn's own.
 """
@@ -28,7 +28,7 @@ def join(cls: type) -> None:
 
 
 def _subclasses(cls: type) -> list[type]:
-    below = cls.__subclasses__()
+    below: list[type] = cls.__subclasses__()
     return [*below, *(each for c in below for each in _subclasses(c))]
 
 

@@ -1,4 +1,4 @@
-r"""The network of an estimator: hidden layers, each with what has been found to help, and linear output units.
+r"""The network of an estimator: hidden layers with what has been found to help, and linear output units.
 
 A hidden layer forms pre-activations, normalises them over the minibatch if asked, applies its activation, and
 drops units at random in training; its inputs may be added to its outputs or go on beside them,
@@ -6,8 +6,8 @@ drops units at random in training; its inputs may be added to its outputs or go 
 .. math:: \mathbf z \leftarrow \mathrm{drop}\bigl(h(\mathrm{norm}(\mathbf z \mathbf W + \mathbf b))\bigr)
           \quad [{} + \mathbf z].
 
-The matrices are the estimator's ``coefs_`` and the biases its ``intercepts_``: whoever changes them there changes
-the network.
+The matrices are the estimator's ``coefs_`` and the biases its ``intercepts_``: whoever changes them there
+changes the network.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +86,9 @@ def _each(what: str, given: Any, count: int) -> list[Any]:
     if isinstance(given, str) or not hasattr(given, "__len__"):
         return [given] * count
     if len(given) != count:
-        raise ValueError(f"{what}: {len(given)} given for {count} hidden layers; give one for each, or one for all")
+        raise ValueError(
+            f"{what}: {len(given)} given for {count} hidden layers; give one for each, or one for all"
+        )
     return list(given)
 
 
@@ -116,8 +118,8 @@ def _joined(skip: str | None, block: list[Any]) -> list[Any]:
     """A hidden layer with the way that its inputs take around it."""
     inputs, units = block[0].weights.shape
     if skip == "concatenate":
-        return [nn.Skip(nn.Sequential(block))]
-    return [nn.Residual(nn.Sequential(block))] if skip == "add" and inputs == units else block
+        return [nn.Skip(nn.Sequential(tuple(block)))]
+    return [nn.Residual(nn.Sequential(tuple(block)))] if skip == "add" and inputs == units else block
 
 
 def layers_of(network: Any, kind: type) -> Iterator[Any]:

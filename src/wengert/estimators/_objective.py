@@ -3,11 +3,11 @@ r"""The error that an estimator makes small: that of the data, and a penalty on 
 .. math:: E(\mathbf w) = \frac{\sum_n s_n E_n(\mathbf w)}{\sum_n s_n}
           + \frac{\alpha}{2 \sum_n s_n} \sum_l \lVert \mathbf W_l \rVert^2,
 
-with a weight :math:`s_n` of each pattern, 1 unless given, summed over the minibatch. Biases are not penalised.
-The numbers are those that scikit-learn reports. They differ from the error itself in two places, where the
-gradient is left as it is: of squares the mean over the outputs is reported, while their sum is descended; and
-no probability is taken as smaller than the rounding unit :math:`\epsilon`, so that no pattern counts more than
-:math:`-\ln \epsilon`.
+with a weight :math:`s_n` of each pattern, 1 unless given, summed over the minibatch. Biases are not
+penalised. The numbers are those that scikit-learn reports. They differ from the error itself in two places,
+where the gradient is left as it is: of squares the mean over the outputs is reported, while their sum is
+descended; and no probability is taken as smaller than the rounding unit :math:`\epsilon`, so that no pattern
+counts more than :math:`-\ln \epsilon`.
 """
 
 import functools
@@ -25,7 +25,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Penalised:
-    r"""A network whose outputs go together with the penalty :math:`\frac\alpha2 \sum_l \lVert \mathbf W_l\rVert^2`.
+    r"""A network whose outputs go with the penalty :math:`\frac\alpha2 \sum_l \lVert\mathbf W_l\rVert^2`.
 
     Parameters
     ----------

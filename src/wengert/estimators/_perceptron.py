@@ -10,7 +10,7 @@ import numpy as np
 from wengert import nn
 from wengert.estimators import _descent, _draws, _prediction
 from wengert.estimators import _parameters as allowed
-from wengert.estimators._base import Estimator
+from wengert.estimators._base import Estimator, Task
 from wengert.estimators._descent import Descent, Sample
 from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
@@ -32,7 +32,7 @@ def has_partial_fit(estimator: Any) -> None:
 
 
 @dataclass(eq=False, repr=False)
-class Perceptron(Inspection, Estimator):
+class Perceptron(Task, Inspection, Estimator):
     """The parameters of a multilayer perceptron, and its training."""
 
     hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
@@ -117,8 +117,8 @@ class Perceptron(Inspection, Estimator):
         """One epoch, from the weights and the optimiser's state that are there."""
         if self.early_stopping and X_val is None:
             raise ValueError(
-                "partial_fit does not support early_stopping=True without patterns to validate on; give X_val and "
-                "y_val"
+                "partial_fit does not support early_stopping=True without patterns to validate on; give "
+                "X_val and y_val"
             )
         if self._has_stopped():
             return self

@@ -17,7 +17,7 @@ Array = np.ndarray
 
 ROWS_AT_A_TIME = 4096
 
-ACTIVATIONS = {**nn.ACTIVATIONS, "exp": np.exp}
+ACTIVATIONS: dict[str, Any] = {**nn.ACTIVATIONS, "exp": np.exp}
 
 
 def is_single(estimator: Any, X: Any) -> bool:

@@ -1,7 +1,7 @@
 r"""The solver ``"lbfgs"``: steps of SciPy's L-BFGS on the error of all patterns at once.
 
-Value and gradient come from one call of native code, in a vector that holds the weights layer by layer and then
-the biases,
+Value and gradient come from one call of native code, in a vector that holds the weights layer by layer and
+then the biases,
 
 .. math:: \mathbf w \mapsto \bigl(E(\mathbf w), \nabla E(\mathbf w)\bigr).
 """
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from wengert import nn
 from wengert.api import jit, value_and_grad
-from wengert.estimators._descent import Sample, _objective
+from wengert.estimators._descent import NOT_FINITE, Sample, objective_of
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of
@@ -27,7 +27,7 @@ def minimise(estimator: Any, sample: Sample) -> None:
     """Train until the gradient is below ``tol``, or the iterations or evaluations are over."""
     from scipy.optimize import minimize
 
-    objective = _objective(estimator)
+    objective = objective_of(estimator)
     x = sample.x.toarray() if is_sparse(sample.x) else sample.x
     data = (x, sample.targets)
     program = _program(error_of(estimator._loss, estimator.out_activation_))
@@ -87,16 +87,14 @@ def _print_iteration(intermediate_result: Any) -> None:
 
 def _require_finite(w: Array) -> None:
     if not np.isfinite(w).all():
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values and need to "
-            "be preprocessed. Standardise the data."
-        )
+        raise ValueError(f"{NOT_FINITE} Standardise the data.")
 
 
 def _warn_unless_converged(found: Any, estimator: Any) -> None:
     if found.status != 0:
         warnings.warn(
-            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n{found.message}\n"
+            f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n"
+            f"{found.message}\n"
             f"Raise max_iter={estimator.max_iter} or max_fun={estimator.max_fun}, or scale the data.",
             not_converged(),
             stacklevel=5,

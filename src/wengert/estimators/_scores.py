@@ -14,9 +14,8 @@ Array = np.ndarray
 
 def accuracy(y: Any, t: Any, weights: Array | None = None) -> float:
     """The (weighted) share of patterns all of whose labels are right."""
-    right = np.asarray(y == t)
-    right = right.all(axis=1) if right.ndim == 2 else right
-    return float(np.average(right, weights=weights))
+    right = np.asarray(y == t).reshape(len(t), -1)
+    return float(np.average(np.all(right, axis=1), weights=weights))
 
 
 def r_squared(y: Array, t: Array, weights: Array | None = None) -> float:

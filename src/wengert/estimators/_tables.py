@@ -5,8 +5,8 @@ order, from 0 to 1 (*ordinal*). A missing number becomes the mean of its column,
 
 .. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
 
-and a missing category, or one that training has not seen, is none of the categories: all zeros, or the middle.
-pandas, Polars and Arrow are read through narwhals.
+and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
+middle. pandas, Polars and Arrow are read through narwhals.
 """
 
 from collections.abc import Sequence
@@ -91,7 +91,9 @@ class Encoder:
         """The encoded table."""
         columns = columns_of(X)
         if len(columns) != len(self.columns):
-            raise ValueError(f"X has {len(columns)} features, but training had {len(self.columns)} features as input.")
+            raise ValueError(
+                f"X has {len(columns)} features, but training had {len(self.columns)} features as input."
+            )
         return np.stack([c for e, column in zip(self.columns, columns) for c in e.encode(column)], axis=1)
 
     def names(self, names: Sequence[str]) -> list[str]:

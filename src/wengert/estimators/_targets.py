@@ -51,7 +51,7 @@ class Labels:
         return "softmax" if self.units > 1 and not self.multilabel else "logistic"
 
     def encode(self, y: Array, dtype: Any) -> Array:
-        """Targets of the output units: an index for each pattern, or a column of zeros and ones for each unit."""
+        """Targets of the output units: an index for each pattern, or a column of 0 and 1 for each unit."""
         if self.multilabel:
             return np.ascontiguousarray(y, dtype)
         if self.units > 1:
