@@ -30,7 +30,135 @@ def _has_probabilities(estimator: Any) -> None:
 
 @dataclass(eq=False, repr=False)
 class MLPClassifier(Perceptron):
-    """A multilayer perceptron for classes."""
+    r"""A multilayer perceptron that tells classes apart, in scikit-learn's interface.
+
+    Classes have probabilities, by the softmax function of the output units (of two classes the logistic
+    function of one unit; where a pattern may have several labels, of one unit for each), and training makes
+    small
+
+    .. math:: E(\mathbf w) = -\frac{1}{\sum_n s_n} \sum_n s_n \ln p(k_n \mid \mathbf x_n, \mathbf w)
+              + \frac{\alpha}{2 \sum_n s_n} \sum_l \lVert \mathbf W_l \rVert^2,
+
+    with the weight :math:`s_n` of each pattern. Parameters up to ``max_fun``, attributes, and with an integer
+    ``random_state`` all numbers are those of ``sklearn.neural_network.MLPClassifier``; what follows is more.
+    Training is native code, one call an epoch.
+
+    Parameters
+    ----------
+    hidden_layer_sizes
+        The numbers of hidden units, layer by layer; one number for one layer.
+    activation
+        What the hidden units apply: a name of :data:`wengert.nn.ACTIVATIONS`, a function of one argument, or
+        a sequence with one of these for each hidden layer.
+    solver
+        ``"adam"`` or ``"sgd"``, which take a step for every minibatch, or ``"lbfgs"``, whose steps take all
+        patterns: often the best for a few thousand of them.
+    alpha
+        Strength :math:`\alpha` of the penalty on large weights.
+    batch_size
+        Patterns of a minibatch; ``"auto"`` for 200, or all if there are fewer.
+    learning_rate
+        For ``"sgd"``: ``"constant"``; ``"invscaling"``, which divides by :math:`(n + 1)^p` after :math:`n`
+        patterns, with p ``power_t``; or ``"adaptive"``, which divides by 5 whenever nothing has improved for
+        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`.
+    learning_rate_init
+        The first rate.
+    power_t
+        The power of ``"invscaling"``.
+    max_iter
+        The most epochs, or for ``"lbfgs"`` iterations.
+    shuffle
+        Whether every epoch has a new order.
+    random_state
+        A number that determines all that is drawn, a ``numpy.random.RandomState``, or None.
+    tol, n_iter_no_change
+        Training ends when for more than this many epochs nothing has improved by ``tol``. For ``"lbfgs"``,
+        when no derivative is above ``tol``.
+    verbose
+        Whether to print the error of every epoch, counted through from the first call to the last.
+    warm_start
+        Whether a further call of ``fit`` goes on with the weights that are there.
+    momentum, nesterovs_momentum
+        For ``"sgd"``: the share of the last step that is kept, and whether the gradient is taken ahead of it.
+    early_stopping
+        Whether the score on patterns kept aside decides when to end, and which weights are best.
+    validation_fraction
+        The share of the patterns that is kept aside, unless ``fit`` is given others to validate on.
+    beta_1, beta_2, epsilon
+        For ``"adam"``: the decays of both running means, and what keeps the quotient finite.
+    max_fun
+        The most evaluations of ``"lbfgs"``.
+    dropout
+        The probability that a hidden unit is dropped in training, or a sequence with one for each hidden
+        layer.
+    batch_norm
+        Whether pre-activations of hidden units are normalised over the minibatch.
+    skip
+        ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
+        ``"concatenate"`` hands them on beside its outputs.
+    optimizer
+        Any rule of :mod:`wengert.optim`, instead of the solver's.
+    categorical
+        What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
+        places in order.
+    missing
+        ``"error"`` refuses missing values; ``"indicator"`` puts the mean of the column in their place, and a
+        further column that says so.
+    callbacks
+        Functions of the estimator, called after every epoch; one that returns True ends the training.
+    n_threads
+        How many threads may share the work. Results do not depend on it.
+    loss
+        ``"log_loss"``, the error above; ``"focal"``, which counts patterns that are right already less;
+        ``"hinge"``, the distance from a margin, without probabilities; or any function of pre-activations and
+        targets, such as those of :mod:`wengert.losses`.
+    class_weight
+        ``"balanced"``, or a dictionary of the weights of classes, 1 where none is given; of several labels a
+        list of such dictionaries.
+
+    Attributes
+    ----------
+    classes_
+        The classes in order; of several labels, their column numbers.
+    coefs_, intercepts_
+        The matrix of weights and the biases of each layer, from the inputs on; changing them changes the
+        network.
+    network_
+        The network as :mod:`wengert.nn` has it, to differentiate and to store; its outputs are
+        pre-activations.
+    n_features_in_, feature_names_in_
+        The number of features, and their names where the columns of a table have any.
+    n_iter_, t_
+        Epochs of the last call, and patterns seen in all.
+    n_layers_, n_outputs_, out_activation_
+        Layers with the inputs, outputs, and the name of the activation of the output units.
+    loss_, loss_curve_, best_loss_
+        The error of the last epoch, of every epoch, and the lowest; with ``early_stopping`` None.
+    validation_scores_, best_validation_score_
+        The scores on the patterns to validate on, if there are any, and the best.
+    stopped_early_
+        Whether training ended by itself.
+
+    Raises
+    ------
+    ValueError
+        On fitting, where a parameter has no meaning or data cannot be used; the message says what to write.
+
+    Examples
+    --------
+    >>> import wengert as wg
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> kind = np.where(x[:, 0] * x[:, 1] > 0, "same", "other")
+    >>> classifier = wg.MLPClassifier(16, max_iter=500, learning_rate_init=0.01, random_state=0).fit(x, kind)
+    >>> classifier.predict([[1.0, 1.0], [1.0, -1.0]]).tolist()
+    ['same', 'other']
+    >>> classifier.score(x, kind) > 0.95
+    True
+
+    References
+    ----------
+    Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6 and 8.1.
+    """
 
     loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.FUNCTION, kw_only=True)
     class_weight: Any = parameter(

@@ -34,7 +34,132 @@ class _WithLoss:
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(Perceptron, _WithLoss):
-    """A multilayer perceptron for numbers."""
+    r"""A multilayer perceptron that predicts numbers, in scikit-learn's interface.
+
+    The output units are linear, and training makes small half the mean of squares with a penalty,
+
+    .. math:: E(\mathbf w) = \frac{1}{2 \sum_n s_n} \sum_n s_n \lVert \mathbf y_n - \mathbf t_n \rVert^2
+              + \frac{\alpha}{2 \sum_n s_n} \sum_l \lVert \mathbf W_l \rVert^2,
+
+    with the weight :math:`s_n` of each pattern; of several outputs, ``loss_`` reports the mean over them.
+    Parameters up to ``max_fun``, attributes, and with an integer ``random_state`` all numbers are those of
+    ``sklearn.neural_network.MLPRegressor``; what follows is more. Training is native code, one call an epoch.
+
+    Parameters
+    ----------
+    loss
+        ``"squared_error"``, the error above; ``"poisson"`` for counts, whose logarithm the output units give;
+        ``"absolute_error"``, ``"huber"``, ``"quantile"`` (the median); ``"gaussian_nll"``, with a variance
+        that is predicted too; any other of numbers in :mod:`wengert.losses` by name; or any function of
+        outputs and targets, such as ``losses.Quantile(0.9)``.
+    hidden_layer_sizes
+        The numbers of hidden units, layer by layer; one number for one layer.
+    activation
+        What the hidden units apply: a name of :data:`wengert.nn.ACTIVATIONS`, a function of one argument, or
+        a sequence with one of these for each hidden layer.
+    solver
+        ``"adam"`` or ``"sgd"``, which take a step for every minibatch, or ``"lbfgs"``, whose steps take all
+        patterns: often the best for a few thousand of them.
+    alpha
+        Strength :math:`\alpha` of the penalty on large weights.
+    batch_size
+        Patterns of a minibatch; ``"auto"`` for 200, or all if there are fewer.
+    learning_rate
+        For ``"sgd"``: ``"constant"``; ``"invscaling"``, which divides by :math:`(n + 1)^p` after :math:`n`
+        patterns, with p ``power_t``; or ``"adaptive"``, which divides by 5 whenever nothing has improved for
+        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`.
+    learning_rate_init
+        The first rate.
+    power_t
+        The power of ``"invscaling"``.
+    max_iter
+        The most epochs, or for ``"lbfgs"`` iterations.
+    shuffle
+        Whether every epoch has a new order.
+    random_state
+        A number that determines all that is drawn, a ``numpy.random.RandomState``, or None.
+    tol, n_iter_no_change
+        Training ends when for more than this many epochs nothing has improved by ``tol``. For ``"lbfgs"``,
+        when no derivative is above ``tol``.
+    verbose
+        Whether to print the error of every epoch, counted through from the first call to the last.
+    warm_start
+        Whether a further call of ``fit`` goes on with the weights that are there.
+    momentum, nesterovs_momentum
+        For ``"sgd"``: the share of the last step that is kept, and whether the gradient is taken ahead of it.
+    early_stopping
+        Whether the score on patterns kept aside decides when to end, and which weights are best.
+    validation_fraction
+        The share of the patterns that is kept aside, unless ``fit`` is given others to validate on.
+    beta_1, beta_2, epsilon
+        For ``"adam"``: the decays of both running means, and what keeps the quotient finite.
+    max_fun
+        The most evaluations of ``"lbfgs"``.
+    dropout
+        The probability that a hidden unit is dropped in training, or a sequence with one for each hidden
+        layer.
+    batch_norm
+        Whether pre-activations of hidden units are normalised over the minibatch.
+    skip
+        ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
+        ``"concatenate"`` hands them on beside its outputs.
+    optimizer
+        Any rule of :mod:`wengert.optim`, instead of the solver's.
+    categorical
+        What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
+        places in order.
+    missing
+        ``"error"`` refuses missing values; ``"indicator"`` puts the mean of the column in their place, and a
+        further column that says so.
+    callbacks
+        Functions of the estimator, called after every epoch; one that returns True ends the training.
+    n_threads
+        How many threads may share the work. Results do not depend on it.
+
+    Attributes
+    ----------
+    coefs_, intercepts_
+        The matrix of weights and the biases of each layer, from the inputs on; changing them changes the
+        network.
+    network_
+        The network as :mod:`wengert.nn` has it, to differentiate and to store; its outputs are
+        pre-activations.
+    n_features_in_, feature_names_in_
+        The number of features, and their names where the columns of a table have any.
+    n_iter_, t_
+        Epochs of the last call, and patterns seen in all.
+    n_layers_, n_outputs_, out_activation_
+        Layers with the inputs, outputs, and the name of the activation of the output units.
+    loss_, loss_curve_, best_loss_
+        The error of the last epoch, of every epoch, and the lowest; with ``early_stopping`` None.
+    validation_scores_, best_validation_score_
+        The scores on the patterns to validate on, if there are any, and the best.
+    stopped_early_
+        Whether training ended by itself.
+    distances_
+        How far the targets of the patterns to validate on are from their predictions, in order, a column for
+        each output.
+
+    Raises
+    ------
+    ValueError
+        On fitting, where a parameter has no meaning or data cannot be used; the message says what to write.
+
+    Examples
+    --------
+    >>> import wengert as wg
+    >>> x = np.linspace(-2, 2, 200)[:, None]
+    >>> t = np.sin(2 * x[:, 0])
+    >>> regressor = wg.MLPRegressor(hidden_layer_sizes=32, activation="tanh", solver="lbfgs", random_state=0)
+    >>> regressor.fit(x, t).score(x, t) > 0.99
+    True
+    >>> regressor.sensitivity([[0.0]]).shape
+    (1, 1, 1)
+
+    References
+    ----------
+    Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6 and 8.1.
+    """
 
     @available_if(has_partial_fit)
     def partial_fit(
