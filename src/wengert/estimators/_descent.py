@@ -5,13 +5,15 @@ compared with the best so far. When it has not improved by ``tol`` for more than
 in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
+import functools
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from wengert import nn, optim, random
 from wengert.core import tree
@@ -59,12 +61,26 @@ class Sample:
 
 
 class Descent:
-    """The state of the update rule, which the next call of ``partial_fit`` goes on with."""
+    """The update rule and its state, which the next call of ``partial_fit`` goes on with."""
 
     def __init__(self, estimator: Any) -> None:
         self.rule = _rule(estimator)
         state = self.rule.init(nn.parameters(objective_of(estimator)))
         self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
+        self.trainers: dict[Any, Trainer] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the trainers, which are machine code."""
+        return vars(self) | {"trainers": {}}
+
+    def trainer(self, objective: Penalised, error: Any, batch_size: int) -> Trainer:
+        """A trainer that goes on from here."""
+        found = self.trainers.get((error, batch_size))
+        if found is None:
+            rule = getattr(self.rule, "kind", self.rule)
+            self.trainers = {(error, batch_size): (found := Trainer(objective, error, rule, batch_size))}
+        found.carry = (objective, self.state)
+        return found
 
     @property
     def learning_rate(self) -> float:
@@ -100,26 +116,50 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     estimator.n_iter_, estimator.stopped_early_ = 0, False
     trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             _descend(estimator, trainer, sample, aside, epochs)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except DivergenceError:
         _end_diverged(estimator, aside)
+    finally:
+        estimator._adopt(_trained(estimator, trainer))
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
     orders = _draws.orders(estimator._random_state, len(sample), estimator.shuffle)
+    watched = aside is not None or bool(estimator.callbacks)
+    told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
     for _ in range(epochs):
         estimator.loss_ = _epoch(trainer, sample, next(orders))
-        if trainer.acts_between_epochs:
+        if told:
             trainer.after_epoch(estimator.loss_)
-        _take_over(estimator, trainer)
+        estimator._optimizer.state = trainer.carry[1]
+        if watched:
+            estimator._adopt(_trained(estimator, trainer))
         _note(estimator, len(sample), aside)
         if _is_over(estimator) or trainer.is_exhausted or _stops(estimator):
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _trained(estimator: Any, trainer: Trainer) -> Any:
+    """The network to predict with; a rule of the user's may average weights."""
+    return (trainer.network if estimator.optimizer is None else trainer.trained).network
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Sums inside the BLAS come out in another order on another number of threads."""
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries of this process, which it takes a millisecond to find."""
+    return ThreadpoolController()
 
 
 def _stops(estimator: Any) -> bool:
@@ -140,17 +180,16 @@ def warn_unless_converged(estimator: Any) -> None:
 
 
 def _trainer(estimator: Any, batch_size: int) -> Trainer:
-    objective, rule = objective_of(estimator), estimator._optimizer.rule
+    objective = objective_of(estimator)
     error = error_of(estimator._loss, estimator.out_activation_)
-    trainer = Trainer(objective, error, getattr(rule, "kind", rule), batch_size, _key(estimator, objective))
-    trainer.carry = (trainer.network, estimator._optimizer.state)
+    trainer = estimator._optimizer.trainer(objective, error, batch_size)
+    if nn.needs_key(objective):
+        trainer.key = _key(estimator)
     return trainer
 
 
-def _key(estimator: Any, objective: Penalised) -> Any:
+def _key(estimator: Any) -> Any:
     """What dropout draws from: another one in every call."""
-    if not nn.needs_key(objective):
-        return None
     return random.fold_in(random.key(int(estimator._random_state.randint(2**31))), estimator.t_)
 
 
@@ -184,11 +223,6 @@ def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sam
         chosen = order[start : start + size]
         weights = None if sample.weights is None else sample.weights[chosen]
         yield Sample(rows(sample.x, chosen), sample.t[chosen], weights)
-
-
-def _take_over(estimator: Any, trainer: Trainer) -> None:
-    estimator._optimizer.state = trainer.carry[1]
-    estimator._adopt(trainer.trained.network)
 
 
 def _note(estimator: Any, patterns: int, aside: Sample | None) -> None:

@@ -228,8 +228,11 @@ class Perceptron(Task, Inspection, Estimator):
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
     """So many threads for a while; as many as there were unless given."""
+    if count is None:
+        yield
+        return
     before = get_threads()
-    set_threads(before if count is None else count)
+    set_threads(count)
     try:
         yield
     finally:

@@ -11,11 +11,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from wengert import nn
 from wengert.api import jit, value_and_grad
-from wengert.estimators._descent import NOT_FINITE, Sample, objective_of
+from wengert.estimators._descent import NOT_FINITE, Sample, objective_of, one_blas_thread
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of
@@ -36,7 +35,7 @@ def minimise(estimator: Any, sample: Sample) -> None:
         value, gradient = program(w.astype(x.dtype, copy=False), objective, data)
         return float(value), gradient.astype(np.float64, copy=False)
 
-    with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         found = minimize(
             value_and_gradient,
             packed(objective).astype(np.float64),
