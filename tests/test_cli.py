@@ -213,7 +213,11 @@ def test_digits_are_learnt(wengert):
             ["t.csv", "--target", "bb"],
             r"t.csv:1: no column 'bb'; did you mean 'b'\? the file has the columns a, b, text",
         ),
-        (["t.csv", "--target", "b"], "t.csv:2: column 'text' holds 'u', which is not a number"),
+        (
+            ["text.csv"],
+            r"text.csv:1: column 'name' is text, 28 different values in 28 rows; leave it out \(--ig",
+        ),
+        (["text.csv", "--ignore", "nam"], "text.csv:1: no column 'nam'; did you mean 'name'"),
         (["ragged.csv", "--target", "a"], "ragged.csv:3: 1 cells where the header names 2 columns"),
         (["one.csv"], "one.csv: target 'target' has one class only, 'a'"),
         (["only.csv"], "only.csv:1: there is no column but the target 'target'; add columns to predict from"),
@@ -259,6 +263,7 @@ def test_digits_are_learnt(wengert):
 )
 def test_train_refuses(refuses, tmp_path, arguments, message):
     (tmp_path / "t.csv").write_text("a,b,text\n1,2,u\n3,4,v\n")
+    (tmp_path / "text.csv").write_text("name,target\n" + "".join(f"n{i},{i % 2}\n" for i in range(40)))
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
     (tmp_path / "one.csv").write_text("x,target\n1,a\n2,a\n")
     (tmp_path / "only.csv").write_text("target\na\nb\n")

@@ -77,6 +77,13 @@ def test_rules_without_an_average_give_the_weights():
     assert rule.averaged(rule.init(W), W) is W
 
 
+@pytest.mark.parametrize("rule", [STEP, optim.L2(STEP, 0.1), optim.Adam(optim.Cosine(0.1, 5))])
+def test_nothing_happens_between_epochs_unless_the_rate_is_adaptive(rule):
+    state = rule.init(W)
+    assert rule.after_epoch(state, 1.0) is state
+    assert not rule.is_exhausted(state)
+
+
 @pytest.mark.parametrize("wrap", [lambda r: r, lambda r: optim.L2(r, 0.1), optim.PolyakAverage])
 def test_an_adaptive_rate_inside(wrap):
     rule = wrap(optim.SGD(optim.Adaptive(0.5, patience=1, lowest=0.2)))

@@ -47,13 +47,19 @@ class Native:
         )
         self.arena_bytes = self._arena_bytes(team.LIMIT if self.shared else 1)
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
         """The kernels."""
+        return self._planned[0]
+
+    @cached_property
+    def _planned(self) -> tuple[Plan, bool]:
+        """The kernels, and whether threads share their work."""
         plan = Plan(simplify(self.trace))
-        if team.has_threads() and is_worth_sharing(plan):
+        shared = team.has_threads() and is_worth_sharing(plan)
+        if shared:
             plan.spread()
-        return plan
+        return plan, shared
 
     @cached_property
     def ir(self) -> str:
@@ -71,8 +77,8 @@ class Native:
 
     def _make(self, name: fingerprint.Name | None) -> Made:
         """Compile the trace, and keep what can be kept."""
-        plan, machine = self.plan, this_host()
-        self._share(team.has_threads() and is_worth_sharing(plan))
+        (plan, shared), machine = self._planned, this_host()
+        self._share(shared)
         constants = [np.ascontiguousarray(c) for c in plan.constants]
         sizes = plan.shared_bytes, scratch_bytes(plan, machine)
         made = Made(objects_of(self.ir), constants, *sizes, self.shared, is_long(plan.trace))

@@ -6,6 +6,22 @@ A feed-forward network composes layers of units, each a differentiable function 
           h^{(1)}\bigl(\textstyle\sum_i w^{(1)}_{ji} x_i + b^{(1)}_j\bigr) + b^{(2)}_k\Bigr).
 
 Here it is a dataclass of arrays: call it, differentiate with respect to it, store it.
+
+>>> import numpy as np
+>>> from wengert import nn
+>>> rng = np.random.default_rng(0)
+>>> network = nn.Sequential([nn.Dense.init(rng, 4, 8, "tanh"), nn.Dropout(0.1), nn.Dense.init(rng, 8, 3)])
+>>> network
+Sequential(
+    Dense(weights=float64[4, 8], biases=float64[8], activation=tanh),
+    Dropout(rate=0.1),
+    Dense(weights=float64[8, 3], biases=float64[3], activation=identity),
+)
+>>> network(np.ones((5, 4))).shape
+(5, 3)
+
+:class:`MLP` draws a whole one of the usual kind. What a layer does in training is its method ``forward``
+(:func:`forward`); what training changes are its :func:`parameters`.
 """
 
 from wengert.nn._activations import (
@@ -32,11 +48,13 @@ from wengert.nn._activations import (
     step,
     tanh,
 )
+from wengert.nn._connections import Fixed
 from wengert.nn._containers import Branches, Concatenate, Frozen, Parallel, Residual, Sequential, Skip
 from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function, PReLU
 from wengert.nn._embedding import Embedding
+from wengert.nn._graph import Graph, Units
 from wengert.nn._initialisers import (
     INITIALISERS,
     glorot,
@@ -52,8 +70,11 @@ from wengert.nn._initialisers import (
 )
 from wengert.nn._mlp import MLP
 from wengert.nn._normalisation import BatchNorm, LayerNorm
+from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+from wengert.nn._single_layer import linear_regression, logistic_regression, softmax_regression, with_output
 from wengert.nn._summary import summary
 from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
+from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 
 __all__ = [
     # layers
@@ -72,10 +93,25 @@ __all__ = [
     "Parallel",
     "Concatenate",
     "Frozen",
+    # graphs
+    "Graph",
+    "Units",
+    "UnitGraph",
+    "Unit",
+    "Connection",
+    "Fixed",
+    # single layers
+    "linear_regression",
+    "logistic_regression",
+    "softmax_regression",
+    "with_output",
+    "Perceptron",
+    "PerceptronFit",
+    "perceptron_rule",
+    "novikoff_bound",
     # activations
     "ACTIVATIONS",
     "activation_named",
-    "exponential",
     "identity",
     "step",
     "logistic",
@@ -88,6 +124,7 @@ __all__ = [
     "elu",
     "selu",
     "softplus",
+    "exponential",
     "gelu",
     "gelu_tanh",
     "silu",

@@ -8,6 +8,10 @@ the others here remember earlier gradients and scale the step by them. An optimi
 functions: ``init(params)`` gives the state before the first step, ``update(gradients, state, params)`` the
 new parameters and the new state. Parameters, gradients and what is remembered of them are trees of one
 structure.
+
+Where all patterns are taken at once the error is one function, which :func:`minimize` and
+:func:`least_squares` bring to a precise minimum; :class:`LBFGS`, :class:`ConjugateGradients` and
+:class:`LevenbergMarquardt` train networks so.
 """
 
 from wengert.optim._around import (
@@ -20,6 +24,8 @@ from wengert.optim._around import (
     WeightDecay,
 )
 from wengert.optim._descent import SGD, Momentum, Nesterov
+from wengert.optim._least_squares import least_squares
+from wengert.optim._minimize import minimize
 from wengert.optim._moments import Adam, AdamW, Nadam
 from wengert.optim._rates import DeltaBarDelta, Rprop
 from wengert.optim._rule import Optimiser, Rule, State, Steps
@@ -40,6 +46,7 @@ from wengert.optim._schedules import (
     WarmUp,
 )
 from wengert.optim._squares import AdaGrad, CentredRMSProp, RMSProp
+from wengert.optim._whole_batch import LBFGS, ConjugateGradients, LevenbergMarquardt, Minimiser
 
 __all__ = [
     "Optimiser",
@@ -78,4 +85,10 @@ __all__ = [
     "PerEpoch",
     "Adaptive",
     "Called",
+    "Minimiser",
+    "LBFGS",
+    "ConjugateGradients",
+    "LevenbergMarquardt",
+    "minimize",
+    "least_squares",
 ]

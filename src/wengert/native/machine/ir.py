@@ -217,6 +217,12 @@ class Function:
         """Write a number or vector."""
         self.do(f"store {value.type} {value.name}, ptr {pointer.name}, align {align}")
 
+    def copy(self, target: Value, source: Value, nbytes: Value) -> None:
+        """Copy so many bytes, which do not overlap."""
+        name = "llvm.memcpy.p0.p0.i64"
+        self.module.declare(name, "void", ["ptr", "ptr", "i64", "i1"])
+        self.do(f"call void @{name}(ptr {target.name}, ptr {source.name}, i64 {nbytes.name}, i1 false)")
+
     def advance(self, pointer: Value, *distances: Value) -> Value:
         """The address so many bytes further on."""
         for distance in distances:

@@ -8,9 +8,10 @@ an activation, the derivative of an activation, the update of a weight.
 
 How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with
 register tiles (`wengert.native.product.tiles`); where both factors run along k and A has few rows, elements
-are dot products (`wengert.native.product.dots`); where B runs along k otherwise, or outgrows the cache,
-blocks of it are copied to panels first (`wengert.native.product.packing`). The inner functions are shared
-by all products of a module.
+are dot products (`wengert.native.product.dots`); where A is one row and B outgrows the first cache, B is read
+by whole vectors of memory (`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the
+cache, blocks of it are copied to panels first (`wengert.native.product.packing`). The inner functions are
+shared by all products of a module.
 
 Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
 division cannot be seen in the result.
@@ -19,6 +20,7 @@ division cannot be seen in the result.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -28,8 +30,18 @@ from typing import Any, NamedTuple
 from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host, this_host
 from wengert.native.product.dots import Dots, dots_function
+from wengert.native.product.lines import Lines, lines_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
-from wengert.native.product.tiles import ZERO, Arithmetic, Mask, Operands, Strip, arithmetic, strip_function
+from wengert.native.product.tiles import (
+    ZERO,
+    Arithmetic,
+    Mask,
+    Operands,
+    Strip,
+    Tile,
+    arithmetic,
+    strip_function,
+)
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
 """(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
@@ -61,10 +73,10 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
-        computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of the result
-        are transposed back.
-    strips : tuple of (Strip or Dots, int)
+        ``tiles``; ``dots``; ``lines``; ``columns`` for a product of a matrix stored by columns and a vector,
+        which is computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of
+        the result are transposed back.
+    strips : tuple of (Strip or Dots or Lines, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
     depth, width : int
@@ -80,7 +92,7 @@ class Plan:
     """
 
     method: str
-    strips: tuple[tuple[Strip | Dots, int], ...]
+    strips: tuple[tuple[Strip | Dots | Lines, int], ...]
     depth: int
     width: int
     rows: int = 0
@@ -95,7 +107,7 @@ class Product:
 
     Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
     With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch.
+    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
     """
 
     m: int
@@ -108,6 +120,7 @@ class Product:
     batch: int = 1
     batch_strides: tuple[int, int, int] = (0, 0, 0)
     host: Host | None = None
+    grain: int = 1
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -145,11 +158,11 @@ class Product:
         """The plan in words and numbers."""
         plan = self.plan
         first = plan.strips[0][0]
-        rows = first.rows if isinstance(first, Dots) else first.rows[0]
-        columns, unit = (first.columns, "columns") if isinstance(first, Dots) else (first.vectors, "vectors")
+        block = first if isinstance(first, Dots) else first.tile
+        across = f"{block.columns} columns" if isinstance(block, Dots) else f"{block.vectors} vectors"
         return {
             "method": plan.method,
-            "tile": f"{rows} rows × {columns} {unit} of {first.lanes}",
+            "tile": f"{block.rows} rows × {across} of {block.lanes}",
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -228,13 +241,13 @@ def make_plan(product: Product) -> Plan:
     b_step, b_column = product.b_strides
     along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
     if n == 1 and m > 1 and a_row == 1 and product.c_stride == 1:
-        return Plan("columns", _column_strips(product, 1, m), max(k, 1), n)
+        return Plan("columns", _column_strips(product, 1, 1, m), max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
     if _is_narrow(product):
         lanes = min(SQUARE, _power(n, True))
         back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
-        return Plan("narrow", _column_strips(product, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
+        return Plan("narrow", _column_strips(product, n, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
     return _tiled(product)
 
 
@@ -256,28 +269,36 @@ def _dots(product: Product) -> Dots:
     host = product.host or this_host()
     lanes = _power(min(host.lanes(product.dtype), max(product.k, 1)), product.arithmetic.masks)
     high = 4 if host.registers >= 32 else 2
-    rows, columns = (8, 1) if product.n < 4 else (1, 4) if product.m < high else (high, 4)
+    row = (1, 8) if product.m == 1 and product.n >= 8 else (1, 4)
+    rows, columns = (8, 1) if product.n < 4 else row if product.m < high else (high, 4)
     return Dots(product.arithmetic, rows, columns, lanes)
 
 
 def _tiled(product: Product) -> Plan:
     m, n, k, size = product.m, product.n, product.k, product.arithmetic.size
-    strips = _column_strips(product, m, n)
-    first = strips[0][0]
-    assert isinstance(first, Strip)
-    host = product.host or this_host()
-    depth, width = _blocks(n, k, size, first.vectors * first.lanes, host)
+    strips = _column_strips(product, m, math.gcd(m, product.grain), n)
+    tile, host = strips[0][0].tile, product.host or this_host()
+    depth, width = _blocks(n, k, size, tile.columns, host)
     if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
         depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
-    panels_b = _panels_b(product, first, depth, width)
-    panels_a = _panels_a(product)
-    tall = first.rows[0]
+    if _is_in_lines(product, tile):
+        lines = Lines(tile, *divmod(n // tile.lanes, tile.vectors))
+        return Plan("lines", ((lines, n),), depth, width)
+    panels_b, panels_a = _panels_b(product, tile, depth, width), _panels_a(product)
     rows = (
         panels_a.width
         if panels_a is not None
-        else max(tall, SUM_BYTES // (min(width, n) * size) // tall * tall)
+        else max(tile.rows, SUM_BYTES // (min(width, n) * size) // tile.rows * tile.rows)
     )
     return Plan("tiles", strips, depth, width, rows, panels_a, panels_b)
+
+
+def _is_in_lines(product: Product, tile: Tile) -> bool:
+    """Whether A is one row, and B has rows of whole vectors without gaps, and outgrows the first cache."""
+    n, host = product.n, product.host or this_host()
+    whole = product.b_strides == (n, 1) and n % tile.lanes == 0
+    far = product.k * n * product.arithmetic.size > host.first_cache
+    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
@@ -295,16 +316,16 @@ def _block_bytes(host: Host) -> int:
     return host.second_cache * 3 // 8
 
 
-def _panels_b(product: Product, strip: Strip, depth: int, width: int) -> Panels | None:
+def _panels_b(product: Product, tile: Tile, depth: int, width: int) -> Panels | None:
     """Copies of B: where its rows do not run along columns, and where it is read often from far apart."""
     step, column = product.b_strides
     size, block = product.arithmetic.size, _block_bytes(product.host or this_host())
     if column != 1 and product.n > 1:
-        lanes = min(strip.lanes, SQUARE)
-        return Panels(product.arithmetic, strip.vectors * strip.lanes // lanes, lanes, True)
+        lanes = min(tile.lanes, SQUARE)
+        return Panels(product.arithmetic, tile.columns // lanes, lanes, True)
     far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
     if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
-        return Panels(product.arithmetic, strip.vectors, strip.lanes, False)
+        return Panels(product.arithmetic, tile.vectors, tile.lanes, False)
     return None
 
 
@@ -321,19 +342,27 @@ def _panels_a(product: Product) -> Panels | Rows | None:
     return None
 
 
-def _column_strips(product: Product, m: int, n: int) -> tuple[tuple[Strip, int], ...]:
-    """The tiles that cover n columns: wide ones, and for the rest one that is as narrow as it can be."""
+def _column_strips(product: Product, m: int, grain: int, n: int) -> tuple[tuple[Strip, int], ...]:
+    """The tiles that cover n columns: wide ones, and for the rest one that is as narrow as it can be.
+
+    Of m rows they are given some multiple of a grain.
+    """
     host, kind = product.host or this_host(), product.arithmetic
     full = host.lanes(product.dtype)
     lanes = _power(min(full, n), kind.masks)
     rows, vectors = _tile_shape(host.registers, m, -(-n // lanes))
-    heights, rest = _heights(rows, m), n % (vectors * lanes)
+    heights, rest = _heights(rows, m, grain), n % (vectors * lanes)
     # A masked load takes the place of a multiply-add, so whole tiles have none.
-    head = [(Strip(kind, heights, vectors, lanes), rest)] if n > rest else []
+    head = [(_strip(kind, heights, vectors, lanes), rest)] if n > rest else []
     strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
     ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
     far = rows >= 4 or product.k * n * kind.size > 2 * host.first_cache
-    return tuple((s._replace(ways=ways, asks=far and s.vectors > 1), rest) for s, rest in strips)
+    return tuple((s.changed(ways=ways, asks=far and s.tile.vectors > 1), rest) for s, rest in strips)
+
+
+def _strip(kind: Arithmetic, heights: Sequence[int], *shape: Any) -> Strip:
+    """The strip of tiles of these heights."""
+    return Strip(Tile(kind, heights[0], *shape), tuple(heights[1:]))
 
 
 def _ways(chains: int, k: int) -> int:
@@ -341,23 +370,25 @@ def _ways(chains: int, k: int) -> int:
     return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
 
 
-def _heights(rows: int, m: int) -> tuple[int, ...]:
-    """Rows of the tiles, and of those for what is left over; at last one: rows may be divided anywhere."""
+def _heights(rows: int, m: int, grain: int) -> Sequence[int]:
+    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain."""
     if rows == 12:
-        return (12, 4, 2, 1) if m % 4 >= 2 else (12, 4, 1)
-    return {1: (1,), 6: (6, 2, 1)}.get(rows, (rows, 1))
+        heights = [12, 4, 2, 1] if m % 4 >= 2 else [12, 4, 1]
+    else:
+        heights = {1: [1], 6: [6, 2, 1]}.get(rows, [rows, 1])
+    return heights[: 1 + next(i for i, height in enumerate(heights) if grain % height == 0)]
 
 
 def _narrow_strips(
-    kind: Arithmetic, heights: tuple[int, ...], lanes: int, rest: int
+    kind: Arithmetic, heights: Sequence[int], lanes: int, rest: int
 ) -> Iterator[tuple[Strip, int]]:
     """Strips for the columns that are left over: one with a mask, or vectors of fewer and fewer lanes."""
     if rest and kind.mask_registers:
-        yield Strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
+        yield _strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
         return
     while rest:
         masked = kind.masks and rest % lanes != 0 and lanes > 1
-        yield Strip(kind, heights, 1, lanes, masked), 0 if masked else rest % lanes
+        yield _strip(kind, heights, 1, lanes, masked), 0 if masked else rest % lanes
         rest = 0 if masked else rest % lanes
         lanes = min(lanes, _power(rest, False)) if rest else lanes
 
@@ -439,7 +470,7 @@ class _Writer:
         if isinstance(first, Dots):
             return b, ir.index(column * self.size), ZERO
         if plan.panels_b is None:
-            return b, ir.index(step * self.size), ir.index(first.vectors * first.lanes * self.size)
+            return b, ir.index(step * self.size), ir.index(first.tile.columns * self.size)
         panels = plan.panels_b
         apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
         distance = ir.index((column if panels.transposed else step) * self.size)
@@ -489,7 +520,7 @@ class _Writer:
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
         """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
-        tile = ir.index((1 if isinstance(first, Dots) else first.vectors * first.lanes) * self.size)
+        tile = ir.index((1 if isinstance(first, Dots) else first.tile.columns) * self.size)
         if self.start is None:
             given = (_zeros(f.module), ZERO, ZERO)
         else:
@@ -521,15 +552,18 @@ class _Writer:
     ) -> None:
         """The strips side by side; only the last block of columns has any left over."""
         f, plan, n = self.f, self.plan, self.product.n
-        if plan.method == "dots":
-            name = dots_function(f.module, plan.strips[0][0])  # type: ignore[arg-type]
+        first = plan.strips[0][0]
+        if not isinstance(first, Strip):
+            name = (
+                dots_function(f.module, first) if isinstance(first, Dots) else lines_function(f.module, first)
+            )
             f.call(name, "void", *operands, rows, width, b_next, start_next)
             return
         done, whole = ZERO, n
         for strip, rest in plan.strips:
             assert isinstance(strip, Strip)
             here, whole = whole - rest, rest
-            columns = self._share(j, width, here, rest, strip is plan.strips[0][0])
+            columns = self._share(j, width, here, rest, strip is first)
             self._strip(strip, operands, done, rows, columns, b_next, start_next)
             done = _plus(f, done, columns)
 
@@ -552,16 +586,16 @@ class _Writer:
         assert isinstance(first, Strip)
         across = _times(f, done, self.size)
         c = operands.c if done is ZERO else f.advance(operands.c, across)
-        b, start, tile = operands.b, operands.start, strip.vectors * strip.lanes
+        b, start, tile = operands.b, operands.start, strip.tile.columns
         if done is not ZERO:
-            b = self._after(b, done, across, b_next, first.vectors * first.lanes)
+            b = self._after(b, done, across, b_next, first.tile.columns)
             start = start if start_next is ZERO else f.advance(start, self._if_moving(start_next, across))
         if strip is not first:
             start_next = self._if_moving(start_next, ir.index(tile * self.size))
             b_next = ir.index(tile * self.size)
-        if self.epilogue is not None and strip.masked:
+        if self.epilogue is not None and strip.tile.masked:
             # Rows of scratch memory end with a whole line. A vector that was stored whole is loaded at once.
-            strip = strip._replace(padded=True)
+            strip = strip.changed(padded=True)
         name = strip_function(f.module, strip)
         f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
 
@@ -645,15 +679,15 @@ class _Writer:
         self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
-        f, tile = self.f, strip.vectors * strip.lanes
+        f, tile, width = self.f, strip.tile, ir.index(strip.tile.columns)
         here = count
-        if not strip.masked:
-            here = f.binary("sub", count, f.binary("srem", count, ir.index(tile)))
-        elif strip.vectors > 1:
-            covered = f.binary("add", count, ir.index(strip.lanes - 1))
-            covered = f.binary("sub", covered, f.binary("srem", covered, ir.index(tile)))
+        if not tile.masked:
+            here = f.binary("sub", count, f.binary("srem", count, width))
+        elif tile.vectors > 1:
+            covered = f.binary("add", count, ir.index(tile.lanes - 1))
+            covered = f.binary("sub", covered, f.binary("srem", covered, width))
             here = f.intrinsic("smin", "i64", count, covered)
-        apart, bytes = ir.index(tile * self.size), _times(f, here, self.size)
+        apart, bytes = ir.index(tile.columns * self.size), _times(f, here, self.size)
         f.call(
             strip_function(f.module, strip),
             "void",
@@ -765,18 +799,18 @@ class _Writer:
                 f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
-def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
+def _range_strips(strips: Sequence[tuple[Strip | Dots | Lines, int]]) -> Iterator[Strip]:
     """Strips for any number of columns: the wide one, single vectors, and what is less than a vector."""
     wide = strips[0][0]
     assert isinstance(wide, Strip)
-    if wide.vectors > 1:
+    kind, lanes = wide.tile.arithmetic, wide.tile.lanes
+    if wide.tile.vectors > 1:
         yield wide
-    kind, lanes = wide.arithmetic, wide.lanes
     if kind.masks and lanes > 1:
-        yield wide._replace(vectors=1, masked=True)
+        yield wide.changed(vectors=1, masked=True)
         return
     while lanes:
-        yield wide._replace(vectors=1, lanes=lanes, masked=False)
+        yield wide.changed(vectors=1, lanes=lanes, masked=False)
         lanes //= 2
 
 

@@ -14,7 +14,7 @@ and extents are arguments, in bytes: a module has one function for a tile, howev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host
@@ -86,7 +86,7 @@ def store(f: ir.Function, value: ir.Value, pointer: ir.Value, size: int, mask: M
 class Tile(NamedTuple):
     """Rows, and vectors of so many lanes; ``masked`` if the last may be a part; chains of each element.
 
-    ``padded`` if rows of C have room for whole vectors.
+    ``asks`` if it asks for what it is going to read, ``padded`` if rows of C have room for whole vectors.
     """
 
     arithmetic: Arithmetic
@@ -138,28 +138,27 @@ def has(module: ir.Module, name: str) -> bool:
 
 
 class Strip(NamedTuple):
-    """A function that covers rows and columns with tiles: of its largest number of rows, then of fewer."""
+    """A function that covers rows and columns with a tile, and rows that are left over with lower ones."""
 
-    arithmetic: Arithmetic
-    rows: tuple[int, ...]
-    vectors: int
-    lanes: int
-    masked: bool = False
-    ways: int = 1
-    asks: bool = False
-    padded: bool = False
+    tile: Tile
+    lower: tuple[int, ...]
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """The tiles from the highest on."""
+        return [self.tile, *(self.tile._replace(rows=rows) for rows in self.lower)]
 
     @property
     def name(self) -> str:
         """The function's name."""
-        rows = "-".join(map(str, self.rows))
-        kind = f"{self.arithmetic.element}.{rows}x{self.vectors}x{self.lanes}"
-        flags = [flag for flag in ("masked", "asks", "padded") if getattr(self, flag)]
-        return ".".join(["strip", kind, *([f"{self.ways}ways"] if self.ways > 1 else []), *flags])
+        tile, rows = self.tile, "-".join(str(tile.rows) for tile in self.tiles)
+        kind = f"{tile.arithmetic.element}.{rows}x{tile.vectors}x{tile.lanes}"
+        flags = [flag for flag in ("masked", "asks", "padded") if getattr(tile, flag)]
+        return ".".join(["strip", kind, *([f"{tile.ways}ways"] if tile.ways > 1 else []), *flags])
 
-    def tile(self, rows: int) -> Tile:
-        """The tile of so many rows."""
-        return Tile(self.arithmetic, rows, *self[2:])
+    def changed(self, **fields: Any) -> Strip:
+        """The strip of tiles that differ in these fields."""
+        return self._replace(tile=self.tile._replace(**fields))
 
 
 EXTENTS = ("rows", "columns", "b_next", "start_next")
@@ -182,14 +181,14 @@ def strip_function(module: ir.Module, strip: Strip) -> str:
 
 def _write_strip(f: ir.Function, strip: Strip, operands: Operands) -> None:
     done, bases = ZERO, [operands.a, operands.c, operands.start]
-    for rows in strip.rows:
-        limit = f.binary("sub", f.param("rows"), ir.index(rows - 1))
-        with f.loop(done, limit, rows, bases) as loop:
+    for tile in strip.tiles:
+        limit = f.binary("sub", f.param("rows"), ir.index(tile.rows - 1))
+        with f.loop(done, limit, tile.rows, bases) as loop:
             a, c, start = loop.first
-            _across(f, strip.tile(rows), operands._replace(a=a, c=c, start=start))
+            _across(f, tile, operands._replace(a=a, c=c, start=start))
             strides = (operands.a_row, operands.c_row, operands.start_row)
             loop.next = [
-                f.advance(p, f.binary("mul", s, ir.index(rows)))
+                f.advance(p, f.binary("mul", s, ir.index(tile.rows)))
                 for p, s in zip(loop.first, strides, strict=True)
             ]
         done, bases = loop.index, loop.state
@@ -255,7 +254,9 @@ def _steps(
     count, chains = -(-tile.rows // 4), tile.rows * tile.vectors
     bases, b, sums = list(state[:count]), state[count], list(state[count + 1 :])
     if tile.asks:
-        _ask(f, tile, bases[-1], b, ahead)
+        ask(f, tile, f.advance(b, ahead[1]))
+        if tile.rows >= 4:
+            prefetch(f, f.advance(bases[-1], ahead[0]))
     for way in range(ways):
         chosen = slice(way * chains, (way + 1) * chains)
         sums[chosen] = _outer_product(f, tile, bases, within, b, sums[chosen], masks)
@@ -272,12 +273,10 @@ def _together(f: ir.Function, sums: list[ir.Value], count: int) -> list[ir.Value
     return sums
 
 
-def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
-    """Ask for what is read some steps later: rows of B come from the second cache, and so do columns of A."""
-    if tile.rows >= 4:
-        prefetch(f, f.advance(a, ahead[0]))
+def ask(f: ir.Function, tile: Tile, b: ir.Value) -> None:
+    """Ask for a row of B that is read some steps later: rows come from the second cache."""
     for distance in range(0, tile.columns * tile.arithmetic.size, LINE):
-        prefetch(f, f.advance(b, ahead[1], ir.index(distance)))
+        prefetch(f, f.advance(b, ir.index(distance)))
 
 
 def prefetch(f: ir.Function, pointer: ir.Value) -> None:

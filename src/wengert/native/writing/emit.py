@@ -447,9 +447,7 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     numbers = [f.param(name) for name in ("index", "count", "barrier")] if threads else []
     for number, value in enumerate([constants, arena, f.param("arena"), scratch, *numbers]):
         f.store(value, f.offset(frame, "i64", ir.index(number)), 8)
-    for k in range(count):
-        pointer = f.load("ptr", f.offset(table, "ptr", ir.index(k)), 8)
-        f.store(pointer, f.offset(frame, "i64", ir.index(FIRST + k)), 8)
+    f.copy(f.offset(frame, "i64", ir.index(FIRST)), table, ir.index(8 * count))
     writer = Writer(plan, host, threads, f, frame)
     writer.stands_around()
     writer.write()
@@ -593,9 +591,7 @@ def _copy(writer: Writer, target: ir.Value, to: Access, source: ir.Value, like: 
     with writer.alone():
         if strides == like.strides:
             size = int(np.prod(like.shape, dtype=np.int64)) * like.dtype.itemsize
-            name = "llvm.memcpy.p0.p0.i64"
-            f.module.declare(name, "void", ["ptr", "ptr", "i64", "i1"])
-            f.do(f"call void @{name}(ptr {target.name}, ptr {source.name}, i64 {size}, i1 false)")
+            f.copy(target, source, ir.index(size))
         else:
             _copy_in_loop(writer, target, source, like, strides)
 

@@ -116,10 +116,15 @@ class Nest:
         lanes = self._lanes(axis)
         total = float(np.prod([a.extent for a in self.axes], dtype=float))
         rounds = total / max(axis.extent, 1) * -(-axis.extent // lanes)
-        each = sum(1.0 if s in (0, 1) else 0.7 * lanes for s in axis.strides) + len(self.kernel.equations)
+        each = sum(self._effort(axis, a, lanes) for a in self.accesses) + len(self.kernel.equations)
         results = float(np.prod([a.extent for a in self.axes if not a.reduced], dtype=float))
         across = 12.0 * results * len(self.kernel.reductions) if axis.reduced else 0.0
         return rounds * each + across, -self.axes.index(axis)
+
+    def _effort(self, axis: Axis, access: Access, lanes: int) -> float:
+        """Of a step along an axis: a vector that stands together, or one lane after the other."""
+        looked_up = any(self._stride(axis, look.index) for look in access.lookups)
+        return 0.7 * lanes if looked_up or self._stride(axis, access) not in (0, 1) else 1.0
 
     def _lanes(self, axis: Axis) -> int:
         """As many as the widest type allows, and no more than the axis has use for."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from wengert.native.machine import ir
 from wengert.native.machine.host import Host
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
+from wengert.native.planning.work import ENOUGH_EACH, product_operations
 from wengert.native.product.matmul import Inside, Product
 from wengert.native.writing.vectors import Place, Values
 
@@ -42,7 +43,14 @@ class Oriented:
     def swapped(self) -> bool:
         """Whether the transpose is computed: rows of C are not neighbours in memory, but columns are."""
         stored = self._result(self.kernel.result.writes[0].access)
-        return stored[-1] != 1 and stored[-2] == 1 and self._c_shape[-1] > 1
+        return stored[-1] != 1 and stored[-2] == 1 and (self._c_shape[-1] > 1 or self._is_better_as_row)
+
+    @cached_property
+    def _is_better_as_row(self) -> bool:
+        """Whether C is one column that threads would not share, and its numbers as a row fill vectors."""
+        few = product_operations(self.kernel) < ENOUGH_EACH
+        turned = self.kernel.a.strides[-2] == 1 or self.kernel.result.equations
+        return self._c_shape[-2] > 1 and few and bool(turned)
 
     @cached_property
     def lead(self) -> Shape:
@@ -112,6 +120,7 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
+            grain=self.grain,
         )  # fmt: skip
 
     @cached_property
@@ -199,6 +208,8 @@ def write_product(writer: Writer, kernel: Contract) -> None:
 def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
     product, scratch = oriented.product, writer.slot(SCRATCH)
+    if not (writer.divides and oriented.shared):
+        product = replace(product, grain=product.m)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         product.write(writer.f, a, b, c, scratch, begin, end)

@@ -19,6 +19,10 @@ def table(tmp_path):
     return read
 
 
+def lines(table):
+    return [int(table.where(row).rpartition(":")[2]) for row in range(len(table))]
+
+
 def target(table, cells, **options):
     return data.read_target(table("y\n" + "\n".join(cells) + "\n"), "y", **options)
 
@@ -29,22 +33,23 @@ def target(table, cells, **options):
 def test_a_plain_table(table):
     t = table('a, b ,"c,d"\n1,2,"x ""y"""\n3,4,z\n')
     assert t.names == ("a", "b", "c,d")
-    assert t.rows == [["1", "2", 'x "y"'], ["3", "4", "z"]]
-    assert t.lines == [2, 3]
+    assert t.columns["b"].values.tolist() == [2, 4]
+    assert (t.columns["c,d"].labels, t.columns["c,d"].codes.tolist()) == (('x "y"', "z"), [0, 1])
+    assert lines(t) == [2, 3]
 
 
 def test_byte_order_mark_line_ends_and_blank_lines_are_passed_over(table):
     t = table(b"\xef\xbb\xbfa,b\r\n\r\n1,2\r\n\r\n3,4")
     assert t.names == ("a", "b")
-    assert t.lines == [3, 5]
+    assert lines(t) == [3, 5]
 
 
 def test_lines_are_counted_through_quoted_line_ends(table):
-    assert table('a,b\n"1\n2",3\n4,5\n').lines == [2, 4]
+    assert lines(table('a,b\n"1\n2",3\n4,5\n')) == [2, 4]
 
 
 def test_compressed_files(table):
-    assert table(gzip.compress(b"a\n1\n"), "t.csv.gz").rows == [["1"]]
+    assert table(gzip.compress(b"a\n1\n"), "t.csv.gz").cell("a", 0) == "1"
 
 
 @pytest.mark.parametrize(
@@ -57,10 +62,6 @@ def test_compressed_files(table):
         ("a,b\n1,2,3\n", "t.csv:2: 3 cells where the header names 2 columns"),
         ("a,,c\n1,2,3\n", "t.csv:1: column 2 has no name; name it, or delete the column"),
         ("a,b,a\n1,2,3\n", "t.csv:1: column 'a' appears more than once; give each column its own name"),
-        (
-            "a;b\n1;2\n",
-            "t.csv:1: the header has no comma but another separator; write a comma-separated file",
-        ),
         ('a,b\n1,2\n"3,4\n', "t.csv:3: unexpected end of data; check the quotation marks from this line on"),
         (b"a,b\n1,2\n\xff,4\n", "t.csv:3: byte 0xff is not UTF-8 text; save the file as UTF-8"),
         ("a,b\n1,\0\n", "t.csv:2: contains a NUL character; this is not a CSV text file"),
@@ -93,8 +94,8 @@ def test_a_folder(tmp_path):
 def test_embedded_names_come_before_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "iris").write_text("a,b\n1,2\n")
-    assert len(data.read_table("iris").rows) == 150
-    assert len(data.read_table("./iris").rows) == 1
+    assert len(data.read_table("iris")) == 150
+    assert len(data.read_table("./iris")) == 1
 
 
 # --- columns
@@ -188,7 +189,7 @@ def test_an_unknown_class(table):
     with pytest.raises(
         DataError, match=r"t.csv:3: target 'y' holds the unknown class 'rde'; did you mean 'red'"
     ):
-        data.class_indices(table("y\nred\nrde\n"), "y", ("green", "red"))
+        data.class_indices(table("y\nred\nrde\n"), ["y"], ("green", "red"))
 
 
 # --- splitting and scaling
@@ -196,7 +197,7 @@ def test_an_unknown_class(table):
 
 def classes(counts):
     values = np.repeat(np.arange(len(counts)), counts)
-    return data.Target("y", "classification", tuple(map(str, range(len(counts)))), values, "text")
+    return data.Target(("y",), "classification", tuple(map(str, range(len(counts)))), values, "text")
 
 
 def test_parts_are_disjoint_complete_and_stratified():
