@@ -33,6 +33,7 @@ NONE = -1
 MOST_SEGMENTS = 6  # levels or runs with a program of its own, which takes about 0.1 s to compile
 MOST_TABLES = 4  # for the rows of a level
 SPARE = 0.2  # of the entries of two tables, which may be padding if they become one
+FREE = 64  # entries that cost less than another loop
 LARGE = 1 << 12  # connections from which on it matters how they are multiplied
 DENSE = 0.15  # share of the possible connections from which on a matrix product is faster than a table
 
@@ -42,8 +43,9 @@ class Topology:
     """Which unit reads which, and what it does with that: everything about a network but its numbers.
 
     The parameters are one vector: trained weights, trained biases, fixed numbers. ``places[e]`` says which of
-    them is the weight of connection e, ``bias_places[j]`` which is the bias of unit j, or `NONE`. It counts
-    as equal to another one with the same content, so that a network is compiled once.
+    them is the weight of connection e, ``bias_places[j]`` which is the bias of unit j, or `NONE`. ``joint``
+    is what transforms all outputs together, if anything does (softmax). A topology counts as equal to another
+    one with the same content, so that a network is compiled once.
     """
 
     names: tuple[Any, ...]
@@ -172,7 +174,7 @@ def merged(costs: list[Any], join: Callable[[Any, Any], Any], cost: Callable[[An
     while extra:
         i = extra.index(min(extra))
         joined = join(parts[i], parts[i + 1])
-        if len(parts) <= most and extra[i] > SPARE * cost(joined):
+        if len(parts) <= most and extra[i] > max(FREE, SPARE * cost(joined)):
             break
         parts[i : i + 2] = [joined]
         del extra[i]
