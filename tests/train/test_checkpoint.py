@@ -247,3 +247,4 @@ def test_killed_at_random_moments_and_resumed(tmp_path):
         assert process.returncode == -9
     assert start(path).communicate()[0] == whole
     assert (tmp_path / "whole").read_bytes() == path.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["killed", "whole"]

@@ -283,3 +283,30 @@ def test_a_file_that_has_been_replaced_or_has_gone(tmp_path):
     assert not as_copied(x, [3, 4, 40])
     (tmp_path / "x.npy").unlink()
     assert not as_copied(x, [3, 4, 40])
+
+
+def test_lists_of_numbers_are_arrays():
+    one = fit(network(), losses.mean_squared_error, X.tolist(), Y.tolist(), epochs=2)
+    two = fit(network(), losses.mean_squared_error, X, Y, epochs=2)
+    assert same(one.network, two.network)
+    weights = np.linspace(1, 2, 60)
+    options = {"epochs": 2, "validation": (X.tolist(), Y.tolist(), weights.tolist())}
+    one = fit(network(), squares, X, Y, sample_weight=weights.tolist(), **options)
+    two = fit(network(), squares, X, Y, sample_weight=weights, **options)
+    assert same(one.network, two.network)
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 30, np.array(["a", "b"] * 30, object)])
+def test_words_are_no_numbers(y):
+    with pytest.raises(
+        DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and classes as 0"
+    ):
+        fit(network(), losses.mean_squared_error, X, y)
+
+
+def test_an_order_may_leave_patterns_out():
+    few = fit(network(), losses.mean_squared_error, X, Y, epochs=3, batch_size=8,
+              shuffle=lambda number: list(range(10 * number)))  # fmt: skip
+    assert few.epochs == 3
+    with pytest.raises(IndexError):
+        fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: np.arange(61))

@@ -574,3 +574,11 @@ def test_averaged_weights_are_what_is_given_back():
     assert same(best.network, trainer.trained)
     error = losses.mean_squared_error(result.network(HELD_OUT[0]), HELD_OUT[1])
     assert result.best_error == pytest.approx(error, rel=1e-12)
+
+
+def test_an_outcome_in_a_few_lines():
+    result = run(epochs=30, optimiser=optim.SGD(1.5), validation=HELD_OUT, patience=2)
+    first, header, *rows = repr(result).splitlines()
+    assert first == f"Fit of {result.epochs} epochs, best epoch {result.best_epoch}, stopped early"
+    assert header.split() == ["epoch", "training", "validation"]
+    assert len(rows) <= 8

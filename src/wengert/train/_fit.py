@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,9 @@ class _Reader:
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
         rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
-        if not isinstance(validation, float):
+        if not isinstance(validation, Real):
             return Rows(data, rows, self.order, self.rng), self._watched(validation)
-        kept, aside = split(data[1], rows, validation, np.random.default_rng(self.stream(SPLIT)))
+        kept, aside = split(data[1], rows, float(validation), np.random.default_rng(self.stream(SPLIT)))
         return Rows(data, kept, self.order, self.rng), Rows(data, aside, False, self.rng)
 
     def _batches(self, batches: Any) -> Batches:
@@ -208,7 +209,7 @@ class _Reader:
     def _watched(self, validation: Any) -> Source | None:
         if validation is None:
             return None
-        if isinstance(validation, float):
+        if isinstance(validation, Real):
             raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)

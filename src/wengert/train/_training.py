@@ -18,7 +18,7 @@ Callback = Any
 DRAWN_AT_A_TIME = 1 << 17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """The outcome of :func:`fit`.
 
@@ -46,6 +46,10 @@ class Fit:
     def epochs(self) -> int:
         """How many epochs were completed."""
         return len(self.curve.epochs)
+
+    def __repr__(self) -> str:
+        ended = ", stopped early" * self.stopped_early + ", interrupted" * self.interrupted
+        return f"Fit of {self.epochs} epochs, best epoch {self.best_epoch}{ended}\n{self.curve!r}"
 
     @property
     def best_error(self) -> float | None:
