@@ -103,7 +103,8 @@ class Trainer:
         made: Callable[..., _Programs] = (
             _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
         )
-        self.programs = made(loss, optimiser, penalty)
+        # Rules that differ in their learning rates have the same code, which reads the rate from the state.
+        self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
 
     @property
     def network(self) -> Network:

@@ -65,10 +65,22 @@ class Training:
     ----------
     trainer
         The network in training, with the optimiser's state in ``trainer.carry``.
+    patterns, watched
+        What is learned from, and what the error is watched on.
+    metrics
+        Other functions of outputs and targets, by name.
+    rule
+        What is watched, and when to stop.
+    looks_every, checkpoint_every, reports_every
+        After how many epochs the error is watched, everything is written down, and a line is printed.
+    callbacks
+        Whoever is told as it begins, after each epoch and at the end.
+    checkpoint
+        The file that everything is written to.
     curve
         The learning curve so far.
-    rule
-        When to stop.
+    report
+        Who shows the progress.
     """
 
     trainer: Trainer
