@@ -298,9 +298,7 @@ def test_lists_of_numbers_are_arrays():
 
 @pytest.mark.parametrize("y", [["a", "b"] * 30, np.array(["a", "b"] * 30, object)])
 def test_words_are_no_numbers(y):
-    with pytest.raises(
-        DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and classes as 0"
-    ):
+    with pytest.raises(DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and number"):
         fit(network(), losses.mean_squared_error, X, y)
 
 
@@ -310,3 +308,15 @@ def test_an_order_may_leave_patterns_out():
     assert few.epochs == 3
     with pytest.raises(IndexError):
         fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: np.arange(61))
+
+
+def test_targets_that_were_forgotten():
+    with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
+        fit(network(), losses.mean_squared_error, X)
+
+
+@pytest.mark.parametrize("batch", [X, (X,), (X, Y, Y, Y)])
+def test_things_that_are_no_batch(batch):
+    message = r"fit: batch 1 of epoch 1 is a (ndarray|tuple); give \(x, y\) or \(x, y, weights\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network(), losses.mean_squared_error, [batch])

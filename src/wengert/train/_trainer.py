@@ -330,6 +330,7 @@ def _numbered(batches: Iterable[Data]) -> Iterator[tuple[Data, Array]]:
     return ((batch, np.arange(count_of(batch))) for batch in batches)
 
 
+@functools.lru_cache(maxsize=64)
 def _even_size(count: int, most: int) -> int:
     """A size of at most so many that divides the count, if there is one that is not much smaller."""
     pieces = range(-(-count // most), 2 * (-(-count // most)) + 1)
