@@ -126,7 +126,10 @@ def train(
         typer.Option(help="The column to predict (by default: target); several are predicted together."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(help="A column not to predict from; may be written several times.")
+        list[str] | None, typer.Option(help="A column not to predict from; several times.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
     ] = None,
     query: Annotated[str | None, typer.Option(help=QUERY_HELP)] = None,
     group: Annotated[
@@ -178,6 +181,7 @@ def train(
         group=group,
         time=time,
         ignored=tuple(ignore or ()),
+        categories=tuple(category or ()),
         task=task.value if task else None,  # type: ignore[arg-type]
         hidden=_hidden(hidden),
         activation=activation.value,

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from wengert.data._kinds import Kind, Seen, yes_and_no
-from wengert.data._table import Table, floats, times, words
+from wengert.data._table import Table, floats, label_order, times, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -88,7 +88,8 @@ def _mean_and_scale(values: Array, column: str) -> tuple[float, float]:
     if values.min() == values.max():
         return float(values[0]), 1.0
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = float(np.mean(values)), float(np.std(values))
+        mean = float(np.mean(values, dtype=np.float64))
+        scale = float(np.std(values, dtype=np.float64, mean=mean))
     if not np.isfinite([mean, scale]).all():
         raise DataError(f"column {column!r}: the numbers are too large to average; rescale those above 1e150")
     return mean, scale or 1.0
@@ -120,10 +121,10 @@ class Number:
     @classmethod
     def fit(cls, seen: Seen) -> "Number":
         """Mean and standard deviation of the finite numbers."""
-        values = floats(seen.table, seen.name)[seen.rows].astype(np.float64)
-        finite = np.isfinite(values)
-        mean, scale = _mean_and_scale(values[finite], seen.name) if finite.any() else (0.0, 1.0)
-        return cls(seen.name, mean, scale, int(np.sum(~finite)), int(np.sum(np.isinf(values))))
+        values = floats(seen.table, seen.name)[seen.rows]
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        mean, scale = _mean_and_scale(finite, seen.name) if len(finite) else (0.0, 1.0)
+        return cls(seen.name, mean, scale, len(values) - len(finite), int(np.sum(np.isinf(values))))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -140,6 +141,8 @@ class Number:
         """Standardised; zero, the mean, for what is missing."""
         with np.errstate(over="ignore"):
             scaled = (entries.astype(np.float64) - self.mean) / self.scale
+        if entries.dtype.kind != "f" and not self.missing:
+            return scaled[:, None]
         lacking = np.isnan(scaled)
         return _with_indicator(np.where(lacking, 0.0, scaled)[:, None], lacking, self.missing)
 
@@ -263,8 +266,8 @@ class Category:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Category":
-        """The words of the training part by letter, and the most frequent."""
-        labels = tuple(sorted(seen.counts))
+        """The words of the training part in order, and the most frequent."""
+        labels = tuple(sorted(seen.counts, key=label_order))
         return cls(seen.name, labels, int(np.argmax([seen.counts[n] for n in labels])), seen.missing)
 
     @property
@@ -321,8 +324,8 @@ class Embedding:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Embedding":
-        """The words of the training part by letter."""
-        return cls(seen.name, tuple(sorted(seen.counts)), seen.missing)
+        """The words of the training part in order."""
+        return cls(seen.name, tuple(sorted(seen.counts, key=label_order)), seen.missing)
 
     @property
     def features(self) -> tuple[str, ...]:

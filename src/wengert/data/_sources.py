@@ -7,8 +7,10 @@ from pathlib import Path
 from wengert import datasets
 from wengert.data import _database, _files
 from wengert.data._table import Table, alternatives
-from wengert.data._text import SEPARATORS, open_text_file, read_strictly, reading
+from wengert.data._text import SEPARATORS, TextFile, open_text_file, read_strictly, reading
 from wengert.errors import DataError
+
+SMALL = 1 << 16  # bytes
 
 Reader = Callable[[Path, str, str | None], Table]
 
@@ -61,7 +63,13 @@ def read_file(path: Path, source: str, query: str | None = None) -> Table:
 def read_csv(path: Path, source: str | None = None) -> Table:
     """The table of a file of delimited text; see :mod:`wengert.data._text` for what is refused."""
     text = open_text_file(path, source or str(path), _separators(path))
-    return _database.read_text(text) or read_strictly(text)
+    return _read(text)
+
+
+def _read(text: TextFile) -> Table:
+    """By DuckDB, unless the file is so small that its start would take longer than the reading."""
+    small = text.path.stat().st_size < SMALL
+    return (None if small else _database.read_text(text)) or read_strictly(text)
 
 
 def _separators(path: Path) -> str:
@@ -72,7 +80,7 @@ def _read_text(path: Path, source: str, query: str | None = None) -> Table:
     if query is None:
         return read_csv(path, source)
     text = open_text_file(path, source, _separators(path))
-    return _database.query_text(text, _database.read_text(text) or read_strictly(text), query)
+    return _database.query_text(text, _read(text), query)
 
 
 # -------------------------------------------------------------------------------------------- formats

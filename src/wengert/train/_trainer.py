@@ -379,9 +379,8 @@ _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
-    parts = (loss, "losses"), (type(optimiser), "optim"), (penalty, "losses")
-    own = all(part is None or part.__module__.startswith(f"wengert.{home}") for part, home in parts)
-    return own and nn.is_known(network)
+    parts = (part for part in (loss, type(optimiser), penalty) if part is not None)
+    return all(part.__module__.startswith("wengert.") for part in parts) and nn.is_known(network)
 
 
 def _as_numpy(leaf: Any) -> Any:
