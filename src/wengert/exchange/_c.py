@@ -58,7 +58,8 @@ OWN = ("predict", "predict_rows", "rows", "at", "main", "NAN", "INFINITY", *"ijk
 KEYWORDS = (
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short",
-    "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
+    "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile",
+    "while",
 )  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def _require_independent(source: Source, trace: Trace) -> None:
     """The example row by row gives what the function gives for all of it at once."""
     rows = min(3, len(tree.flatten(source.example)[0][0]))
     with np.errstate(all="ignore"):
-        together, _ = tree.flatten(source.function(source.batch(rows)))
+        together, _ = tree.flatten(source.function(source.network, source.batch(rows)))
         for row in range(rows):
             one = tree.map(lambda x: x[row : row + 1], source.batch(rows))  # noqa: B023
             for y, found in zip(together, evaluate(trace, tree.flatten(one)[0]), strict=True):
@@ -311,7 +312,8 @@ class _Writer:
             self.copy(view, View.of(name, atom.type.shape))
 
     def _file(self) -> str:
-        body = "\n".join(self.lines)
+        unread = [name for v, name in zip(self.trace.inputs, self.inputs, strict=True) if v not in self.last]
+        body = "\n".join([*(f"(void){name};" for name in unread), *self.lines])
         arrays = [_array(name, value) for name, value in self.constants]
         helpers = [AT] if "at(" in body else []
         one = f"void predict({self._parameters('')})\n{{\n{textwrap.indent(body, '    ')}\n}}\n"

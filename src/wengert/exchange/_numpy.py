@@ -245,7 +245,7 @@ class _Writer:
         for equation in trace.equations:
             self._write(equation)
         result = self._result(trace)
-        body = [*self._preamble(trace), *self.lines, f"return {result}"]
+        body = [*self._preamble(trace, result), *self.lines, f"return {result}"]
         return self._module(trace, body)
 
     def _write(self, equation: Equation) -> None:
@@ -292,14 +292,14 @@ class _Writer:
         pairs = zip(self.program.outputs, words, strict=True)
         return "{" + ", ".join(f"{name!r}: {word}" for name, word in pairs) + "}"
 
-    def _preamble(self, trace: Trace) -> list[str]:
+    def _preamble(self, trace: Trace, result: str) -> list[str]:
         """Inputs as arrays of the dtype that the program is for, and the number of rows where it is named."""
         names = [self.text_of[var] for var in trace.inputs]
         lines = [
             f"{n} = np.asarray({n}, np.{_dtype(v.type.dtype)})"
             for n, v in zip(names, trace.inputs, strict=True)
         ]
-        return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in self.lines)
+        return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in [*self.lines, result])
 
     def _module(self, trace: Trace, body: list[str]) -> str:
         arguments = ", ".join(self.text_of[var] for var in trace.inputs)
