@@ -117,9 +117,7 @@ STRUCTURAL = {
     "bins": lambda x: np.searchsorted(np.array([-1, 0, 0.5]), x).astype(x.dtype),
     "missing": lambda x: np.concatenate([np.isnan(np.sqrt(x)), np.nan_to_num(np.sqrt(x), nan=-1.0)], axis=1),
     "clip": lambda x: np.clip(x, -0.5, 0.5),
-    "whole numbers": lambda x: (
-        (x * 10).astype(np.int64) // 1 * 3 - 4 if False else (x * 10).astype(np.int64) * 3 - 4
-    ),
+    "whole numbers": lambda x: (x * 10).astype(np.int64) * 3 - 4,
     "logic": lambda x: np.where((x > 0) & (x < 1) | ~(x > -1), x, np.sign(x)),
     "sinc": lambda x: np.sinc(x),
     "logsumexp": lambda x: special.logsumexp(x, axis=1),
