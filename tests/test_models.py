@@ -1,25 +1,27 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from wengert import _sealed, models, nn
-from wengert.data import Standardiser, Table
+from wengert import _sealed, datasets, models, nn
+from wengert.data import Preprocessing, Standardiser, Table
 from wengert.errors import DataError, ModelFileError
 
 
 def model(task="classification", classes=("a", "b", "ç"), seed=0):
     outputs = models.output_units(task, classes)
     network = nn.MLP.init(np.random.default_rng(seed), (2, 5, outputs), "tanh", dtype=np.float32)
-    scale = Standardiser(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    columns = Preprocessing.of_numbers(("x", "y"), np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     target = Standardiser(np.array([10.0]), np.array([2.0]))
-    return models.Model(network, ("x", "y"), "t", task, classes, scale, target, {"options": {"seed": seed}})
+    return models.Model(network, columns, ("t",), task, classes, target, {"options": {"seed": seed}})
 
 
 X = np.random.default_rng(1).normal(size=(6, 2))
+SCALED = (X - [1, 2]) / [3, 4]
 
 
 # --- predicting
@@ -34,7 +36,7 @@ def test_probabilities_of_classes():
 def test_probabilities_of_two_classes():
     two = model(classes=("no", "yes"))
     y = two.predict(X)
-    a = two.network(two.inputs(X))
+    a = two.network(SCALED)
     np.testing.assert_allclose(
         y, np.concatenate([1 / (1 + np.exp(a)), 1 / (1 + np.exp(-a))], axis=1), rtol=1e-5
     )
@@ -42,16 +44,22 @@ def test_probabilities_of_two_classes():
 
 def test_numbers_come_in_the_units_of_the_target():
     number = model("regression", ())
-    np.testing.assert_allclose(number.predict(X), 10 + 2 * number.network(number.inputs(X))[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(number.predict(X), 10 + 2 * number.network(SCALED)[:, 0], rtol=1e-5)
 
 
 def test_columns_are_found_by_name():
-    table = Table("t.csv", ("y", "other", "x"), [["2", "text", "1"], ["4", "", "3"]], [2, 3])
+    table = Table.of_cells("t.csv", ("y", "other", "x"), [["2", "text", "1"], ["4", "", "3"]])
     np.testing.assert_array_equal(model().predict_table(table), model().predict(np.array([[1, 2], [3, 4]])))
 
 
+def test_options_of_activations_are_saved():
+    network = nn.MLP.init(np.random.default_rng(0), (2, 5, 3), nn.activation_named("elu", alpha=0.5))
+    saved = dataclasses.replace(model(), network=network)
+    assert models.from_bytes(models.to_bytes(saved)).network == network
+
+
 def test_values_beyond_computing_are_refused():
-    table = Table("t.csv", ("x", "y"), [["1", "2"], ["1e300", "-1e300"]], [2, 3])
+    table = Table.of_cells("t.csv", ("x", "y"), [["1", "2"], ["1e300", "-1e300"]])
     layer = nn.Dense(np.ones((2, 1), np.float32), np.zeros(1, np.float32), nn.identity)
     linear = dataclasses.replace(model("regression", ()), network=nn.MLP((layer,)))
     with pytest.raises(DataError, match=r"t.csv:3: the values are too far from those of the training data"):
@@ -108,7 +116,7 @@ def test_foreign_files(content):
 def edited(**changes):
     """The model file with another description."""
     arrays = models._arrays(model())
-    known = {"format": "wengert model", "version": 1}
+    known = {"format": "wengert model", "version": 2}
     description = known | models._describe(model()) | changes
     sealed = {"sha256": _sealed._digest(arrays, description)} | description
     return safetensors.numpy.save(arrays, {"wengert": json.dumps(sealed)})
@@ -118,10 +126,10 @@ def test_an_unchanged_description_is_accepted():
     models.from_bytes(edited())
 
 
-@pytest.mark.parametrize("version", [2, "x", None])
+@pytest.mark.parametrize("version", [3, "x", None])
 def test_newer_versions(version):
     with pytest.raises(
-        ModelFileError, match="by a newer wengert, and this one reads up to 1; upgrade wengert"
+        ModelFileError, match="by a newer wengert, and this one reads up to 2; upgrade wengert"
     ):
         models.from_bytes(edited(version=version), "m.wengert")
 
@@ -133,8 +141,11 @@ def test_newer_versions(version):
         {"activations": ["tanh", "identity", "identity"]},
         {"activations": ["tanh", "__import__"]},
         {"activations": 3},
-        {"features": ["x"]},
-        {"features": None},
+        {"preprocessing": None},
+        {"preprocessing": []},
+        {"preprocessing": [{"kind": "number", "numbers": 2, "column": "x", "missing": 0, "infinite": 0}]},
+        {"preprocessing": [{"kind": "number", "numbers": 4, "column": "x", "missing": 0, "infinite": 0}]},
+        {"preprocessing": [{"kind": "exec", "numbers": 4, "column": "x"}]},
         {"classes": ["a"]},
         {"classes": ["a", "b", "c", "d"]},
         {"task": "clustering"},
@@ -145,6 +156,20 @@ def test_newer_versions(version):
 def test_descriptions_that_do_not_fit(changes):
     with pytest.raises(ModelFileError, match=r"^m.wengert: damaged model file \(.*copy (or train )?it again"):
         models.from_bytes(edited(**changes), "m.wengert")
+
+
+FIXTURES = Path(__file__).parent / "fixtures" / "models"
+
+
+@pytest.mark.parametrize("name", ["version-1-classes", "version-1-number"])
+def test_version_1_is_read_and_predicts_the_same(name, tmp_path):
+    known = json.loads((FIXTURES / "version-1.json").read_text())[name]
+    loaded = models.load(FIXTURES / f"{name}.wengert")
+    y = loaded.predict_table(datasets.load(known["data"]))
+    np.testing.assert_allclose(y[known["rows"]], known["predictions"], rtol=1e-6)
+    models.save(loaded, tmp_path / "new.wengert")
+    again = models.load(tmp_path / "new.wengert")
+    np.testing.assert_array_equal(again.predict_table(datasets.load(known["data"])), y)
 
 
 def test_a_file_that_is_not_there(tmp_path):

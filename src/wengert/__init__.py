@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     )
     from wengert.control import checkpoint, cond, scan, while_loop
     from wengert.core.finite import check_finite
+    from wengert.estimators import MLPClassifier, MLPRegressor
     from wengert.native.machine.team import get_threads, set_threads
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "check_finite",
     "check_gradients",
     "checkpoint",
@@ -65,6 +68,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "wengert.estimators"),
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),
 }
 _MODULES = frozenset(

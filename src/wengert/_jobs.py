@@ -8,19 +8,22 @@ import numpy as np
 
 from wengert import metrics, nn, optim
 from wengert.data import (
+    Preprocessing,
     Split,
     Standardiser,
     Table,
     Target,
     Task,
-    class_indices,
-    numbers,
     read_target,
     require_columns,
     split,
+    split_by_group,
+    split_by_time,
+    suspicions,
+    target_values,
 )
 from wengert.errors import DataError
-from wengert.models import Model, network_targets, output_for, output_units
+from wengert.models import Embedded, Model, network_targets, output_for, output_units
 from wengert.train import Epoch, Fit, fit
 
 Array = np.ndarray
@@ -37,7 +40,11 @@ LEARNING_RATES = {"adam": 2e-3, "momentum": 1e-2, "sgd": 1e-1}
 class Options:
     """What the user may choose about training."""
 
-    target: str | None = None
+    targets: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
     task: Task | None = None
     hidden: tuple[int, ...] = (128,)
     activation: str = "relu"
@@ -75,57 +82,66 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers ready for training: inputs by row, the target, who is in which part, and the scales."""
+    """Numbers ready for training: inputs by row, the target, who is in which part, the outputs' scale."""
 
-    features: tuple[str, ...]
+    preprocessing: Preprocessing
     x: Array
     target: Target
     parts: Split
-    inputs: Standardiser
     outputs: Standardiser
-
-    @property
-    def constant(self) -> list[str]:
-        """Features that are the same in every training row."""
-        return [
-            name
-            for name, spread in zip(self.features, np.ptp(self.x[self.parts.training], axis=0))
-            if not spread
-        ]
+    notes: tuple[str, ...] = ()
 
 
-def prepare(table: Table, options: Options) -> Problem:
-    """Read the columns, split the rows, and fit the scales on the training part."""
-    name = _target_name(table, options.target)
-    target = read_target(table, name, options.task)
-    features = tuple(other for other in table.names if other != name)
-    if not features:
-        raise DataError(
-            f"{table.source}:1: there is no column but the target {name!r}; add columns to predict from"
-        )
-    x = numbers(table, features)
-    rng = np.random.default_rng(_streams(options).split)
-    parts = split(target, options.validation_fraction, options.test_fraction, rng)
-    return Problem(
-        features, x, target, parts, Standardiser.fit(x[parts.training]), _target_scale(target, parts)
-    )
+def prepare(table: Table, options: Options, dtype: Any = np.float32) -> Problem:
+    """Read the columns, split the rows, and fit the preprocessing on the training part."""
+    target = read_target(table, _target_names(table, options.targets), options.task)
+    features = _features(table, target, options)
+    parts = _split(table, target, options)
+    preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
+    x = preprocessing.inputs(table, dtype)
+    notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
+    return Problem(preprocessing, x, target, parts, _target_scale(target, parts), notes)
 
 
-def _target_name(table: Table, name: str | None) -> str:
-    if name is None and "target" not in table.names:
+def _target_names(table: Table, names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names and "target" not in table.names:
         columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
         raise DataError(
-            f"{table.source}:1: which column is to be predicted? Write --target with one of {columns}"
+            f"{table.head}: which column is to be predicted? Write --target with one of {columns}"
         )
-    require_columns(table, [name or "target"])
-    return name or "target"
+    require_columns(table, names or ("target",))
+    return names or ("target",)
+
+
+def _features(table: Table, target: Target, options: Options) -> tuple[str, ...]:
+    """What is predicted from: all but the target, what is ignored, and what the rows are split by."""
+    require_columns(table, options.ignored)
+    others = {*target.names, *options.ignored, options.group, options.time}
+    features = tuple(name for name in table.names if name not in others)
+    if not features:
+        named = ", ".join(map(repr, target.names))
+        raise DataError(
+            f"{table.head}: there is no column but the target {named}; add columns to predict from"
+        )
+    return features
+
+
+def _split(table: Table, target: Target, options: Options) -> Split:
+    """At random (class by class), by group, or by time."""
+    fractions = options.validation_fraction, options.test_fraction
+    rng = np.random.default_rng(_streams(options).split)
+    if options.group is not None:
+        return split_by_group(table, options.group, *fractions, rng)
+    if options.time is not None:
+        return split_by_time(table, options.time, *fractions)
+    return split(target, *fractions, rng)
 
 
 def _target_scale(target: Target, parts: Split) -> Standardiser:
-    """Scale of the target in regression; classes stay as they are."""
-    if target.task == "classification":
+    """Scale of the targets in regression; classes stay as they are."""
+    if target.task != "regression":
         return Standardiser(np.zeros(1), np.ones(1))
-    return Standardiser.fit(target.values[parts.training, None])
+    return Standardiser.fit(target.values[parts.training].reshape(len(parts.training), -1))
 
 
 class Streams(NamedTuple):
@@ -145,17 +161,27 @@ def batch_size(problem: Problem, options: Options) -> int:
     return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
 
 
-def start(problem: Problem, options: Options, dtype: Any = np.float32) -> Model:
+def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
-    units = output_units(problem.target.task, problem.target.classes)
-    sizes = (len(problem.features), *options.hidden, units)
-    network = nn.MLP.init(
-        np.random.default_rng(_streams(options).weights), sizes, options.activation, dtype=dtype
-    )
-    target = problem.target
+    target, preprocessing = problem.target, problem.preprocessing
+    units = output_units(target.task, target.classes, len(target.names))
+    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
+    embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
+    inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
+    network = nn.MLP.init(rng, (inputs, *options.hidden, units), options.activation, dtype=dtype)
     return Model(
-        network, problem.features, target.name, target.task, target.classes, problem.inputs, problem.outputs
+        Embedded(embeddings, network) if embeddings else network,
+        preprocessing,
+        target.names,
+        target.task,
+        target.classes,
+        problem.outputs,
     )
+
+
+def _vectors(rng: np.random.Generator, categories: int, units: int) -> Array:
+    """A vector for each category; that of whatever is never seen in training is zero."""
+    return np.concatenate([np.zeros((1, units)), rng.normal(size=(categories - 1, units))])
 
 
 def train(
@@ -163,10 +189,9 @@ def train(
 ) -> Fit:
     """Train the network of a model on the training part, watching the validation part."""
     output = output_for(model.task, model.classes)
-    dtype = model.network.layers[0].weights.dtype
     values = problem.target.values
-    scaled = problem.outputs(values) if model.task == "regression" else values
-    x, t = model.scaled(problem.x), network_targets(output, scaled, dtype)
+    scaled = problem.outputs(values.reshape(len(values), -1)) if model.task == "regression" else values
+    x, t = problem.x, network_targets(output, scaled, model.dtype)
     watched = problem.parts.validation
     return fit(
         model.network,
@@ -188,6 +213,13 @@ def scores(model: Model, predicted: Array, values: Array) -> dict[str, float]:
     if model.task == "regression":
         pairs = {"MAE": metrics.mae, "RMSE": metrics.rmse, "R²": metrics.r_squared}
         return {name: score(predicted, values) for name, score in pairs.items()}
+    if model.task == "multi-label":
+        right = (predicted > 0.5) == (values > 0.5)
+        return {
+            "cross-entropy": metrics.log_loss(predicted, values),
+            "labels right": float(np.mean(right)),
+            "accuracy": float(np.mean(right.all(axis=1))),
+        }
     return {
         "cross-entropy": metrics.cross_entropy(predicted, values),
         "accuracy": metrics.accuracy(np.argmax(predicted, axis=1), values),
@@ -199,7 +231,9 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, trained.predict(problem.x[test]), problem.target.values[test]) if len(test) else {}
+        scores(trained, trained.predict_inputs(problem.x[test]), problem.target.values[test])
+        if len(test)
+        else {}
     )
     named = {f"test {name}": score for name, score in tested.items()}
     history = {
@@ -213,8 +247,5 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
 
 
 def true_values(model: Model, table: Table) -> Array:
-    """What the model should have predicted: class indices or numbers."""
-    require_columns(table, [model.target])
-    if model.task == "regression":
-        return numbers(table, [model.target])[:, 0]
-    return class_indices(table, model.target, model.classes)
+    """What the model should have predicted: class indices, labels or numbers."""
+    return target_values(table, model.targets, model.task, model.classes)

@@ -54,7 +54,7 @@ def to_bytes(kind: Kind, arrays: Mapping[str, Array], description: Mapping[str, 
     """The content of a file."""
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     described = {"format": kind.format, "version": kind.version, **description}
     sealed = described | {"sha256": _digest(arrays, described)}
     return save(arrays, {"wengert": json.dumps(sealed, sort_keys=True, ensure_ascii=False)})

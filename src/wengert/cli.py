@@ -33,9 +33,10 @@ app = typer.Typer(
 
 
 class Task(StrEnum):
-    """What a column is predicted as."""
+    """What is predicted."""
 
     classification = "classification"
+    multi_label = "multi-label"
     regression = "regression"
 
 
@@ -59,8 +60,17 @@ class Optimiser(StrEnum):
 
 
 DATA_HELP = (
-    "A CSV file, or one of the embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
+    "A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, or one of the "
+    "embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
 )
+QUERY_HELP = "What to take of the data, in SQL, for instance SELECT * FROM data WHERE x > 0."
+
+
+MANY_COLUMNS = 20  # lines about columns, at most
+DATA_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc",
+    ".sqlite", ".sqlite3", ".db", ".npz",
+)  # fmt: skip
 
 
 class UsageMistake(Exception):
@@ -111,7 +121,23 @@ def _root(
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
-    target: Annotated[str | None, typer.Option(help="The column to predict (by default: target).")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="The column to predict (by default: target); several are predicted together."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column not to predict from; several times.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help=QUERY_HELP)] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Keep rows alike in this column together, in one part.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Train on what is earlier in this column, and test on what is later.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The model file (by default <data>.wengert).")
     ] = None,
@@ -151,7 +177,11 @@ def train(
     from wengert._jobs import Options
 
     options = Options(
-        target=target,
+        targets=tuple(target or ()),
+        group=group,
+        time=time,
+        ignored=tuple(ignore or ()),
+        categories=tuple(category or ()),
         task=task.value if task else None,  # type: ignore[arg-type]
         hidden=_hidden(hidden),
         activation=activation.value,
@@ -169,13 +199,19 @@ def train(
     _refuse_output(output, [data], _only_over_models, force)
     if plot is not None:
         _refuse_output(plot, [data, str(output)], _only_over_pictures, force)
-    _train(data, output, plot, options)
+    if group is not None and time is not None:
+        raise UsageMistake("--group and --time each split the rows; write one of them")
+    _train(_read(data, query), _stem(data), output, plot, options)
 
 
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A model file written by `wengert train`.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    query: Annotated[str | None, typer.Option(help=QUERY_HELP)] = None,
+    fill_columns: Annotated[
+        bool, typer.Option("--fill-columns", help="Take columns that are not there as missing in every row.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The CSV file to write (by default stdout).")
     ] = None,
@@ -192,7 +228,11 @@ def predict(
     if output is not None:
         _refuse_output(output, [data, model], _never_over_models)
     network = models.load(model)
-    text = csv_text(_prediction_rows(network, network.predict_table(_read(data))))
+    table = _read(data, query)
+    if fill_columns:
+        table = network.preprocessing.completed(table)
+    _note_surprises(network, table)
+    text = csv_text(_prediction_rows(network, network.predict_table(table)))
     _write(output, text)
 
 
@@ -200,6 +240,7 @@ def predict(
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model file written by `wengert train`.")],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    query: Annotated[str | None, typer.Option(help=QUERY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare the predictions for a table with its target column.
@@ -209,7 +250,9 @@ def evaluate(
     from wengert import models
 
     network = models.load(model)
-    report = _report(network, _read(data))
+    table = _read(data, query)
+    _note_surprises(network, table)
+    report = _report(network, table)
     print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _report_text(report))
 
 
@@ -234,12 +277,11 @@ def cache(
 # --------------------------------------------------------------------------------------------- train
 
 
-def _train(data: str, output: Path, plot: Path | None, options: "Options") -> None:
+def _train(table: "Table", stem: str, output: Path, plot: Path | None, options: "Options") -> None:
     from wengert import _jobs, models
     from wengert._console import fail
     from wengert.train import training_progress
 
-    table = _read(data)
     problem = _jobs.prepare(table, options)
     print(_about_data(table, problem), flush=True)
     model = _jobs.start(problem, options)
@@ -253,7 +295,7 @@ def _train(data: str, output: Path, plot: Path | None, options: "Options") -> No
     models.save(model, output)
     print(_about_training(result, options), f"model {output}", sep="\n")
     if plot is not None:
-        result.curve.save(plot, title=f"Learning curve of {_stem(data)}", best=result.best_epoch)
+        result.curve.save(plot, title=f"Learning curve of {stem}", best=result.best_epoch)
         print(f"learning curve {plot}")
     for name, score in scores.items():
         print(f"{name} {score:.4f}")
@@ -265,26 +307,34 @@ def _about_data(table: "Table", problem: "Problem") -> str:
     from wengert._console import note
 
     target, parts = problem.target, problem.parts
-    if problem.constant:
-        note(f"constant in the training part, and so of no use: {', '.join(problem.constant)}")
+    for line in problem.notes:
+        note(line)
+    told = [f"column {line}" for line in problem.preprocessing.describe() if not line.is_plain]
+    if len(told) > MANY_COLUMNS:
+        told = [*told[: MANY_COLUMNS - 1], f"{len(told) - MANY_COLUMNS + 1} more columns are not shown"]
     sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
-    return (
-        f"data {table.source}: {len(table.rows)} rows, {len(problem.features)} features\n"
-        f"target {target.name}: {_about_target(target)}\n"
-        f"rows {sizes}"
-    )
+    lines = [
+        f"data {table.source}: {len(table)} rows, {len(problem.preprocessing.columns)} features",
+        *told,
+        f"target {', '.join(target.names)}: {_about_target(target)}",
+        f"rows {sizes}",
+    ]
+    return "\n".join(lines)
 
 
 def _about_target(target: "Target") -> str:
-    kinds = f" into {len(target.classes)} classes" if target.classes else ""
-    other = "regression" if target.classes else "classification"
+    nouns = {"classification": "into {} classes", "multi-label": "with {} labels"}
+    kinds = " " + nouns[target.task].format(len(target.classes)) if target.classes else ""
+    one = "classification" if len(target.names) == 1 else "multi-label"
+    other = "regression" if target.task == one else one
     override = "" if target.reason == "as told" else f"; --task {other} overrides"
     return f"{target.task}{kinds} ({target.reason}{override})"
 
 
 def _about_network(model: "Model", options: "Options", batch_size: int) -> str:
-    layers = model.network.layers
-    count = sum(layer.weights.size + layer.biases.size for layer in layers)
+    from wengert import nn
+
+    count = sum(weights.size for weights in nn.parameters(model.network).values())
     sizes = "-".join(map(str, model.network.sizes))
     return (
         f"network {sizes} {options.activation}, {count} weights\n"
@@ -308,8 +358,13 @@ def _about_training(result: "Fit", options: "Options") -> str:
 
 def _prediction_rows(model: "Model", y: Any) -> list[list[str]]:
     if model.task == "regression":
-        return [["prediction"], *([f"{value:.7g}"] for value in y)]
+        several = len(model.targets) > 1
+        header = [f"prediction_{name}" for name in model.targets] if several else ["prediction"]
+        return [header, *([f"{value:.7g}" for value in row] for row in y.reshape(len(y), -1))]
     header = ["prediction", *(f"probability_{name}" for name in model.classes)]
+    if model.task == "multi-label":
+        names = [";".join(n for n, p in zip(model.classes, row) if p > 0.5) for row in y]
+        return [header, *([name, *(f"{p:.7g}" for p in row)] for name, row in zip(names, y))]
     best = y.argmax(axis=1)
     return [header, *([model.classes[k], *(f"{p:.7g}" for p in row)] for k, row in zip(best, y))]
 
@@ -322,14 +377,14 @@ def _report(model: "Model", table: "Table") -> dict[str, Any]:
 
     y, t = model.predict_table(table), _jobs.true_values(model, table)
     scores = {_json_name(name): value for name, value in _jobs.scores(model, y, t).items()}
-    report = {"task": model.task, "target": model.target, "rows": len(table.rows), **scores}
+    report = {"task": model.task, "target": ", ".join(model.targets), "rows": len(table), **scores}
     if model.task == "classification":
         report["classes"] = [asdict(s) for s in metrics.class_scores(model.classes, y.argmax(axis=1), t)]
     return {key: None if value != value else value for key, value in report.items()}
 
 
 def _json_name(name: str) -> str:
-    return {"R²": "r2"}.get(name, name.lower().replace("-", "_"))
+    return {"R²": "r2"}.get(name, name.lower().replace("-", "_").replace(" ", "_"))
 
 
 def _report_text(report: dict[str, Any]) -> str:
@@ -342,6 +397,7 @@ def _report_text(report: dict[str, Any]) -> str:
         lines.append(columns([[report["target"], *keys, "rows"], *body]))
     titles = {
         "cross_entropy": "cross-entropy",
+        "labels_right": "labels right",
         "accuracy": "accuracy",
         "mae": "MAE",
         "rmse": "RMSE",
@@ -391,19 +447,29 @@ def _megabytes(count: int) -> str:
 # --------------------------------------------------------------------------------------------- files
 
 
-def _read(data: str) -> "Table":
+def _read(data: str, query: str | None) -> "Table":
     from wengert import datasets
     from wengert._console import note
     from wengert.data import read_table
 
     if data in datasets.NAMES and Path(data).is_file():
         note(f"using the embedded data set {data}, not the file {data}; write ./{data} for the file")
-    return read_table(data)
+    return read_table(data, query)
+
+
+def _note_surprises(model: "Model", table: "Table") -> None:
+    """Tell what a table holds that the model has never seen."""
+    from wengert._console import note
+
+    for surprise in model.preprocessing.surprises(table):
+        note(surprise)
 
 
 def _stem(data: str) -> str:
     """The name of a data file without its folder and endings."""
-    return Path(data).name.removesuffix(".gz").removesuffix(".csv") or "model"
+    name = Path(data).name.removesuffix(".gz")
+    ending = Path(name).suffix
+    return (name.removesuffix(ending) if ending.lower() in DATA_ENDINGS else name) or "model"
 
 
 def _refuse_output(

@@ -23,6 +23,15 @@ def test_without_biases():
     assert list(nn.parameters(found)) == ["weights"]
 
 
+def test_biases_may_be_drawn_after_the_weights():
+    def draw(rng, inputs, units):
+        return rng.uniform(-1, 1, units)
+
+    found, rng = layer(biases=draw, initialiser="uniform", dtype=np.float32), generator()
+    np.testing.assert_array_equal(found.weights, rng.uniform(-1, 1, (3, 2)).astype(np.float32))
+    np.testing.assert_array_equal(found.biases, rng.uniform(-1, 1, 2).astype(np.float32))
+
+
 def test_gradients_are_those_of_central_differences():
     found, x = layer(activation="gelu", biases=0.1), generator(1).normal(size=(5, 3))
     wg.check_gradients(lambda w, x: weighted(nn.replaced(found, w)(x)), (nn.parameters(found), x))
@@ -51,3 +60,19 @@ def test_inputs_of_a_wrong_size_are_refused(shape):
         layer()(np.ones(shape))
     with pytest.raises(MismatchError, match=expected):
         wg.jit(layer())(np.ones(shape))
+
+
+@pytest.mark.parametrize("biases", [np.ones(3), np.array(1.0), np.ones((2, 1))])
+def test_weights_and_biases_of_different_layers_are_refused(biases):
+    with pytest.raises(
+        MismatchError, match=r"weights of shape \(3, 2\) and biases of shape .* are not of one layer"
+    ):
+        nn.Dense(np.ones((3, 2)), biases)
+
+
+def test_an_ensemble_is_a_layer_of_stacked_arrays():
+    rng = generator()
+    many, x = nn.Dense(rng.normal(size=(5, 3, 2)), rng.normal(size=(5, 2)), nn.tanh), np.ones((4, 3))
+    found = wg.vmap(lambda one: one(x))(many)
+    assert found.shape == (5, 4, 2)
+    np.testing.assert_allclose(found[3], nn.Dense(many.weights[3], many.biases[3], nn.tanh)(x))

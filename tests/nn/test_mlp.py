@@ -79,6 +79,11 @@ def test_an_activation_for_each_hidden_layer():
     assert [layer.activation for layer in net.layers] == [nn.tanh, np.sin, nn.softmax]
 
 
+def test_biases_start_where_one_says():
+    assert [layer.biases.tolist() for layer in network(biases=0.1).layers] == [[0.1] * n for n in (6, 5, 3)]
+    assert all(layer.biases is None for layer in network(biases=None).layers)
+
+
 def test_dropout_follows_hidden_layers():
     assert kinds(network(dropout=0.2)) == ["Dense", "Dropout", "Dense", "Dropout", "Dense"]
     net = network(dropout=[0.0, 0.3])

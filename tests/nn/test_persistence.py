@@ -52,10 +52,16 @@ def test_the_state_is_flat_and_named():
 
 def test_networks_of_known_parts_are_known():
     assert nn.is_known(every_layer())
-    assert not nn.is_known(nn.Sequential([nn.relu, np.sin]))
-    assert not nn.is_known(nn.Sequential([nn.Dropout(0.5), nn.Residual(nn.Function(lambda a: a))]))
+    assert nn.is_known(nn.Sequential([nn.relu, np.sin]))
+    graph = {"h": (nn.Units(3, "tanh"), "x"), "y": ("sum", "h", "x")}
+    assert nn.is_known(nn.Graph.init(np.random.default_rng(0), graph, inputs={"x": 3}, outputs="y"))
 
+
+def test_what_a_user_writes_is_not_known():
     class Own(nn.Dense):
         """Who knows what it computes."""
 
+    made_here = nn.activation_named("relu"), np.vectorize(nn.relu), lambda a: a
+    assert [nn.is_known(nn.Function(h)) for h in made_here] == [True, False, False]
+    assert not nn.is_known(nn.Sequential([nn.Dropout(0.5), nn.Residual(nn.Function(made_here[2]))]))
     assert not nn.is_known(Own.init(np.random.default_rng(0), 2, 1))

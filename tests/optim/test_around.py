@@ -44,6 +44,23 @@ def test_the_norm_is_that_of_all_arrays():
     assert found["b"] == pytest.approx(-0.8, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("make", "factor"),
+    [
+        (lambda only: optim.WeightDecay(STEP, 0.5, only), 0.95),
+        (lambda only: optim.L2(STEP, 0.5, only), 0.95),
+        (lambda only: optim.L1(STEP, 0.5, only), 0.975),
+    ],
+)
+def test_only_arrays_of_some_names_are_shrunk(make, factor):
+    params = {"layers.0.weights": np.array([2.0]), "layers.0.biases": np.array([2.0])}
+    nothing = {name: np.zeros(1) for name in params}
+    for only, shrunk in (((), params), (("weights",), ["layers.0.weights"]), (("1.biases",), [])):
+        rule = make(only)
+        found, _ = rule.update(nothing, rule.init(params), params)
+        assert found == {name: 2.0 * (factor if name in shrunk else 1.0) for name in params}
+
+
 def test_decay_follows_the_schedule():
     rule = optim.WeightDecay(optim.SGD(optim.StepDecay(0.1, 1, 0.5)), 1.0)
     w, state = W, rule.init(W)
@@ -75,6 +92,13 @@ def test_averages_are_found_under_other_rules(make):
 def test_rules_without_an_average_give_the_weights():
     rule = optim.WeightDecay(STEP, 0.1)
     assert rule.averaged(rule.init(W), W) is W
+
+
+@pytest.mark.parametrize("rule", [STEP, optim.L2(STEP, 0.1), optim.Adam(optim.Cosine(0.1, 5))])
+def test_nothing_happens_between_epochs_unless_the_rate_is_adaptive(rule):
+    state = rule.init(W)
+    assert rule.after_epoch(state, 1.0) is state
+    assert not rule.is_exhausted(state)
 
 
 @pytest.mark.parametrize("wrap", [lambda r: r, lambda r: optim.L2(r, 0.1), optim.PolyakAverage])

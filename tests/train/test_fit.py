@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -5,33 +6,11 @@ import pytest
 
 import wengert as wg
 import wengert.train._trainer
+from tests.train.helpers import HELD_OUT, X, Y, arrays, network, run, same, squares
 from wengert import losses, nn, optim
-from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train import Epoch, LearningCurve, Trainer, fit
 from wengert.train._trainer import _minibatches
-
-rng = np.random.default_rng(0)
-X = rng.uniform(-1, 1, (60, 2))
-Y = X[:, :1] * X[:, 1:]
-HELD_OUT = (X[40:], Y[40:])
-
-
-def network(seed=0):
-    return nn.MLP.init(np.random.default_rng(seed), (2, 8, 1), "tanh")
-
-
-def run(net=None, **options):
-    options = {"optimiser": optim.Adam(0.01), "epochs": 5, "batch_size": 8} | options
-    return fit(net or network(), losses.mean_squared_error, X[:40], Y[:40], **options)
-
-
-def arrays(net):
-    return tree.flatten(net)[0]
-
-
-def same(one, two):
-    return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(two), strict=True))
 
 
 def test_minibatches_are_the_rows_in_order():
@@ -300,3 +279,298 @@ def wide_run():
     network = nn.MLP.init(rng, (64, 128, 64, 10), dtype="f4")
     result = fit(network, losses.softmax_cross_entropy, x, y, batch_size=64, epochs=2)
     return result.network
+
+
+# ------------------------------------------------------------------------------------- epochs in one call
+
+
+@pytest.mark.parametrize("batch_size", [8, 7, 50])
+def test_several_epochs_in_one_call_are_the_same_as_one_by_one(batch_size):
+    together = run(epochs=12, batch_size=batch_size)
+    apart = run(epochs=12, batch_size=batch_size, on_epoch=lambda epoch: None)
+    assert together.curve.training == apart.curve.training
+    assert same(together.network, apart.network)
+
+
+def test_several_epochs_of_a_network_that_draws():
+    start = Noisy(np.ones((2, 1)), np.array(0.0))
+    results = [
+        fit(start, losses.mean_squared_error, X, Y, epochs=6, batch_size=7, on_epoch=on_epoch)
+        for on_epoch in (None, lambda epoch: None)
+    ]
+    assert same(results[0].network, results[1].network)
+
+
+def test_several_epochs_of_code_that_a_scan_cannot_follow():
+    def either(y, t):
+        error = losses.mean_squared_error(y, t)
+        return error if error > 0.1 else 2.0 * error
+
+    results = [
+        fit(network(), either, X, Y, epochs=4, batch_size=25, on_epoch=on_epoch)
+        for on_epoch in (None, lambda epoch: None)
+    ]
+    assert same(results[0].network, results[1].network)
+    assert results[0].curve.training == results[1].curve.training
+
+
+def test_an_epoch_that_diverges_inside_a_call_is_named():
+    linear = nn.MLP.init(np.random.default_rng(0), (2, 1))
+    messages = set()
+    for on_epoch in (None, lambda epoch: None):
+        with pytest.raises(DivergenceError) as caught:
+            run(linear, optimiser=optim.SGD(1e16), epochs=12, batch_size=20, on_epoch=on_epoch)
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+    assert re.search(r"in epoch [2-9], step [12];", messages.pop())
+
+
+def test_what_was_learned_before_a_divergence_is_not_lost():
+    linear = nn.MLP.init(np.random.default_rng(0), (2, 1))
+    with pytest.raises(DivergenceError) as caught:
+        run(linear, optimiser=optim.SGD(1e16), epochs=12, batch_size=20, on_epoch=lambda epoch: None)
+    result = caught.value.result
+    assert 0 < result.epochs < 12
+    assert all(np.isfinite(array).all() for array in arrays(result.network))
+
+
+# -------------------------------------------------------------------------------------------- validation
+
+
+def test_validation_by_a_fraction_leaves_these_rows_out():
+    seen = []
+    result = fit(network(), losses.mean_squared_error, X, Y, validation=0.25, epochs=3, batch_size=8,
+                 callbacks=[seen.append])  # fmt: skip
+    training = seen[0]
+    kept, watched = training.patterns.rows, training.watched.rows
+    assert sorted([*kept, *watched]) == list(range(60))
+    assert len(watched) == 15
+    error = losses.mean_squared_error(training.trainer.network(X[watched]), Y[watched])
+    assert result.curve.validation[-1] == pytest.approx(error, rel=1e-12)
+
+
+def test_a_fraction_is_of_every_class():
+    classes = np.repeat([0, 1, 2], [40, 16, 4])
+    net, seen = nn.MLP.init(np.random.default_rng(0), (2, 3)), []
+    fit(net, losses.softmax_cross_entropy, X, classes, validation=0.25, epochs=1, callbacks=[seen.append])
+    assert np.bincount(classes[seen[0].watched.rows]).tolist() == [10, 4, 1]
+
+
+def test_validation_in_pieces_is_the_mean_of_all():
+    x = np.random.default_rng(1).normal(size=(1000, 2))
+    result = run(epochs=1, validation=(x, x[:, :1]))
+    error = losses.mean_squared_error(result.network(x), x[:, :1])
+    assert result.best_error == pytest.approx(error, rel=1e-12)
+
+
+def test_validation_with_weights():
+    weights = np.arange(20.0)
+    result = fit(network(), squares, X[:40], Y[:40], epochs=2, validation=(*HELD_OUT, weights))
+    expected = squares(result.network(HELD_OUT[0]), HELD_OUT[1], weights)
+    assert result.best_error == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_look_every_few_epochs():
+    """As in the lectures: after k rounds check the loss on V; if it starts to increase, stop."""
+    result = run(epochs=60, optimiser=optim.SGD(1.5), validation=HELD_OUT, validation_every=3, patience=1)
+    looked = [epoch.number for epoch in result.curve.epochs if epoch.validation is not None]
+    assert looked == list(range(3, result.epochs + 1, 3))
+    errors = result.curve.validation
+    assert result.stopped_early
+    assert errors[-1] >= errors[-2]
+    assert result.best_epoch == result.epochs - 3
+    assert same(result.network, run(epochs=result.best_epoch, optimiser=optim.SGD(1.5)).network)
+
+
+# ------------------------------------------------------------------------------------------ what counts
+
+
+def test_weights_of_patterns_are_as_many_patterns():
+    weights = np.random.default_rng(2).integers(1, 4, 40).astype(float)
+    rows = np.repeat(np.arange(40), weights.astype(int))
+    options = {"optimiser": optim.SGD(0.1), "epochs": 5, "shuffle": False}
+    weighted = fit(network(), squares, X[:40], Y[:40], sample_weight=weights, batch_size=40, **options)
+    repeated = fit(network(), squares, X[rows], Y[rows], batch_size=len(rows), **options)
+    for one, two in zip(arrays(weighted.network), arrays(repeated.network), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-10)
+    np.testing.assert_allclose(weighted.curve.training, repeated.curve.training, rtol=1e-10)
+
+
+def test_the_training_error_is_weighted():
+    weights, weak = np.random.default_rng(2).uniform(0.5, 2, 40), optim.SGD(1e-12)
+    options = {"sample_weight": weights, "optimiser": weak, "epochs": 1, "batch_size": 7}
+    result = fit(network(), squares, X[:40], Y[:40], **options)
+    assert result.curve.training == [pytest.approx(squares(network()(X[:40]), Y[:40], weights), rel=1e-9)]
+
+
+def test_patterns_of_weight_zero_are_as_if_they_were_not_there():
+    weights = (np.arange(40) % 3 > 0).astype(float)
+    rows = np.flatnonzero(weights)
+    one = fit(network(), squares, X[:40], Y[:40], sample_weight=weights, epochs=3, batch_size=8)
+    two = fit(network(), squares, X[rows], Y[rows], sample_weight=np.ones(len(rows)), epochs=3, batch_size=8)
+    assert same(one.network, two.network)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (-np.ones(40), "one number each, none negative and not all zero"),
+        (np.zeros(40), "one number each, none negative and not all zero"),
+        (np.ones((40, 1)), "one number each, none negative and not all zero"),
+        (np.ones(39), "x has 40 rows and the weights has 39"),
+    ],
+)
+def test_weights_that_make_no_sense(weights, message):
+    with pytest.raises(ValueError, match=message):
+        fit(network(), squares, X[:40], Y[:40], sample_weight=weights)
+
+
+def test_an_error_that_takes_no_weights():
+    def plain(y, t):
+        return np.mean((y - t) ** 2)
+
+    message = r"plain takes no weights of patterns; write it as plain\(y, t, weights\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network(), plain, X, Y, sample_weight=np.ones(60))
+
+
+def test_a_penalty_is_added_to_the_error():
+    def penalty(net):
+        return 0.05 * sum(np.sum(layer.weights**2) for layer in net.layers)
+
+    weak = optim.SGD(1e-12)
+    result = run(penalty=penalty, optimiser=weak, epochs=1, validation=HELD_OUT)
+    start = network()
+    error = losses.mean_squared_error(start(X[:40]), Y[:40])
+    assert result.curve.training == [pytest.approx(error + penalty(start), rel=1e-9)]
+    watched = losses.mean_squared_error(start(HELD_OUT[0]), HELD_OUT[1])
+    assert result.best_error == pytest.approx(watched, rel=1e-9)
+    small, large = run(penalty=penalty, epochs=60), run(epochs=60)
+    assert penalty(small.network) < 0.5 * penalty(large.network)
+
+
+def test_metrics_are_taken_on_the_validation_data():
+    metrics = {"worst": lambda y, t: np.max(np.abs(y - t))}
+    result = run(metrics=metrics, validation=HELD_OUT, epochs=3)
+    assert list(result.curve.metrics) == ["worst"]
+    last = run(epochs=3).network
+    expected = np.max(np.abs(last(HELD_OUT[0]) - HELD_OUT[1]))
+    assert result.curve.metrics["worst"][-1] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_metric_may_choose_the_best_epoch():
+    falling = iter([0.5, 0.9, 0.7, 0.8, 0.1])
+    metrics = {"accuracy": lambda y, t: next(falling)}
+    result = run(metrics=metrics, monitor="accuracy", mode="max", patience=2, validation=HELD_OUT)
+    assert (result.best_epoch, result.epochs, result.stopped_early) == (2, 4, True)
+
+
+def test_the_training_error_may_be_watched():
+    result = run(epochs=400, monitor="training", patience=2, tolerance=1e-3)
+    assert result.stopped_early
+    assert result.best_epoch == result.epochs < 400
+    assert same(result.network, run(epochs=result.epochs).network)
+
+
+# ------------------------------------------------------------------------------------------ callbacks
+
+
+class Recorder:
+    def __init__(self):
+        self.events = []
+
+    def on_start(self, training):
+        self.events.append(("start", len(training.curve.epochs)))
+
+    def on_epoch(self, training):
+        self.events.append(training.epoch.number)
+        assert callable(training.network)
+        if training.epoch.number == 3:
+            training.stop()
+
+    def on_end(self, training):
+        self.events.append("end")
+
+
+def test_callbacks_see_every_epoch_and_may_stop():
+    recorder = Recorder()
+    result = run(callbacks=[recorder, lambda training: None], epochs=9)
+    assert recorder.events == [("start", 0), 1, 2, 3, "end"]
+    assert (result.epochs, result.stopped_early) == (3, False)
+    assert same(result.network, run(epochs=3).network)
+
+
+class Halved:
+    """An optimiser whose step is halved whenever the error has not fallen by a tenth."""
+
+    def __init__(self):
+        self.told = []
+
+    def init(self, params):
+        return {"rate": 0.5, "error": np.inf}
+
+    def update(self, gradients, state, params):
+        return {name: w - state["rate"] * gradients[name] for name, w in params.items()}, state
+
+    def after_epoch(self, state, error):
+        self.told.append(error)
+        slower = 0.5 if error > 0.9 * state["error"] else 1.0
+        return {"rate": state["rate"] * slower, "error": error}
+
+
+def test_an_optimiser_may_act_between_epochs():
+    rule, rates = Halved(), []
+
+    def on_epoch(training):
+        rates.append(float(training.trainer.carry[1]["rate"]))
+
+    result = run(optimiser=rule, epochs=6, callbacks=[on_epoch])
+    assert rule.told[-6:] == result.curve.training
+    assert rates[-1] < rates[0]
+    expected, last = 0.5, np.inf
+    for error, rate in zip(result.curve.training, rates):
+        expected, last = expected * (0.5 if error > 0.9 * last else 1.0), error
+        assert rate == expected
+
+
+def test_an_order_of_ones_own():
+    result = run(shuffle=lambda number: np.roll(np.arange(40), number), optimiser=optim.SGD(0.1), epochs=2)
+    trainer = Trainer(network(), losses.mean_squared_error, optim.SGD(0.1), 8)
+    for number in (1, 2):
+        trainer.epoch((X[:40], Y[:40]), np.roll(np.arange(40), number))
+    assert same(result.network, trainer.network)
+
+
+def test_threads_are_set_while_it_lasts():
+    before, seen = wg.get_threads(), []
+    run(threads=1, epochs=1, callbacks=[lambda training: seen.append(wg.get_threads())])
+    assert (seen, wg.get_threads()) == ([1], before)
+
+
+def test_an_adaptive_rate_falls_between_epochs():
+    schedule = optim.Adaptive(0.5, tol=1e-3, patience=1, lowest=1e-3)
+    rates = []
+    result = run(
+        optimiser=optim.SGD(schedule),
+        epochs=200,
+        callbacks=[lambda training: rates.append(float(training.trainer.carry[1].schedule.rate))],
+    )
+    expected = schedule
+    for error, rate in zip(result.curve.training, rates, strict=True):
+        expected = expected.after_epoch(error)
+        assert rate == expected.rate
+    assert expected.is_exhausted
+    assert result.epochs < 200
+    assert same(run(optimiser=optim.SGD(schedule), epochs=200).network, result.network)
+
+
+def test_averaged_weights_are_what_is_given_back():
+    rule = optim.PolyakAverage(optim.SGD(0.1))
+    seen = []
+    result = run(optimiser=rule, epochs=4, validation=HELD_OUT, callbacks=[seen.append])
+    trainer = seen[0].trainer
+    assert not same(trainer.network, trainer.trained)
+    best = fit(network(), losses.mean_squared_error, X[:40], Y[:40], optimiser=rule, epochs=4, batch_size=8)
+    assert same(best.network, trainer.trained)
+    error = losses.mean_squared_error(result.network(HELD_OUT[0]), HELD_OUT[1])
+    assert result.best_error == pytest.approx(error, rel=1e-12)

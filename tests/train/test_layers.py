@@ -6,7 +6,7 @@ import pytest
 import wengert as wg
 from tests.nn.helpers import TORCH, every_layer, generator, inputs, same
 from wengert import losses, nn, optim
-from wengert.train import Trainer
+from wengert.train import Trainer, fit
 
 T = generator(2).normal(size=(12, 2))
 
@@ -54,6 +54,22 @@ def test_the_steps_are_those_of_torch():
         np.testing.assert_allclose(array, seen["end"][name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+def test_fit_takes_inputs_by_name():
+    options = {"epochs": 3, "batch_size": 5, "validation": (inputs(), T)}
+    one, two, other = (
+        fit(every_layer(), losses.mean_squared_error, inputs(), T, seed=seed, **options) for seed in (0, 0, 1)
+    )
+    assert same(one.network, two.network)
+    assert not same(one.network, other.network)
+    assert one.curve.validation[-1] < one.curve.validation[0]
+
+
+def test_a_category_that_is_none_is_refused_in_training():
+    network = nn.Sequential([nn.Embedding.init(generator(), 6, 3), nn.Dense.init(generator(), 3, 2)])
+    with pytest.raises(IndexError, match="index 6 is out of bounds for axis 0 with size 6"):
+        fit(network, losses.mean_squared_error, np.arange(12) % 7, T, epochs=1)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_layer_trains_and_keeps_its_precision(dtype):
     network, x, t = every_layer(dtype), inputs(dtype=dtype), T.astype(dtype)
@@ -83,11 +99,8 @@ def test_any_number_of_threads_gives_the_same_bits(name):
     x, t = rng.normal(size=(600, 64)).astype(np.float32), rng.normal(size=(600, 8)).astype(np.float32)
     if name == "embedding":
         x = rng.integers(0, 50, 600)
-        layers = [
-            nn.Embedding.init(rng, 50, 64, dtype=np.float32),
-            nn.Dense.init(rng, 64, 8, dtype=np.float32),
-        ]
-        network = nn.Sequential(layers)
+        network = nn.MLP.init(rng, (64, 256, 8), dtype=np.float32)
+        network = nn.Sequential([nn.Embedding.init(rng, 50, 64, dtype=np.float32), network])
     else:
         network = nn.MLP.init(rng, (64, 128, 128, 8), dtype=np.float32, **NETWORKS[name])
     before, found = wg.get_threads(), []
@@ -114,4 +127,5 @@ def programs(network):
 
 def test_networks_of_this_package_are_compiled_once():
     assert programs(every_layer()) is programs(nn.Dense.init(generator(), 2, 1, "elu(alpha=0.5)"))
-    assert programs(nn.Sequential([np.sin])) is not programs(nn.Sequential([np.sin]))
+    own = nn.Sequential([lambda a: a])
+    assert programs(own) is not programs(own)

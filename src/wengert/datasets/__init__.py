@@ -41,7 +41,7 @@ def load(name: str) -> "Table":
     Examples
     --------
     >>> iris = load("iris")
-    >>> len(iris.rows), iris.names[-1], iris.rows[0][-1]
+    >>> len(iris), iris.names[-1], iris.cell("target", 0)
     (150, 'target', 'setosa')
     """
     from wengert.data import read_csv

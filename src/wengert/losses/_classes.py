@@ -15,6 +15,7 @@ import numpy as np
 from wengert._patterns import mean, of_type, same_shape
 from wengert.api import stop_gradient
 from wengert.losses._parameters import require, set_number
+from wengert.special import softplus
 
 Array = np.ndarray
 Weights = Array | None
@@ -53,7 +54,7 @@ def binary_cross_entropy(a: Array, t: Array, weights: Weights = None) -> Array:
     500.0
     """
     t = same_shape(t, a)
-    return mean(np.logaddexp(0.0, a) - t * a, weights)
+    return mean(softplus(a) - t * a, weights)
 
 
 def softmax_cross_entropy(a: Array, t: Array, weights: Weights = None) -> Array:
@@ -323,7 +324,7 @@ def _log_sum_exp(shifted: Array) -> Array:
 
 def _focal(margin: Array, gamma: float) -> Array:
     r""":math:`-(1 - p)^\gamma \ln p` of the probability :math:`p = \sigma(\text{margin})` of the target."""
-    return np.exp(-gamma * np.logaddexp(0.0, margin)) * np.logaddexp(0.0, -margin)
+    return np.exp(-gamma * softplus(margin)) * softplus(-margin)
 
 
 def _positive_part(x: Array) -> Array:

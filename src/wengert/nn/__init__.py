@@ -6,6 +6,22 @@ A feed-forward network composes layers of units, each a differentiable function 
           h^{(1)}\bigl(\textstyle\sum_i w^{(1)}_{ji} x_i + b^{(1)}_j\bigr) + b^{(2)}_k\Bigr).
 
 Here it is a dataclass of arrays: call it, differentiate with respect to it, store it.
+
+>>> import numpy as np
+>>> from wengert import nn
+>>> rng = np.random.default_rng(0)
+>>> network = nn.Sequential([nn.Dense.init(rng, 4, 8, "tanh"), nn.Dropout(0.1), nn.Dense.init(rng, 8, 3)])
+>>> network
+Sequential(
+    Dense(weights=float64[4, 8], biases=float64[8], activation=tanh),
+    Dropout(rate=0.1),
+    Dense(weights=float64[8, 3], biases=float64[3], activation=identity),
+)
+>>> network(np.ones((5, 4))).shape
+(5, 3)
+
+:class:`MLP` draws a whole one of the usual kind. What a layer does in training is its method ``forward``
+(:func:`forward`); what training changes are its :func:`parameters`.
 """
 
 from wengert.nn._activations import (
@@ -96,7 +112,6 @@ __all__ = [
     # activations
     "ACTIVATIONS",
     "activation_named",
-    "exponential",
     "identity",
     "step",
     "logistic",
@@ -109,6 +124,7 @@ __all__ = [
     "elu",
     "selu",
     "softplus",
+    "exponential",
     "gelu",
     "gelu_tanh",
     "silu",

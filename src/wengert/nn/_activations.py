@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from wengert import special
 from wengert.nn._names import named
 
 Array = np.ndarray
@@ -68,11 +69,9 @@ def step(a: Array) -> Array:
 def logistic(a: Array) -> Array:
     r"""Logistic sigmoid, :math:`\sigma(a) = 1/(1 + e^{-a})`, with :math:`\sigma' = \sigma(1-\sigma)`.
 
-    Evaluated as :math:`e^a/(1 + e^a)` where a is negative: accurate also where :math:`\sigma` is tiny.
+    It is :func:`wengert.special.logistic`, accurate also where :math:`\sigma` is tiny.
     """
-    positive = a >= 0
-    e = _exp_below_zero(positive, a)
-    return np.where(positive, 1.0, e) / (1 + e)
+    return special.logistic(a)
 
 
 @_activation
@@ -144,10 +143,9 @@ def selu(a: Array) -> Array:
 def softplus(a: Array) -> Array:
     r"""Smooth rectifier, :math:`h(a) = \ln(1 + e^a)`, with :math:`h' = \sigma(a)`.
 
-    Evaluated as :math:`a + \ln(1 + e^{-a})` where a is positive.
+    It is :func:`wengert.special.softplus`, in which nothing overflows.
     """
-    positive = a >= 0
-    return np.where(positive, a, 0.0) + np.log1p(_exp_below_zero(positive, a))
+    return special.softplus(a)
 
 
 @_activation
@@ -196,7 +194,7 @@ def mish(a: Array) -> Array:
     return a * np.tanh(softplus(a))
 
 
-# --- radial, and over several units -----------------------------------------------------------------------
+# --- exponential, and over several units ------------------------------------------------------------------
 
 
 @_activation
@@ -224,11 +222,6 @@ def log_softmax(a: Array) -> Array:
     """
     shifted = a - np.max(a, axis=-1, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-
-
-def _exp_below_zero(positive: Array, a: Array) -> Array:
-    """The exponential of -|a|, with the derivative of the branch also at 0."""
-    return np.exp(np.where(positive, -a, a))
 
 
 def _expm1_below_zero(a: Array) -> Array:

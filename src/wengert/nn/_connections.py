@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.nn._activations import Activation, activation_named, identity, softmax
+from wengert.nn._activations import Activation, activation_named, identity, log_softmax, softmax
 from wengert.nn._initialisers import Initialiser
 from wengert.nn._schedule import NONE, Topology
 from wengert.nn._topology import listed, reaches, require_acyclic
@@ -19,6 +19,7 @@ from wengert.nn._topology import listed, reaches, require_acyclic
 Array = np.ndarray
 Name = Hashable
 WHERE = "UnitGraph"
+JOINT = (softmax, log_softmax)  # activations of all output units together
 
 
 class Fixed(NamedTuple):
@@ -157,18 +158,21 @@ def functions_of(
     return [activation_named(single[name]) if name in single else default[name in last] for name in names]
 
 
-def without_softmax(wires: Wires, functions: Sequence[Activation]) -> tuple[list[Activation], bool]:
-    """The activations but for softmax, which is one of all outputs together; and whether it was there."""
+def apart(wires: Wires, functions: Sequence[Activation]) -> tuple[list[Activation], Activation | None]:
+    """The activations of single units, and the one that joins all output units if there is such."""
     given = set(wires.inputs.tolist())
-    joined = [i for i, h in enumerate(functions) if h is softmax and i not in given]
-    if joined and (set(joined) != set(wires.outputs.tolist()) or np.isin(wires.sources, joined).any()):
-        units = listed([wires.names[i] for i in joined])
+    joined = [i for i, h in enumerate(functions) if h in JOINT and i not in given]
+    found = {functions[i] for i in joined}
+    if joined and (
+        len(found) > 1 or set(joined) != set(wires.outputs.tolist()) or np.isin(wires.sources, joined).any()
+    ):
+        units, name = listed([wires.names[i] for i in joined]), functions[joined[0]].__name__
         raise ValueError(
-            f"{WHERE}: softmax is the activation of {units}; it joins all output units, and nothing may read "
+            f"{WHERE}: {name} is the activation of {units}; it joins all output units, and nothing may read "
             "them, so give it to exactly those"
         )
-    kept = [identity if h is softmax or i in given else h for i, h in enumerate(functions)]
-    return kept, bool(joined)
+    kept = [identity if i in given or h in JOINT else h for i, h in enumerate(functions)]
+    return kept, next(iter(found), None)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
@@ -253,15 +257,15 @@ def drawn(rng: np.random.Generator | None, initialiser: Initialiser, targets: Ar
 
 def topology_of(wires: Wires, functions: Sequence[Activation], numbers: Numbers) -> Topology:
     """The topology of a network whose connections have been checked."""
-    kept, normalised = without_softmax(wires, functions)
+    kept, joint = apart(wires, functions)
     size = len(numbers.weights) + len(numbers.biases) + len(numbers.fixed)
     ends = tuple(wires.inputs.tolist()), tuple(wires.outputs.tolist())
     arrays = wires.sources, wires.targets, numbers.places, numbers.bias_places
-    return Topology(tuple(wires.names), *ends, tuple(kept), normalised, *arrays, size)
+    return Topology(tuple(wires.names), *ends, tuple(kept), joint, *arrays, size)
 
 
 def plain_numbers(weights: Array, biases: Array, biased: Array, count: int) -> Numbers:
-    """The vectors of a network of so many units with weights all its own, and which of them are biased."""
+    """The vectors of a network of so many units whose weights are all its own; some units have a bias."""
     places = np.full(count, NONE)
     places[biased] = len(weights) + np.arange(len(biases))
     return Numbers(weights, biases, np.zeros(0, weights.dtype), np.arange(len(weights)), places)

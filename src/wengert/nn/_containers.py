@@ -8,12 +8,14 @@ In training each part has a key of its own, made from the key of the whole and t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
+from textwrap import indent
 from typing import Any
 
 import numpy as np
 
 from wengert import random
+from wengert.nn._activations import Parametrised
 from wengert.nn._elementwise import Function
 from wengert.nn._layer import Layer
 from wengert.nn._training import forward, needs_key
@@ -23,9 +25,14 @@ Array = np.ndarray
 Part = Callable[[Any], Any]
 
 
-def as_layer(part: Part) -> Any:
-    """A layer as it is, a plain function as a layer."""
-    return part if hasattr(part, "__dataclass_fields__") else Function(part)
+def as_layer(part: Part | str) -> Any:
+    """A layer as it is; an activation, by name or not, and any plain function as a layer."""
+    if isinstance(part, type):
+        raise TypeError(
+            f"{part.__name__} is a class of layers; give a layer, such as {part.__name__}.init(...)"
+        )
+    plain = not is_dataclass(part) or isinstance(part, Parametrised)
+    return Function(part) if plain else part  # type: ignore[arg-type]
 
 
 def passed(part: Any, i: int, x: Any, key: Array | None) -> tuple[Any, Any]:
@@ -41,7 +48,7 @@ class Sequential(Layer):
     Parameters
     ----------
     layers
-        The layers, in any iterable. Functions of one argument become layers of their own.
+        The layers, in any iterable. Functions of one argument, and names of activations, become layers.
 
     Examples
     --------
@@ -61,6 +68,10 @@ class Sequential(Layer):
     def draws(self) -> bool:
         """Whether any layer draws in training."""
         return any(map(needs_key, self.layers))
+
+    def __repr__(self) -> str:
+        lines = indent("".join(f"{layer!r},\n" for layer in self.layers), "    ")
+        return f"{type(self).__name__}(\n{lines})"
 
     def __call__(self, x: Any) -> Any:
         """Forward propagation of one pattern (inputs,) or of a batch of them (patterns, inputs)."""

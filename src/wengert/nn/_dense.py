@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import MismatchError
 from wengert.nn._activations import Activation, activation_named, identity
 from wengert.nn._initialisers import Initialiser, default_initialiser, initialiser_named
 from wengert.nn._layer import Layer, require_inputs
@@ -33,6 +34,11 @@ class Dense(Layer):
     activation
         The function :math:`h`. It is part of the structure of the tree, not one of its leaves.
 
+    Raises
+    ------
+    MismatchError
+        Where weights and biases are of different numbers of units, or inputs do not fit.
+
     References
     ----------
     Bishop, *Pattern Recognition and Machine Learning*, 5.1.
@@ -41,6 +47,13 @@ class Dense(Layer):
     weights: Array
     biases: Array | None = None
     activation: Activation = field(default=identity, metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        if self.biases is not None and np.shape(self.biases)[-1:] != np.shape(self.weights)[-1:]:
+            raise MismatchError(
+                f"weights of shape {np.shape(self.weights)} and biases of shape {np.shape(self.biases)} are "
+                "not of one layer; give (inputs, units) and (units,)"
+            )
 
     @classmethod
     def init(
@@ -51,9 +64,9 @@ class Dense(Layer):
         activation: str | Activation = "identity",
         initialiser: str | Initialiser | None = None,
         dtype: Any = np.float64,
-        biases: float | None = 0.0,
+        biases: float | Initialiser | None = 0.0,
     ) -> "Dense":
-        """Draw a layer: random weights, equal biases.
+        """Draw a layer: random weights, then biases, which are 0 unless something else is said.
 
         Parameters
         ----------
@@ -67,7 +80,8 @@ class Dense(Layer):
         dtype
             The precision of the weights.
         biases
-            What all biases start at; None for units without.
+            The number that all start at, or a function that draws them, like an initialiser, but of shape
+            (units,); None for units without.
 
         Examples
         --------
@@ -79,8 +93,11 @@ class Dense(Layer):
         """
         h = activation_named(activation)
         draw = default_initialiser(h) if initialiser is None else initialiser_named(initialiser)
-        start = None if biases is None else np.full(units, biases, dtype)
-        return cls(draw(rng, inputs, units).astype(dtype), start, h)
+        weights = draw(rng, inputs, units).astype(dtype)
+        if biases is None:
+            return cls(weights, None, h)
+        start = biases(rng, inputs, units) if callable(biases) else np.full(units, biases)
+        return cls(weights, start.astype(dtype), h)
 
     def __call__(self, x: Array) -> Array:
         """The activations of the units for one pattern (inputs,) or a batch of them (patterns, inputs)."""

@@ -25,7 +25,13 @@ class Embedding(Layer):
     Parameters
     ----------
     weights
-        Array of shape (categories, units); row c is the vector of category c.
+        Array of shape (categories, units); row c is the vector of category c. As everywhere in NumPy, -1 is
+        the last one; so that is the place for a vector of its own for what is missing or unknown.
+
+    Raises
+    ------
+    IndexError
+        In a call, where there is no category of a number.
     """
 
     weights: Array

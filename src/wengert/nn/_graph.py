@@ -16,11 +16,13 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.nn._activations import Activation
+from wengert.nn._containers import passed
 from wengert.nn._dense import Dense
 from wengert.nn._initialisers import Initialiser
+from wengert.nn._layer import Layer, brief
 from wengert.nn._topology import levels, listed, reaches, require_acyclic
-from wengert.nn._training import forward, needs_key
-from wengert.random import fold_in
+from wengert.nn._training import needs_key
+from wengert.tables import aligned
 
 Array = np.ndarray
 Shape = int | Sequence[int]
@@ -45,11 +47,11 @@ class Units:
 
 
 class Node(NamedTuple):
-    """A node: its name, what it reads, and the function of that; None where a layer stands for it."""
+    """A node: its name, what it reads, and the join or function of that; None where a layer stands for it."""
 
     name: str
     reads: tuple[str, ...]
-    function: Callable[..., Array] | None
+    function: str | Callable[..., Array] | None
 
 
 class Wiring(NamedTuple):
@@ -95,8 +97,8 @@ JOINS: dict[str, Callable[..., Array]] = {"sum": total, "product": product, "con
 # --- the network --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, repr=False)
-class Graph:
+@dataclass(frozen=True, repr=False, eq=False)
+class Graph(Layer):
     r"""A network of layers with any acyclic connections; make one with :meth:`init`.
 
     Parameters
@@ -128,7 +130,7 @@ class Graph:
     node  reads  computes
     h     x      Dense 3-8 tanh
     f     h      Dense 8-8 tanh
-    z     h, f   total
+    z     h, f   sum
     y     z, x   Dense 11-1 identity
     """
 
@@ -184,22 +186,22 @@ class Graph:
             node = Node(name, reads, None if is_layer else layer)
             found.append(node)
             with np.errstate(all="ignore"):
-                shapes[name] = _computed(node, layers, shapes)
+                shapes[name] = _computed(node, layers.get(name), shapes)
         return cls(layers, Wiring(tuple(inputs), tuple(found), names, keys, single))
 
     def __call__(self, x: Any) -> Any:
         """The outputs for an array, or for several: a tuple in the order of the inputs, or a dict by name."""
         values = self._inputs(x)
         for node in self.wiring.nodes:
-            values[node.name] = _computed(node, self.layers, values)
+            values[node.name] = _computed(node, self.layers.get(node.name), values)
         return self._outputs(values)
 
     def forward(self, x: Any, key: Any = None) -> tuple[Any, "Graph"]:
         """The pass in training: the outputs, and the network as it is afterwards."""
         values, after = self._inputs(x), dict(self.layers)
         for number, node in enumerate(self.wiring.nodes):
-            own = None if key is None else fold_in(key, number)
-            values[node.name], after[node.name] = _computed_in_training(node, self.layers, values, own)
+            layer = self.layers.get(node.name)
+            values[node.name], after[node.name] = _computed_in_training(node, layer, number, values, key)
         return self._outputs(values), Graph({name: after[name] for name in self.layers}, self.wiring)
 
     @property
@@ -226,45 +228,44 @@ class Graph:
 
     def __repr__(self) -> str:
         wiring = self.wiring
-        rows = [("node", "reads", "computes")]
-        rows += [
-            (n.name, ", ".join(n.reads), _shown(n.function or self.layers[n.name])) for n in wiring.nodes
-        ]
-        widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c}" for a, b, c in rows]
-        return "\n".join([f"Graph: {', '.join(wiring.inputs)} -> {', '.join(wiring.outputs)}", *lines])
+        rows = [(n.name, ", ".join(n.reads), _shown(n.function or self.layers[n.name])) for n in wiring.nodes]
+        heading = f"Graph: {', '.join(wiring.inputs)} -> {', '.join(wiring.outputs)}"
+        return f"{heading}\n{aligned([('node', 'reads', 'computes'), *rows])}"
 
 
 def _shown(layer: Any) -> str:
     if isinstance(layer, Dense):
-        sizes = "-".join(map(str, layer.weights.shape))
-        return f"Dense {sizes} {getattr(layer.activation, '__name__', layer.activation)}"
-    return getattr(layer, "__name__", type(layer).__name__)
+        return f"Dense {'-'.join(map(str, layer.weights.shape))} {brief(layer.activation)}"
+    return layer if isinstance(layer, str) else getattr(layer, "__name__", type(layer).__name__)
 
 
 # --- nodes --------------------------------------------------------------------------------------------------
 
 
-def _computed(node: Node, layers: Mapping[str, Any], values: Mapping[str, Array]) -> Array:
+def _computed(node: Node, layer: Any, values: Mapping[str, Array]) -> Array:
     """The value of a node in prediction."""
     read = [values[name] for name in node.reads]
     try:
-        return layers[node.name](concatenated(*read)) if node.function is None else node.function(*read)
+        return layer(concatenated(*read)) if node.function is None else _function(node)(*read)
     except ValueError as error:
         raise _refusal(node, read, error) from error
 
 
 def _computed_in_training(
-    node: Node, layers: Mapping[str, Any], values: Mapping[str, Array], key: Any
+    node: Node, layer: Any, number: int, values: Mapping[str, Array], key: Any
 ) -> tuple[Array, Any]:
     """The value of a node, and its layer as it is afterwards."""
+    if node.function is not None:
+        return _computed(node, layer, values), layer
     read = [values[name] for name in node.reads]
     try:
-        if node.function is not None:
-            return node.function(*read), None
-        return forward(layers[node.name], concatenated(*read), key)
+        return passed(layer, number, concatenated(*read), key)
     except ValueError as error:
         raise _refusal(node, read, error) from error
+
+
+def _function(node: Node) -> Callable[..., Array]:
+    return JOINS[node.function] if isinstance(node.function, str) else node.function  # type: ignore[return-value]
 
 
 def _refusal(node: Node, read: Sequence[Array], error: Exception) -> ValueError:
@@ -291,10 +292,9 @@ def _description(name: str, node: Any) -> tuple[Any, tuple[str, ...]]:
         raise ValueError(
             f"Graph: node {name!r} is an unknown join {layer!r}; choose one of {', '.join(JOINS)}"
         )
-    found = JOINS[layer] if isinstance(layer, str) else layer
-    if not isinstance(found, Units) and not callable(found):
-        raise ValueError(f"Graph: node {name!r} computes {found!r}, which is no layer and no function")
-    return found, tuple(reads)
+    if not isinstance(layer, str | Units) and not callable(layer):
+        raise ValueError(f"Graph: node {name!r} computes {layer!r}, which is no layer and no function")
+    return layer, tuple(reads)
 
 
 def _read_outputs(outputs: Outputs) -> tuple[tuple[str, ...] | None, tuple[str, ...], bool]:

@@ -8,6 +8,7 @@ Every hidden layer may be normalised before its activation, drop units after it,
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ from wengert.nn._containers import Residual, Sequential, Skip
 from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function
-from wengert.nn._initialisers import Initialiser, default_initialiser
+from wengert.nn._initialisers import Initialiser
 from wengert.nn._names import named
 from wengert.nn._normalisation import BatchNorm, LayerNorm
 from wengert.nn._summary import parts
@@ -54,6 +55,7 @@ class MLP(Sequential):
         initialiser: str | Initialiser | None = None,
         dtype: Any = np.float64,
         *,
+        biases: float | Initialiser | None = 0.0,
         dropout: float | Sequence[float] = 0.0,
         normalisation: str | None = None,
         skip: str | None = None,
@@ -70,7 +72,7 @@ class MLP(Sequential):
             Activation of the hidden units (or a list with one for each hidden layer) and of the output units.
             The losses for classification take pre-activations, so leave the output units linear when training
             with them.
-        initialiser, dtype
+        initialiser, dtype, biases
             As in :meth:`Dense.init`.
         dropout
             The rate at which hidden units are dropped in training, or a list with one for each hidden layer.
@@ -95,22 +97,19 @@ class MLP(Sequential):
             Where there are fewer than two sizes, one is below 1, a list is not as long as there are hidden
             layers, a name is unknown, or no layer has inputs to add.
         """
-        if len(sizes) < 2 or any(size < 1 for size in sizes):
-            raise ValueError(f"a network needs inputs and outputs, at least one of each, not {tuple(sizes)}")
-        lead = None if skip is None else named("skip connection", skip, SKIPS)
-        _check_skip(skip, sizes)
-        layers, inputs, hidden = [], sizes[0], len(sizes) - 2
-        options = zip(
-            sizes[1:-1],
-            _each("activation", activation, hidden),
-            _each("dropout", dropout, hidden),
-            strict=True,
-        )
-        for units, h, rate in options:
-            block = _hidden(rng, inputs, units, h, initialiser, dtype, normalisation, rate)
-            block, inputs = (block, units) if lead is None else lead(block, inputs, units)
-            layers += block
-        return cls((*layers, Dense.init(rng, inputs, sizes[-1], output, initialiser, dtype)))
+        _check(sizes, skip)
+        hidden = len(sizes) - 2
+        dense = partial(Dense.init, rng, initialiser=initialiser, dtype=dtype, biases=biases)
+        normal = named("normalisation", normalisation, NORMALISATIONS) if normalisation else None
+        lead = named("skip connection", skip, SKIPS) if skip else _followed
+        layers, inputs = [], sizes[0]
+        for units, h, rate in zip(
+            sizes[1:-1], _each("activation", activation, hidden), _each("dropout", dropout, hidden)
+        ):
+            block = _hidden(dense(inputs, units, h), normal, rate)
+            found, inputs = lead(block, inputs, units)
+            layers += found
+        return cls((*layers, dense(inputs, sizes[-1], output)))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -119,25 +118,13 @@ class MLP(Sequential):
         return (dense[0].weights.shape[0], *(layer.weights.shape[1] for layer in dense))
 
 
-def _hidden(
-    rng: np.random.Generator,
-    inputs: int,
-    units: int,
-    h: str | Activation,
-    initialiser: str | Initialiser | None,
-    dtype: Any,
-    normalisation: str | None,
-    rate: float,
-) -> list[Any]:
+def _hidden(dense: Dense, normal: Callable[..., Any] | None, rate: float) -> list[Any]:
     """The layers that make one hidden layer."""
     dropout = [Dropout(rate)] if rate else []
-    if normalisation is None:
-        return [Dense.init(rng, inputs, units, h, initialiser, dtype), *dropout]
-    function = Function(h)  # type: ignore[arg-type]
-    draw = initialiser or default_initialiser(function.function)
-    dense = Dense.init(rng, inputs, units, "identity", draw, dtype, biases=None)
-    normal = named("normalisation", normalisation, NORMALISATIONS)(units, dtype)
-    return [dense, normal, function, *dropout]
+    if normal is None:
+        return [dense, *dropout]
+    units = normal(dense.weights.shape[1], dense.weights.dtype)
+    return [Dense(dense.weights), units, Function(dense.activation), *dropout]
 
 
 def _each(what: str, given: Any, count: int) -> list[Any]:
@@ -149,6 +136,11 @@ def _each(what: str, given: Any, count: int) -> list[Any]:
             f"{what}: {len(given)} are given for {count} hidden layers; give one for each, or one for all"
         )
     return list(given)
+
+
+def _followed(block: list[Any], inputs: int, units: int) -> tuple[list[Any], int]:
+    """A hidden layer that hands on nothing but its outputs, and how many there are."""
+    return block, units
 
 
 def _added(block: list[Any], inputs: int, units: int) -> tuple[list[Any], int]:
@@ -164,7 +156,9 @@ def _concatenated(block: list[Any], inputs: int, units: int) -> tuple[list[Any],
 SKIPS = {"add": _added, "concatenate": _concatenated}
 
 
-def _check_skip(skip: str | None, sizes: Sequence[int]) -> None:
+def _check(sizes: Sequence[int], skip: str | None) -> None:
+    if len(sizes) < 2 or any(size < 1 for size in sizes):
+        raise ValueError(f"a network needs inputs and outputs, at least one of each, not {tuple(sizes)}")
     if skip == "add" and all(d != m for d, m in pairwise(sizes[:-1])):
         raise ValueError(
             f"skip: no hidden layer of {tuple(sizes)} has as many units as inputs, so none can be added; "

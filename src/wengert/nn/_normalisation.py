@@ -28,7 +28,7 @@ class BatchNorm(Layer):
               \sigma^2 \leftarrow (1 - \alpha)\,\sigma^2 + \alpha\,\tfrac{m}{m-1}\,\sigma_B^2;
 
     in prediction the running ones are used. One pattern has no variance: a minibatch of one is normalised as
-    in prediction, and changes nothing.
+    in prediction, and changes nothing. Weights of patterns count in the error, not in these statistics.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ class BatchNorm(Layer):
     variance: Array = field(metadata={"trained": False})
     momentum: float = field(default=0.1, metadata={"static": True})
     epsilon: float = field(default=1e-5, metadata={"static": True})
+    draws = False
 
     @classmethod
     def init(
@@ -83,8 +84,6 @@ class BatchNorm(Layer):
         mean = np.mean(x, axis=patterns)
         variance = np.mean(np.square(x - mean), axis=patterns)
         return self._normalised(x, mean, variance), self._following(mean, variance * (count / (count - 1)))
-
-    draws = False
 
     def _normalised(self, x: Array, mean: Array, variance: Array) -> Array:
         return (x - mean) * (self.scale / np.sqrt(variance + self.epsilon)) + self.shift

@@ -25,6 +25,7 @@ import numpy as np
 
 from wengert.api import jit
 from wengert.control import scan
+from wengert.nn._activations import step
 
 Array = np.ndarray
 
@@ -60,7 +61,7 @@ class Perceptron:
 
     def __call__(self, x: Array) -> Array:
         """0 or 1, for one pattern (inputs,) or a batch of them (patterns, inputs)."""
-        return np.heaviside(x @ self.weights + self.bias, self.weights.dtype.type(0))
+        return step(x @ self.weights + self.bias)
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ def novikoff_bound(network: Perceptron, x: Array, t: Array) -> float:
     """
     _check(network, x, t, 1)
     sides = (2.0 * np.asarray(t) - 1.0) * (x @ network.weights + network.bias)
-    margin = np.min(sides) / np.sqrt(np.sum(network.weights**2) + network.bias**2)
-    if not margin > 0:
+    if not np.min(sides) > 0:
         raise ValueError("novikoff_bound: the perceptron does not separate the patterns; give one that does")
-    return float((np.max(np.sum(np.square(x), axis=1)) + 1) / margin**2)
+    longest = np.max(np.sum(np.square(x), axis=1)) + 1
+    return float(longest * (np.sum(network.weights**2) + network.bias**2) / np.min(sides) ** 2)
 
 
 def _check(network: Perceptron, x: Array, t: Array, passes: int) -> None:

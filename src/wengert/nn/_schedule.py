@@ -33,10 +33,11 @@ NONE = -1
 MOST_SEGMENTS = 6  # levels or runs with a program of its own, which takes about 0.1 s to compile
 MOST_TABLES = 4  # for the rows of a level
 SPARE = 0.2  # of the entries of two tables, which may be padding if they become one
+LARGE = 1 << 12  # connections from which on it matters how they are multiplied
 DENSE = 0.15  # share of the possible connections from which on a matrix product is faster than a table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Topology:
     """Which unit reads which, and what it does with that: everything about a network but its numbers.
 
@@ -49,7 +50,7 @@ class Topology:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     activations: tuple[Activation, ...]
-    normalised: bool
+    joint: Activation | None
     sources: Array
     targets: Array
     places: Array
@@ -73,7 +74,7 @@ class Topology:
     def _key(self) -> tuple[Any, ...]:
         arrays = (self.sources, self.targets, self.places, self.bias_places)
         digest = blake2b(b"".join(a.tobytes() for a in arrays)).digest()
-        return self.names, self.inputs, self.outputs, self.activations, self.normalised, self.size, digest
+        return self.names, self.inputs, self.outputs, self.activations, self.joint, self.size, digest
 
     @cached_property
     def _hash(self) -> int:
@@ -86,6 +87,9 @@ class Topology:
         if self is other:
             return True
         return isinstance(other, Topology) and self._hash == other._hash and self._key == other._key
+
+    def __repr__(self) -> str:
+        return f"Topology({len(self.names)} units, {len(self.sources)} connections)"
 
     def __getstate__(self) -> dict[str, Any]:
         found_on_use = {"schedule", "levels", "_key", "_hash"}  # a hash is of one process
@@ -101,7 +105,10 @@ class Range(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of connections: their weights, and what they read; None for everything in order."""
+    """Rows of connections: their weights, and what each of them reads.
+
+    Where all rows read the same, that is said once, and by None if it is everything in order.
+    """
 
     weights: Range
     reads: Array | None
@@ -118,7 +125,6 @@ class Product(NamedTuple):
     tables: tuple[Table, ...]
     empty: int
     order: Array | None
-    biases: Range | None
 
 
 class Inner(NamedTuple):
@@ -137,7 +143,8 @@ class Segment(NamedTuple):
 
     levels: int
     width: int
-    outer: Product
+    outer: tuple[Product, ...]
+    biases: Range | None
     inner: Inner | None
     activations: tuple[tuple[Activation, int], ...]
 
@@ -181,6 +188,11 @@ def _cut(lengths: Array) -> list[tuple[int, int]]:
     widths, counts = np.unique(lengths[lengths > 0], return_counts=True)
     rows = list(zip(counts[::-1].tolist(), widths[::-1].tolist()))
     return merged(rows, lambda a, b: (a[0] + b[0], max(a[1], b[1])), lambda t: t[0] * t[1], MOST_TABLES)
+
+
+def _is_matrix(connections: int, possible: int) -> bool:
+    """Whether a matrix product is faster than tables, which are exact for infinite activations, too."""
+    return 0 < connections == possible or connections > max(LARGE, DENSE * possible)
 
 
 def _places_in_row(rows: Array) -> Array:
@@ -295,10 +307,10 @@ class _Scheduler:
         units, width, groups = self._place_units(first, last)
         within = (self.level[self.topology.targets] >= first) & (self.level[self.topology.targets] <= last)
         inside = within & (self.level[self.topology.sources] >= first)
-        outer = self._product(units, np.flatnonzero(within & ~inside))
+        outer = tuple(self._product(len(units), c) for c in self._by_block(np.flatnonzero(within & ~inside)))
         inner = self._inner(first, last, width, np.flatnonzero(inside)) if last > first else None
         self.heights.append(len(units))
-        return Segment(last - first + 1, width, outer, inner, groups)
+        return Segment(last - first + 1, width, outer, self._biases(units), inner, groups)
 
     def _place_units(self, first: int, last: int) -> tuple[Array, int, tuple[tuple[Activation, int], ...]]:
         """Give the units of a run their rows: level by level, by activation, by falling fan-in."""
@@ -322,23 +334,32 @@ class _Scheduler:
         columns = starts[np.searchsorted(blocks, self.block[units])] + self.row[units]
         return tuple(blocks.tolist()), columns, int(heights.sum())
 
-    def _product(self, units: Array, connections: Array) -> Product:
-        topology, count, zero = self.topology, len(units), self.topology.size
+    def _by_block(self, connections: Array) -> list[Array]:
+        """Those from a block that many come from by themselves: nothing is propagated back to the inputs."""
+        blocks = self.block[self.topology.sources[connections]]
+        large = np.flatnonzero(np.bincount(blocks) > LARGE)
+        rest = connections[~np.isin(blocks, large)]
+        found = [connections[blocks == block] for block in large]
+        return [*found, rest] if len(rest) or not found else found
+
+    def _product(self, count: int, connections: Array) -> Product:
+        topology, zero = self.topology, self.topology.size
         rows, places = self.row[topology.targets[connections]], topology.places[connections]
         blocks, columns, height = self._columns(topology.sources[connections])
         lengths = np.bincount(rows, minlength=count)
-        biases = self._biases(units)
-        if len(connections) > DENSE * count * height:
-            matrix = np.full((count, height), zero)
-            matrix[rows, columns] = places
-            return Product(blocks, False, (Table(self.pool.range(matrix), None),), 0, None, biases)
+        read = np.unique(columns)
+        if _is_matrix(len(connections), count * len(read)):
+            matrix = np.full((count, len(read)), zero)
+            matrix[rows, np.searchsorted(read, columns)] = places
+            table = Table(self.pool.range(matrix), None if len(read) == height else read)
+            return Product(blocks, False, (table,), 0, None)
         order = np.argsort(-lengths, kind="stable")
         rank = np.argsort(order)
         tables = _tables(rank[rows], columns, places, lengths[order], zero, height)
         padded = any((index == height).any() for _, index in tables)
         back = None if (rank == np.arange(count)).all() else rank
         made = tuple(Table(self.pool.range(weights), index) for weights, index in tables)
-        return Product(blocks, padded, made, int((lengths == 0).sum()), back, biases)
+        return Product(blocks, padded, made, int((lengths == 0).sum()), back)
 
     def _biases(self, units: Array) -> Range | None:
         places = np.where(units == NONE, NONE, self.topology.bias_places[units])

@@ -83,6 +83,11 @@ def with_output(network: Any, activation: str | Activation) -> Any:
     activation
         A name or a function.
 
+    Raises
+    ------
+    ValueError
+        Where the last layer is none of units.
+
     Examples
     --------
     >>> network = logistic_regression(2)
@@ -91,5 +96,7 @@ def with_output(network: Any, activation: str | Activation) -> Any:
     """
     if isinstance(network, Dense):
         return replace(network, activation=activation_named(activation))
+    if not getattr(network, "layers", ()):
+        raise ValueError(f"with_output: {network!r} has no layer of output units; it must end with a Dense")
     *before, last = network.layers
     return replace(network, layers=(*before, with_output(last, activation)))

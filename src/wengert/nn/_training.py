@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.nn._activations import ACTIVATIONS
 
 Array = np.ndarray
 Network = Any
@@ -118,25 +117,32 @@ def replaced(network: Network, arrays: Mapping[str, Any]) -> Network:
 
 
 def is_known(network: Network) -> bool:
-    """Whether a network consists of this package's layers and activations, so that its arrays are all of it.
+    """Whether a network consists of this package's layers and functions, so that its arrays are all of it.
 
     Two such networks of one structure are computed by one program. A function of the user's own may read what
-    changes, such as a global variable.
+    changes, such as a global variable; NumPy's universal functions do not.
 
     Examples
     --------
     >>> from wengert import nn
-    >>> is_known(nn.Dense(np.ones((2, 1)), None, nn.tanh)), is_known(nn.Dense(np.ones((2, 1)), None, np.sin))
-    (True, False)
+    >>> weights = np.ones((2, 1))
+    >>> [is_known(nn.Dense(weights, None, h)) for h in (nn.relu, np.tanh, np.vectorize(nn.relu))]
+    [True, True, False]
     """
     if isinstance(network, Mapping):
         return all(map(is_known, network.values()))
     if isinstance(network, tuple | list):
         return all(map(is_known, network))
     if dataclasses.is_dataclass(network):
-        own = type(network).__module__.startswith(f"{__package__}.")
-        return own and all(is_known(getattr(network, f.name)) for f in dataclasses.fields(network))
-    return not callable(network) or network in ACTIVATIONS.values()
+        fields = (getattr(network, f.name) for f in dataclasses.fields(network))
+        return _is_own(type(network)) and all(map(is_known, fields))
+    return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
+
+
+def _is_own(function: Any) -> bool:
+    """Whether a class or function is of this package, and depends on no variables of another function."""
+    module, closure = getattr(function, "__module__", ""), getattr(function, "__closure__", None)
+    return str(module).startswith("wengert.") and closure is None
 
 
 def _name(entries: tree.Path) -> str:

@@ -22,12 +22,13 @@ Foundations and Concepts*, 8.1.
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.control import checkpoint, scan
-from wengert.nn._activations import Activation, identity, softmax
+from wengert.nn._activations import Activation, identity
 from wengert.nn._connections import (
     Fixed,
     Numbers,
@@ -45,13 +46,15 @@ from wengert.nn._connections import (
     require_known,
     topology_of,
 )
+from wengert.nn._dense import Dense
 from wengert.nn._initialisers import Initialiser, initialiser_named
+from wengert.nn._layer import Layer
 from wengert.nn._mlp import MLP
-from wengert.nn._schedule import NONE, Inner, Product, Range, Segment, Topology
+from wengert.nn._schedule import LARGE, NONE, Inner, Product, Range, Segment, Topology
+from wengert.tables import aligned
 
 Array = np.ndarray
 Name = Hashable
-LARGE = 1 << 12  # connections in a table, from which on what they read is looked up again, not stored
 SHOWN = 20  # units in the table that stands for a network, at most
 
 
@@ -75,8 +78,8 @@ class Unit(NamedTuple):
     fan_out: int
 
 
-@dataclass(frozen=True, repr=False)
-class UnitGraph:
+@dataclass(frozen=True, repr=False, eq=False)
+class UnitGraph(Layer):
     r"""A network of single units with any acyclic connections.
 
     Make one with :meth:`from_edges`, :meth:`from_layers`, :meth:`from_adjacency`, :meth:`from_mlp` or
@@ -105,10 +108,10 @@ class UnitGraph:
     >>> network
     UnitGraph: 2 inputs, 2 units on 2 levels, 1 output; 4 connections, 6 numbers trained, 0 fixed
     unit  level  activation  bias  fan-in  fan-out
-    x1        0  -              -       0        2
-    x2        0  -              -       0        1
-    h         1  relu           0       2        1
-    y         2  identity       0       2        0
+    x1    0      -           -     0       2
+    x2    0      -           -     0       1
+    h     1      relu        0     2       1
+    y     2      identity    0     2       0
     """
 
     weights: Array
@@ -243,7 +246,7 @@ class UnitGraph:
         Raises
         ------
         ValueError
-            Where softmax is the activation of a hidden layer.
+            Where there are other layers than dense ones, or softmax is the activation of a hidden layer.
 
         Examples
         --------
@@ -251,7 +254,7 @@ class UnitGraph:
         >>> [unit.name for unit in UnitGraph.from_mlp(mlp).units]
         ['x1', 'x2', 'z1.1', 'z1.2', 'y1']
         """
-        sizes, layers = network.sizes, network.layers
+        sizes, layers = network.sizes, _dense_layers(network)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         pairs = [
             (np.tile(np.arange(d), m) + start, np.repeat(np.arange(m), d) + start + d)
@@ -259,9 +262,10 @@ class UnitGraph:
         ]
         sources, targets = (np.concatenate(ends) for ends in zip(*pairs))
         weights = np.concatenate([layer.weights.T.reshape(-1) for layer in layers])
-        biases = np.concatenate([layer.biases for layer in layers])
-        functions = [identity] * sizes[0] + [h.activation for h in layers for _ in range(len(h.biases))]
-        numbers = plain_numbers(weights, biases, np.arange(sizes[0], sum(sizes)), sum(sizes))
+        biases = [np.zeros(0, weights.dtype) if layer.biases is None else layer.biases for layer in layers]
+        biased = [np.arange(first, first + len(b)) for first, b in zip(starts[1:], biases)]
+        functions = [identity] * sizes[0] + [h.activation for h in layers for _ in range(h.weights.shape[1])]
+        numbers = plain_numbers(weights, np.concatenate(biases), np.concatenate(biased), sum(sizes))
         return cls._assembled(layered(sizes, sources, targets), functions, numbers)
 
     @classmethod
@@ -352,20 +356,24 @@ class UnitGraph:
     def units(self) -> list[Unit]:
         """All units, inputs first: name, level, activation, bias, and the numbers of connections."""
         topology, numbers = self.topology, self._numbers()
-        count, last = len(topology.names), set(topology.outputs) if topology.normalised else set()
+        count = len(topology.names)
         into, out = (np.bincount(ends, minlength=count) for ends in (topology.targets, topology.sources))
-        inputs = set(topology.inputs)
+        levels, places = topology.levels.tolist(), topology.bias_places.tolist()
+        columns = zip(topology.names, levels, self._activation_names(), places, into, out)
         return [
-            Unit(
-                name,
-                int(topology.levels[i]),
-                None if i in inputs else "softmax" if i in last else _name_of(topology.activations[i]),
-                None if place == NONE else float(numbers[place]),
-                int(into[i]),
-                int(out[i]),
-            )
-            for i, (name, place) in enumerate(zip(topology.names, topology.bias_places.tolist()))
+            Unit(name, level, h, None if place == NONE else float(numbers[place]), int(fan_in), int(fan_out))
+            for name, level, h, place, fan_in, fan_out in columns
         ]
+
+    def _activation_names(self) -> list[str | None]:
+        """The name of every unit's activation; inputs have none."""
+        topology = self.topology
+        names: list[str | None] = [getattr(h, "__name__", repr(h)) for h in topology.activations]
+        for i in topology.outputs if topology.joint else ():
+            names[i] = getattr(topology.joint, "__name__", repr(topology.joint))
+        for i in topology.inputs:
+            names[i] = None
+        return names
 
     @property
     def connections(self) -> list[Connection]:
@@ -386,6 +394,8 @@ class UnitGraph:
         return np.concatenate([self.weights, self.biases, self.fixed])
 
     def __repr__(self) -> str:
+        if any(type(part) is not np.ndarray for part in (self.weights, self.biases, self.fixed)):
+            return super().__repr__()  # while it is recorded, or a tree of something else
         return table_of(self._heading(), self.units, SHOWN)
 
     def _heading(self) -> str:
@@ -411,7 +421,7 @@ class UnitGraph:
         if x.ndim > 2:
             return np.reshape(self(np.reshape(x, (-1, count))), (*x.shape[:-1], len(self.topology.outputs)))
         y = np.transpose(self._propagated(np.transpose(x)))
-        return softmax(y) if self.topology.normalised else y
+        return y if self.topology.joint is None else self.topology.joint(y)
 
     def _propagated(self, x: Array) -> Array:
         """The outputs for inputs of shape (inputs,) or (inputs, patterns), each a row."""
@@ -422,37 +432,27 @@ class UnitGraph:
         return _joined(blocks, schedule.output_blocks)[schedule.output_rows]
 
 
+def _dense_layers(network: MLP) -> tuple[Dense, ...]:
+    other = [layer for layer in network.layers if not isinstance(layer, Dense)]
+    if other:
+        raise ValueError(f"UnitGraph: {other[0]!r} has no single units; give a network of dense layers only")
+    return network.layers
+
+
 def _many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _name_of(activation: Activation) -> str:
-    return getattr(activation, "__name__", repr(activation))
-
-
 def table_of(heading: str, units: Sequence[Unit], most: int) -> str:
     """The heading and a line for each of the first units."""
-    rows = [["unit", "level", "activation", "bias", "fan-in", "fan-out"], *map(_cells, units[:most])]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(map(_aligned, row, widths, range(len(row)))).rstrip() for row in rows]
+    rows = [("unit", "level", "activation", "bias", "fan-in", "fan-out"), *map(_cells, units[:most])]
     more = [f"and {len(units) - most} more units"] if len(units) > most else []
-    return "\n".join([heading, *lines, *more])
+    return "\n".join([heading, aligned(rows), *more])
 
 
-def _cells(unit: Unit) -> list[str]:
+def _cells(unit: Unit) -> tuple[str, ...]:
     bias = "-" if unit.bias is None else f"{unit.bias:.4g}"
-    return [
-        str(unit.name),
-        str(unit.level),
-        unit.activation or "-",
-        bias,
-        str(unit.fan_in),
-        str(unit.fan_out),
-    ]
-
-
-def _aligned(text: str, width: int, column: int) -> str:
-    return text.ljust(width) if column in (0, 2) else text.rjust(width)
+    return str(unit.name), str(unit.level), unit.activation or "-", bias, str(unit.fan_in), str(unit.fan_out)
 
 
 # --- evaluation ---------------------------------------------------------------------------------------------
@@ -481,39 +481,39 @@ def _joined(blocks: Sequence[Array], chosen: Sequence[int]) -> Array:
 
 def _activations(segment: Segment, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
     """The activations of a segment's units, row by row."""
-    a = _pre_activations(segment.outer, numbers, blocks)
+    a = reduce(np.add, [_products(product, numbers, blocks) for product in segment.outer])
+    if segment.biases is not None:
+        b = numbers[segment.biases]
+        a = a + (b if a.ndim == 1 else b[:, None])
     if segment.inner is None:
         return _transformed(a, segment.activations)
     return _along_run(segment, segment.inner, numbers, a)
 
 
-def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
-    """``a = sum_i w_i z_i + b`` for every row of a product."""
+def _products(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
+    """``sum_i w_i z_i`` for every row of a product."""
     patterns, dtype = blocks[0].shape[1:], numbers.parameters.dtype
     read = [blocks[i] for i in product.blocks]
     read += [np.zeros((1, *patterns), dtype)] if product.padded or not read else []
     z = read[0] if len(read) == 1 else np.concatenate(read)
-    parts = [_sums(numbers[weights], index, z) for weights, index in product.tables]
+    parts = [_sums(numbers[weights], reads, z) for weights, reads in product.tables]
     parts += [np.zeros((product.empty, *patterns), dtype)] if product.empty else []
     a = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    a = a if product.order is None else a[product.order]
-    if product.biases is None:
-        return a
-    b = numbers[product.biases]
-    return a + (b if a.ndim == 1 else b[:, None])
+    return a if product.order is None else a[product.order]
 
 
-def _sums(weights: Array, index: Array | None, z: Array) -> Array:
-    """``sum_f w[j, f] z[index[j, f]]``; without an index over all z."""
-    if index is None:
-        return weights @ z
-    if z.ndim == 2 and index.size > LARGE:
-        return checkpoint(_looked_up)(weights, index, z)
-    return _looked_up(weights, index, z)
+def _sums(weights: Array, reads: Array | None, z: Array) -> Array:
+    """``sum_f w[j, f] z[reads[j, f]]``, where all rows read the same a matrix product.
+
+    What large tables read is looked up again in the backward pass, not stored.
+    """
+    if reads is None or reads.ndim == 1:
+        return weights @ (z if reads is None else z[reads])
+    return (checkpoint(_looked_up) if reads.size > LARGE else _looked_up)(weights, reads, z)
 
 
-def _looked_up(weights: Array, index: Array, z: Array) -> Array:
-    return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[index], axis=1)
+def _looked_up(weights: Array, reads: Array, z: Array) -> Array:
+    return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[reads], axis=1)
 
 
 def _transformed(a: Array, activations: Sequence[tuple[Activation, int]]) -> Array:
@@ -533,8 +533,8 @@ def _along_run(segment: Segment, inner: Inner, numbers: _Numbers, outer: Array) 
     slots = np.zeros((inner.kept.shape[1], *patterns), outer.dtype)
 
     def step(carried: Array, level: Any) -> tuple[Array, Array]:
-        weights, index, kept, a = level
-        z = _transformed(_looked_up(weights, index, carried) + a, segment.activations)
+        weights, reads, kept, a = level
+        z = _transformed(_looked_up(weights, reads, carried) + a, segment.activations)
         return np.concatenate([carried, z])[kept], z
 
     a = np.reshape(outer, (segment.levels, segment.width, *patterns))

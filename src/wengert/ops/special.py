@@ -395,6 +395,9 @@ def softplus(x: Any) -> Any:
 
     .. math:: y = \ln(1 + e^x)
 
+    Evaluated as :math:`x + \ln(1 + e^{-x})` where x is positive, so that nothing overflows, and by a single
+    exponential, which its derivative needs too.
+
     Parameters
     ----------
     x : array or number
@@ -411,14 +414,17 @@ def softplus(x: Any) -> Any:
     >>> wg.grad(wg.special.softplus)(0.0)
     np.float64(0.5)
     """
-    x = operand(x)
-    return np.logaddexp(x, np.zeros((), floating(x).dtype)[()])
+    x = floating(operand(x))
+    positive = x >= 0
+    return np.where(positive, x, 0.0) + np.log1p(_exp_below_zero(positive, x))
 
 
 def logistic(x: Any) -> Any:
     r"""The logistic function.
 
     .. math:: \sigma(x) = \frac{1}{1 + e^{-x}}
+
+    Evaluated as :math:`e^x/(1 + e^x)` where x is negative: accurate also where :math:`\sigma` is tiny.
 
     Parameters
     ----------
@@ -436,9 +442,15 @@ def logistic(x: Any) -> Any:
     >>> wg.grad(wg.special.logistic)(0.0)
     np.float64(0.25)
     """
-    from scipy.special import expit
+    x = floating(operand(x))
+    positive = x >= 0
+    e = _exp_below_zero(positive, x)
+    return np.where(positive, 1.0, e) / (1 + e)
 
-    return expit(operand(x))
+
+def _exp_below_zero(positive: Any, x: Any) -> Any:
+    """The exponential of -|x|, with the derivative of the branch also at 0."""
+    return np.exp(np.where(positive, -x, x))
 
 
 def polygamma(n: Any, x: Any) -> Any:

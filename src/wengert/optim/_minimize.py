@@ -18,7 +18,6 @@ from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
 DERIVATIVES: dict[str, tuple[str, ...]] = {
     "Nelder-Mead": (),
     "Powell": (),
-    "COBYLA": (),
     "CG": ("jac",),
     "BFGS": ("jac",),
     "L-BFGS-B": ("jac",),
@@ -90,7 +89,7 @@ def minimize(
         One of SciPy's: ``"BFGS"`` (the default), ``"L-BFGS-B"`` (the default with bounds; few vectors of
         memory), ``"CG"``, ``"TNC"``, ``"SLSQP"``; with products of Hessian and vector ``"Newton-CG"``,
         ``"trust-ncg"``, ``"trust-krylov"``, ``"trust-constr"``; with the Hessian ``"dogleg"``,
-        ``"trust-exact"``; without derivatives ``"Nelder-Mead"``, ``"Powell"``, ``"COBYLA"``.
+        ``"trust-exact"``; without derivatives ``"Nelder-Mead"``, ``"Powell"``.
     bounds
         A lower and an upper bound, each a number for all parameters or a tree like ``x0``.
     tol
@@ -168,9 +167,11 @@ def _bound(side: Any, layout: Layout) -> Array:
 
 
 def _in_trees(result: Any, layout: Layout) -> Any:
-    """The result with parameters and gradient as trees."""
+    """The result with parameters and gradient as trees; one method calls the gradient so, and not ``jac``."""
+    if "grad" in result:
+        result["jac"] = result["grad"]
     for name in ("x", "jac"):
-        if np.shape(result.get(name)) == (layout.size,):
+        if name in result:
             result[name] = layout.tree(result[name])
     return result
 

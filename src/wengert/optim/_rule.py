@@ -165,7 +165,8 @@ class Rule(Steps):
 
     def after_epoch(self, state: State, error: float) -> State:
         """The state after an epoch of this training error; only an adaptive rate makes it another."""
-        return self.with_schedule(state, state.schedule.after_epoch(error))
+        after = state.schedule.after_epoch(error)
+        return state if after is state.schedule else self.with_schedule(state, after)
 
     def is_exhausted(self, state: State) -> bool:
         """Whether the rate should fall again and is at its lowest: a reason to end the training."""

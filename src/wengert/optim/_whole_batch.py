@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from wengert.optim._least_squares import least_squares
+from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Tree
 from wengert.optim._schedules import require
@@ -211,15 +211,6 @@ class LevenbergMarquardt:
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
     ) -> Any:
-        """The result of :func:`least_squares`, in which a step that fails counts as an iteration too."""
-        return least_squares(
-            f,
-            params,
-            rows=data,
-            method=self.method,
-            ftol=self.ftol,
-            xtol=self.xtol,
-            gtol=self.gtol,
-            max_nfev=max_iter + 1,
-            callback=_telling(callback, "cost"),
-        )
+        """The result of :func:`least_squares` without Jacobian and covariance; a failed step counts too."""
+        limits = Limits(self.ftol, self.xtol, self.gtol, max_iter + 1)
+        return fitted(f, params, (), data, self.method, limits, _telling(callback, "cost"))[0]

@@ -85,11 +85,11 @@ class Checkpoint:
         """The moment and the epochs in the file, for a training that begins with this carry."""
         content = _sealed.read(KIND, self.path)
         description = _sealed.description_of(KIND, content, str(self.path))
-        self._compare(description["settings"])
         try:
             arrays = _sealed.arrays_of(KIND, content, description)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
+        self._compare(description["settings"])
         network, state = template
         moment = Moment(
             (self._filled("network", network, arrays), self._filled("optimiser", state, arrays)),

@@ -15,13 +15,11 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.errors import DataError
-from wengert.train._storage import count_of, is_mapped, rows_of
+from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
 Order = Callable[[int], Array]
 
-# Numbers that are looked through at a time.
-CHECKED_AT_A_TIME = 1 << 17
 # Rows that a data set is known by.
 SAMPLED = 64
 
@@ -169,34 +167,14 @@ def require_rows(*parts: Any) -> None:
         raise ValueError("fit: x has no rows; give at least one pattern")
 
 
-def require_finite(data: Any, name: str) -> None:
-    """Refuse numbers that are not finite; what is in mapped files is looked at when it is read."""
-    for leaf, path in zip(tree.flatten(data)[0], tree.paths(data)):
-        if np.issubdtype(leaf.dtype, np.inexact) and not is_mapped(leaf):
-            _require_finite(leaf, name + path)
-
-
-def _require_finite(array: Array, name: str) -> None:
-    """A few rows at a time, so that nothing of the size of the array is made."""
-    size = max(1, CHECKED_AT_A_TIME // max(1, int(np.prod(array.shape[1:]))))
-    for start in range(0, len(array), size):
-        rows = array[start : start + size]
-        with np.errstate(over="ignore", invalid="ignore"):
-            finite = np.isfinite(np.sum(rows)) or np.isfinite(rows).all()
-        if not finite:
-            place = np.argwhere(~np.isfinite(rows))[0]
-            raise DataError(
-                f"fit: {name}[{', '.join(map(str, place + [start, *[0] * (len(place) - 1)]))}] is "
-                f"{rows[tuple(place)]}; fill such values in, or leave their rows out"
-            )
-
-
 def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
     """Refuse class indices that the network has no output for."""
     if not _takes_indices(network, loss, x, y):
         return
     outputs = np.shape(network(rows_of(x, slice(0, 1))))[-1]
-    if y.min() < 0 or y.max() >= outputs:
+    lowest, highest = y.min(), y.max()
+    give_back(y)
+    if lowest < 0 or highest >= outputs:
         place = np.argwhere((y < 0) | (y >= outputs))[0]
         raise DataError(
             f"fit: y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
@@ -207,7 +185,7 @@ def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
 def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
     """Whether whole numbers as targets are what one of this package's errors takes as classes."""
     own = getattr(loss, "__module__", "").startswith("wengert.losses")
-    if not own or not isinstance(y, np.ndarray) or y.dtype.kind not in "iu" or is_mapped(y):
+    if not own or not isinstance(y, np.ndarray) or y.dtype.kind not in "iu":
         return False
     return np.ndim(network(rows_of(x, slice(0, 1)))) == y.ndim + 1
 
@@ -231,7 +209,8 @@ def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtyp
     parts = [tree.map(np.asarray, part) for part in data]
     require_rows(*parts)
     for part, name in zip(parts, names):
-        require_finite(part, name)
+        if not is_mapped(part):  # what is in a file is looked at when it is read
+            require_finite(part, name)
     require_classes(network, loss, *parts[:2])
     if len(parts) == 3:
         parts[2] = parts[2].astype(dtype)

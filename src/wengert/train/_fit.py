@@ -15,8 +15,9 @@ from wengert.optim import Adam, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
 from wengert.train._data import Batches, Order, Rows, Source, checked, split
-from wengert.train._progress import progress_if_long, training_progress
+from wengert.train._progress import lines_every, progress_if_long, training_progress
 from wengert.train._stopping import Mode, Rule
+from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
 from wengert.train._training import Callback, Fit, Metric, Training
 
@@ -192,7 +193,7 @@ class _Reader:
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
-        rows = np.arange(len(data[1])) if weights is None else np.flatnonzero(data[2])
+        rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
         if not isinstance(validation, float):
             return Rows(data, rows, self.order, self.rng), self._watched(validation)
         kept, aside = split(data[1], rows, validation, np.random.default_rng(self.stream(SPLIT)))
@@ -212,7 +213,7 @@ class _Reader:
         if not isinstance(validation, tuple):
             return self._batches(validation)
         data = self.checked(validation, ("validation x", "validation y", "validation weights"))
-        return Rows(data, np.arange(len(data[1])), False, self.rng)
+        return Rows(data, np.arange(count_of(data)), False, self.rng)
 
 
 @contextmanager
@@ -230,6 +231,7 @@ def _surroundings(
         if progress is not False:
             bar = training_progress if progress else progress_if_long
             training.report = stack.enter_context(bar(epochs))
+            training.reports_every = lines_every(epochs) if progress else None
         yield
 
 

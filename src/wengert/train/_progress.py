@@ -10,7 +10,7 @@ from typing import Any
 from wengert.train._curve import Epoch
 
 Report = Callable[[Epoch], None]
-ROOM_FOR_A_BAR = 80
+ROOM_FOR_A_BAR, LINES = 80, 10
 # Seconds until a bar appears that nobody asked for, and between two changes of it.
 QUIET, REFRESH = 1.0, 0.1
 
@@ -81,9 +81,14 @@ def _started(epochs: int) -> tuple[Any, Any]:
     return shown, shown.add_task("training", total=epochs, errors="")
 
 
+def lines_every(epochs: int) -> int:
+    """Of how many epochs one is printed."""
+    return math.ceil(epochs / LINES)
+
+
 def _print_epoch(epoch: Epoch, epochs: int) -> None:
     """About ten lines in all."""
-    if epoch.number == 1 or epoch.number % math.ceil(epochs / 10) == 0:
+    if epoch.number == 1 or epoch.number % lines_every(epochs) == 0:
         print(f"epoch {epoch.number}/{epochs}  {_errors(epoch)}", file=sys.stderr, flush=True)
 
 

@@ -90,8 +90,11 @@ class Trainer:
         key: Any = None,
         penalty: Penalty | None = None,
     ) -> None:
-        self.optimiser, self.batch_size = optimiser, batch_size
+        self.optimiser: Any = optimiser
+        self.batch_size = batch_size
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
+        self._read: tuple[Data, bool] = None, False
+        self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
         weights = sum(w.size for w in parameters.values())
@@ -128,7 +131,7 @@ class Trainer:
 
     def run_epochs(self, data: Data, orders: Array) -> list[float]:
         """One epoch for every row of ``orders``, in one call where they are short; their errors."""
-        if orders.size > self.at_a_time or is_mapped(data):
+        if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
         carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
         self._require_finite(errors, 0)
@@ -152,6 +155,12 @@ class Trainer:
         self._advance(carry, steps, 1)
         return total / weight
 
+    def _reads_a_file(self, data: Data) -> bool:
+        """Whether the data stand in a mapped file; found out once."""
+        if self._read[0] is not data:
+            self._read = data, is_mapped(data)
+        return self._read[1]
+
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
         return _pieces(data, order, self.at_a_time, self.batch_size)
 
@@ -172,7 +181,7 @@ class Trainer:
 
     def _keys(self, steps: int, epochs: int, count: int) -> Array | None:
         """A key for each of the next steps, if the network draws."""
-        if not nn.needs_key(self.network):
+        if not self._draws:
             return None
         numbers = steps + np.arange(epochs * count)
         return random.fold_in(self.key, numbers).reshape(epochs, count, 2)
@@ -195,23 +204,27 @@ class Trainer:
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
-        if hasattr(self.optimiser, "after_epoch"):
+        if self.acts_between_epochs:
             network, state = self.carry
             self.carry = network, tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the optimiser's learning rate has come to its end."""
-        return bool(getattr(getattr(self.carry[1], "schedule", None), "is_exhausted", False))
-
-    @property
+    @functools.cached_property
     def acts_between_epochs(self) -> bool:
         """Whether the optimiser changes its state there."""
         if not hasattr(self.optimiser, "after_epoch"):
             return False
         state = self.carry[1]
-        told = self.optimiser.after_epoch(state, float("inf"))
-        return any(a is not b for a, b in zip(tree.flatten(state)[0], tree.flatten(told)[0], strict=True))
+        told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
+        leaves = tree.flatten(state)[0], tree.flatten(told)[0]
+        return not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the optimiser's learning rate has come to its end."""
+        state = self.carry[1]
+        while hasattr(state, "rule"):  # a rule around another
+            state = state.rule
+        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
 
     # --------------------------------------------------------------------------------- prediction
 
@@ -219,11 +232,16 @@ class Trainer:
     def trained(self) -> Network:
         """The network to predict with: of averaged weights where the optimiser keeps an average."""
         network, state = self.carry
-        if not hasattr(self.optimiser, "averaged"):
+        if not self._averages:
             return network
-        parameters = nn.parameters(network)
-        averaged = self.optimiser.averaged(state, parameters)
-        return network if averaged is parameters else nn.replaced(network, averaged)
+        return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
+
+    @functools.cached_property
+    def _averages(self) -> bool:
+        """Whether the optimiser keeps an average."""
+        parameters = nn.parameters(self.network)
+        averaged = getattr(self.optimiser, "averaged", lambda state, params: params)
+        return averaged(self.carry[1], parameters) is not parameters
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -263,11 +281,12 @@ class Trainer:
 
     def _require_finite(self, errors: Array, steps: int) -> None:
         """Errors of epochs by row, of which the first begins after so many steps."""
-        wrong = np.flatnonzero(~np.isfinite(errors))
-        if wrong.size:
-            epoch, step = divmod(int(wrong[0]), errors.shape[1])
+        finite = np.isfinite(errors)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            epoch, step = divmod(first, errors.shape[1])
             where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
-            self._require_finite_error(errors.flat[wrong[0]], "training", where)
+            self._require_finite_error(errors.flat[first], "training", where)
 
     def _require_finite_error(self, error: float, which: str, where: str) -> None:
         if not np.isfinite(error):
@@ -355,9 +374,8 @@ _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
-    parts = (loss, "losses"), (type(optimiser), "optim"), (penalty, "losses")
-    own = all(part is None or part.__module__.startswith(f"wengert.{home}") for part, home in parts)
-    return own and nn.is_known(network)
+    parts = (part for part in (loss, type(optimiser), penalty) if part is not None)
+    return all(part.__module__.startswith("wengert.") for part in parts) and nn.is_known(network)
 
 
 def _as_numpy(leaf: Any) -> Any:
@@ -392,7 +410,9 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
     """Some epochs: minibatches are named by the indices of their patterns."""
     step = _step_of(loss, optimiser, penalty)
 
-    def epoch(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
+    def epoch(carry: Any, order: Any, data: Data) -> tuple[Any, Any]:
+        whole, rest, keys = order
+
         def on(carry: Any, now: Any) -> tuple[Any, Any]:
             batch, key = now
             return step(carry, key, rows_of(data, batch))
@@ -405,11 +425,8 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
 
     def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
         if len(whole) > 1:
-            return scan(
-                lambda carry, now: epoch(carry, now[0], now[1], now[2], data), carry, (whole, rest, keys)
-            )
-        first: Any = rows_of((whole, rest, keys), 0)
-        carry, errors = epoch(carry, first[0], first[1], first[2], data)
+            return scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
+        carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
         return carry, np.stack([errors])
 
     return epochs

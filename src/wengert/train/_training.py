@@ -78,6 +78,7 @@ class Training:
     checkpoint_every: int = 1
     curve: LearningCurve = field(default_factory=LearningCurve)
     report: Callable[[Epoch], None] | None = None
+    reports_every: int | None = None
 
     def __post_init__(self) -> None:
         self.standing, self.interrupted, self.is_stopped = Standing(self.rule), False, False
@@ -128,6 +129,7 @@ class Training:
         looks = [remaining]
         looks += [self.looks_every] if self.watched or self.metrics else []
         looks += [self.checkpoint_every] if self.checkpoint else []
+        looks += [self.reports_every] if self.reports_every else []
         watches_training = self.rule.monitor == "training" and self.rule.patience is not None
         if self.callbacks or watches_training or self.trainer.acts_between_epochs:
             return 1
@@ -173,7 +175,7 @@ class Training:
 
     @property
     def keeps_best(self) -> bool:
-        """Whether the best network is given back; a training error is not that of the weights at its end."""
+        """Whether the best network is given back: a training error is not that of the weights at its end."""
         return self.rule.monitor != "training"
 
     def _tell(self, event: str) -> None:

@@ -122,6 +122,16 @@ def test_what_waits_for_a_product_is_computed_before_it():
     agrees(f, X, W)
 
 
+def test_a_look_by_index_waits_for_the_other_operand():
+    """Weights in another order times the rows that they belong to: no row is copied."""
+    places, rows = np.random.default_rng(1).permutation(32), np.random.default_rng(2).integers(0, 50, 32)
+    f = lambda b, w: np.sum(b[places][:, None] * w[rows], axis=0)
+    found = plan(f, B, W)
+    assert kinds(found) == [Map, Map]
+    assert names(found.kernels[1]) == ["multiply"]
+    agrees(f, B, W)
+
+
 def test_a_long_chain_of_cheap_equations_is_not_repeated():
     def f(x):
         for _ in range(10):

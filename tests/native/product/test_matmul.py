@@ -444,3 +444,60 @@ def test_a_host_of_other_features_is_only_a_shape():
     one = Product(64, 128, 64, "float32", (64, 1), (128, 1), 128, host=host.target("avx2"))
     assert one.plan == replace(one, host=host.target("avx2")).plan
     assert one.plan != replace(one, host=host.target("avx512")).plan
+
+
+# --- lines --------------------------------------------------------------------------------------------------
+
+
+def shifted(array, lead):
+    """A copy that begins so many numbers after a multiple of 64 bytes, amid NaN."""
+    space = np.full(array.size + 64, np.nan, array.dtype)
+    first = -space.ctypes.data % 64 // array.itemsize + lead
+    copy = space[first : first + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+WIDE = [(128, 200), (256, 100), (80, 300), (784, 30), (336, 1), (128, 9000), (144, 4000)]
+
+
+@pytest.mark.parametrize("machine", ["avx512", "avx2"])
+@pytest.mark.parametrize("dtype", sorted(ROUNDING))
+@pytest.mark.parametrize(("n", "k"), WIDE)
+def test_a_row_times_a_matrix_that_begins_anywhere(machine, dtype, n, k):
+    rng = np.random.default_rng([n, k])
+    target = replace(host.target(machine), first_cache=1024, second_cache=1 << 20)
+    a, b = rng.standard_normal((1, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    first, c = None, np.full((1, n), np.nan, dtype)
+    product = product_of(a, b, c, target)
+    assert product.plan.method == "lines"
+    call, added = native(product), native(product, start="c")
+    for lead in range(0, 64 // b.itemsize, 3):
+        for to in (shifted(c, 5), guarded(c, True)):
+            found = call(a, shifted(b, lead), to).copy()
+            first = found if first is None else first
+            np.testing.assert_array_equal(found, first)
+        sums = shifted(np.arange(n, dtype=dtype)[None], 3)
+        assert_close(added(a, guarded(b, True), sums), a, b, np.arange(n))
+    assert_close(first, a, b)
+
+
+def test_lines_of_a_batch_with_an_epilogue():
+    rng = np.random.default_rng(31)
+    a = rng.standard_normal((3, 1, 300)).astype("float32")
+    b = rng.standard_normal((3, 300, 144)).astype("float32")
+    c, bias = np.full((3, 144), np.nan, "float32"), rng.standard_normal(144).astype("float32")
+    product = Product(1, 144, 300, "float32", (300, 1), (144, 1), 144, 3, (300, 300 * 144, 144))
+    call = native(product, epilogue=relu_of_sum_and_bias, extras=["bias"])
+    call(a, shifted(b, 5), c, bias, begin=0, end=1)
+    call(a, shifted(b, 2), c, bias, begin=1, end=3)
+    np.testing.assert_allclose(c, np.maximum((a @ b)[:, 0] + bias, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_whole_lines_is_tiled():
+    def method(n, strides, k=500, m=1):
+        return Product(m, n, k, "float32", (k, 1), strides, n, host=host.target("avx512")).plan.method
+
+    assert method(128, (128, 1)) == "lines"
+    others = [(130, (130, 1)), (128, (144, 1)), (16, (16, 1)), (128, (128, 1), 500, 2), (128, (128, 1), 20)]
+    assert {method(*other) for other in others} == {"tiles"}

@@ -1,13 +1,16 @@
 """Loop nests against NumPy: any shape, strides and reduced axes, as written for every processor."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from _traces import run, traced
 
+import wengert as wg
 from wengert.native.planning.kernels import Access, Buffer, row_major
-from wengert.native.writing.nest import merged
+from wengert.native.planning.plan import Plan
+from wengert.native.writing.nest import Nest, merged
 
 HOSTS = ("", "avx512", "avx2", "sse2", "neon", "portable")
 EXTENTS = (1, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65)
@@ -131,3 +134,21 @@ def test_neighbouring_axes_are_one():
     assert [axis.extent for axis in merged((4, 1, 6), accesses((6, 6, 1), shape=(4, 1, 6)), (), False)] == [
         24
     ]
+
+
+def test_vectors_lie_along_the_memory_that_is_written():
+    """Also where windows count another axis backwards: no lanes are scattered."""
+    error = lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2)
+    f, x = wg.jit(wg.hessian(error)), np.linspace(0, 1, 1000)
+    np.testing.assert_allclose(f(x), wg.jacobian(wg.grad(error))(x), atol=1e-12)
+    assert "masked.scatter" not in f.llvm_ir(x)
+
+
+def test_vectors_stand_together_where_rows_are_looked_up():
+    """Along the looked-up axis each lane would be loaded for itself, though it has no stride of its own."""
+    rows = np.random.default_rng(0).integers(0, 50, (32, 33))
+    trace = traced(lambda x, z: np.sum(x[:, None] * z[rows], axis=2), np.ones((32, 64)), np.ones((50, 64)))
+    (kernel,) = Plan(trace).kernels
+    writer = SimpleNamespace(f=None, host=SimpleNamespace(vector_bytes=64), masks=True, divides=False)
+    cut = Nest(writer, kernel).cut
+    assert cut.reduced and cut.extent == 64

@@ -79,6 +79,34 @@ def test_transposed_operands_are_not_copied(first, second):
     assert [row.what for row in rows] == ["loop", "loop", "product"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(128, 300), (130, 300), (33, 90)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda w, x, b: np.tanh(x @ w + b),
+        lambda w, x, b: np.tanh(w.T @ x + b),
+        lambda w, x, b: np.maximum(np.ascontiguousarray(w.T) @ x + b, 0) * b,
+        lambda w, x, b: np.tanh(w.T @ x[:, None] + b[:, None]),
+        lambda w, x, b: (w.T @ x + b)[::-1],
+        lambda w, x, b: np.stack([w, w]).transpose(0, 2, 1) @ x,
+    ],
+)
+def test_matrix_times_vector(f, shape, dtype):
+    n, k = shape
+    agree(f, numbers(k, n, dtype=dtype), numbers(k, dtype=dtype), numbers(n, dtype=dtype))
+
+
+def test_a_short_column_is_computed_as_a_row():
+    def oriented(n, k):
+        args = numbers(k, n), numbers(k), numbers(n)
+        (kernel,) = contracts(agree(lambda w, x, b: np.tanh(x @ w + b), *args), *args)
+        return Oriented(kernel, this_host())
+
+    assert oriented(128, 784).shape == (1, 128) and not oriented(128, 784).shared
+    assert oriented(600, 784).shape == (600, 1) and oriented(600, 784).shared
+
+
 def test_columns_that_are_neighbours_are_computed_as_rows():
     f = lambda a, b: np.tanh(a @ b).sum()
     a, b = numbers(96, 40), numbers(40, 3)

@@ -88,18 +88,26 @@ class Action:
         """Go on only if they are the same."""
         self.require(equal(self.f, a, b))
 
-    def require_some(self, pointer: ir.Value) -> None:
-        """Go on only if it is not null; a Python exception is forgotten."""
+    def require_some(self, pointer: ir.Value) -> ir.Value:
+        """What is not null: go on only then; a Python exception is forgotten."""
         some, none = self.f.new_label("some"), self.f.new_label("none")
         self.f.branch(is_null(self.f, pointer), none, some)
         self.f.start(none)
         self.f.call("PyErr_Clear", "void")
         self.f.jump(self.failed)
         self.f.start(some)
+        return pointer
 
-    def require_type(self, o: ir.Value) -> None:
-        """Go on only if an object is exactly of the step's type."""
+    def typed(self) -> ir.Value:
+        """The object to look at: go on only if it is exactly of the step's type."""
+        o = self.source()
         self.require_equal(word(self.f, o, layout.TYPE, "ptr"), self.given("object"))
+        return o
+
+    def kept(self, o: ir.Value) -> ir.Value:
+        """An object with one more reference to it."""
+        self.f.call("Py_IncRef", "void", o)
+        return o
 
     def found(self, address: ir.Value) -> None:
         """Note where the number of an input is."""
@@ -118,6 +126,17 @@ class Action:
     def part(self, i: ir.Value, o: ir.Value) -> None:
         """Note a part of the object looked at."""
         put_at(self.f, self.room("objects"), self.f.binary("add", self.given("target"), i), o)
+
+    def own_parts(self, part: Callable[[ir.Value], ir.Value]) -> None:
+        """Note the parts by their numbers. They are kept alive: somebody may change what they are in."""
+        with self.f.loop(ZERO, self.given("count"), 1) as loop:
+            o = part(loop.index)
+            self.own(o)
+            self.part(loop.index, o)
+
+    def named(self, function: str, o: ir.Value, i: ir.Value) -> ir.Value:
+        """What a function of Python's finds in an object under the i-th of the step's names."""
+        return self.require_some(self.f.call(function, "ptr", o, at(self.f, self.given("data"), i)))
 
     def cell(self) -> ir.Value:
         """Where the number of a result is."""
@@ -168,16 +187,13 @@ def _match_identical(a: Action) -> None:
 @action("match_scalar")
 def _match_scalar(a: Action) -> None:
     """A float or a NumPy scalar: used where it stands."""
-    o = a.source()
-    a.require_type(o)
-    a.found(a.f.advance(o, ir.index(layout.VALUE)))
+    a.found(a.f.advance(a.typed(), ir.index(layout.VALUE)))
 
 
 @action("match_integer")
 def _match_integer(a: Action) -> None:
     """A Python integer of at most 64 bits."""
-    o = a.source()
-    a.require_type(o)
+    o = a.typed()
     overflow = a.f.emit("alloca i32", "ptr")
     number = a.f.call("PyLong_AsLongLongAndOverflow", "i64", o, overflow)
     a.require_equal(a.f.load("i32", overflow, 4), ir.constant(0, "i32"))
@@ -187,9 +203,7 @@ def _match_integer(a: Action) -> None:
 @action("match_boolean")
 def _match_boolean(a: Action) -> None:
     """True, which is the step's data, or False."""
-    o = a.source()
-    a.require_type(o)
-    a.converted(a.f.cast("zext", equal(a.f, o, a.given("data")), "i64"))
+    a.converted(a.f.cast("zext", equal(a.f, a.typed(), a.given("data")), "i64"))
 
 
 @action("match_array")
@@ -204,8 +218,7 @@ def _match_array(a: Action) -> None:
     a.f.branch(ready, straight, copied)
     a.f.start(copied)
     copy = a.f.call("PyArray_NewCopy", "ptr", o, ir.constant(0, "i32"))
-    a.require_some(copy)
-    a.own(copy)
+    a.own(a.require_some(copy))
     a.found(word(a.f, copy, layout.DATA, "ptr"))
     a.f.jump(done)
     a.f.start(straight)
@@ -236,8 +249,7 @@ def _same_dtype(a: Action, found: ir.Value, expected: ir.Value) -> ir.Value:
 @action("match_tuple")
 def _match_tuple(a: Action) -> None:
     """A tuple of so many items."""
-    o = a.source()
-    a.require_type(o)
+    o = a.typed()
     a.require_equal(word(a.f, o, layout.SIZE), a.given("count"))
     with a.f.loop(ZERO, a.given("count"), 1) as loop:
         a.part(loop.index, at(a.f, a.f.advance(o, ir.index(layout.ITEMS)), loop.index))
@@ -245,41 +257,25 @@ def _match_tuple(a: Action) -> None:
 
 @action("match_list")
 def _match_list(a: Action) -> None:
-    """A list of so many items, which are kept alive: somebody may change the list."""
-    o = a.source()
-    a.require_type(o)
+    """A list of so many items."""
+    o = a.typed()
     a.require_equal(word(a.f, o, layout.SIZE), a.given("count"))
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
-        item = at(a.f, word(a.f, o, layout.ITEMS, "ptr"), loop.index)
-        a.f.call("Py_IncRef", "void", item)
-        a.own(item)
-        a.part(loop.index, item)
+    a.own_parts(lambda i: a.kept(at(a.f, word(a.f, o, layout.ITEMS, "ptr"), i)))
 
 
 @action("match_dict")
 def _match_dict(a: Action) -> None:
     """A dict with these keys."""
-    o = a.source()
-    a.require_type(o)
+    o = a.typed()
     a.require_equal(a.f.call("PyDict_Size", "i64", o), a.given("count"))
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
-        item = a.f.call("PyDict_GetItemWithError", "ptr", o, at(a.f, a.given("data"), loop.index))
-        a.require_some(item)
-        a.f.call("Py_IncRef", "void", item)
-        a.own(item)
-        a.part(loop.index, item)
+    a.own_parts(lambda i: a.kept(a.named("PyDict_GetItemWithError", o, i)))
 
 
 @action("match_fields")
 def _match_fields(a: Action) -> None:
     """A dataclass: its fields by name."""
-    o = a.source()
-    a.require_type(o)
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
-        value = a.f.call("PyObject_GetAttr", "ptr", o, at(a.f, a.given("data"), loop.index))
-        a.require_some(value)
-        a.own(value)
-        a.part(loop.index, value)
+    o = a.typed()
+    a.own_parts(lambda i: a.named("PyObject_GetAttr", o, i))
 
 
 @action("make_array")
@@ -388,24 +384,21 @@ def _fill(a: Action, made: ir.Value, items: ir.Value) -> None:
 @action("build_dict")
 def _build_dict(a: Action) -> None:
     """A dict of the step's keys."""
-    made = a.made("PyDict_New")
-    parts = a.parts()
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
-        part = at(a.f, parts, loop.index)
-        a.f.call("PyDict_SetItem", "i32", made, at(a.f, a.given("data"), loop.index), part)
-        a.f.call("Py_DecRef", "void", part)
-    a.drop_parts()
-    a.push(made)
+    _fill_by_name(a, a.made("PyDict_New"), "PyDict_SetItem")
 
 
 @action("build_fields")
 def _build_fields(a: Action) -> None:
     """An object of a dataclass: as ``object.__new__`` and ``object.__setattr__`` would make it."""
-    made = a.made("PyType_GenericAlloc", a.given("object"), ZERO)
+    _fill_by_name(a, a.made("PyType_GenericAlloc", a.given("object"), ZERO), "PyObject_GenericSetAttr")
+
+
+def _fill_by_name(a: Action, made: ir.Value, function: str) -> None:
+    """Parts go into a new object under the step's names."""
     parts = a.parts()
     with a.f.loop(ZERO, a.given("count"), 1) as loop:
         part = at(a.f, parts, loop.index)
-        a.f.call("PyObject_GenericSetAttr", "i32", made, at(a.f, a.given("data"), loop.index), part)
+        a.f.call(function, "i32", made, at(a.f, a.given("data"), loop.index), part)
         a.f.call("Py_DecRef", "void", part)
     a.drop_parts()
     a.push(made)

@@ -231,25 +231,18 @@ class Plan:
     def _delayed(self, equation: Equation) -> Map | None:
         """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``.
 
-        Or a look at memory that nobody has used, ``x[index]``.
+        Or a look at memory, ``x[rows] * w``.
         """
         for atom in reversed(equation.inputs):
             home = self.maker(atom)
-            kernel = None if home is None else home.parent or home
-            if (
-                home is None
-                or not (
-                    isinstance(kernel, Contract) or (kernel is home and home.reads and not home.reductions)
-                )
-                or not home.takes(equation.primitive.name in COSTLY)
-                or home.writes
-                or home.equations
-            ):
+            if home is None or not _may_wait(home) or not home.takes(equation.primitive.name in COSTLY):
                 continue
             if atom.type.shape == equation.outputs[0].type.shape and not any(
                 map(self._is_windowed, equation.inputs)
             ):
-                home.stage = kernel.stage = self._ready(equation.inputs, home)
+                home.stage = self._ready(equation.inputs, home)
+                if home.parent is not None:
+                    home.parent.stage = home.stage
                 return home
         return None
 
@@ -576,6 +569,12 @@ class Plan:
 
 def _is_cheap(equation: Equation) -> bool:
     return equation.primitive.name not in COSTLY and not equation.primitive.multiple
+
+
+def _may_wait(home: Map) -> bool:
+    """Whether a loop is nothing yet but a product, or a look at memory."""
+    unused = not (home.writes or home.equations or home.reductions)
+    return unused and (isinstance(home.parent, Contract) or (home.parent is None and bool(home.reads)))
 
 
 def literal(value: Any) -> Literal:

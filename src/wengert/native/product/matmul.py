@@ -8,9 +8,10 @@ an activation, the derivative of an activation, the update of a weight.
 
 How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with
 register tiles (`wengert.native.product.tiles`); where both factors run along k and A has few rows, elements
-are dot products (`wengert.native.product.dots`); where B runs along k otherwise, or outgrows the cache,
-blocks of it are copied to panels first (`wengert.native.product.packing`). The inner functions are shared
-by all products of a module.
+are dot products (`wengert.native.product.dots`); where A is one row and B outgrows the first cache, B is read
+by whole vectors of memory (`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the
+cache, blocks of it are copied to panels first (`wengert.native.product.packing`). The inner functions are
+shared by all products of a module.
 
 Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
 division cannot be seen in the result.
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host, this_host
 from wengert.native.product.dots import Dots, dots_function
+from wengert.native.product.lines import Lines, lines_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
 from wengert.native.product.tiles import (
     ZERO,
@@ -71,10 +73,10 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``tiles``; ``dots``; ``columns`` for a product of a matrix stored by columns and a vector, which is
-        computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of the result
-        are transposed back.
-    strips : tuple of (Strip or Dots, int)
+        ``tiles``; ``dots``; ``lines``; ``columns`` for a product of a matrix stored by columns and a vector,
+        which is computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of
+        the result are transposed back.
+    strips : tuple of (Strip or Dots or Lines, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
     depth, width : int
@@ -90,7 +92,7 @@ class Plan:
     """
 
     method: str
-    strips: tuple[tuple[Strip | Dots, int], ...]
+    strips: tuple[tuple[Strip | Dots | Lines, int], ...]
     depth: int
     width: int
     rows: int = 0
@@ -267,7 +269,8 @@ def _dots(product: Product) -> Dots:
     host = product.host or this_host()
     lanes = _power(min(host.lanes(product.dtype), max(product.k, 1)), product.arithmetic.masks)
     high = 4 if host.registers >= 32 else 2
-    rows, columns = (8, 1) if product.n < 4 else (1, 4) if product.m < high else (high, 4)
+    row = (1, 8) if product.m == 1 and product.n >= 8 else (1, 4)
+    rows, columns = (8, 1) if product.n < 4 else row if product.m < high else (high, 4)
     return Dots(product.arithmetic, rows, columns, lanes)
 
 
@@ -278,6 +281,9 @@ def _tiled(product: Product) -> Plan:
     depth, width = _blocks(n, k, size, tile.columns, host)
     if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
         depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
+    if _is_in_lines(product, tile):
+        lines = Lines(tile, *divmod(n // tile.lanes, tile.vectors))
+        return Plan("lines", ((lines, n),), depth, width)
     panels_b, panels_a = _panels_b(product, tile, depth, width), _panels_a(product)
     rows = (
         panels_a.width
@@ -285,6 +291,14 @@ def _tiled(product: Product) -> Plan:
         else max(tile.rows, SUM_BYTES // (min(width, n) * size) // tile.rows * tile.rows)
     )
     return Plan("tiles", strips, depth, width, rows, panels_a, panels_b)
+
+
+def _is_in_lines(product: Product, tile: Tile) -> bool:
+    """Whether A is one row, and B has rows of whole vectors without gaps, and outgrows the first cache."""
+    n, host = product.n, product.host or this_host()
+    whole = product.b_strides == (n, 1) and n % tile.lanes == 0
+    far = product.k * n * product.arithmetic.size > host.first_cache
+    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
@@ -538,15 +552,18 @@ class _Writer:
     ) -> None:
         """The strips side by side; only the last block of columns has any left over."""
         f, plan, n = self.f, self.plan, self.product.n
-        if plan.method == "dots":
-            name = dots_function(f.module, plan.strips[0][0])  # type: ignore[arg-type]
+        first = plan.strips[0][0]
+        if not isinstance(first, Strip):
+            name = (
+                dots_function(f.module, first) if isinstance(first, Dots) else lines_function(f.module, first)
+            )
             f.call(name, "void", *operands, rows, width, b_next, start_next)
             return
         done, whole = ZERO, n
         for strip, rest in plan.strips:
             assert isinstance(strip, Strip)
             here, whole = whole - rest, rest
-            columns = self._share(j, width, here, rest, strip is plan.strips[0][0])
+            columns = self._share(j, width, here, rest, strip is first)
             self._strip(strip, operands, done, rows, columns, b_next, start_next)
             done = _plus(f, done, columns)
 
@@ -782,7 +799,7 @@ class _Writer:
                 f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
 
-def _range_strips(strips: Sequence[tuple[Strip | Dots, int]]) -> Iterator[Strip]:
+def _range_strips(strips: Sequence[tuple[Strip | Dots | Lines, int]]) -> Iterator[Strip]:
     """Strips for any number of columns: the wide one, single vectors, and what is less than a vector."""
     wide = strips[0][0]
     assert isinstance(wide, Strip)

@@ -254,7 +254,9 @@ def _steps(
     count, chains = -(-tile.rows // 4), tile.rows * tile.vectors
     bases, b, sums = list(state[:count]), state[count], list(state[count + 1 :])
     if tile.asks:
-        _ask(f, tile, bases[-1], b, ahead)
+        ask(f, tile, f.advance(b, ahead[1]))
+        if tile.rows >= 4:
+            prefetch(f, f.advance(bases[-1], ahead[0]))
     for way in range(ways):
         chosen = slice(way * chains, (way + 1) * chains)
         sums[chosen] = _outer_product(f, tile, bases, within, b, sums[chosen], masks)
@@ -271,12 +273,10 @@ def _together(f: ir.Function, sums: list[ir.Value], count: int) -> list[ir.Value
     return sums
 
 
-def _ask(f: ir.Function, tile: Tile, a: ir.Value, b: ir.Value, ahead: Sequence[ir.Value]) -> None:
-    """Ask for what is read some steps later: rows of B come from the second cache, and so do columns of A."""
-    if tile.rows >= 4:
-        prefetch(f, f.advance(a, ahead[0]))
+def ask(f: ir.Function, tile: Tile, b: ir.Value) -> None:
+    """Ask for a row of B that is read some steps later: rows come from the second cache."""
     for distance in range(0, tile.columns * tile.arithmetic.size, LINE):
-        prefetch(f, f.advance(b, ahead[1], ir.index(distance)))
+        prefetch(f, f.advance(b, ir.index(distance)))
 
 
 def prefetch(f: ir.Function, pointer: ir.Value) -> None:

@@ -21,6 +21,7 @@ from wengert.native.machine import ir
 from wengert.native.machine.host import Host
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
+from wengert.native.planning.work import ENOUGH_EACH, product_operations
 from wengert.native.product.matmul import Inside, Product
 from wengert.native.writing.vectors import Place, Values
 
@@ -42,7 +43,14 @@ class Oriented:
     def swapped(self) -> bool:
         """Whether the transpose is computed: rows of C are not neighbours in memory, but columns are."""
         stored = self._result(self.kernel.result.writes[0].access)
-        return stored[-1] != 1 and stored[-2] == 1 and self._c_shape[-1] > 1
+        return stored[-1] != 1 and stored[-2] == 1 and (self._c_shape[-1] > 1 or self._is_better_as_row)
+
+    @cached_property
+    def _is_better_as_row(self) -> bool:
+        """Whether C is one column that threads would not share, and its numbers as a row fill vectors."""
+        few = product_operations(self.kernel) < ENOUGH_EACH
+        turned = self.kernel.a.strides[-2] == 1 or self.kernel.result.equations
+        return self._c_shape[-2] > 1 and few and bool(turned)
 
     @cached_property
     def lead(self) -> Shape:

@@ -1,0 +1,319 @@
+"""Files read by DuckDB, as fast as they can be and shut off from the network.
+
+A connection lives in memory, installs and loads nothing by itself, and is locked before anything is read: a
+query can read local files and nothing else. Every result comes as an Arrow stream of numbers and texts and is
+kept narrow: whole numbers in the smallest integers that hold them, texts once each.
+"""
+
+import csv
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.data._arrow import StreamError, batches
+from wengert.data._table import (
+    MICROSECONDS,
+    MISSING,
+    MISSING_WORDS,
+    Column,
+    Numbers,
+    Opaque,
+    Table,
+    Times,
+    Words,
+    narrowed,
+    number,
+    typed,
+)
+from wengert.data._text import TextFile
+from wengert.errors import DataError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+Array = np.ndarray
+
+SAMPLED_ROWS = 1000
+CLOSED = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
+}
+NUMBER_TYPES = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "FLOAT", "DOUBLE",
+}  # fmt: skip
+ERROR_KIND = re.compile(r"^(\w+ )+Error: ")
+WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM", '"NULL"')
+TEXT_TYPES = ("VARCHAR", "BOOLEAN", "ENUM", "UUID")
+TIME_TYPES = ("DATE", "TIMESTAMP")
+
+
+@contextmanager
+def connection() -> Iterator["DuckDBPyConnection"]:
+    """A database of its own, closed to the network."""
+    import duckdb
+
+    with duckdb.connect(":memory:", config=dict(CLOSED)) as database:
+        database.execute(f"SET temp_directory = {quoted(tempfile.gettempdir())}")
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute("SET lock_configuration = true")
+        yield database
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal_path(path: Path) -> str:
+    """A path whose stars, question marks and brackets stand for themselves."""
+    return quoted("".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(path)))
+
+
+# ------------------------------------------------------------------------------------------- results
+
+
+class _Growing:
+    """A column that grows by batches."""
+
+    def __init__(self) -> None:
+        self.parts: list[Array] = []
+        self.places: dict[bytes, int] = {}
+
+    def add(self, part: Array | list[bytes | None]) -> None:
+        if isinstance(part, list):
+            self.parts.append(self._coded(part))
+        else:  # the stream takes back what it lent
+            kept = narrowed(part)
+            self.parts.append(kept.copy() if np.shares_memory(kept, part) else kept)
+
+    def _coded(self, texts: list[bytes | None]) -> Array:
+        places = self.places
+        return np.array([-1 if t is None else places.setdefault(t, len(places)) for t in texts], np.int32)
+
+    @property
+    def values(self) -> Array:
+        return np.concatenate(self.parts) if self.parts else np.empty(0)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(text.decode() for text in self.places)
+
+
+def _grow(relation: "DuckDBPyRelation") -> list[_Growing]:
+    columns = [_Growing() for _ in relation.columns]
+    for batch in batches(relation.__arrow_c_stream__()):
+        for column, part in zip(columns, batch, strict=True):
+            column.add(part)
+    return columns
+
+
+def fetch(relation: "DuckDBPyRelation", source: str) -> Table:
+    """A relation as a table."""
+    kinds = [str(kind) for kind in relation.types]
+    casts = ", ".join(
+        f"{_cast(identifier(n), kind)} AS {identifier(n)}" for n, kind in zip(relation.columns, kinds)
+    )
+    grown = _grow(relation.project(casts))
+    columns = {n: _finished(kind, column) for n, kind, column in zip(relation.columns, kinds, grown)}
+    return Table(source, columns)
+
+
+def _cast(column: str, kind: str) -> str:
+    """A column as one of the formats that are read from streams."""
+    if kind in NUMBER_TYPES:
+        return column
+    if _is_of(kind, WIDE_TYPES):
+        return f"{column}::DOUBLE"
+    if _is_of(kind, TEXT_TYPES):
+        return f"{column}::VARCHAR"
+    if _is_of(kind, TIME_TYPES):
+        return f"epoch_us({column})" if "ZONE" in kind else f"epoch_us({column}::TIMESTAMP)"
+    return "0::TINYINT"
+
+
+def _is_of(kind: str, types: tuple[str, ...]) -> bool:
+    """Whether a type is one of these, with parameters or without; lists of them are not."""
+    return kind.startswith(types) and not kind.endswith("]")
+
+
+def _finished(kind: str, column: _Growing) -> Column:
+    values = column.values
+    if _is_of(kind, TEXT_TYPES):
+        return Words(column.labels, values.astype(np.int32))
+    if _is_of(kind, TIME_TYPES):
+        return Times(_moments(values))
+    if kind in NUMBER_TYPES or _is_of(kind, WIDE_TYPES):
+        return Numbers(values)
+    return Opaque(kind, len(values))
+
+
+def _moments(values: Array) -> Array:
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    return np.where(missing, np.datetime64("NaT"), np.where(missing, 0, values).astype(MICROSECONDS))
+
+
+# ---------------------------------------------------------------------------------------------- text
+
+
+def read_text(text: TextFile) -> Table | None:
+    """The table of a file of text; None where DuckDB stumbles over it.
+
+    Columns that begin with numbers are read as such, in one pass; those that turn out to hold anything else
+    are read again as text.
+    """
+    kinds = _sampled(text)
+    with connection() as database:
+        while (grown := _attempt(database, text, kinds)) is not None:
+            if _has_huge_cells(grown):
+                return None
+            if not (wrong := _rejected(database)):
+                columns = {n: _of_text(kind, c) for n, kind, c in zip(text.names, kinds, grown)}
+                return Table(text.source, columns, text.origin)
+            if wrong.keys() - {"CAST"}:
+                return None
+            kinds = ["VARCHAR" if i in wrong["CAST"] else kind for i, kind in enumerate(kinds)]
+    return None
+
+
+def _has_huge_cells(columns: Sequence[_Growing]) -> bool:
+    return any(len(text) > csv.field_size_limit() for column in columns for text in column.places)
+
+
+def _sampled(text: TextFile) -> list[str]:
+    """DOUBLE for columns that begin with numbers; VARCHAR for the others."""
+    if text.underscored:
+        return ["VARCHAR"] * len(text.names)
+    possible = [True] * len(text.names)
+    for (_, record), _row in zip(text.records(), range(SAMPLED_ROWS)):
+        possible = [p and (not c.strip() or number(c) == number(c)) for p, c in zip(possible, record)]
+    return ["DOUBLE" if p else "VARCHAR" for p in possible]
+
+
+def text_source(text: TextFile, names: Sequence[str], kinds: Sequence[str], more: str = "") -> str:
+    """The call of ``read_csv`` that means what the strict reader does."""
+    columns = ", ".join(f"{quoted(n)}: '{k}'" for n, k in zip(names, kinds))
+    return (
+        f"read_csv({literal_path(text.path)}, auto_detect = false, header = true, skip = {text.header - 1}, "
+        f"delim = {quoted(text.separator)}, quote = '\"', escape = '\"', comment = '', strict_mode = true, "
+        f"nullstr = '', columns = {{{columns}}}{more})"
+    )
+
+
+def _attempt(database: Any, text: TextFile, kinds: Sequence[str]) -> list[_Growing] | None:
+    import duckdb
+
+    names = [f"c{i}" for i in range(len(kinds))]
+    for table in ("reject_errors", "reject_scans"):
+        database.execute(f"DROP TABLE IF EXISTS {table}")
+    source = text_source(text, names, kinds, ", store_rejects = true, rejects_limit = 1000")
+    try:
+        return _grow(database.sql(f"FROM {source}"))
+    except (duckdb.Error, StreamError):  # the strict reader finds out what is wrong
+        return None
+
+
+def _rejected(database: Any) -> dict[str, set[int]]:
+    """The columns in which rows were rejected, by kind of error."""
+    found: dict[str, set[int]] = {}
+    for kind, column in database.execute(
+        "SELECT DISTINCT error_type::VARCHAR, column_idx FROM reject_errors"
+    ).fetchall():
+        found.setdefault(kind, set()).add(-1 if column is None else column - 1)
+    return found
+
+
+def _of_text(kind: str, column: _Growing) -> Column:
+    if kind == "DOUBLE":
+        return Numbers(column.values)
+    places: dict[str, int] = {}
+    stripped = [places.setdefault(label.strip(), len(places)) for label in column.labels]
+    return typed(tuple(places), np.array([*stripped, -1], np.int32)[column.values])
+
+
+def query_text(text: TextFile, read: Table, query: str) -> Table:
+    """What a query takes of a file of text, once that has been read whole and found in order."""
+    source = text_source(text, text.names, ["VARCHAR"] * len(text.names))
+    columns = ", ".join(_of_cells(identifier(name), read.columns[name]) for name in text.names)
+    return queried(f"(SELECT {columns} FROM {source})", text.source, query)
+
+
+def _of_cells(name: str, column: Column) -> str:
+    """A column of cells as SQL takes it: what is missing as NULL, the rest by its type."""
+    missing = MISSING_WORDS if isinstance(column, Words) else MISSING
+    listed = ", ".join(quoted(word) for word in sorted(missing))
+    cell = f"CASE WHEN lower(trim({name})) IN ({listed}) THEN NULL ELSE trim({name}) END"
+    return f"({cell})::{_sql_type(column)} AS {name}"
+
+
+def _sql_type(column: Column) -> str:
+    if isinstance(column, Numbers):
+        return "DOUBLE" if column.values.dtype.kind == "f" else "BIGINT"
+    return "TIMESTAMP" if isinstance(column, Times) else "VARCHAR"
+
+
+# ---------------------------------------------------------------------------------- Parquet and JSON
+
+
+def read_parquet(path: Path, source: str, query: str | None = None) -> Table:
+    """The table of a Parquet file, of all that match a pattern, or of a folder, hive-partitioned or not."""
+    files = f"{path}/**/*.parquet" if path.is_dir() else str(path)
+    place = literal_path(path) if path.is_file() else quoted(files)
+    with refusing(f"{source}: cannot be read as Parquet", "write it again"):
+        return queried(f"read_parquet({place}, hive_partitioning = {path.is_dir()})", source, query)
+
+
+def read_json(path: Path, source: str, query: str | None = None) -> Table:
+    """The table of a file of JSON objects, one a line or in one list."""
+    place = literal_path(path) if path.is_file() else quoted(str(path))
+    with refusing(f"{source}: cannot be read as JSON", "mend it there, or write it again"):
+        return queried(f"read_json({place}, sample_size = -1, union_by_name = true)", source, query)
+
+
+# ------------------------------------------------------------------------------------------- queries
+
+
+def queried(data: Any, source: str, query: str | None = None) -> Table:
+    """What a query takes of a relation or of an Arrow table, called ``data`` in it; all of it by default."""
+    with connection() as database:
+        if isinstance(data, str):
+            database.execute(f"CREATE VIEW data AS FROM {data}")
+        else:
+            database.register("data", data)
+        if query is None:
+            return fetch(database.sql("FROM data"), source)
+        with refusing(f"{source}: the query fails", "mend it; nothing is read from the network"):
+            _require_select(database, query)
+            return fetch(database.sql(query), source)
+
+
+def _require_select(database: "DuckDBPyConnection", query: str) -> None:
+    import duckdb
+
+    kinds = [statement.type for statement in database.extract_statements(query)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise DataError("a query is one SELECT, which changes nothing; write for instance SELECT * FROM data")
+
+
+@contextmanager
+def refusing(what: str, remedy: str) -> Iterator[None]:
+    """What DuckDB or the stream has to say, in one line, as an error that says what failed and what to do."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, StreamError) as error:
+        said = ERROR_KIND.sub("", str(error).strip()).splitlines()[0].rstrip(" .!")
+        raise DataError(f"{what} ({said}); {remedy}") from error
