@@ -20,7 +20,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
 from wengert.exchange import to_c, to_numpy, to_onnx
 from wengert.exchange._c_operations import CASTS, ELEMENTWISE, FLOATING
-from wengert.exchange._compositions import COMMON, C, ONNX
+from wengert.exchange._compositions import COMMON, ONNX, C
 from wengert.exchange._numpy import EXPRESSIONS, OPERATORS
 from wengert.exchange._onnx_operations import SIMPLE, TRANSLATIONS
 

@@ -98,10 +98,11 @@ def to_c(
     >>> import numpy as np
     >>> from wengert import nn
     >>> network = nn.Dense(np.array([[2.0], [3.0]]), np.array([1.0]), nn.relu)
-    >>> print(to_c(network, 2, dtype=np.float32))
-    /* A network, written by wengert ...
+    >>> text = to_c(network, 2, dtype=np.float32)
+    >>> print(text[text.index("void predict(") : text.index("void predict_rows(")])
     void predict(const float *x, float *y)
     {
+        /* Dense */
         float v1[1];
         v1[0] = 0;
         for (int i = 0; i < 2; i++) {
@@ -112,7 +113,7 @@ def to_c(
         const float v4 = v3 ? v2 : 0.0f;
         y[0] = v4;
     }
-    ...
+    <BLANKLINE>
     """
     source = source_of(network, inputs, dtype, preprocessing, postprocessing)
     trace, structure = one_size(source, 1, TARGET)

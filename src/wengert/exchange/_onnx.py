@@ -78,6 +78,7 @@ def to_onnx(
     --------
     >>> import numpy as np
     >>> from wengert import nn
+    >>> from wengert.exchange import from_onnx
     >>> network = nn.MLP.init(np.random.default_rng(0), (4, 8, 3), "tanh", "softmax")
     >>> content = to_onnx(network, 4, dtype=np.float32)
     >>> from_onnx(content)(np.ones((5, 4), np.float32)).shape

@@ -48,7 +48,7 @@ Dims = tuple[Extent, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: a function of a network and a batch, an example, and what inputs and arrays are called."""
+    """What is exported: a function of a network and a batch, an example, and what things are called."""
 
     network: Any
     function: Callable[[Any, Any], Any]
@@ -210,12 +210,13 @@ def _recorded(source: Source, rows: int) -> Recording:
     leaves, structure = tree.flatten((source.network, source.batch(rows)))
     chosen = [i for i, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
     guards: list[tuple[Var, Any, str]] = []
-    kind = type("_Recorder", (_LayerRecorder,), {"__slots__": (), "layers": {}})
+    layers: dict[int, str] = {}
+    kind = type("_Recorder", (_LayerRecorder,), {"__slots__": (), "layers": layers})
 
     def call(f: Any, tracers: Sequence[Any]) -> Any:
         given = dict(zip(chosen, tracers, strict=True))
         network, x = tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)])
-        kind.layers = _layers(network)
+        layers.update(_layers(network))
         return f(network, x)
 
     with np.errstate(all="ignore"):
