@@ -102,10 +102,11 @@ EACH_TARGET = pytest.mark.parametrize(
 )
 
 
-def whole(network, preprocessing=None, postprocessing=None):
+def whole(network, preprocessing=None, postprocessing=None, dtype=None):
     """The network with what stands before and behind it."""
     before, after = preprocessing or nn.identity, postprocessing or nn.identity
-    return lambda x: after(network(before(x)))
+    cast = (lambda x: x) if dtype is None else lambda x: x.astype(dtype)
+    return lambda x: after(network(cast(before(x))))
 
 
 def expected(network, x):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +37,9 @@ from wengert.exchange._c_operations import (
 )
 from wengert.exchange._c_views import View
 from wengert.exchange._compositions import C
-from wengert.exchange._names import Names
+from wengert.exchange._names import Names, plain
 from wengert.exchange._program import (
+    Codes,
     Source,
     Target,
     names_of,
@@ -71,12 +72,14 @@ def to_c(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
+    names: tuple[str, str] = ("x", "y"),
 ) -> str:
     r"""A network as the text of a C99 file: ``predict`` for one row, ``predict_rows`` for many.
 
     Parameters
     ----------
-    network, inputs, dtype, preprocessing, postprocessing
+    network, inputs, dtype, preprocessing, postprocessing, words, names
         As in :func:`to_numpy`. With ``dtype=np.float32`` all numbers are of type ``float``.
     path : str or Path, optional
         Where the file is written.
@@ -115,11 +118,11 @@ def to_c(
     }
     <BLANKLINE>
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
     trace, structure = one_size(source, 1, TARGET)
     _require_independent(source, trace)
-    names = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
-    text = _Writer(source, trace, names).text()
+    outputs = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
+    text = _Writer(source, trace, outputs).text()
     if path is not None:
         write_atomically(path, text.encode())
     return text
@@ -201,7 +204,7 @@ class _Writer:
         name = equation.primitive.name
         if equation.source and equation.source != self.layer:
             self._flush(i)
-            self.lines.append(f"/* {equation.source} */")
+            self.lines.append(f"/* {plain(equation.source)} */")
             self.layer = equation.source
         if name in ELEMENTWISE or name in FLOATING or name in CASTS:
             if not self._joins(equation):
@@ -355,11 +358,18 @@ class _Writer:
                 " *",
                 " * predict computes one row, predict_rows as many as there are, one behind the other:",
                 *shapes,
+                *(f" * {plain(name)}: {_listed(codes)}" for name, codes in self.source.words.items()),
                 f" * {count} constants, {self.bytes} bytes of memory on the stack.",
                 f" * SHA-256 of the constants: {digest.hexdigest()}",
                 " */",
             ]
         )
+
+
+def _listed(codes: Codes) -> str:
+    """Which number stands for which word."""
+    listed = [f"{code} for {plain(word) or 'nothing'}" for word, code in codes.items() if word is not None]
+    return ", ".join([*listed, f"{codes[None]} for all others"])
 
 
 def _array(name: str, value: np.ndarray) -> str:

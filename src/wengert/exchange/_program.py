@@ -33,6 +33,8 @@ from wengert.transforms.simplify import simplify
 
 Array = np.ndarray
 Function = Callable[[Any], Any]
+Codes = Mapping[str | None, int]
+Words = Mapping[str, Codes]
 Compositions = Mapping[str, Callable[..., Any]]
 
 
@@ -55,6 +57,7 @@ class Source:
     example: Any
     inputs: tuple[str, ...]
     output: str = "y"
+    words: Words = field(default_factory=dict)
     arrays: Mapping[Any, Sequence[str]] = field(default_factory=dict)
 
     def batch(self, rows: int) -> Any:
@@ -98,6 +101,7 @@ def source_of(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
 ) -> Source:
     """A network with what stands before and behind it, and an example of its inputs."""
@@ -110,7 +114,19 @@ def source_of(
             x = x if stage is None else stage(x)
         return x
 
-    return Source(network, function, example, names_of(example, names[0]), names[1], _arrays(network))
+    inputs = names_of(example, names[0])
+    codes = _checked_words(words or {}, inputs, tree.flatten(example)[0])
+    return Source(network, function, example, inputs, names[1], codes, _arrays(network))
+
+
+def _checked_words(words: Mapping[str, Codes], inputs: Sequence[str], example: Sequence[Array]) -> Words:
+    """For each input that is given as words, their codes; None stands for every word that is not listed."""
+    for name in words:
+        if name not in inputs:
+            raise ExchangeError(f"words are given for {name!r}; the inputs are {', '.join(inputs)}")
+        if example[inputs.index(name)].dtype.kind not in "iu":
+            raise ExchangeError(f"words stand for whole numbers, and the example of {name!r} has others")
+    return {name: {None: -1, **codes} for name, codes in words.items()}
 
 
 def as_dtype(network: Any, dtype: Any) -> Any:
