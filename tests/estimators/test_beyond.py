@@ -312,6 +312,14 @@ def test_pandas_categories_and_ordinal_encoding():
     assert estimator.score(table, TARGET) > 0.9
 
 
+def test_times_are_numbers_and_what_is_no_column_is_refused():
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 5, 120), "D")
+    estimator = _regressor(max_iter=2).fit(pd.DataFrame({"day": days, "size": X[:, 0]}), T)
+    assert estimator.coefs_[0].shape[0] == 2
+    with pytest.raises(ValueError, match="column 'parts' holds"):
+        _regressor().fit(pl.DataFrame({"parts": [[1, 2]] * 120, "size": X[:, 0]}), T)
+
+
 def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
