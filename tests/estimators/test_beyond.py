@@ -290,6 +290,13 @@ def test_missing_values_are_refused_unless_asked_for():
         _classifier().fit(pd.DataFrame(COLUMNS), TARGET)
 
 
+def test_columns_without_names():
+    table = pd.DataFrame({0: CITY, 1: X[:, 0]})
+    estimator = _classifier(max_iter=100).fit(table, TARGET)
+    assert estimator.score(table, TARGET) > 0.9 and not hasattr(estimator, "feature_names_in_")
+    assert _classifier(max_iter=2).fit(pd.DataFrame(X), Y).n_features_in_ == 3
+
+
 def test_missing_values_in_an_array():
     x = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
     estimator = _regressor(missing="indicator").fit(x, T)

@@ -9,7 +9,7 @@ and a missing category, or one that training has not seen, is none of the catego
 middle. pandas, Polars and Arrow are read through narwhals. Moments are numbers, of days.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,16 +103,11 @@ class Encoder:
 
 def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
     """How to encode a table; None where it is numbers alone and nothing may be missing."""
-    if is_table(X):
-        if missing == "error" and all(map(_is_plain, _typed(X).values())):
-            return None
-    elif missing == "error" or not hasattr(X, "__array__") or hasattr(X, "nnz"):
+    if missing == "error" and not (is_table(X) and np.asarray(X).dtype.kind not in "fiub"):
+        return None
+    if not hasattr(X, "__array__") or hasattr(X, "nnz"):
         return None
     return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns_of(X)))
-
-
-def _is_plain(column: Any) -> bool:
-    return type(column).__name__ == "Numbers" and not column.missing.any()
 
 
 def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
@@ -147,13 +142,9 @@ def columns_of(X: Any) -> list[Array]:
     """The columns as arrays: numbers as such, words as objects with None where one is missing."""
     if not is_table(X):
         return list(np.asarray(X).T)
-    return [_column(name, column) for name, column in _typed(X).items()]
-
-
-def _typed(X: Any) -> Mapping[str, Any]:
     from wengert.data import from_frame
 
-    return from_frame(X, "X").columns
+    return [_column(name, column) for name, column in from_frame(X, "X").columns.items()]
 
 
 def _column(name: str, column: Any) -> Array:
