@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wengert._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from wengert import errors, losses, metrics, nn, numerical, optim, random, special, train
+    from wengert import errors, exchange, losses, metrics, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     )
     from wengert.control import checkpoint, cond, scan, while_loop
     from wengert.core.finite import check_finite
+    from wengert.estimators import MLPClassifier, MLPRegressor
     from wengert.native.machine.team import get_threads, set_threads
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "check_finite",
     "check_gradients",
     "checkpoint",
     "cond",
     "cost",
     "errors",
+    "exchange",
     "get_threads",
     "grad",
     "hessian",
@@ -64,10 +68,11 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
     "check_finite": "wengert.core.finite",
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "wengert.estimators"),
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),
 }
 _MODULES = frozenset(
-    {"errors", "losses", "metrics", "nn", "numerical", "optim", "random", "special", "train"}
+    {"errors", "exchange", "losses", "metrics", "nn", "numerical", "optim", "random", "special", "train"}
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from wengert.native.machine import cache
 
+
 @pytest.fixture
 def entries(tmp_path_factory, monkeypatch):
     """A cache of three entries and a file of somebody else's."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.helpers import QUICK, table
 
+
 def test_evaluate_classes(wengert, iris):
     code, out, _ = wengert("evaluate", iris, "iris")
     lines = out.splitlines()

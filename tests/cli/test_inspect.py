@@ -10,7 +10,9 @@ from wengert import models
 def test_what_is_in_a_model(wengert, iris):
     code, out, _ = wengert("inspect", iris)
     assert code == 0
-    assert out.startswith("classification of target into setosa, versicolor, virginica; outputs for classes\n")
+    assert out.startswith(
+        "classification of target into setosa, versicolor, virginica; outputs for classes\n"
+    )
     assert "column petal_width_cm: number, standardised by" in out
     assert "layers.0   Dense(activation=relu)       weights 4×8, biases 8   40" in out
     assert "67 parameters in float32" in out

@@ -1,13 +1,13 @@
 """The command line as a whole: help, exit codes, pipes and Ctrl-C."""
 
 import os
-import re
 import signal
 import time
 
 import pytest
 
 from wengert._console import columns
+
 
 def test_help(wengert):
     code, out, _ = wengert("--help")

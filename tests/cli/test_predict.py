@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.helpers import QUICK, table
 
+
 def test_predict_classes(wengert, iris):
     code, out, err = wengert("predict", iris, "iris")
     rows = table(out)
@@ -54,7 +55,9 @@ def test_predict_refuses(refuses, iris, tmp_path):
     (tmp_path / "other.wengert").write_bytes((tmp_path / iris).read_bytes())
     message = "other.wengert: exists already; choose another name, or write --force to replace it"
     assert refuses("predict", iris, "iris", "--output", "other.wengert") == message
-    message = "p.xls: its ending says no format; end the name with one of .csv, .jsonl, .ndjson, .json, .parquet"
+    message = (
+        "p.xls: its ending says no format; end the name with one of .csv, .jsonl, .ndjson, .json, .parquet"
+    )
     assert refuses("predict", iris, "iris", "--output", "p.xls").startswith(message)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.helpers import QUICK
 from wengert import models, train
 
+
 def test_train_classification(wengert, tmp_path):
     code, out, err = wengert("train", "iris", *QUICK)
     assert code == 0
@@ -65,7 +66,9 @@ def test_options_of_training(wengert, option):
     code, _, err = wengert("train", "wine", *QUICK, *option)
     assert code == 0, err
     known = models.load("wine.wengert").training["options"]
-    named = {name.removeprefix("--").replace("-", "_"): value for name, value in zip(option[::2], option[1::2])}
+    named = {
+        name.removeprefix("--").replace("-", "_"): value for name, value in zip(option[::2], option[1::2])
+    }
     for name, value in named.items():
         if name not in ("hidden", "threads"):
             assert str(known[name]) == value or known[name] == float(value)
@@ -177,7 +180,10 @@ def test_digits_are_learnt(wengert):
             ["iris", "--learning-rate", "0"],
             "--learning-rate 0: not a positive number; write for instance 0.001$",
         ),
-        (["iris", "--activation", "cube"], "the network cannot be made: unknown activation 'cube'; choose one of"),
+        (
+            ["iris", "--activation", "cube"],
+            "the network cannot be made: unknown activation 'cube'; choose one of",
+        ),
         (["iris", "--sede", "1"], "No such option: --sede"),
         (
             ["iris", "--test-fraction", "0.95"],
@@ -205,10 +211,16 @@ def test_digits_are_learnt(wengert):
         (["iris", "--group", "a", "--time", "b"], "--group and --time each split the rows; write one of"),
         (["iris", "--optimiser", "adm"], r"--optimiser: there is no 'adm'; did you mean 'adam'\? Choose one"),
         (["iris", "--optimiser", "adam(0.1"], r"--optimiser 'adam\(0.1': is no name with options; write for"),
-        (["iris", "--optimiser", "adam(beta=1)"], r"--optimiser 'adam\(beta=1\)': got an unexpected keyword a"),
+        (
+            ["iris", "--optimiser", "adam(beta=1)"],
+            r"--optimiser 'adam\(beta=1\)': got an unexpected keyword a",
+        ),
         (["iris", "--optimiser", "adam(b1=2)"], r"--optimiser 'adam\(b1=2\)': b1 must"),
         (["iris", "--optimiser", "adam(b1=exit())"], "--optimiser .*: is no name with options; write for"),
-        (["iris", "--schedule", "cosine(rise=1)"], r"--schedule 'cosine\(rise=1\)': got an unexpected keywor"),
+        (
+            ["iris", "--schedule", "cosine(rise=1)"],
+            r"--schedule 'cosine\(rise=1\)': got an unexpected keywor",
+        ),
         (["iris", "--loss", "huber"], "--loss: there is no 'huber'; choose one of softmax_cross_entropy"),
         (["diabetes", "--loss", "quantile(q=[0.1,0.9])"], ".*one quantile is predicted; write quantile"),
         (["iris", "--loss", "mean_squared_error(2)"], ".*: has no options; write the name alone"),
@@ -253,10 +265,19 @@ def test_a_full_disk_is_told_and_loses_nothing(refuses, wengert, monkeypatch):
         raise OSError(28, "No space left on device", "iris.wengert")
 
     monkeypatch.setattr(os, "replace", full)
-    assert refuses("train", "iris", *QUICK, "--seed", 1, "--force").startswith("iris.wengert: No space left on device; ")
+    assert refuses("train", "iris", *QUICK, "--seed", 1, "--force").startswith(
+        "iris.wengert: No space left on device; "
+    )
 
 
 # --- interruption
+
+
+def test_progress_is_shown_once(wengert):
+    code, _, err = wengert("train", "iris", *QUICK)
+    assert code == 0
+    assert err.count("epoch 1/") == 1
+
 
 def interrupting(monkeypatch, when):
     """Ctrl-C after so many calls of native code, each of an epoch or more."""

@@ -63,8 +63,12 @@ def test_every_seventh_byte():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["class", "array", "tuple", "dict", "weights", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["class", "array", "tuple", "dict", "weights", "x"]), inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
 

@@ -47,7 +47,9 @@ def test_a_network_by_itself(tmp_path):
     models.save_network(every_layer(), tmp_path / "n.wengert")
     assert models.is_model(tmp_path / "n.wengert")
     assert models.load_network(tmp_path / "n.wengert") == every_layer()
-    with pytest.raises(ModelFileError, match=r"n.wengert: holds a network without the columns of a table; rea"):
+    with pytest.raises(
+        ModelFileError, match=r"n.wengert: holds a network without the columns of a table; rea"
+    ):
         models.load(tmp_path / "n.wengert")
     models.save(model(), tmp_path / "m.wengert")
     assert models.load_network(tmp_path / "m.wengert") == model().network

@@ -30,7 +30,13 @@ def graph(dtype=np.float64):
 
 
 def units(dtype=np.float64):
-    edges = [("x1", "h", "v"), ("x2", "h", "v"), ("h", "y", nn.Fixed(2.0)), ("x1", "y", 0.5), ("x2", ("z", 1))]
+    edges = [
+        ("x1", "h", "v"),
+        ("x2", "h", "v"),
+        ("h", "y", nn.Fixed(2.0)),
+        ("x1", "y", 0.5),
+        ("x2", ("z", 1)),
+    ]
     return nn.UnitGraph.from_edges(
         [*edges, (("z", 1), "y")],
         inputs=["x1", "x2"],
@@ -106,15 +112,11 @@ def test_arrays_have_their_names():
 
 
 def test_all_classes_of_layers_are_known():
-    callable_classes = {
-        name
-        for name in nn.__all__
-        if inspect.isclass(getattr(nn, name))
-        and dataclasses.is_dataclass(getattr(nn, name))
-        and hasattr(getattr(nn, name), "__call__")
-    }
-    stored = {name for name in callable_classes if "__call__" in dir(getattr(nn, name))}
-    assert {"Dense", "MLP", "Graph", "UnitGraph", "Perceptron", "Embedding", "Frozen"} <= stored <= set(CLASSES)
+    classes = {name: getattr(nn, name) for name in nn.__all__ if inspect.isclass(getattr(nn, name))}
+    stored = {n for n, c in classes.items() if dataclasses.is_dataclass(c) and "__call__" in dir(c)}
+    assert (
+        {"Dense", "MLP", "Graph", "UnitGraph", "Perceptron", "Embedding", "Frozen"} <= stored <= set(CLASSES)
+    )
 
 
 # --- what cannot be stored
@@ -131,7 +133,10 @@ def own(a):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (nn.Sequential([nn.Dense(np.ones((2, 2)), None, own)]), r"^layers\.0\.activation: own cannot be stored"),
+        (
+            nn.Sequential([nn.Dense(np.ones((2, 2)), None, own)]),
+            r"^layers\.0\.activation: own cannot be stored",
+        ),
         (nn.Sequential([nn.relu, lambda a: a]), r"^layers\.1\.function: <lambda> cannot be stored"),
         (nn.Residual(np.vectorize(own)), r"^layer\.function: .* cannot be stored, for a model file holds no"),
         (Own(np.ones((2, 2))), "^network: an object of class Own cannot be stored"),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 DataArgument = Annotated[
     str,
     typer.Argument(
-        help="A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, or one "
-        "of the embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
+        help="A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, - for a "
+        "pipe, or one of the embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
     ),
 ]
 ModelArgument = Annotated[str, typer.Argument(help="A model file written by `wengert train`.")]
@@ -67,7 +67,7 @@ def read_for(model: "Model", data: str, query: str | None, fill_columns: bool) -
 
 def stem(data: str) -> str:
     """The name of a data file without its folder and endings."""
-    name = Path(data).name.removesuffix(".gz")
+    name = Path(data).name.removesuffix(".gz").removeprefix("-")
     ending = Path(name).suffix
     return (name.removesuffix(ending) if ending.lower() in ENDINGS else name) or "model"
 

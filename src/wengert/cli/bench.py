@@ -14,7 +14,7 @@ def bench(as_json: JsonOption = False) -> None:
 
     wengert bench
     """
-    from wengert._jobs._timing import timed
+    from wengert._jobs.timing import timed
 
     rows = timed()
     print_json({"steps": rows}) if as_json else print(_text(rows))

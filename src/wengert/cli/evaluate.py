@@ -1,7 +1,7 @@
 """``wengert evaluate``: predictions against what is true."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,10 @@ from wengert.cli._shared import (
     refuse_output,
     write,
 )
+
+if TYPE_CHECKING:
+    from wengert.data import Table
+    from wengert.models import Model
 
 
 @app.command()
@@ -50,23 +54,30 @@ def evaluate(
     wengert evaluate digits.wengert digits --json
     """
     from wengert import models
-    from wengert._jobs import _evaluation, _pictures, true_values
+    from wengert._jobs import evaluation
 
     for path, other in ((plot, report), (report, plot)):
         refuse_output(path, [data, model, *([str(other)] if other else [])], force)
     network = models.load(model)
     table = read_for(network, data, query, fill_columns)
-    found = _evaluation.evaluated(network, table, samples, seed)
+    found = evaluation.evaluated(network, table, samples, seed)
     print_json(found) if as_json else print(_text(found))
-    if plot is None and report is None:
-        return
-    pictures = _pictures.of_evaluation(network, found, network.predict_table(table), true_values(network, table))
-    if plot is not None:
-        write(plot, _pictures.drawn(pictures))
-    if report is not None:
-        from wengert._jobs._html import page
+    if plot is not None or report is not None:
+        _draw(network, table, found, plot, report)
 
-        write(report, page(network, table.source, _text(found), _pictures.drawn(pictures, "svg")))
+
+def _draw(
+    model: "Model", table: "Table", found: dict[str, Any], plot: Path | None, report: Path | None
+) -> None:
+    from wengert._jobs import pictures
+    from wengert._jobs.html import page
+    from wengert._jobs.training import true_values
+
+    shown = pictures.of_evaluation(model, found, model.predict_table(table), true_values(model, table))
+    if plot is not None:
+        write(plot, pictures.drawn(shown))
+    if report is not None:
+        write(report, page(model, table.source, _text(found), pictures.drawn(shown, "svg")))
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -79,7 +90,7 @@ def _text(report: dict[str, Any]) -> str:
 
 
 def _scores(report: dict[str, Any]) -> list[list[str]]:
-    from wengert._jobs._evaluation import TITLES
+    from wengert._jobs.evaluation import TITLES
 
     found = []
     for name, interval in report["intervals"].items():

@@ -94,11 +94,11 @@ def _training(model: "Model") -> list[str]:
 
 
 def _picture(network: Any, model: "Model | None") -> bytes:
-    from wengert._jobs import _pictures
+    from wengert._jobs import pictures
 
     known = {} if model is None else model.training
-    pictures = [_pictures.of_network(network)]
+    shown = [pictures.of_network(network)]
     if known.get("training_error"):
         curve = known["training_error"], known.get("validation_error") or []
-        pictures.append(_pictures.of_curve(*curve, known.get("best_epoch")))
-    return _pictures.drawn(pictures)
+        shown.append(pictures.of_curve(*curve, known.get("best_epoch")))
+    return pictures.drawn(shown)

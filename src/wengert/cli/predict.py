@@ -42,7 +42,7 @@ def predict(
     wengert predict digits.wengert digits --query "SELECT * FROM data LIMIT 3" --json
     """
     from wengert import models
-    from wengert._jobs import _predictions as predictions
+    from wengert._jobs import predictions
 
     refuse_output(output, [data, model], force)
     written = predictions.format_of(output, predictions.to_json_lines if as_json else predictions.to_csv)

@@ -22,7 +22,8 @@ from wengert.cli._shared import (
 from wengert.errors import SettingError
 
 if TYPE_CHECKING:
-    from wengert._jobs import Course, Options, Problem
+    from wengert._jobs.options import Options
+    from wengert._jobs.training import Course, Problem
     from wengert.data import Table, Target
     from wengert.models import Model
     from wengert.train import Fit
@@ -72,8 +73,9 @@ Targets = Annotated[
     list[str] | None,
     typer.Option(help="The column to predict (by default: target); several are predicted together."),
 ]
-Ignored = Annotated[
-    list[str] | None, typer.Option(help="A column not to predict from; may be written several times.")
+Ignored = Annotated[list[str] | None, typer.Option(help="A column not to predict from; several times.")]
+Categories = Annotated[
+    list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
 ]
 Rows = Annotated[Split, typer.Option(help="Whether every part has its share of each class.")]
 Group = Annotated[str | None, typer.Option(help="Keep rows alike in this column together, in one part.")]
@@ -154,6 +156,7 @@ def train(
     data: DataArgument,
     target: Targets = None,
     ignore: Ignored = None,
+    category: Categories = None,
     query: QueryOption = None,
     task: TaskOption = None,
     split: Rows = Split.stratified,
@@ -200,11 +203,13 @@ def train(
 
     wengert train diabetes --loss "huber(delta=0.5)" --epochs 500 --resume
     """
-    from wengert._jobs import Course, Options
+    from wengert._jobs.options import Options
+    from wengert._jobs.training import Course
 
     options = Options(
         targets=tuple(target or ()),
         ignored=tuple(ignore or ()),
+        categories=tuple(category or ()),
         split=split.value,
         group=group,
         time=time,
@@ -277,20 +282,21 @@ class Files:
 
 
 def _train(table: "Table", options: "Options", course: "Course", files: Files, said: Any) -> dict[str, Any]:
-    from wengert import _jobs, models
+    from wengert import models
     from wengert._console import fail, note
+    from wengert._jobs import training
 
-    problem = _jobs.prepare(table, options)
+    problem = training.prepare(table, options)
     for line in problem.notes:
         note(line)
     said(_about_data(table, problem))
-    model = _jobs.start(problem, options)
-    said(_about_network(model, problem, options, _jobs.batch_size(problem, options)))
-    result = _jobs.train(model, problem, options, course)
+    model = training.start(problem, options)
+    said(_about_network(model, problem, options, training.batch_size(problem, options)))
+    result = training.train(model, problem, options, course)
     if not result.epochs:
         fail("interrupted before the end of the first epoch; nothing was written")
         raise typer.Exit(130)
-    model, scores = _jobs.finish(model, problem, options, result)
+    model, scores = training.finish(model, problem, options, result)
     models.save(model, files.output)
     said(f"{_about_training(result, options)}\nmodel {files.output}")
     if files.plot is not None:

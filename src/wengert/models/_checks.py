@@ -119,8 +119,8 @@ def _parts(network: Any) -> Iterator[Any]:
     if children is not None:
         within = [getattr(network, name) for name in children[0]]
     else:
-        within = list(network.values()) if isinstance(network, dict) else network
-        within = within if isinstance(within, tuple | list) else ()
+        within = list(network.values()) if isinstance(network, dict) else []
+        within = list(network) if isinstance(network, tuple | list) else within
     for part in within:
         yield from _parts(part)
 

@@ -1,4 +1,4 @@
-r"""Trained networks with what is around them: the columns of a table before, the meaning of outputs behind."""
+"""Trained networks, with the columns of a table before them and the meaning of outputs behind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
-# Kinds of output units that suit a task, in the order of likelihoods; the first is taken unless told otherwise.
+BLOCK = 1 << 14  # rows predicted at a time, so that the activations of all are never held at once
+# Kinds of output units that suit a task, of which the first is taken unless told otherwise.
 SUITED: dict[str, tuple[str, ...]] = {
     "regression": ("number", "quantile", "count"),
     "multi-label": ("labels",),
@@ -105,7 +106,8 @@ class Model:
     def predict_inputs(self, x: Array) -> Array:
         """The same for inputs as the network takes them."""
         with threadpool_limits(1, user_api="blas"):
-            return self.from_outputs(self.network(x))
+            parts = [self.network(x[i : i + BLOCK]) for i in range(0, max(1, len(x)), BLOCK)]
+        return self.from_outputs(np.concatenate(parts))
 
     def from_outputs(self, a: Array) -> Array:
         """What the pre-activations of the output units mean."""

@@ -3,7 +3,7 @@ r"""Networks as data: which layers, with which numbers, without a line of code.
 A network is a tree; its description is the same tree in JSON. A layer stands there as the name of its class
 with its fields, an activation as its name, an array as its name in :func:`wengert.nn.state`,
 
-``{"class": "Dense", "weights": {"array": "layers.0.weights"}, "activation": {"activation": "elu(alpha=0.5)"}}``
+``{"class": "Dense", "weights": {"array": "layers.0.weights"}, "activation": {"activation": "relu"}}``
 
 and the arrays beside it. The classes are those of :mod:`wengert.nn` and what these are made of: reading a
 description makes objects of these classes and nothing else, whatever it says. A function that somebody has

@@ -142,7 +142,7 @@ def is_known(network: Network) -> bool:
 def _is_own(function: Any) -> bool:
     """Whether a class or function is of this package, and depends on no variables of another function."""
     module, closure = getattr(function, "__module__", ""), getattr(function, "__closure__", None)
-    return str(module).startswith(f"{__package__}.") and closure is None
+    return str(module).startswith("wengert.") and closure is None
 
 
 def _name(entries: tree.Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert import losses, nn, optim
-from wengert._jobs import _wording
+from wengert._jobs import wording
 from wengert.data import Task
 from wengert.errors import SettingError
 from wengert.models import suited
@@ -19,10 +19,11 @@ LEARNING_RATES = {"adam": 2e-3, "sgd": 1e-1}  # of the others their own
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may choose about training; texts as :mod:`wengert._jobs._wording` reads them."""
+    """What the user may choose about training; texts as :mod:`wengert._jobs.wording` reads them."""
 
     targets: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     split: str = "stratified"
     group: str | None = None
     time: str | None = None
@@ -54,8 +55,8 @@ class Options:
     @property
     def rate(self) -> float:
         """The learning rate, that of the optimiser unless chosen."""
-        name, *_ = _wording.parsed("--optimiser", self.optimiser)
-        own = _wording.entry("--optimiser", name, _wording.OPTIMISERS).learning_rate
+        name, *_ = wording.parsed("--optimiser", self.optimiser)
+        own = wording.entry("--optimiser", name, wording.OPTIMISERS).learning_rate
         return self.learning_rate or LEARNING_RATES.get(name, own)
 
     @property
@@ -73,11 +74,11 @@ class Options:
         """
         optimiser_of(self, MANY)
         penalty_of(self)
-        network_of(np.random.default_rng(0), self, *self.hidden[:1] or (1,), 1)
+        network_of(np.random.default_rng(0), self, self.hidden[0] if self.hidden else 1, 1)
         if self.loss is not None:
-            _wording.made("--loss", self.loss, ALL_LOSSES)
+            wording.made("--loss", self.loss, ALL_LOSSES)
         if self.class_weights is not None:
-            _wording.weights("--class-weights", self.class_weights)
+            wording.weights("--class-weights", self.class_weights)
         if self.group is not None and self.time is not None:
             raise SettingError("--group and --time each split the rows; write one of them")
 
@@ -88,8 +89,8 @@ class Options:
 def network_of(rng: np.random.Generator, options: Options, inputs: int, outputs: int) -> nn.MLP:
     """A network with starting weights."""
     sizes = (inputs, *options.hidden, outputs)
-    activations = _each(_wording.parts(options.activation))
-    dropout = _each(_wording.numbers("--dropout", options.dropout))
+    activations = _each(wording.parts(options.activation))
+    dropout = _each(wording.numbers("--dropout", options.dropout))
     try:
         return nn.MLP.init(
             rng,
@@ -116,7 +117,7 @@ def _each(values: Sequence[Any]) -> Any:
 def optimiser_of(options: Options, steps: int) -> optim.Optimiser:
     """The optimiser, for epochs of so many steps."""
     rate = schedule_of(options, steps)
-    made = _wording.made("--optimiser", options.optimiser, _wording.OPTIMISERS, rate)
+    made = wording.made("--optimiser", options.optimiser, wording.OPTIMISERS, rate)
     if options.clip_norm is not None:
         made = optim.ClipNorm(made, options.clip_norm)
     return optim.WeightDecay(made, options.weight_decay)
@@ -126,15 +127,15 @@ def schedule_of(options: Options, steps: int) -> Any:
     """The learning rate, or its schedule; what counts epochs is brought to steps."""
     rate: Any = options.rate
     if options.schedule is not None:
-        name, *_ = _wording.parsed("--schedule", options.schedule)
-        cls = _wording.entry("--schedule", name, _wording.SCHEDULES)
+        name, *_ = wording.parsed("--schedule", options.schedule)
+        cls = wording.entry("--schedule", name, wording.SCHEDULES)
         counted = "steps" in inspect.signature(cls).parameters
 
         def in_steps(arguments: dict[str, Any]) -> dict[str, Any]:
             return arguments | {"steps": round(arguments.get("steps", options.epochs) * steps)}
 
         change = in_steps if counted else dict
-        rate = _wording.made("--schedule", options.schedule, _wording.SCHEDULES, rate, change=change)
+        rate = wording.made("--schedule", options.schedule, wording.SCHEDULES, rate, change=change)
         by_epoch = not counted and not isinstance(rate, optim.Adaptive | optim.Constant)
         rate = optim.PerEpoch(rate, steps) if by_epoch else rate
     return optim.WarmUp(rate, options.warm_up * steps) if options.warm_up else rate
@@ -164,9 +165,9 @@ def loss_of(options: Options, task: Task, classes: Sequence[str]) -> tuple[str, 
         kind = suited(task, classes)[0]
         return kind, losses.LIKELIHOODS[kind].loss
     known = losses_for(task, classes)
-    name, *_ = _wording.parsed("--loss", options.loss)
-    kind, _ = _wording.entry("--loss", name, known)
-    made = _wording.made("--loss", options.loss, {name: loss for name, (_, loss) in known.items()})
+    name, *_ = wording.parsed("--loss", options.loss)
+    kind, _ = wording.entry("--loss", name, known)
+    made = wording.made("--loss", options.loss, {name: loss for name, (_, loss) in known.items()})
     if isinstance(made, losses.Quantile) and np.ndim(made.q):
         raise SettingError(f"--loss {options.loss!r}: one quantile is predicted; write quantile(q=0.9)")
     return kind, made
@@ -176,4 +177,4 @@ def penalty_of(options: Options) -> Any:
     """The penalty on large weights, if any."""
     if options.penalty is None:
         return None
-    return _wording.made("--penalty", options.penalty, _wording.PENALTIES)
+    return wording.made("--penalty", options.penalty, wording.PENALTIES)

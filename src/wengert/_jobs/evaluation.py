@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from wengert import metrics
-from wengert._jobs._training import true_values
+from wengert._jobs.training import true_values
 from wengert.data import Table
 from wengert.models import Model
 
@@ -154,7 +154,7 @@ DETAILS: dict[str, Callable[[Model, Array, Array], dict[str, Any]]] = {
 
 
 def reliability(probabilities: Array, happened: Array) -> dict[str, Any]:
-    """Of the patterns in each tenth of the probabilities: how many, their mean, and the share that it came to.
+    """Of the patterns in each tenth of the probabilities: how many, their mean, and what it came to.
 
     The *calibration error* is the mean distance of the two, each tenth counted by its patterns.
     """

@@ -110,7 +110,7 @@ def numbers(option: str, text: str) -> list[float]:
         raise SettingError(f"{option} {text!r}: is no list of numbers; write for instance 0.2,0.5") from None
 
 
-def weights(option: str, text: str) -> dict[str, float] | str:
+def weights(option: str, text: str) -> Any:
     """``balanced``, or the weights of classes by name, ``yes=5,no=1``."""
     if text == "balanced":
         return text

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert import losses, metrics
-from wengert._jobs import _wording
-from wengert._jobs._options import Options, loss_of, network_of, optimiser_of, penalty_of
+from wengert._jobs import wording
+from wengert._jobs.options import Options, loss_of, network_of, optimiser_of, penalty_of
 from wengert.data import (
     Preprocessing,
     Split,
@@ -52,7 +52,7 @@ def prepare(table: Table, options: Options) -> Problem:
     kind, loss = loss_of(options, target.task, target.classes)
     _refuse_counts(table, kind, target)
     parts = _split(table, target, options)
-    preprocessing = Preprocessing.fit(table, features, parts.training)
+    preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
     x = preprocessing.inputs(table, np.dtype(options.precision))
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
     return Problem(preprocessing, x, target, parts, _target_scale(target, parts, kind), kind, loss, notes)
@@ -200,7 +200,7 @@ def train(model: Model, problem: Problem, options: Options, course: Course) -> F
 
 @dataclass(frozen=True, repr=False)
 class Orders:
-    """The rows of the training part in a new random order for every epoch, so that no copy of them is made."""
+    """The rows of the training part, in a new random order for every epoch; no copy of them is made."""
 
     rows: Array
     seed: int
@@ -221,7 +221,7 @@ def _weights(problem: Problem, options: Options) -> Array | None:
     target = problem.target
     if target.task == "regression":
         raise SettingError("--class-weights: numbers have no classes; leave it out, or say --task")
-    wanted = _wording.weights("--class-weights", options.class_weights)
+    wanted = wording.weights("--class-weights", options.class_weights)
     if target.task == "multi-label":
         return losses.class_weights(target.values, wanted)
     unknown = [name for name in wanted if name not in target.classes] if isinstance(wanted, dict) else []

@@ -1,0 +1,15 @@
+r"""Networks as estimators: ``fit``, ``predict``, ``score``, in scikit-learn's interface.
+
+A multilayer perceptron of :math:`L` layers,
+
+.. math:: \mathbf y(\mathbf x) = f\bigl(\mathbf W_L\, h(\cdots h(\mathbf W_1 \mathbf x + \mathbf b_1) \cdots)
+          + \mathbf b_L\bigr),
+
+trained natively, one call an epoch. Parameters, attributes and numbers are scikit-learn's, which need not be
+installed: it is imported only where it is at work already.
+"""
+
+from wengert.estimators._classifier import MLPClassifier
+from wengert.estimators._regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

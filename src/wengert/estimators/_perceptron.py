@@ -1,0 +1,239 @@
+"""The multilayer perceptron as an estimator: what classifier and regressor have in common."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert import nn
+from wengert.estimators import _descent, _draws, _prediction
+from wengert.estimators import _parameters as allowed
+from wengert.estimators._base import Estimator, Task
+from wengert.estimators._descent import Descent, Sample
+from wengert.estimators._inputs import patterns
+from wengert.estimators._inspection import Inspection
+from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
+from wengert.estimators._parameters import parameter
+from wengert.native.machine.team import get_threads, set_threads
+
+Array = np.ndarray
+
+STOCHASTIC = ("sgd", "adam")
+
+
+def has_partial_fit(estimator: Any) -> None:
+    """Refuse training in parts where all patterns are needed for a step."""
+    if not estimator._is_stochastic:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+        )
+
+
+@dataclass(eq=False, repr=False)
+class Perceptron(Task, Inspection, Estimator):
+    """The parameters of a multilayer perceptron, and its training."""
+
+    hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
+    activation: Any = parameter("relu", allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION | allowed.SEQUENCE)
+    solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), kw_only=True)
+    alpha: float = parameter(0.0001, allowed.number("[0, inf)"), kw_only=True)
+    batch_size: Any = parameter("auto", allowed.choice("auto") | allowed.integer("[1, inf)"), kw_only=True)
+    learning_rate: Any = parameter(
+        "constant", allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE, kw_only=True
+    )
+    learning_rate_init: float = parameter(0.001, allowed.number("(0, inf)"), kw_only=True)
+    power_t: float = parameter(0.5, allowed.number("[0, inf)"), kw_only=True)
+    max_iter: int = parameter(200, allowed.integer("[1, inf)"), kw_only=True)
+    shuffle: bool = parameter(True, allowed.BOOLEAN, kw_only=True)
+    random_state: Any = parameter(None, allowed.RANDOM_STATE, kw_only=True)
+    tol: float = parameter(1e-4, allowed.number("[0, inf)"), kw_only=True)
+    verbose: Any = parameter(False, allowed.VERBOSE, kw_only=True)
+    warm_start: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
+    momentum: float = parameter(0.9, allowed.number("[0, 1]"), kw_only=True)
+    nesterovs_momentum: bool = parameter(True, allowed.BOOLEAN, kw_only=True)
+    early_stopping: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
+    validation_fraction: float = parameter(0.1, allowed.number("[0, 1)"), kw_only=True)
+    beta_1: float = parameter(0.9, allowed.number("[0, 1)"), kw_only=True)
+    beta_2: float = parameter(0.999, allowed.number("[0, 1)"), kw_only=True)
+    epsilon: float = parameter(1e-8, allowed.number("(0, inf)"), kw_only=True)
+    n_iter_no_change: Any = parameter(10, allowed.integer("[1, inf)") | allowed.FOREVER, kw_only=True)
+    max_fun: int = parameter(15000, allowed.integer("[1, inf)"), kw_only=True)
+    dropout: Any = parameter(0.0, allowed.number("[0, 1)") | allowed.SEQUENCE, kw_only=True)
+    batch_norm: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
+    skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
+    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
+    categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
+    missing: str = parameter("error", allowed.choice("error", "indicator"), kw_only=True)
+    callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)
+    n_threads: Any = parameter(None, allowed.integer("[1, inf)") | allowed.NONE, kw_only=True)
+
+    # ------------------------------------------------------------------------------------- training
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
+        """Train the network, from new weights unless ``warm_start`` is set.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row: an array, a sparse matrix or a table.
+        y
+            Targets, one a pattern, or a row of several.
+        sample_weight
+            How much each pattern counts; all the same unless given.
+        X_val, y_val
+            Patterns to validate on, instead of some of X that are kept aside.
+
+        Returns
+        -------
+        self
+        """
+        allowed.check(self)
+        first = not (self.warm_start and hasattr(self, "coefs_"))
+        with _threads(self.n_threads):
+            x = patterns(self, X, first)
+            sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
+            if self._is_stochastic:
+                self._optimizer = Descent(self)
+                self._descend(*self._divided(sample, X_val, y_val))
+            else:
+                self._minimise(sample)
+        return self
+
+    def _minimise(self, sample: Sample) -> None:
+        from wengert.estimators._quasi_newton import minimise
+
+        minimise(self, sample)
+
+    def _descend(self, sample: Sample, aside: Sample | None) -> None:
+        _descent.descend(self, sample, aside, self.max_iter)
+        if self.early_stopping:
+            self._adopt(self._best)
+        self._note_aside(aside)
+        _descent.warn_unless_converged(self)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
+        """One epoch, from the weights and the optimiser's state that are there."""
+        if self.early_stopping and X_val is None:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True without patterns to validate on; give "
+                "X_val and y_val"
+            )
+        if self._has_stopped():
+            return self
+        first = not hasattr(self, "coefs_")
+        with _threads(self.n_threads):
+            x = patterns(self, X, first)
+            sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
+            if not hasattr(self, "_optimizer"):
+                self._optimizer = Descent(self)
+            aside = self._validation(X_val, y_val)
+            _descent.descend(self, sample, aside, 1)
+            if self._has_stopped():
+                self._adopt(self._best)
+            self._note_aside(aside)
+        return self
+
+    def _has_stopped(self) -> bool:
+        return self.early_stopping and getattr(self, "stopped_early_", False)
+
+    @property
+    def _is_stochastic(self) -> bool:
+        return self.optimizer is not None or self.solver in STOCHASTIC
+
+    def _sample(self, x: Any, t: Array, sample_weight: Any, first: bool) -> Sample:
+        """What to train on, with a network to train."""
+        sample = Sample(x, t, self._weights(sample_weight, x, t))
+        self._random_state = _draws.random_state(self.random_state)
+        if first:
+            self._start(sample)
+        return sample
+
+    def _start(self, sample: Sample) -> None:
+        """A new network, and no course of training yet."""
+        self.n_iter_, self.t_ = 0, 0
+        self._draw(sample.x.shape[1], sample.x.dtype)
+        if self._is_stochastic:
+            self._best, self.stopped_early_ = self.network_, False
+            self.loss_curve_: list[float] = []
+            self._no_improvement_count = 0
+            stopping = self.early_stopping
+            self.best_loss_ = None if stopping else np.inf
+            self.validation_scores_: list[float] | None = [] if stopping else None
+            self.best_validation_score_ = -np.inf if stopping else None
+
+    def _divided(self, sample: Sample, X_val: Any, y_val: Any) -> tuple[Sample, Sample | None]:
+        """The patterns to train on, and those to validate on."""
+        if X_val is not None or not self.early_stopping:
+            return sample, self._validation(X_val, y_val)
+        kept, aside = self._split(sample)
+        if len(aside) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return sample.take(kept), sample.take(aside)
+
+    def _validation(self, X_val: Any, y_val: Any) -> Sample | None:
+        """Patterns to validate on that are given."""
+        if X_val is None:
+            return None
+        x = patterns(self, X_val, first=False)
+        return Sample(x, self._more_targets(y_val, x))
+
+    def _note_aside(self, aside: Sample | None) -> None:
+        """What the patterns aside tell about the trained network."""
+
+    # -------------------------------------------------------------------------------------- network
+
+    def _draw(self, inputs: int, dtype: Any) -> None:
+        """Weights and biases of a new network."""
+        self._design = design_of(self)
+        sizes = self._design.sizes(inputs, [*hidden_units(self.hidden_layer_sizes), self._units])
+        functions = [*self._design.activations, self._design.activations[-1]]
+        drawn = [
+            _draws.weights_and_biases(self._random_state, *size, 2.0 if h is nn.logistic else 6.0)
+            for size, h in zip(sizes, functions)
+        ]
+        self.n_layers_ = len(sizes) + 1
+        self.coefs_ = [w.astype(dtype, copy=False) for w, _ in drawn]
+        self.intercepts_ = [b.astype(dtype, copy=False) for _, b in drawn]
+        hidden = sizes[:-1] if self.batch_norm else []
+        self._norms = [nn.BatchNorm.init(units, dtype) for _, units in hidden]
+
+    @property
+    def network_(self) -> nn.MLP:
+        """The network; its outputs are pre-activations, to which ``out_activation_`` applies."""
+        known = vars(self)
+        design: Design = known.get("_design") or design_of(self)
+        return assembled(self.coefs_, self.intercepts_, known.get("_norms", []), design)
+
+    def _adopt(self, network: nn.MLP) -> None:
+        dense = list(layers_of(network, nn.Dense))
+        self.coefs_ = [layer.weights for layer in dense]
+        self.intercepts_ = [layer.biases for layer in dense]
+        self._norms = list(layers_of(network, nn.BatchNorm))
+
+    def _outputs(self, X: Any, activation: str) -> Array:
+        """The output units, with an activation function of theirs."""
+        self._require_fitted()
+        network = self.network_
+        if _prediction.is_single(self, X):
+            y, finite = _prediction.of_single(network, X, activation)
+            if finite:
+                return y
+        return _prediction.outputs(network, patterns(self, X, first=False), activation)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads for a while; as many as there were unless given."""
+    if count is None:
+        yield
+        return
+    before = get_threads()
+    set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(before)

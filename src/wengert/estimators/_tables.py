@@ -1,0 +1,162 @@
+r"""Tables with categories and missing values, as the numbers that a network takes.
+
+A column of :math:`K` categories becomes :math:`K` columns of zeros and ones (*one-hot*), or their places in
+order, from 0 to 1 (*ordinal*). A missing number becomes the mean of its column, beside a column that says so,
+
+.. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
+
+and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
+middle. pandas, Polars and Arrow are read through narwhals. Moments are numbers, of days.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of numbers.
+
+    Attributes
+    ----------
+    mean
+        Of those that are there.
+    indicated
+        Whether a second column tells which are not.
+    """
+
+    mean: float
+    indicated: bool
+
+    def encode(self, column: Array) -> list[Array]:
+        """The numbers, and where they are missing."""
+        x = column.astype(np.float64)
+        if not self.indicated:
+            return [x]
+        missing = np.isnan(x)
+        return [np.where(missing, self.mean, x), missing.astype(np.float64)]
+
+    def names(self, name: str) -> list[str]:
+        """Names of the encoded columns."""
+        return [name, f"{name} is missing"] if self.indicated else [name]
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """A column of categories, one encoded column for each."""
+
+    categories: tuple[Any, ...]
+
+    def encode(self, column: Array) -> list[Array]:
+        """Where the column is each of the categories."""
+        return [np.asarray(column == c, np.float64) for c in self.categories]
+
+    def names(self, name: str) -> list[str]:
+        """Names of the encoded columns."""
+        return [f"{name}={c}" for c in self.categories]
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """A column of categories as their places in order."""
+
+    categories: tuple[Any, ...]
+
+    def encode(self, column: Array) -> list[Array]:
+        """Places from 0 to 1; the middle for what is none of the categories."""
+        last = max(1, len(self.categories) - 1)
+        places = {c: i / last for i, c in enumerate(self.categories)}
+        return [np.array([places.get(v, 0.5) for v in column.tolist()], np.float64)]
+
+    def names(self, name: str) -> list[str]:
+        """Name of the encoded column."""
+        return [name]
+
+
+CATEGORICAL = {"one_hot": OneHot, "ordinal": Ordinal}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How each column of a table is encoded, as training found it."""
+
+    columns: tuple[Any, ...]
+
+    def __call__(self, X: Any) -> Array:
+        """The encoded table."""
+        columns = columns_of(X)
+        if len(columns) != len(self.columns):
+            raise ValueError(
+                f"X has {len(columns)} features, but training had {len(self.columns)} features as input."
+            )
+        return np.stack([c for e, column in zip(self.columns, columns) for c in e.encode(column)], axis=1)
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Names of the encoded columns."""
+        return [encoded for e, name in zip(self.columns, names) for encoded in e.names(name)]
+
+
+def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
+    """How to encode a table; None where it is numbers alone and nothing may be missing."""
+    if missing == "error" and not (is_table(X) and np.asarray(X).dtype.kind not in "fiub"):
+        return None
+    if not hasattr(X, "__array__") or hasattr(X, "nnz"):
+        return None
+    return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns_of(X)))
+
+
+def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
+    if column.dtype.kind not in "fiub":
+        return CATEGORICAL[categorical](_categories(column))
+    there = column[~np.isnan(column)] if column.dtype.kind == "f" else column
+    mean = float(there.mean()) if len(there) else 0.0
+    return Numbers(mean, indicated=missing == "indicator" and len(there) < len(column))
+
+
+def _categories(column: Array) -> tuple[Any, ...]:
+    """The categories in order; of a type that has one."""
+    found = {v for v in column.tolist() if v is not None and v == v}
+    try:
+        return tuple(sorted(found))
+    except TypeError:
+        return tuple(sorted(found, key=str))
+
+
+def is_table(X: Any) -> bool:
+    """Whether X is a table of pandas, Polars or Arrow, and narwhals is there to read it."""
+    if not hasattr(X, "columns"):
+        return False
+    try:
+        from narwhals.dependencies import is_into_dataframe
+    except ImportError:
+        return False
+    return is_into_dataframe(X)
+
+
+def columns_of(X: Any) -> list[Array]:
+    """The columns as arrays: numbers as such, words as objects with None where one is missing."""
+    if not is_table(X):
+        return list(np.asarray(X).T)
+    from wengert.data import from_frame
+
+    return [_column(name, column) for name, column in from_frame(X, "X").columns.items()]
+
+
+def _column(name: str, column: Any) -> Array:
+    """Moments count in days since 1970."""
+    kind = type(column).__name__
+    if kind == "Opaque":
+        raise ValueError(
+            f"X: column {name!r} holds {column.what}, which is no number, word or time; leave it out"
+        )
+    if kind == "Words":
+        return np.array([*column.labels, None], dtype=object)[column.codes]
+    if kind == "Times":
+        days = (column.values - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+        return np.where(column.missing, np.nan, days)
+    return column.values

@@ -1,0 +1,333 @@
+"""What scikit-learn's networks do not have."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import wengert as wg
+from wengert import losses, optim
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = np.array(["a", "b", "c"])[np.digitize(X[:, 0] * X[:, 1], (-0.3, 0.3))]
+T = np.sin(2 * X[:, 0]) + 0.1 * RNG.normal(size=120)
+SETTINGS = dict(hidden_layer_sizes=(16, 16), max_iter=40, learning_rate_init=0.02, random_state=0)
+
+
+def _classifier(**settings):
+    return wg.MLPClassifier(**SETTINGS | settings)
+
+
+def _regressor(**settings):
+    return wg.MLPRegressor(**SETTINGS | settings)
+
+
+def _swish(a):
+    return a / (1 + np.exp(-a))
+
+
+@pytest.mark.parametrize("activation", ["gelu", _swish, ("tanh", "relu"), [_swish, "softplus"], np.sin])
+def test_activations(activation):
+    assert _classifier(activation=activation).fit(X, Y).score(X, Y) > 0.7
+
+
+def test_activations_that_are_refused():
+    with pytest.raises(ValueError, match="activation: 3 given for 2 hidden layers"):
+        _classifier(activation=["relu"] * 3).fit(X, Y)
+    with pytest.raises(ValueError, match="relo"):
+        _classifier(activation=["relu", "relo"]).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(dropout=0.2),
+        dict(dropout=(0.1, 0.0)),
+        dict(batch_norm=True),
+        dict(skip="add"),
+        dict(skip="concatenate"),
+        dict(dropout=0.1, batch_norm=True, skip="concatenate", activation="tanh"),
+    ],
+    ids=str,
+)
+def test_layers(settings):
+    estimator = _classifier(**settings).fit(X, Y)
+    assert estimator.score(X, Y) > 0.7
+    assert np.array_equal(estimator.predict(X[:1]), estimator.predict(X)[:1])
+    again = _classifier(**settings).fit(X, Y)
+    assert np.array_equal(again.predict_proba(X), estimator.predict_proba(X))
+    assert len(estimator.coefs_) == len(estimator.intercepts_) == 3
+
+
+def test_parts_of_the_network():
+    estimator = _classifier(dropout=0.2, batch_norm=True, skip="add").fit(X, Y)
+    kinds = [type(layer).__name__ for layer in estimator.network_.layers]
+    assert kinds == ["Dense", "BatchNorm", "Function", "Dropout", "Residual", "Dense"]
+    assert _classifier(skip="concatenate").fit(X, Y).coefs_[-1].shape == (3 + 16 + 16, 3)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optim.AdamW(0.02),
+        optim.RMSProp(0.01),
+        optim.Rprop(),
+        optim.ClipNorm(optim.SGD(0.1, momentum=0.9), 1.0),
+        optim.Adam(optim.Cosine(0.05, steps=40)),
+        optim.PolyakAverage(optim.Adam(0.02)),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_optimisers(optimizer):
+    assert _classifier(optimizer=optimizer, solver="lbfgs").fit(X, Y).score(X, Y) > 0.7
+
+
+def test_a_schedule_is_followed():
+    estimator = _classifier(learning_rate=optim.StepDecay(0.02, every=10, factor=0.5), max_iter=20).fit(X, Y)
+    assert estimator._optimizer.learning_rate == pytest.approx(0.02 / 4)
+
+
+def test_an_exhausted_rate_ends_the_training():
+    rule = optim.Adam(optim.Adaptive(0.1, divisor=1e6, tol=10.0, patience=1))
+    assert _classifier(optimizer=rule).fit(X, Y).n_iter_ < 10
+
+
+@pytest.mark.parametrize("loss", ["focal", "hinge", lambda a, t: losses.softmax_cross_entropy(a, t)])
+def test_losses_of_classes(loss):
+    estimator = _classifier(loss=loss).fit(X, Y)
+    assert estimator.score(X, Y) > 0.7
+    assert hasattr(estimator, "predict_proba") == (loss != "hinge")
+
+
+@pytest.mark.parametrize("loss", ["focal", "hinge"])
+def test_losses_of_two_classes(loss):
+    assert _classifier(loss=loss).fit(X, Y == "a").score(X, Y == "a") > 0.8
+
+
+def _cubes(y, t):
+    return np.mean(np.abs(y - t) ** 3)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "mean_squared_error", losses.Huber(0.1), _cubes])
+def test_losses_of_numbers(loss):
+    assert _regressor(loss=loss).fit(X, T).score(X, T) > 0.6
+
+
+def test_quantiles():
+    y = _regressor(loss=losses.Quantile(0.9), max_iter=150).fit(X, T).predict(X)
+    assert 0.8 < np.mean(y >= T) < 0.99
+
+
+def test_weights_of_classes():
+    rare = X[:, 0] + RNG.normal(size=120) > 1.5
+    plain, balanced = (_classifier(max_iter=15, class_weight=w).fit(X, rare) for w in (None, "balanced"))
+    assert balanced.predict(X).sum() > plain.predict(X).sum()
+    named = _classifier(class_weight={"a": 3.0}, max_iter=3).fit(X, Y)
+    weighted = _classifier(max_iter=3).fit(X, Y, np.where(Y == "a", 3.0, 1.0))
+    assert np.array_equal(named.coefs_[0], weighted.coefs_[0])
+    with pytest.raises(
+        ValueError, match=r"class_weight names \['d'\], but the classes are \['a', 'b', 'c'\]"
+    ):
+        _classifier(class_weight={"d": 2.0}).fit(X, Y)
+
+
+def test_a_validation_set_that_is_given():
+    estimator = _classifier(early_stopping=True, n_iter_no_change=5, max_iter=200)
+    estimator.fit(X[:80], Y[:80], X_val=X[80:], y_val=Y[80:])
+    assert estimator.stopped_early_ and estimator.n_iter_ < 200
+    assert estimator.score(X[80:], Y[80:]) == max(estimator.validation_scores_)
+    watched = _classifier(max_iter=7).fit(X[:80], Y[:80], X_val=X[80:], y_val=Y[80:])
+    assert len(watched.validation_scores_) == watched.n_iter_ == 7
+    assert watched.best_loss_ == min(watched.loss_curve_)
+
+
+def test_early_stopping_in_parts():
+    estimator = _classifier(early_stopping=True, n_iter_no_change=3, tol=0.01)
+    for _ in range(200):
+        estimator.partial_fit(X[:80], Y[:80], classes=list("abc"), X_val=X[80:], y_val=Y[80:])
+    assert estimator.stopped_early_
+    assert len(estimator.validation_scores_) < 100
+    assert estimator.score(X[80:], Y[80:]) == estimator.best_validation_score_
+
+
+def test_training_in_parts_goes_on_without_early_stopping():
+    estimator = _classifier(tol=10.0, n_iter_no_change=1)
+    for _ in range(6):
+        estimator.partial_fit(X, Y, classes=list("abc"))
+    assert len(estimator.loss_curve_) == 6
+
+
+def test_progress_is_counted_through(capsys):
+    estimator = _classifier(verbose=True, max_iter=2, warm_start=True).fit(X, Y).fit(X, Y)
+    estimator.partial_fit(X, Y)
+    numbers = [int(line.split()[1].strip(",")) for line in capsys.readouterr().out.splitlines()]
+    assert numbers == [1, 2, 3, 4, 5]
+
+
+def test_callbacks():
+    seen = []
+    estimator = _classifier(callbacks=[lambda e: seen.append(e.loss_), lambda e: e.n_iter_ == 4]).fit(X, Y)
+    assert seen == estimator.loss_curve_ and estimator.n_iter_ == 4
+
+
+def test_threads():
+    before = wg.get_threads()
+    seen = []
+    one = _classifier(n_threads=1, callbacks=[lambda e: seen.append(wg.get_threads())], max_iter=3).fit(X, Y)
+    assert set(seen) == {1} and wg.get_threads() == before
+    assert np.array_equal(one.coefs_[0], _classifier(n_threads=2, max_iter=3).fit(X, Y).coefs_[0])
+
+
+# ---------------------------------------------------------------------------------------- inspection
+
+
+def test_conformal_intervals_cover():
+    x = np.random.default_rng(1).uniform(-2, 2, (1500, 1))
+    t = x[:, 0] ** 2 + np.random.default_rng(2).exponential(0.5, 1500)
+    estimator = _regressor(early_stopping=True, validation_fraction=0.3).fit(x[:1000], t[:1000])
+    lower, upper = estimator.predict_interval(x[1000:], 0.8)
+    assert 0.74 < np.mean((lower <= t[1000:]) & (t[1000:] <= upper)) < 0.86
+    assert np.allclose((lower + upper) / 2, estimator.predict(x[1000:]))
+
+
+def test_intervals_from_predicted_variances():
+    x = np.random.default_rng(1).uniform(0, 1, (1500, 1))
+    t = np.random.default_rng(2).normal(0, 0.1 + x[:, 0])
+    estimator = _regressor(loss="gaussian_nll").fit(x[:1000], t[:1000])
+    lower, upper = estimator.predict_interval(x[1000:], 0.8)
+    assert 0.74 < np.mean((lower <= t[1000:]) & (t[1000:] <= upper)) < 0.86
+    wide = estimator.predict_interval(np.array([[0.95], [0.05]]))
+    assert np.diff(wide, axis=0)[0, 0] > 3 * np.diff(wide, axis=0)[0, 1]
+    assert estimator.predict(x).shape == (1500,)
+
+
+def test_intervals_of_several_outputs():
+    t = np.stack([T, 10 * T], axis=1)
+    estimator = _regressor().fit(X[:80], t[:80], X_val=X[80:], y_val=t[80:])
+    lower, upper = estimator.predict_interval(X[:5])
+    assert lower.shape == (5, 2)
+    assert np.ptp(upper - lower, axis=0) == pytest.approx(0)
+
+
+def test_intervals_that_are_refused():
+    with pytest.raises(ValueError, match="fit with early_stopping=True, or give X_val and"):
+        _regressor(max_iter=2).fit(X, T).predict_interval(X)
+    few = _regressor(max_iter=2).fit(X, T, X_val=X[:5], y_val=T[:5])
+    with pytest.raises(
+        ValueError, match=r"5 patterns aside are too few for coverage=0\.9; at least 9 are needed"
+    ):
+        few.predict_interval(X)
+    with pytest.raises(ValueError, match="coverage is a probability"):
+        few.predict_interval(X, 1.0)
+
+
+@pytest.mark.parametrize("settings", [{}, dict(batch_norm=True, skip="concatenate", dropout=0.1)], ids=str)
+def test_sensitivity_is_the_jacobian(settings):
+    estimator = _classifier(activation="tanh", **settings).fit(X, Y)
+    found = estimator.sensitivity(X[:4])
+    assert found.shape == (4, 3, 3)
+    h = 1e-6
+    for i in range(3):
+        step = h * np.eye(3)[i]
+        difference = (estimator.predict_proba(X[:4] + step) - estimator.predict_proba(X[:4] - step)) / (2 * h)
+        np.testing.assert_allclose(found[:, :, i], difference, rtol=1e-5, atol=1e-8)
+
+
+def test_explanation():
+    estimator = _classifier(activation="tanh", max_iter=3).fit(X, Y)
+    found = estimator.explain(X[0], Y[0])
+    first, _, last = found.layers
+    probabilities = estimator.predict_proba(X[:1])[0]
+    np.testing.assert_allclose(found.output, probabilities)
+    np.testing.assert_allclose(found.error, -np.log(probabilities["abc".index(Y[0])]))
+    np.testing.assert_allclose(last.deltas, probabilities - (estimator.classes_ == Y[0]))
+    np.testing.assert_allclose(last.gradient, np.outer(last.inputs, last.deltas))
+    np.testing.assert_allclose(first.pre_activations, X[0] @ estimator.coefs_[0] + estimator.intercepts_[0])
+    assert "1 Dense" in str(found) and "δ" in str(found) and "error" in str(found)
+    assert "δ" not in str(estimator.explain(X[:1]))
+
+
+def test_learning_curve():
+    from matplotlib.figure import Figure
+
+    estimator = _classifier(early_stopping=True, max_iter=5).fit(X, Y)
+    axes = estimator.plot_learning_curve(Figure().subplots())
+    assert np.array_equal(axes.lines[0].get_ydata(), estimator.loss_curve_)
+    assert np.array_equal(axes.figure.axes[1].lines[0].get_ydata(), estimator.validation_scores_)
+    with pytest.raises(ValueError, match="lbfgs"):
+        _classifier(solver="lbfgs", max_iter=300).fit(X, Y).plot_learning_curve()
+
+
+# -------------------------------------------------------------------------------------------- tables
+
+
+CITY = np.array(["Rome", "Oslo", "Lima"])[RNG.integers(0, 3, 120)]
+AGE = np.where(RNG.random(120) < 0.2, np.nan, RNG.normal(0, 1, 120))
+COLUMNS = {"city": CITY, "size": X[:, 0], "age": AGE}
+TARGET = (CITY == "Oslo") ^ (X[:, 0] > 0)
+TABLES = {"pandas": pd.DataFrame, "polars": lambda c: pl.DataFrame(c, nan_to_null=True), "arrow": pa.table}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_with_categories_and_missing_values(kind):
+    table = TABLES[kind](COLUMNS)
+    estimator = _classifier(missing="indicator", max_iter=100).fit(table, TARGET)
+    assert estimator.score(table, TARGET) > 0.9
+    assert estimator.n_features_in_ == 3 and estimator.coefs_[0].shape[0] == 3 + 1 + 2
+    assert estimator.feature_names_in_.tolist() == ["city", "size", "age"]
+    alike = _classifier(missing="indicator", max_iter=100).fit(TABLES["pandas"](COLUMNS), TARGET)
+    np.testing.assert_allclose(alike.predict_proba(TABLES["pandas"](COLUMNS)), estimator.predict_proba(table))
+
+
+def test_missing_values_are_refused_unless_asked_for():
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _classifier().fit(pd.DataFrame(COLUMNS), TARGET)
+
+
+def test_columns_without_names():
+    table = pd.DataFrame({0: CITY, 1: X[:, 0]})
+    estimator = _classifier(max_iter=100).fit(table, TARGET)
+    assert estimator.score(table, TARGET) > 0.9 and not hasattr(estimator, "feature_names_in_")
+    assert _classifier(max_iter=2).fit(pd.DataFrame(X), Y).n_features_in_ == 3
+
+
+def test_missing_values_in_an_array():
+    x = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
+    estimator = _regressor(missing="indicator").fit(x, T)
+    assert np.isfinite(estimator.predict(x)).all()
+    assert np.isfinite(estimator.predict(np.full((1, 3), np.nan))).all()
+
+
+def test_categories_that_training_has_not_seen():
+    table = pd.DataFrame({"city": CITY, "size": X[:, 0]})
+    estimator = _classifier().fit(table, TARGET)
+    new = pd.DataFrame({"city": ["Bern", None], "size": [0.0, 0.0]})
+    one, other = estimator.predict_proba(new)
+    assert np.array_equal(one, other)
+
+
+def test_pandas_categories_and_ordinal_encoding():
+    table = pd.DataFrame({"city": pd.Categorical(CITY), "flag": X[:, 1] > 0, "size": X[:, 0]})
+    estimator = _classifier(categorical="ordinal", max_iter=100).fit(table, TARGET)
+    assert estimator.coefs_[0].shape[0] == 3
+    assert estimator.score(table, TARGET) > 0.9
+
+
+def test_times_are_numbers_and_what_is_no_column_is_refused():
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 5, 120), "D")
+    estimator = _regressor(max_iter=2).fit(pd.DataFrame({"day": days, "size": X[:, 0]}), T)
+    assert estimator.coefs_[0].shape[0] == 2
+    with pytest.raises(ValueError, match="column 'parts' holds"):
+        _regressor().fit(pl.DataFrame({"parts": [[1, 2]] * 120, "size": X[:, 0]}), T)
+
+
+def test_warnings_are_none():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _classifier(max_iter=300, tol=0.01).fit(X, Y).predict(X)
