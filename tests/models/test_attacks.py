@@ -203,7 +203,7 @@ def test_descriptions_that_make_no_sense(path, value, message):
         ("model.outputs.scale", np.array([np.inf]), "not finite"),
         ("model.outputs.mean", np.zeros(3), "wrong scales"),
         ("model.outputs.mean", np.zeros(1, np.float32), "not finite"),
-        ("model.preprocessing", np.array([1.0, 0.0, 2.0, 4.0]), "column 'x' is described wrongly"),
+        ("model.preprocessing", np.array([1.0, 0.0, 2.0, 4.0]), "the state of a number is not one"),
         ("model.preprocessing", np.array([np.nan, 1.0, 2.0, 4.0]), "not finite"),
         ("another", np.zeros(1), "array 'another' belongs to nothing"),
     ],
