@@ -6,7 +6,15 @@ only with ``--force``, and only when their new content is complete. Heavy import
 so that ``wengert --help`` answers at once.
 """
 
-from wengert.cli import bench, cache, evaluate, inspect, predict, train  # noqa: F401  (each adds its command)
+from wengert.cli import (  # noqa: F401  (each adds its command)
+    bench,
+    cache,
+    evaluate,
+    export,
+    inspect,
+    predict,
+    train,
+)
 from wengert.cli._app import app
 from wengert.cli._main import main
 
