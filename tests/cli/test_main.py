@@ -1,12 +1,15 @@
 """The command line as a whole: help, exit codes, pipes and Ctrl-C."""
 
+import json
 import os
+import shlex
 import signal
 import time
 
 import pytest
 
 from wengert._console import columns
+from wengert._jobs import timing
 
 
 def test_help(wengert):
@@ -50,3 +53,53 @@ def test_a_real_ctrl_c(start, tmp_path):
     assert (process.returncode, err) == (130, "")
     assert "(interrupted)" in out
     assert os.listdir(tmp_path) == ["digits.wengert"]
+
+
+# --- help
+
+COMMANDS = ("train", "predict", "evaluate", "inspect", "tune", "export", "cache", "bench")
+
+
+def examples(wengert, monkeypatch):
+    """The commands that the help shows, in the order in which they can be run."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    for command in COMMANDS:
+        lines = wengert(command, "--help")[1].partition("Options:")[0].splitlines()
+        yield from (line.strip() for line in lines if line.strip().startswith("wengert "))
+
+
+def test_the_examples_of_the_help_run(wengert, monkeypatch, tmp_path):
+    found = list(examples(wengert, monkeypatch))
+    assert {line.split()[1] for line in found} == set(COMMANDS)
+    found = [line for line in found if line != "wengert bench"]  # which times for seconds
+    found.sort(key=lambda line: "--config" in line)
+    for line in found:
+        quick = ["--epochs", "2"] if line.split()[1] == "train" else []
+        code, _, err = wengert(*shlex.split(line)[1:], *quick, *(["--force"] if "train wine" in line else []))
+        assert code == 0, (line, err)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_narrow_terminal(wengert, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERMINAL_WIDTH", str(width))
+    for command in COMMANDS:
+        code, out, _ = wengert(command, "--help")
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= max(width, 50)
+
+
+def test_completion_is_offered(wengert, monkeypatch):
+    code, out, _ = wengert("--show-completion", "bash")
+    assert code == 0
+    assert "_WENGERT_COMPLETE=complete_bash" in out
+
+
+def test_the_timing(wengert, monkeypatch):
+    monkeypatch.setattr(timing, "NETWORKS", (((3, 4, 2), 8),))
+    monkeypatch.setattr(timing, "STEPS", 2)
+    (row,) = json.loads(wengert("bench", "--json")[1])["steps"]
+    assert row["network"] == "3-4-2, 8"
+    assert row["ratio"] == pytest.approx(row["scikit_learn"] / row["wengert"])
+    assert "wengert µs" in wengert("bench")[1]

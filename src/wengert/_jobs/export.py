@@ -1,12 +1,13 @@
 """Models for other programs: from the columns of a table to probabilities or numbers, in one file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wengert import nn
-from wengert.data import Encoder
+from wengert.data import Encoder, Standardiser
 from wengert.errors import SettingError
 from wengert.exchange import TARGETS
 from wengert.models import Model
@@ -37,10 +38,15 @@ def _of_model(write: Callable[..., Any], model: Model) -> Any:
         model.network,
         {e.column: np.zeros(2, np.int32 if e.column in words else np.float64) for e in encoders},
         preprocessing=preprocessing,
-        postprocessing=model.from_outputs,
+        postprocessing=replace(model, outputs=_narrowed(model)).meaning,
         words=words,
         names=("x", _name_of_outputs(model)),
     )
+
+
+def _narrowed(model: Model) -> Standardiser:
+    """The scale of the target in the precision of the network, which then is that of all that is computed."""
+    return Standardiser(model.outputs.mean.astype(model.dtype), model.outputs.scale.astype(model.dtype))
 
 
 def _name_of_outputs(model: Model) -> str:

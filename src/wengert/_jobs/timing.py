@@ -57,8 +57,9 @@ def _ours(sizes: tuple[int, ...], batch: int, x: Array, t: Array) -> Callable[[]
 def _theirs(sizes: tuple[int, ...], batch: int, x: Array, t: Array) -> Callable[[], Any] | None:
     if importlib.util.find_spec("sklearn") is None:
         return None
-    sklearn = importlib.import_module("sklearn.neural_network")
-    peer = sklearn.MLPClassifier(sizes[1:-1], batch_size=batch, random_state=0)
+    from sklearn.neural_network import MLPClassifier
+
+    peer = MLPClassifier(sizes[1:-1], batch_size=batch, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer.partial_fit(x, t, classes=np.arange(sizes[-1]))

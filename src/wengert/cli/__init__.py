@@ -14,6 +14,7 @@ from wengert.cli import (  # noqa: F401  (each adds its command)
     inspect,
     predict,
     train,
+    tune,
 )
 from wengert.cli._app import app
 from wengert.cli._main import main

@@ -28,7 +28,8 @@ def export(
         Language, typer.Option(help="One C99 file, one Python file that needs NumPy alone, or ONNX.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write (by default <model> and .c, ...).")
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write (by default <model>.c, ...)."),
     ] = None,
     inputs: Annotated[
         int | None, typer.Option(min=1, help="How many inputs a network has that does not say so.")
@@ -38,8 +39,8 @@ def export(
 ) -> None:
     """Write a model for other programs, with what becomes of its columns and with what its outputs mean.
 
-    Columns come in by name: numbers as numbers, missing ones as NaN; words as words (in C as their codes, which
-    the file lists); dates as days since 1970; truths as 1 and -1.
+    Columns come in by name: numbers as numbers, missing ones as NaN; words as words (in C as their codes,
+    which the file lists); dates as days since 1970; truths as 1 and -1.
 
     wengert export digits.wengert --to c
 

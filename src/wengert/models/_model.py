@@ -110,8 +110,12 @@ class Model:
         return self.from_outputs(np.concatenate(parts))
 
     def from_outputs(self, a: Array) -> Array:
-        """What the pre-activations of the output units mean."""
-        y = nn.activation_named(self.likelihood.activation)(a.astype(np.float64))
+        """What the pre-activations of the output units mean, in double precision."""
+        return self.meaning(a.astype(np.float64))
+
+    def meaning(self, a: Array) -> Array:
+        """The same in the precision that they are in."""
+        y = nn.activation_named(self.likelihood.activation)(a)
         if self.task == "regression":
             y = self.outputs.inverse(y)
             return y[:, 0] if len(self.targets) == 1 else y
