@@ -6,8 +6,8 @@ The table has the shape of Covertype, 581,012 rows of 54 columns (10 of numbers,
 and is made up here. Each contender is a process of its own that reads the CSV file, splits the rows,
 standardises the columns by the training part, trains 54-128-7 with Adam on minibatches of 64 for some epochs
 while watching a validation part, scores the best network on the test part, and saves it. Told are seconds by
-the clock and the most memory that the process held. Contenders take turns; ratios are medians over the rounds,
-and above 1 wengert takes less. First the start of the commands is timed.
+the clock and the most memory that the process held. Contenders take turns; ratios are medians over the
+rounds, and above 1 wengert takes less. First the start of the commands is timed.
 """
 
 import argparse

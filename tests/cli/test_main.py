@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -103,3 +105,30 @@ def test_the_timing(wengert, monkeypatch):
     assert row["network"] == "3-4-2, 8"
     assert row["ratio"] == pytest.approx(row["scikit_learn"] / row["wengert"])
     assert "wengert µs" in wengert("bench")[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="opens a pseudo-terminal")
+@pytest.mark.parametrize("width", [30, 100])
+def test_in_a_terminal(tmp_path, width):
+    """Progress is drawn into the terminal, and results are the same lines as in a pipe."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    command = [sys.executable, "-m", "wengert.cli", "train", "iris", "--epochs", "20", "--hidden", "8"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")} | {
+        "TERM": "xterm"
+    }
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True
+    )
+    out, _ = process.communicate(timeout=60)
+    os.close(slave)
+    drawn = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert process.returncode == 0
+    assert out.splitlines()[-1].startswith("test accuracy ")
+    assert "20/20" in drawn
