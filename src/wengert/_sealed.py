@@ -71,11 +71,6 @@ def read(kind: Kind, path: Path) -> bytes:
         raise kind.error(f"{path}: cannot read the {kind.noun} ({error.strerror}); check the path") from error
 
 
-def is_of(kind: Kind, content: bytes) -> bool:
-    """Whether this is a file of the kind in any version, intact or not."""
-    return _metadata(kind, content) is not None
-
-
 def description_of(kind: Kind, content: bytes, source: str) -> dict[str, Any]:
     """The description in a file, refused unless it is one that this version reads."""
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") > len(content) - 8:
@@ -119,13 +114,13 @@ def _digest(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> str:
 
 def _check_header(kind: Kind, content: bytes) -> None:
     """Names occur once, and arrays are of types that NumPy has: the library does not look at that."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size], object_pairs_hook=list)
-    for name, entry in header:
-        if name != "__metadata__" and dict(entry).get("dtype") not in DTYPES:
+    text = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    arrays = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
+    for name, entry in arrays.items():
+        if not isinstance(entry, dict) or entry.get("dtype") not in DTYPES:
             raise kind.damaged(f"array {name!r} is of an unknown type")
-    names = [name for name, _ in header]
-    if len(set(names)) < len(names):
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    if len(names) > len(arrays) + 1:
         raise kind.damaged("two arrays have one name")
 
 

@@ -45,7 +45,6 @@ def test_a_model_of_layers_in_graphs():
 
 def test_a_network_by_itself(tmp_path):
     models.save_network(every_layer(), tmp_path / "n.wengert")
-    assert models.is_model(tmp_path / "n.wengert")
     assert models.load_network(tmp_path / "n.wengert") == every_layer()
     with pytest.raises(
         ModelFileError, match=r"n.wengert: holds a network without the columns of a table; rea"

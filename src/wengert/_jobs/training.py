@@ -218,18 +218,24 @@ def _weights(problem: Problem, options: Options) -> Array | None:
     """The weights of all rows, from those of the classes in the training part."""
     if options.class_weights is None:
         return None
-    target = problem.target
+    target, rows = problem.target, problem.parts.training
     if target.task == "regression":
         raise SettingError("--class-weights: numbers have no classes; leave it out, or say --task")
     wanted = wording.weights("--class-weights", options.class_weights)
-    if target.task == "multi-label":
-        return losses.class_weights(target.values, wanted)
-    unknown = [name for name in wanted if name not in target.classes] if isinstance(wanted, dict) else []
+    names: Any = target.classes if target.task == "classification" else ("0", "1")
+    unknown = [name for name in wanted if name not in names] if isinstance(wanted, dict) else []
     if unknown:
-        raise SettingError(
-            f"--class-weights: there is no class {unknown[0]!r}; there are {', '.join(target.classes)}"
-        )
-    return losses.class_weights(np.array(target.classes)[target.values], wanted)
+        raise SettingError(f"--class-weights: there is no class {unknown[0]!r}; there are {', '.join(names)}")
+    labels = np.array(names)[target.values.astype(np.int64)].reshape(len(target.values), -1)
+    return np.prod([_by_class(column, rows, wanted) for column in labels.T], axis=0)
+
+
+def _by_class(labels: Array, rows: Array, wanted: Any) -> Array:
+    """The weight of the class of every row, as the training part has it; 1 for a class that it lacks."""
+    known, first = np.unique(labels[rows], return_index=True)
+    weights = dict(zip(known.tolist(), losses.class_weights(labels[rows], wanted)[first].tolist()))
+    classes, index = np.unique(labels, return_inverse=True)
+    return np.array([weights.get(name, 1.0) for name in classes.tolist()])[index]
 
 
 # ------------------------------------------------------------------------------------------- scores

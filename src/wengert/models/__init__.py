@@ -16,7 +16,6 @@ from wengert.models._embedded import Embedded
 from wengert.models._files import (
     KIND,
     from_bytes,
-    is_model,
     load,
     load_network,
     network_from_bytes,
@@ -42,5 +41,4 @@ __all__ = [
     "from_bytes",
     "network_to_bytes",
     "network_from_bytes",
-    "is_model",
 ]

@@ -133,11 +133,6 @@ def network_from_bytes(content: bytes, source: str = "model") -> Any:
     return found.network if isinstance(found, Model) else found
 
 
-def is_model(path: str | Path) -> bool:
-    """Whether a file is a model of any version, intact or not."""
-    return _sealed.is_of(KIND, _sealed.read(KIND, Path(path)))
-
-
 def _read(content: bytes, source: str) -> Any:
     """The model, or the network if there are no columns."""
     description = _sealed.description_of(KIND, content, source)
