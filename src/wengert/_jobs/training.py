@@ -30,6 +30,8 @@ from wengert.train import Fit, fit
 
 Array = np.ndarray
 
+ROWS_AT_A_TIME = 1 << 14
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -264,7 +266,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, trained.predict_inputs(problem.x[test]), problem.target.values[test])
+        scores(trained, _predicted(trained, problem.x, test), problem.target.values[test])
         if len(test)
         else {}
     )
@@ -277,6 +279,12 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
         "scores": named,
     }
     return replace(trained, training=history), named
+
+
+def _predicted(model: Model, x: Array, rows: Array) -> Array:
+    """Predictions for some rows, of which a few thousand are copied at a time."""
+    blocks = np.array_split(rows, 1 + len(rows) // ROWS_AT_A_TIME)
+    return np.concatenate([model.predict_inputs(x[block]) for block in blocks])
 
 
 def true_values(model: Model, table: Table) -> Array:

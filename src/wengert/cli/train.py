@@ -245,7 +245,7 @@ def train(
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])
     course = Course(checkpoint, checkpoint_every, resume, threads)
     said = print_nothing if as_json else _print
-    report = _train(read(data, query), options, course, Files(stem(data), output, plot), said)
+    report = _train((data, query), options, course, Files(stem(data), output, plot), said)
     if as_json:
         print_json(report)
     if report["interrupted"]:
@@ -281,15 +281,14 @@ class Files:
         self.stem, self.output, self.plot = stem, output, plot
 
 
-def _train(table: "Table", options: "Options", course: "Course", files: Files, said: Any) -> dict[str, Any]:
+def _train(
+    data: tuple[str, str | None], options: "Options", course: "Course", files: Files, said: Any
+) -> dict[str, Any]:
     from wengert import models
-    from wengert._console import fail, note
+    from wengert._console import fail
     from wengert._jobs import training
 
-    problem = training.prepare(table, options)
-    for line in problem.notes:
-        note(line)
-    said(_about_data(table, problem))
+    problem, source = _prepared(data, options, said)
     model = training.start(problem, options)
     said(_about_network(model, problem, options, training.batch_size(problem, options)))
     result = training.train(model, problem, options, course)
@@ -305,16 +304,29 @@ def _train(table: "Table", options: "Options", course: "Course", files: Files, s
         said(f"learning curve {files.plot}")
     for name, score in scores.items():
         said(f"{name} {score:.4f}")
-    return _report(table, problem, model, result, files, scores)
+    return _report(source, problem, model, result, files, scores)
+
+
+def _prepared(data: tuple[str, str | None], options: "Options", said: Any) -> tuple["Problem", str]:
+    """The numbers, and what the table is called; the table itself is not kept while they are trained on."""
+    from wengert._console import note
+    from wengert._jobs import training
+
+    table = read(*data)
+    problem = training.prepare(table, options)
+    for line in problem.notes:
+        note(line)
+    said(_about_data(table, problem))
+    return problem, table.source
 
 
 def _report(
-    table: "Table", problem: "Problem", model: "Model", result: "Fit", files: Files, scores: dict[str, float]
+    source: str, problem: "Problem", model: "Model", result: "Fit", files: Files, scores: dict[str, float]
 ) -> dict[str, Any]:
     """Everything there is to say, ready for JSON."""
     parts = problem.parts
     return {
-        "data": table.source,
+        "data": source,
         "rows": {
             "training": len(parts.training),
             "validation": len(parts.validation),
