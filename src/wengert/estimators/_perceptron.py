@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from wengert.estimators._base import Estimator, Task
 from wengert.estimators._descent import Descent, Sample
 from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
+from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._parameters import parameter
 from wengert.native.machine.team import get_threads, set_threads
@@ -94,12 +95,15 @@ class Perceptron(Task, Inspection, Estimator):
         with _threads(self.n_threads):
             x = patterns(self, X, first)
             sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
-            if self._is_stochastic:
-                self._optimizer = Descent(self)
-                self._descend(*self._divided(sample, X_val, y_val))
-            else:
-                self._minimise(sample)
+            told_of_training(self, X, y, lambda: self._train(sample, X_val, y_val))
         return self
+
+    def _train(self, sample: Sample, X_val: Any, y_val: Any) -> None:
+        if self._is_stochastic:
+            self._optimizer = Descent(self)
+            self._descend(*self._divided(sample, X_val, y_val))
+        else:
+            self._minimise(sample)
 
     def _minimise(self, sample: Sample) -> None:
         from wengert.estimators._quasi_newton import minimise
@@ -172,7 +176,7 @@ class Perceptron(Task, Inspection, Estimator):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return sample.take(kept), sample.take(aside)
+        return replace(sample, rows=kept), sample.take(aside)
 
     def _validation(self, X_val: Any, y_val: Any) -> Sample | None:
         """Patterns to validate on that are given."""
