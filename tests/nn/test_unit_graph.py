@@ -108,6 +108,14 @@ def test_second_derivatives_through_a_run():
     np.testing.assert_allclose(wg.jit(hvp)(network.weights, along), hvp(network.weights, along), atol=1e-12)
 
 
+@pytest.mark.parametrize("sizes, connections", [((20, 30, 4), 200), ((99, 80, 20, 2), 2 * LARGE)])
+def test_nothing_is_left_to_the_interpreter(sizes, connections):
+    rng = np.random.default_rng(0)
+    network = nn.UnitGraph.random_sparse(rng, sizes, connections)
+    told = wg.jit(wg.grad(error)).explain(network, np.ones((4, sizes[0])))
+    assert told.interpreted == [] and told.guards == []
+
+
 def test_no_patterns_have_no_outputs():
     network = nn.UnitGraph.from_layers(np.random.default_rng(0), (3, 4, 2))
     assert network(np.zeros((0, 3))).shape == wg.jit(network)(np.zeros((0, 3))).shape == (0, 2)
