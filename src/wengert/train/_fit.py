@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
@@ -182,8 +181,7 @@ class _Reader:
         self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
         self.order, self.rng = order, np.random.default_rng(self.seed)
-        dtypes = [w.dtype for w in nn.parameters(network).values()]
-        self.checked = partial(checked, network, loss, dtype=np.result_type(*dtypes) if dtypes else None)
+        self.checked = partial(checked, network, loss)
 
     def stream(self, number: int) -> np.random.SeedSequence:
         """Random numbers that have nothing to do with those of the orders."""

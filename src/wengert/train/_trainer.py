@@ -98,6 +98,8 @@ class Trainer:
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
+        averaged = getattr(optimiser, "averaged", lambda state, params: params)
+        self._averages = averaged(self.carry[1], parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
@@ -239,13 +241,6 @@ class Trainer:
         if not self._averages:
             return network
         return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
-
-    @functools.cached_property
-    def _averages(self) -> bool:
-        """Whether the optimiser keeps an average."""
-        parameters = nn.parameters(self.network)
-        averaged = getattr(self.optimiser, "averaged", lambda state, params: params)
-        return averaged(self.carry[1], parameters) is not parameters
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
