@@ -87,7 +87,8 @@ def wengert_step() -> tuple[Step, tuple[Any, ...]]:
         )
     )
     rule = wg.optim.Adam(RATE, B1, B2, EPS)
-    error = wg.value_and_grad(lambda network, x, t: wg.losses.softmax_cross_entropy(network(x), t))
+    cross_entropy = wg.losses.softmax_cross_entropy
+    error = wg.value_and_grad(lambda network, x, t: cross_entropy(network(x), t))
 
     def step(network: Any, state: Any, x: Any, t: Any) -> Any:
         e, gradient = error(network, x, t)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wengert._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from wengert import errors, losses, metrics, nn, numerical, optim, random, special, train
+    from wengert import errors, exchange, losses, metrics, nn, numerical, optim, random, special, train
     from wengert.api import (
         check_gradients,
         cost,
@@ -39,6 +39,7 @@ __all__ = [
     "cond",
     "cost",
     "errors",
+    "exchange",
     "get_threads",
     "grad",
     "hessian",
@@ -71,7 +72,7 @@ _HOMES = {
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),
 }
 _MODULES = frozenset(
-    {"errors", "losses", "metrics", "nn", "numerical", "optim", "random", "special", "train"}
+    {"errors", "exchange", "losses", "metrics", "nn", "numerical", "optim", "random", "special", "train"}
 )
 
 

@@ -42,6 +42,7 @@ class Options:
 
     targets: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     group: str | None = None
     time: str | None = None
     task: Task | None = None
@@ -96,7 +97,7 @@ def prepare(table: Table, options: Options, dtype: Any = np.float32) -> Problem:
     target = read_target(table, _target_names(table, options.targets), options.task)
     features = _features(table, target, options)
     parts = _split(table, target, options)
-    preprocessing = Preprocessing.fit(table, features, parts.training)
+    preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
     x = preprocessing.inputs(table, dtype)
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
     return Problem(preprocessing, x, target, parts, _target_scale(target, parts), notes)
@@ -204,6 +205,7 @@ def train(
         patience=options.patience if len(watched) else None,
         seed=_streams(options).order,
         on_epoch=on_epoch,
+        progress=False,
     )
 
 

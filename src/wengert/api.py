@@ -547,13 +547,21 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
         selection = _select(args, kwargs, argnums, "jacobian")
         if mode == "numerical":
             return _numerical_jacobian(f, selection, isinstance(argnums, tuple | list))
-        recording = record(f, selection.leaves, selection.call)
-        _check_outputs(recording)
-        blocks = _BLOCKS[mode if mode != "auto" else _cheaper(recording)](recording)
-        recording.recorder.close()
-        return _assembled(recording, selection, blocks, isinstance(argnums, tuple | list))
+        return _matrix(f, selection, _BLOCKS[mode], isinstance(argnums, tuple | list))
 
     return _named(f, matrix)
+
+
+Blocks = Callable[[Recording], list[list[Any]]]
+
+
+def _matrix(f: Function, selection: _Selection, blocks_of: Blocks, several: bool) -> Any:
+    """The blocks of a Jacobian, one for each pair of leaves of the result and the arguments."""
+    recording = record(f, selection.leaves, selection.call)
+    _check_outputs(recording)
+    blocks = blocks_of(recording)
+    recording.recorder.close()
+    return _assembled(recording, selection, blocks, several)
 
 
 def _check_outputs(recording: Recording) -> None:
@@ -566,10 +574,10 @@ def _check_outputs(recording: Recording) -> None:
             )
 
 
-def _cheaper(recording: Recording) -> str:
+def _cheaper_blocks(recording: Recording) -> list[list[Any]]:
     inputs = sum(var.type.size for var in recording.inputs)
     outputs = sum(int(np.prod(np.shape(o))) for o in recording.outputs)
-    return "forward" if inputs <= outputs else "reverse"
+    return _BLOCKS["forward" if inputs <= outputs else "reverse"](recording)
 
 
 def _assembled(recording: Recording, selection: _Selection, blocks: list[list[Any]], several: bool) -> Any:
@@ -624,7 +632,8 @@ def _run_singly(run: Callable[[list[Any]], list[Any]], types: Sequence[Type]) ->
         run([batch[i] for batch in batches])
 
 
-def _forward_blocks(recording: Recording) -> list[list[Any]]:
+def _forward_parts(recording: Recording) -> list[list[Any]]:
+    """For every output and input, the tangents of the output along the unit vectors of the input: a batch."""
     inputs = [var.type for var in recording.inputs]
 
     def run(seeds: list[Tracer]) -> list[Any]:
@@ -636,9 +645,23 @@ def _forward_blocks(recording: Recording) -> list[list[Any]]:
         _run_singly(run, inputs)
     columns = _run_batch(_linear_trace(recording, inputs, run), inputs)
     starts = np.cumsum([0] + [type.size for type in inputs])
+    return [[column[a:b] for a, b in itertools.pairwise(starts)] for column in columns]
+
+
+def _forward_blocks(recording: Recording) -> list[list[Any]]:
+    inputs = [var.type for var in recording.inputs]
+    return [list(map(_to_last, parts, inputs)) for parts in _forward_parts(recording)]
+
+
+def _symmetric_blocks(recording: Recording) -> list[list[Any]]:
+    """The blocks of a matrix that is its own transpose: tangents are its rows, and need not be moved."""
+    columns, inputs = _forward_parts(recording), [var.type for var in recording.inputs]
     return [
-        [_to_last(column[a:b], type) for a, b, type in zip(starts, starts[1:], inputs, strict=False)]
-        for column in columns
+        [
+            np.reshape(column[k], (*type.shape, *column[k].shape[1:])).astype(columns[k][k].dtype, copy=False)
+            for column in columns
+        ]
+        for k, type in enumerate(inputs)
     ]
 
 
@@ -665,7 +688,11 @@ def _reverse_blocks(recording: Recording) -> list[list[Any]]:
     ]
 
 
-_BLOCKS = {"forward": _forward_blocks, "reverse": _reverse_blocks}
+_BLOCKS: dict[str, Blocks] = {
+    "auto": _cheaper_blocks,
+    "forward": _forward_blocks,
+    "reverse": _reverse_blocks,
+}
 
 
 def _numerical_jacobian(f: Function, selection: _Selection, several: bool) -> Any:
@@ -721,7 +748,13 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     ----------
     Bishop, *Deep Learning: Foundations and Concepts*, 8.1.6 and 8.2: O(W²) steps.
     """
-    return _named(f, jacobian(grad(f, argnums), argnums, mode="forward"))
+    gradient = grad(f, argnums)
+
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        selection = _select(args, kwargs, argnums, "hessian")
+        return _matrix(gradient, selection, _symmetric_blocks, isinstance(argnums, tuple | list))
+
+    return _named(f, matrix)
 
 
 # --- vmap ---------------------------------------------------------------------------------------------

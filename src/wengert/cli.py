@@ -60,7 +60,8 @@ class Optimiser(StrEnum):
 
 
 DATA_HELP = (
-    "A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, or one of the "
+    "A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, - for a "
+    "pipe, or one of the "
     "embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
 )
 QUERY_HELP = "What to take of the data, in SQL, for instance SELECT * FROM data WHERE x > 0."
@@ -126,7 +127,10 @@ def train(
         typer.Option(help="The column to predict (by default: target); several are predicted together."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(help="A column not to predict from; may be written several times.")
+        list[str] | None, typer.Option(help="A column not to predict from; several times.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
     ] = None,
     query: Annotated[str | None, typer.Option(help=QUERY_HELP)] = None,
     group: Annotated[
@@ -178,6 +182,7 @@ def train(
         group=group,
         time=time,
         ignored=tuple(ignore or ()),
+        categories=tuple(category or ()),
         task=task.value if task else None,  # type: ignore[arg-type]
         hidden=_hidden(hidden),
         activation=activation.value,
@@ -463,7 +468,7 @@ def _note_surprises(model: "Model", table: "Table") -> None:
 
 def _stem(data: str) -> str:
     """The name of a data file without its folder and endings."""
-    name = Path(data).name.removesuffix(".gz")
+    name = Path(data).name.removesuffix(".gz").removeprefix("-")
     ending = Path(name).suffix
     return (name.removesuffix(ending) if ending.lower() in DATA_ENDINGS else name) or "model"
 

@@ -63,6 +63,10 @@ class CheckpointError(DataError):
     """A checkpoint that is damaged, foreign, or of another training."""
 
 
+class ExchangeError(WengertError, ValueError):
+    """A network that another format cannot hold, or a file of another format that makes no network here."""
+
+
 class SettingError(WengertError, ValueError):
     """An environment variable of this package whose value has no meaning."""
 

@@ -7,6 +7,7 @@ import pytest
 
 import wengert as wg
 from tests.contract.helpers import close
+from wengert.core.tree import flatten
 
 X = np.array([0.5, -1.2, 2.0])
 A = np.array([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]])
@@ -323,6 +324,31 @@ def test_hvp_gives_a_tuple_one_per_primal():
 def test_hvp_of_two_arguments():
     found = wg.hvp(lambda x, y: np.sum(x**2 * y), (X, 2 * X), (np.ones(3), np.zeros(3)))
     close(found, (4 * X, 2 * X))
+
+
+def test_hessian_is_the_jacobian_of_the_gradient():
+    """Block by block, in shape and dtype; also where leaves differ in dtype, are not used, or are empty."""
+    given = {
+        "a": np.linspace(0.5, 1.0, 6).reshape(2, 3), "b": np.array([0.3, 0.9], np.float32),
+        "c": np.array(0.7), "unused": np.ones(2), "empty": np.zeros((0, 3)),
+    }  # fmt: skip
+
+    def f(p, s):
+        return (
+            np.sum(np.exp(p["a"] * p["c"]) * s) * np.prod(p["b"])
+            + p["c"] ** 3 * p["b"][0]
+            + np.sum(p["empty"])
+        )
+
+    for argnums in (0, (1, 0)):
+        expected = wg.jacobian(wg.grad(f, argnums), argnums, mode="forward")(given, 1.5)
+        found = wg.hessian(f, argnums)(given, 1.5)
+        leaves, structure = flatten(expected)
+        others, same = flatten(found)
+        assert same == structure
+        for block, other in zip(leaves, others, strict=True):
+            assert (np.shape(other), np.asarray(other).dtype) == (np.shape(block), np.asarray(block).dtype)
+            np.testing.assert_allclose(other, block, rtol=1e-6)
 
 
 def test_hvp_is_the_hessian_times_the_vector():

@@ -298,9 +298,7 @@ def columns() -> Iterator[Case]:
         )
     cells = [str(i) for i in range(LONG)]
     cells[LONG - 10] = "x"
-    yield of(
-        "x far down", cells, f"t.csv:{LONG - 8}: column 'c' holds 'x' among numbers; correct it, or leave"
-    )
+    yield of("x far down", cells, f"t.csv:{LONG - 8}: column 'c' holds 'x' among numbers; correct it, or say")
     wide = ["1e308", "-1e308"] * 30
     yield of(
         "numbers too large",

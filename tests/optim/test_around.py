@@ -44,6 +44,23 @@ def test_the_norm_is_that_of_all_arrays():
     assert found["b"] == pytest.approx(-0.8, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("make", "factor"),
+    [
+        (lambda only: optim.WeightDecay(STEP, 0.5, only), 0.95),
+        (lambda only: optim.L2(STEP, 0.5, only), 0.95),
+        (lambda only: optim.L1(STEP, 0.5, only), 0.975),
+    ],
+)
+def test_only_arrays_of_some_names_are_shrunk(make, factor):
+    params = {"layers.0.weights": np.array([2.0]), "layers.0.biases": np.array([2.0])}
+    nothing = {name: np.zeros(1) for name in params}
+    for only, shrunk in (((), params), (("weights",), ["layers.0.weights"]), (("1.biases",), [])):
+        rule = make(only)
+        found, _ = rule.update(nothing, rule.init(params), params)
+        assert found == {name: 2.0 * (factor if name in shrunk else 1.0) for name in params}
+
+
 def test_decay_follows_the_schedule():
     rule = optim.WeightDecay(optim.SGD(optim.StepDecay(0.1, 1, 0.5)), 1.0)
     w, state = W, rule.init(W)

@@ -37,6 +37,21 @@ def test_certified_values(name, start, method):
     assert 2 * found.cost == pytest.approx(problem.sum_of_squares, rel=1e-10)
 
 
+@pytest.mark.parametrize(("name", "start"), [(n, s) for n, s, method in CASES if method == "lm"])
+def test_a_fit_that_is_one_native_call(name, start):
+    problem = PROBLEMS[name]
+    first = np.array(problem.starts[start - 1])
+    found = optim.least_squares(wg.jit(problem.residuals), first, max_nfev=3000, **TIGHT)
+    assert found.success
+    np.testing.assert_allclose(found.x, problem.parameters, rtol=2e-6)
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), problem.deviations, rtol=1e-5)
+    step_by_step = optim.least_squares(problem.residuals, first)
+    natively = optim.least_squares(wg.jit(problem.residuals), first)
+    np.testing.assert_allclose(natively.x, step_by_step.x, rtol=1e-4)
+    assert abs(natively.nfev - step_by_step.nfev) <= 0.1 * step_by_step.nfev + 2
+    np.testing.assert_allclose(natively.jac, wg.jacobian(problem.residuals)(natively.x), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_default_tolerances_give_four_digits(name):
     problem = PROBLEMS[name]
@@ -57,7 +72,8 @@ def test_the_fields_of_scipy(name):
     assert found.cost == pytest.approx(expected.cost)
     np.testing.assert_allclose(found.fun, problem.residuals(found.x), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.jac, jacobian(found.x), rtol=1e-9)
-    np.testing.assert_allclose(found.grad, found.jac.T @ found.fun)
+    rounding = np.abs(found.jac.T) @ np.abs(found.fun)
+    assert (np.abs(found.grad - found.jac.T @ found.fun) <= 1e-12 * rounding).all()
     assert found.optimality == np.abs(found.grad).max()
     assert found.njev <= found.nfev
     assert found.success == (found.status > 0)
@@ -133,6 +149,23 @@ def test_row_by_row_is_the_same(method):
         np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-8)
 
 
+def test_products_of_a_large_jacobian_lead_to_the_same_place(monkeypatch):
+    """By Cholesky, by QR, and by Cholesky until the damping is too small for it."""
+    found = []
+    for small, rounding in ((np.inf, 1e-10), (0, 0.0), (0, 1e-5)):
+        monkeypatch.setattr("wengert.optim._gauss_newton.SMALL", small)
+        monkeypatch.setattr("wengert.optim._gauss_newton.ROUNDING", rounding)
+        for method in ("lm", "lm-accelerated"):
+            problem = PROBLEMS["Hahn1"]
+            start = np.array(problem.starts[1])
+            found.append(optim.least_squares(problem.residuals, start, method=method, max_nfev=200))
+    for result in found:
+        assert result.success
+        np.testing.assert_allclose(result.x, problem.parameters, rtol=1e-4)
+        np.testing.assert_allclose(result.jac, found[0].jac, rtol=1e-3)
+        np.testing.assert_allclose(result.covariance, found[0].covariance, rtol=1e-3)
+
+
 def test_fewer_residuals_than_parameters():
     with pytest.warns(optimize.OptimizeWarning, match="covariance of the parameters could not be estimated"):
         found = optim.least_squares(lambda p: np.array([1.0]) * (p[0] + 2 * p[1] - 3), np.zeros(2))
@@ -202,6 +235,30 @@ def test_a_compiled_function_is_compiled_once():
     assert len(recorded) == count
 
 
+def test_pythons_own_if_is_followed_step_by_step():
+    @wg.jit
+    def residuals(p, x):
+        return p * x - 6.0 if np.sum(p * x) > 1 else p * x - 2.0
+
+    assert optim.least_squares(residuals, 3.0, args=(np.ones(2),)).x == pytest.approx(6)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, wg.jit])
+def test_limits_hold_in_native_code_too(wrap):
+    problem = PROBLEMS["MGH10"]
+    start = np.array(problem.starts[0])
+    found = optim.least_squares(wrap(problem.residuals), start, max_nfev=20)
+    assert (found.status, found.nfev) == (0, 20)
+    at_minimum = optim.least_squares(wrap(lambda p: p * X), 0.0)
+    assert (at_minimum.status, at_minimum.nfev) == (1, 1)
+    with pytest.raises(ValueError, match=r"residuals are not finite at x0 \(residual 1\)"):
+        optim.least_squares(wrap(lambda p: np.log(p - np.array([0.0, 5.0]))), 1.0)
+    with pytest.raises(ValueError, match=r"derivatives are not finite at x0 \(by parameter 0\)"):
+        optim.least_squares(wrap(lambda p: np.sqrt(p) * np.ones(2)), 0.0)
+    beyond = optim.least_squares(wrap(lambda p: np.log(p) * np.ones(2) + 3), 5.0)
+    assert beyond.x == pytest.approx(np.exp(-3))
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
@@ -220,12 +277,12 @@ def test_a_compiled_function_is_compiled_once():
         (
             lambda: optim.least_squares(lambda p: np.log(p - np.array([0.0, 5.0])), 1.0),
             ValueError,
-            r"residuals are not finite at x0 \(number 1\); start elsewhere",
+            r"residuals are not finite at x0 \(residual 1\); start elsewhere",
         ),
         (
             lambda: optim.least_squares(lambda p: np.sqrt(p) * np.ones(2), 0.0),
             ValueError,
-            r"derivatives of the residuals are not finite at x0 \(number 0\)",
+            r"derivatives are not finite at x0 \(by parameter 0\); start elsewhere",
         ),
         (
             lambda: optim.least_squares(lambda p: p > np.ones(2), 1.0),

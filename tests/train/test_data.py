@@ -10,7 +10,7 @@ import pytest
 from tests.train.helpers import HELD_OUT, X, Y, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import DataError
-from wengert.train import fit
+from wengert.train import _storage, fit
 from wengert.train._storage import gathered, is_mapped
 
 ROOT = Path(__file__).parents[2]
@@ -232,3 +232,91 @@ def test_a_mapped_file_is_not_read_into_memory_whole(tmp_path):
     command = [sys.executable, "-c", MAPPED, str(path)]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert float(run.stdout) < megabytes / 10
+
+
+def as_copied(x, rows):
+    """The same as by indexing; whether it was read from the file."""
+    rows, reads = np.asarray(rows), []
+    original = _storage._read
+
+    def read(*args):
+        reads.append(original(*args))
+        return reads[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_storage, "_read", read)
+        (found,) = gathered((x,), rows)
+    np.testing.assert_array_equal(found, np.array(x)[rows])
+    return bool(reads) and reads[0] is not None
+
+
+def test_rows_are_read_from_the_file(tmp_path):
+    array = np.random.default_rng(0).normal(size=(50, 6))
+    x, rows = mapped(tmp_path / "x.npy", array), [3, 4, 5, 40, 0, 49, 48]
+    assert as_copied(x, rows)
+    assert as_copied(np.asarray(x), rows)
+    assert as_copied(x[:, 2:4], rows)
+    assert as_copied(x[1::2], [0, 1, 24, 3])
+    assert as_copied(x[::-1], rows)
+    assert as_copied(x[:, 0], rows)
+    assert not as_copied(x[:, ::2], rows)
+    assert not as_copied(mapped(tmp_path / "f.npy", np.asfortranarray(array)), rows)
+
+
+def test_changes_are_seen(tmp_path):
+    array = np.arange(12.0).reshape(6, 2)
+    x = mapped(tmp_path / "x.npy", array, "r+")
+    x[3] = -1
+    assert as_copied(x, [2, 3, 4])
+    private = mapped(tmp_path / "c.npy", array, "c")
+    private[3] = -1
+    assert not as_copied(private, [2, 3, 4])
+
+
+def test_a_file_that_has_been_replaced_or_has_gone(tmp_path):
+    array = np.random.default_rng(0).normal(size=(50, 6))
+    x = mapped(tmp_path / "x.npy", array)
+    os.rename(tmp_path / "x.npy", tmp_path / "y.npy")
+    np.save(tmp_path / "x.npy", -array)
+    as_copied(x, [3, 4, 40])
+    (tmp_path / "x.npy").write_bytes(b"short")
+    assert not as_copied(x, [3, 4, 40])
+    (tmp_path / "x.npy").unlink()
+    assert not as_copied(x, [3, 4, 40])
+
+
+def test_lists_of_numbers_are_arrays():
+    one = fit(network(), losses.mean_squared_error, X.tolist(), Y.tolist(), epochs=2)
+    two = fit(network(), losses.mean_squared_error, X, Y, epochs=2)
+    assert same(one.network, two.network)
+    weights = np.linspace(1, 2, 60)
+    options = {"epochs": 2, "validation": (X.tolist(), Y.tolist(), weights.tolist())}
+    one = fit(network(), squares, X, Y, sample_weight=weights.tolist(), **options)
+    two = fit(network(), squares, X, Y, sample_weight=weights, **options)
+    assert same(one.network, two.network)
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 30, np.array(["a", "b"] * 30, object)])
+def test_words_are_no_numbers(y):
+    with pytest.raises(DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and number"):
+        fit(network(), losses.mean_squared_error, X, y)
+
+
+def test_an_order_may_leave_patterns_out():
+    few = fit(network(), losses.mean_squared_error, X, Y, epochs=3, batch_size=8,
+              shuffle=lambda number: list(range(10 * number)))  # fmt: skip
+    assert few.epochs == 3
+    with pytest.raises(IndexError):
+        fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: np.arange(61))
+
+
+def test_targets_that_were_forgotten():
+    with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
+        fit(network(), losses.mean_squared_error, X)
+
+
+@pytest.mark.parametrize("batch", [X, (X,), (X, Y, Y, Y)])
+def test_things_that_are_no_batch(batch):
+    message = r"fit: batch 1 of epoch 1 is a (ndarray|tuple); give \(x, y\) or \(x, y, weights\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network(), losses.mean_squared_error, [batch])

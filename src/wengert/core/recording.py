@@ -64,12 +64,14 @@ def record(
     call: Callable[[Callable[..., Any], list[Any]], Any],
     abstract: bool = False,
     guards: list[tuple[Var, Any, str]] | None = None,
+    kind: type[Recorder] = Recorder,
 ) -> Recording:
     """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
 
-    Where a list of ``guards`` is given, it is filled with what Python asks about values.
+    Where a list of ``guards`` is given, it is filled with what Python asks about values. ``kind`` is a
+    recorder that notes more than the equations.
     """
-    recorder = Recorder(abstract, guards)
+    recorder = kind(abstract, guards)
     check = draws.watch(f, call) if abstract or guards is not None else None
     tracers = [recorder.input(value) for value in inputs]
     variables = [tracer.variable for tracer in tracers]

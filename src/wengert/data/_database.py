@@ -18,10 +18,11 @@ import numpy as np
 from wengert.data._arrow import StreamError, batches
 from wengert.data._table import (
     MICROSECONDS,
+    MISSING,
+    MISSING_WORDS,
     Column,
     Numbers,
     Opaque,
-    Origin,
     Table,
     Times,
     Words,
@@ -29,7 +30,7 @@ from wengert.data._table import (
     number,
     typed,
 )
-from wengert.data._text import TextFile
+from wengert.data._text import TextFile, is_compressed
 from wengert.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ NUMBER_TYPES = {
     "FLOAT", "DOUBLE",
 }  # fmt: skip
 ERROR_KIND = re.compile(r"^(\w+ )+Error: ")
-WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM")
+WIDE_TYPES = ("HUGEINT", "UHUGEINT", "DECIMAL", "BIGNUM", '"NULL"')
 TEXT_TYPES = ("VARCHAR", "BOOLEAN", "ENUM", "UUID")
 TIME_TYPES = ("DATE", "TIMESTAMP")
 
@@ -127,29 +128,34 @@ def fetch(relation: "DuckDBPyRelation", source: str) -> Table:
     )
     grown = _grow(relation.project(casts))
     columns = {n: _finished(kind, column) for n, kind, column in zip(relation.columns, kinds, grown)}
-    return Table(source, columns, Origin(source))
+    return Table(source, columns)
 
 
 def _cast(column: str, kind: str) -> str:
     """A column as one of the formats that are read from streams."""
     if kind in NUMBER_TYPES:
         return column
-    if kind.startswith(WIDE_TYPES):
+    if _is_of(kind, WIDE_TYPES):
         return f"{column}::DOUBLE"
-    if kind.startswith(TEXT_TYPES):
+    if _is_of(kind, TEXT_TYPES):
         return f"{column}::VARCHAR"
-    if kind.startswith(TIME_TYPES):
-        return f"epoch_us({column}::TIMESTAMP)"
+    if _is_of(kind, TIME_TYPES):
+        return f"epoch_us({column})" if "ZONE" in kind else f"epoch_us({column}::TIMESTAMP)"
     return "0::TINYINT"
+
+
+def _is_of(kind: str, types: tuple[str, ...]) -> bool:
+    """Whether a type is one of these, with parameters or without; lists of them are not."""
+    return kind.startswith(types) and not kind.endswith("]")
 
 
 def _finished(kind: str, column: _Growing) -> Column:
     values = column.values
-    if kind.startswith(TEXT_TYPES):
+    if _is_of(kind, TEXT_TYPES):
         return Words(column.labels, values.astype(np.int32))
-    if kind.startswith(TIME_TYPES):
+    if _is_of(kind, TIME_TYPES):
         return Times(_moments(values))
-    if kind in NUMBER_TYPES or kind.startswith(WIDE_TYPES):
+    if kind in NUMBER_TYPES or _is_of(kind, WIDE_TYPES):
         return Numbers(values)
     return Opaque(kind, len(values))
 
@@ -199,8 +205,10 @@ def _sampled(text: TextFile) -> list[str]:
 def text_source(text: TextFile, names: Sequence[str], kinds: Sequence[str], more: str = "") -> str:
     """The call of ``read_csv`` that means what the strict reader does."""
     columns = ", ".join(f"{quoted(n)}: '{k}'" for n, k in zip(names, kinds))
+    compression = "gzip" if is_compressed(text.path) else "none"
     return (
         f"read_csv({literal_path(text.path)}, auto_detect = false, header = true, skip = {text.header - 1}, "
+        f"compression = {quoted(compression)}, "
         f"delim = {quoted(text.separator)}, quote = '\"', escape = '\"', comment = '', strict_mode = true, "
         f"nullstr = '', columns = {{{columns}}}{more})"
     )
@@ -239,13 +247,22 @@ def _of_text(kind: str, column: _Growing) -> Column:
 
 def query_text(text: TextFile, read: Table, query: str) -> Table:
     """What a query takes of a file of text, once that has been read whole and found in order."""
-    kinds = [_sql_type(read.columns[name]) for name in text.names]
-    return queried(text_source(text, text.names, kinds), text.source, query)
+    source = text_source(text, text.names, ["VARCHAR"] * len(text.names))
+    columns = ", ".join(_of_cells(identifier(name), read.columns[name]) for name in text.names)
+    return queried(f"(SELECT {columns} FROM {source})", text.source, query)
+
+
+def _of_cells(name: str, column: Column) -> str:
+    """A column of cells as SQL takes it: what is missing as NULL, the rest by its type."""
+    missing = MISSING_WORDS if isinstance(column, Words) else MISSING
+    listed = ", ".join(quoted(word) for word in sorted(missing))
+    cell = f"CASE WHEN lower(trim({name})) IN ({listed}) THEN NULL ELSE trim({name}) END"
+    return f"({cell})::{_sql_type(column)} AS {name}"
 
 
 def _sql_type(column: Column) -> str:
     if isinstance(column, Numbers):
-        return "DOUBLE" if column.missing.any() or column.values.dtype.kind == "f" else "BIGINT"
+        return "DOUBLE" if column.values.dtype.kind == "f" else "BIGINT"
     return "TIMESTAMP" if isinstance(column, Times) else "VARCHAR"
 
 

@@ -12,12 +12,13 @@ few numbers.
 """
 
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from wengert.data._kinds import Kind, Seen, yes_and_no
-from wengert.data._table import Table, floats, times, words
+from wengert.data._table import Table, floats, label_order, times, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -76,11 +77,18 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _newly_missing(column: str, lacking: Array, missing: int, instead: str) -> list[str]:
+def _newly_missing(
+    column: str, lacking: Array, missing: int, instead: str, what: str = "missing"
+) -> list[str]:
     count = int(np.sum(lacking))
     if missing or not count:
         return []
-    return [f"{column}: missing in {_count(count, 'row')} and never in training; {instead} instead"]
+    return [f"{column}: {what} in {_count(count, 'row')} and never in training; {instead} instead"]
+
+
+def _check_state(holds: bool, kind: str) -> None:
+    if not holds:
+        raise ValueError(f"the state of a {kind} is not one")
 
 
 def _mean_and_scale(values: Array, column: str) -> tuple[float, float]:
@@ -88,7 +96,8 @@ def _mean_and_scale(values: Array, column: str) -> tuple[float, float]:
     if values.min() == values.max():
         return float(values[0]), 1.0
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = float(np.mean(values)), float(np.std(values))
+        mean = float(np.mean(values, dtype=np.float64))
+        scale = float(np.std(values, dtype=np.float64, mean=mean))
     if not np.isfinite([mean, scale]).all():
         raise DataError(f"column {column!r}: the numbers are too large to average; rescale those above 1e150")
     return mean, scale or 1.0
@@ -120,10 +129,10 @@ class Number:
     @classmethod
     def fit(cls, seen: Seen) -> "Number":
         """Mean and standard deviation of the finite numbers."""
-        values = floats(seen.table, seen.name)[seen.rows].astype(np.float64)
-        finite = np.isfinite(values)
-        mean, scale = _mean_and_scale(values[finite], seen.name) if finite.any() else (0.0, 1.0)
-        return cls(seen.name, mean, scale, int(np.sum(~finite)), int(np.sum(np.isinf(values))))
+        values = floats(seen.table, seen.name)[seen.rows]
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        mean, scale = _mean_and_scale(finite, seen.name) if len(finite) else (0.0, 1.0)
+        return cls(seen.name, mean, scale, len(values) - len(finite), int(np.sum(np.isinf(values))))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -140,17 +149,20 @@ class Number:
         """Standardised; zero, the mean, for what is missing."""
         with np.errstate(over="ignore"):
             scaled = (entries.astype(np.float64) - self.mean) / self.scale
+        if entries.dtype.kind != "f" and not self.missing:
+            return scaled[:, None]
         lacking = np.isnan(scaled)
         return _with_indicator(np.where(lacking, 0.0, scaled)[:, None], lacking, self.missing)
 
     def surprises(self, table: Table) -> list[str]:
-        """Missing numbers where none were."""
-        return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean")
+        """Missing or infinite numbers where none were."""
+        what = "missing or infinite"
+        return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean", what)
 
     def describe(self) -> str:
         """Mean, scale, and what becomes of missing ones."""
-        inf = f" ({self.infinite} infinite)" if self.infinite else ""
-        lacking = f", {self.missing} missing{inf} → mean and indicator" if self.missing else ""
+        infinite = f" ({self.infinite} infinite)" if self.infinite else ""
+        lacking = f", {self.missing} missing{infinite} → mean and indicator" if self.missing else ""
         return f"number{lacking}, standardised by {self.mean:.4g} and {self.scale:.4g}"
 
     def state(self) -> tuple[dict[str, Any], list[float]]:
@@ -162,6 +174,7 @@ class Number:
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Number":
         """The encoder of this state."""
         mean, scale = numbers
+        _check_state(isfinite(mean) and 0 < scale < inf, cls.kind)
         return cls(description["column"], mean, scale, description["missing"], description["infinite"])
 
 
@@ -263,8 +276,8 @@ class Category:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Category":
-        """The words of the training part by letter, and the most frequent."""
-        labels = tuple(sorted(seen.counts))
+        """The words of the training part in order, and the most frequent."""
+        labels = tuple(sorted(seen.counts, key=label_order))
         return cls(seen.name, labels, int(np.argmax([seen.counts[n] for n in labels])), seen.missing)
 
     @property
@@ -306,8 +319,9 @@ class Category:
     @classmethod
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Category":
         """The encoder of this state."""
-        labels = tuple(description["labels"])
-        return cls(description["column"], labels, int(numbers[0]), description["missing"])
+        labels, (mode,) = tuple(description["labels"]), numbers
+        _check_state(0 <= mode < len(labels), cls.kind)
+        return cls(description["column"], labels, int(mode), description["missing"])
 
 
 @dataclass(frozen=True)
@@ -321,8 +335,8 @@ class Embedding:
 
     @classmethod
     def fit(cls, seen: Seen) -> "Embedding":
-        """The words of the training part by letter."""
-        return cls(seen.name, tuple(sorted(seen.counts)), seen.missing)
+        """The words of the training part in order."""
+        return cls(seen.name, tuple(sorted(seen.counts, key=label_order)), seen.missing)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -422,9 +436,8 @@ class Date:
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Date":
         """The encoder of this state."""
         cycles, missing = tuple(description["cycles"]), description["missing"]
-        if not set(cycles) <= PERIODS.keys():
-            raise ValueError(f"unknown cycles {cycles}")
         mean, scale = numbers
+        _check_state(set(cycles) <= PERIODS.keys() and isfinite(mean) and 0 < scale < inf, cls.kind)
         return cls(description["column"], mean, scale, cycles, missing)
 
 

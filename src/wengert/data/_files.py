@@ -1,19 +1,21 @@
 """Formats with readers of their own: Arrow and Feather, SQLite, NPZ."""
 
-import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wengert.data import _database
-from wengert.data._table import Origin, Table
+from wengert.data._table import Table
 from wengert.data._text import reading
 from wengert.data._values import of_array, of_values
 from wengert.errors import DataError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 Array = np.ndarray
 
@@ -55,10 +57,10 @@ def read_sqlite(path: Path, source: str, query: str | None = None) -> Table:
         names, rows = [name for name, *_ in answer.description], answer.fetchall()
     _refuse_repeated(source, names)
     columns = dict(zip(names, (of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
-    return Table(source, columns, Origin(source))
+    return Table(source, columns)
 
 
-def _only_table(database: sqlite3.Connection, source: str) -> str:
+def _only_table(database: "Connection", source: str) -> str:
     names = database.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
     ).fetchall()
@@ -70,13 +72,17 @@ def _only_table(database: sqlite3.Connection, source: str) -> str:
     return _database.identifier(names[0][0])
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> "Connection":
+    import sqlite3
+
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 @contextmanager
 def _damaged(source: str) -> Iterator[None]:
     """What SQLite has to say, as an error that names the file."""
+    import sqlite3
+
     try:
         yield
     except sqlite3.Error as error:
@@ -106,7 +112,7 @@ def read_npz(path: Path, source: str, query: str | None = None) -> Table:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
     columns = {name: part for key, array in arrays.items() for name, part in _parts(key, array, source)}
     _refuse_uneven(source, {name: len(part) for name, part in columns.items()})
-    return Table(source, {name: of_array(part) for name, part in columns.items()}, Origin(source))
+    return Table(source, {name: of_array(part) for name, part in columns.items()})
 
 
 def _refuse_uneven(source: str, rows: dict[str, int]) -> None:

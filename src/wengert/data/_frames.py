@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.data import _database
-from wengert.data._table import MICROSECONDS, Column, Numbers, Opaque, Origin, Table, Times, Words
+from wengert.data._table import MICROSECONDS, Column, Numbers, Opaque, Table, Times, Words
 from wengert.data._values import of_values
 from wengert.errors import DataError
 
@@ -47,7 +47,7 @@ def _from_relation(relation: Any, source: str) -> Table:
 
 def _from_narwhals(frame: Any, source: str) -> Table:
     held = _eager(frame, source)
-    return Table(source, dict(zip(map(str, held.columns), map(_column, held.iter_columns()))), Origin(source))
+    return Table(source, dict(zip(map(str, held.columns), map(_column, held.iter_columns()))))
 
 
 def _eager(frame: Any, source: str) -> Any:

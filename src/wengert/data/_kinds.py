@@ -1,7 +1,7 @@
 """What a column is taken for: one table of rules, of which the first that holds decides.
 
-The rules look at the training part alone. Numbers are never taken for categories, however few they are: a
-number that only names something is written as a word (``a1``, ``"zone 3"``), or cast to text in a query.
+The rules look at the training part alone. Numbers are not taken for categories by themselves, however few
+they are: somebody must say that they only name something.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Kind = Literal["empty", "number", "date", "boolean", "category", "embedding"]
 YES_AND_NO = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off", "wahr": "falsch"}
 ONE_HOT_AT_MOST = 16
 EMBEDDED_AT_MOST = 10_000
-ROWS_PER_EMBEDDED = 5
+ROWS_PER_EMBEDDED = 3
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,15 @@ def _refuse_mixture(seen: Seen) -> NoReturn:
     row = int(np.argmax(wrong))
     raise DataError(
         f"{seen.table.where(row)}: column {seen.name!r} holds {seen.table.cell(seen.name, row)!r} among "
-        f"numbers; correct it, or leave the column out (--ignore {seen.name})"
+        f"numbers; correct it, or say --category {seen.name} or --ignore {seen.name}"
     )
 
 
 def _refuse_text(seen: Seen) -> NoReturn:
     raise DataError(
         f"{seen.table.head}: column {seen.name!r} is text, {len(seen.counts)} different values in "
-        f"{seen.present} rows; leave it out (--ignore {seen.name}), or make categories or numbers of it"
+        f"{seen.present} rows; leave it out (--ignore {seen.name}), or say that it holds categories "
+        f"(--category {seen.name})"
     )
 
 
@@ -127,6 +128,11 @@ RULES = (
     Rule(_repeated, "embedding"),
     Rule(lambda seen: True, _refuse_text),
 )
+
+
+def category_kind(seen: Seen) -> Kind:
+    """The kind of a column that is said to hold categories: by how many there are."""
+    return "category" if _few(seen) else "embedding"
 
 
 def kind_of(seen: Seen) -> Kind:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.data._encoders import ENCODERS, Embedding, Encoder, Number
-from wengert.data._kinds import Seen, kind_of
-from wengert.data._table import Numbers, Table, require_columns
+from wengert.data._kinds import Seen, category_kind, kind_of
+from wengert.data._table import Numbers, Table, require_columns, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -67,8 +67,23 @@ class Preprocessing:
     unused: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def fit(cls, table: Table, columns: Sequence[str], rows: Array | None = None) -> "Preprocessing":
+    def fit(
+        cls,
+        table: Table,
+        columns: Sequence[str],
+        rows: Array | None = None,
+        categories: Sequence[str] = (),
+    ) -> "Preprocessing":
         """Choose and fit an encoder for each column, by the given rows alone.
+
+        Parameters
+        ----------
+        table, columns
+            Where the columns are, and their names.
+        rows
+            Indices of the training part; all rows by default.
+        categories
+            Columns to take as categories even where they hold numbers or many different words.
 
         Raises
         ------
@@ -76,10 +91,11 @@ class Preprocessing:
             When a column is missing, holds free text, a mixture of numbers and text, or nothing that a
             network could take.
         """
-        require_columns(table, columns)
-        rows = np.arange(len(table)) if rows is None else rows
-        seen = [Seen(table, name, rows) for name in columns]
-        kinds = [kind_of(s) for s in seen]
+        require_columns(table, [*columns, *categories])
+        named = {name: words(table, name) for name in categories}
+        table = replace(table, columns={**table.columns, **named})
+        seen = [Seen(table, name, np.arange(len(table)) if rows is None else rows) for name in columns]
+        kinds = [category_kind(s) if s.name in named and s.present else kind_of(s) for s in seen]
         encoders = tuple(ENCODERS[kind].fit(s) for kind, s in zip(kinds, seen) if kind in ENCODERS)
         empty = tuple((s.name, "empty") for kind, s in zip(kinds, seen) if kind not in ENCODERS)
         if not encoders:

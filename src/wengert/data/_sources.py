@@ -1,5 +1,9 @@
 """From the name of a file to a table: each format by its first bytes, or else by its ending."""
 
+import atexit
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable
 from glob import glob
 from pathlib import Path
@@ -7,8 +11,10 @@ from pathlib import Path
 from wengert import datasets
 from wengert.data import _database, _files
 from wengert.data._table import Table, alternatives
-from wengert.data._text import SEPARATORS, open_text_file, read_strictly, reading
+from wengert.data._text import SEPARATORS, TextFile, open_text_file, read_strictly, reading
 from wengert.errors import DataError
+
+SMALL = 1 << 16  # bytes
 
 Reader = Callable[[Path, str, str | None], Table]
 
@@ -19,7 +25,7 @@ def read_table(data: str, query: str | None = None) -> Table:
     ``digits``, ``iris``, ``wine`` and ``diabetes`` always mean the embedded sets; a file of such a name is
     written ``./digits``. CSV and other delimited text, also compressed (``.gz``), Parquet (also a pattern
     such as ``part-*.parquet``, or a folder), JSON lines, Arrow and Feather, SQLite and NPZ are read; nothing
-    is fetched from a network.
+    is fetched from a network. ``-`` is the standard input; of text, or a format known by its first bytes.
 
     Parameters
     ----------
@@ -43,6 +49,8 @@ def read_table(data: str, query: str | None = None) -> Table:
         return read_file(datasets.path(data), data, query)
     if "://" in data:
         raise DataError(f"{data}: is not a file, and nothing is read from the network; download it first")
+    if data == "-" or Path(data).is_fifo() or Path(data).is_char_device():
+        return read_file(_kept(data), "standard input" if data == "-" else data, query)
     if not Path(data).exists() and not glob(data, recursive=True):
         raise DataError(
             f"{data}: no such file; {alternatives('there are also the embedded sets', data, datasets.NAMES)}"
@@ -58,10 +66,29 @@ def read_file(path: Path, source: str, query: str | None = None) -> Table:
     return table
 
 
+def _kept(data: str) -> Path:
+    """A file, removed in the end, of what comes through a pipe: it is read more than once."""
+    with tempfile.NamedTemporaryFile(prefix="wengert-", delete=False) as kept:
+        path = Path(kept.name)
+        atexit.register(path.unlink, missing_ok=True)
+        if data == "-":
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+        else:
+            with Path(data).open("rb") as source:
+                shutil.copyfileobj(source, kept)
+    return path
+
+
 def read_csv(path: Path, source: str | None = None) -> Table:
     """The table of a file of delimited text; see :mod:`wengert.data._text` for what is refused."""
     text = open_text_file(path, source or str(path), _separators(path))
-    return _database.read_text(text) or read_strictly(text)
+    return _read(text)
+
+
+def _read(text: TextFile) -> Table:
+    """By DuckDB, unless the file is so small that its start would take longer than the reading."""
+    small = text.path.stat().st_size < SMALL
+    return (None if small else _database.read_text(text)) or read_strictly(text)
 
 
 def _separators(path: Path) -> str:
@@ -72,7 +99,7 @@ def _read_text(path: Path, source: str, query: str | None = None) -> Table:
     if query is None:
         return read_csv(path, source)
     text = open_text_file(path, source, _separators(path))
-    return _database.query_text(text, _database.read_text(text) or read_strictly(text), query)
+    return _database.query_text(text, _read(text), query)
 
 
 # -------------------------------------------------------------------------------------------- formats

@@ -18,7 +18,8 @@ Array = np.ndarray
 
 LEAST_ROWS = 30  # below, coincidences are common
 STRAIGHT = 1e-9
-MIXED = np.uint64(0x9E3779B97F4A7C15)  # an odd constant that spreads bits well
+SAMPLED = 2000  # rows that most columns are cleared by
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits without a pattern
 
 
 def suspicions(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
@@ -78,7 +79,8 @@ def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array)
     hashes = np.zeros(len(rows), np.uint64)
     labels = np.ascontiguousarray(target.values[rows], np.float64).reshape(len(rows), -1)
     for values in [*(_codes(table, name, rows) for name in columns), *labels.T]:
-        hashes = _mixed(hashes, values)
+        hashes *= MULTIPLIER
+        hashes += _bits(values)
     count = len(rows) - len(np.unique(hashes))
     if not count:
         return []
@@ -86,10 +88,11 @@ def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array)
     return [f"{count} rows of the training part ({share:.2g} %) repeat others; parts may share such rows"]
 
 
-def _mixed(hashes: Array, values: Array) -> Array:
-    bits = (values.astype(np.float64) + 0.0).view(np.uint64)
-    hashes = (hashes ^ bits) * MIXED
-    return hashes ^ (hashes >> np.uint64(32))
+def _bits(values: Array) -> Array:
+    """64 bits that are equal where the values are."""
+    if values.dtype.kind == "f":
+        return np.ascontiguousarray(values + 0.0, np.float64).view(np.uint64)  # -0.0 is 0.0
+    return values.astype(np.uint64)
 
 
 # ----------------------------------------------------------------------------------------------- leaks
@@ -98,31 +101,50 @@ def _mixed(hashes: Array, values: Array) -> Array:
 def _leaks(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
     if len(rows) < LEAST_ROWS or target.values.ndim > 1:
         return []
-    tells = _tells_class if target.task == "classification" else _tells_number
-    t = target.values[rows]
-    found = [name for name in columns if tells(_codes(table, name, rows), t)]
+    may, does = LEAKS[target.task]
+    first, t = rows[:SAMPLED], target.values
+    suspected = [name for name in columns if may(_codes(table, name, first), t[first])]
+    found = [name for name in suspected if does(_codes(table, name, rows), t[rows])]
     return [
         f"gives the target away by itself, and may not be known when predicting: {name}" for name in found
     ]
 
 
-def _tells_class(values: Array, classes: Array) -> bool:
-    """Whether the sorted values fall into one stretch for each class, or each of a few values has one."""
+def _changes(values: Array, classes: Array) -> tuple[Array, Array]:
+    """Where a new value begins in the sorted values, and where a new class."""
     order = np.argsort(values, kind="stable")
     values, classes = values[order], classes[order]
-    new_value = values[1:] != values[:-1]
-    new_class = classes[1:] != classes[:-1]
+    return values[1:] != values[:-1], classes[1:] != classes[:-1]
+
+
+def _is_pure(values: Array, classes: Array) -> bool:
+    """Whether equal values have equal classes."""
+    new_value, new_class = _changes(values, classes)
+    return not (new_class & ~new_value).any()
+
+
+def _tells_class(values: Array, classes: Array) -> bool:
+    """Whether each of a few values has one class, or each class is one stretch of the sorted values."""
+    new_value, new_class = _changes(values, classes)
     if (new_class & ~new_value).any():
         return False
-    stretches = 1 + int(new_class.sum())
-    few = 1 + int(new_value.sum()) <= len(values) // 5
-    return stretches > 1 and (few or stretches == len(np.unique(classes)))
+    stretches, distinct = 1 + int(new_class.sum()), 1 + int(new_value.sum())
+    return distinct <= len(values) // 5 or stretches == len(np.unique(classes))
 
 
-def _tells_number(values: Array, numbers: Array) -> bool:
+def _may_be_straight(values: Array, numbers: Array) -> bool:
+    """Whether nothing among a few rows speaks against a straight line."""
+    x = values.astype(np.float64)
+    return x.min() == x.max() or numbers.min() == numbers.max() or _is_straight(x, numbers)
+
+
+def _is_straight(values: Array, numbers: Array) -> bool:
     """Whether the numbers are a straight line in the values."""
     x = values.astype(np.float64)
-    if not np.isfinite(x).all() or np.ptp(x) == 0 or np.ptp(numbers) == 0:
+    if not np.isfinite(x).all() or x.min() == x.max() or numbers.min() == numbers.max():
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(1 - np.corrcoef(x, numbers)[0, 1] ** 2 < STRAIGHT)
+
+
+LEAKS = {"classification": (_is_pure, _tells_class), "regression": (_may_be_straight, _is_straight)}

@@ -128,6 +128,12 @@ def number_label(value: float) -> str:
     return str(int(value)) if np.isfinite(value) and value == int(value) else repr(float(value))
 
 
+def label_order(label: str) -> tuple[bool, float, str]:
+    """A key to sort labels by: numbers by value, then text by letter."""
+    value = number(label)
+    return bool(np.isnan(value)), 0.0 if np.isnan(value) else value, label
+
+
 def moment(cell: str) -> np.datetime64:
     """The date or time in a cell, ISO 8601 (slashes are read as hyphens); NaT if there is none."""
     if not cell[:4].isdecimal() or cell.isdecimal():
@@ -165,14 +171,21 @@ def typed(labels: Sequence[str], codes: Array) -> Column:
 
 def narrowed(values: Array) -> Array:
     """The same numbers in the narrowest integers that hold them, where all are whole; else as they are."""
-    if values.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            whole = values.astype(np.int64 if len(values) and np.abs(values).max() < EXACT else np.int8)
-        if not np.array_equal(whole, values):
-            return values
-        values = whole
-    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-    return values.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)), copy=False)
+    if not len(values):
+        return values.astype(np.uint8)
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f" and not (
+        abs(low) < EXACT and abs(high) < EXACT and values[0] == int(values[0])
+    ):
+        return values  # too large, NaN somewhere, or not whole from the start
+    whole = values.astype(_narrowest(int(low), int(high)), copy=False)
+    return whole if (whole == values).all() else values
+
+
+def _narrowest(low: int, high: int) -> np.dtype:
+    """The narrowest integers that hold both, unsigned where they may be."""
+    largest = max(high, -low - 1)
+    return np.min_scalar_type(largest if low >= 0 else -largest - 1)
 
 
 class Gathered:
@@ -236,7 +249,11 @@ class Table:
 
     source: str
     columns: Mapping[str, Column]
-    origin: Origin = field(default=Origin("data"), compare=False)
+    origin: Origin = field(default=Origin(""), compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.origin.source:
+            object.__setattr__(self, "origin", Origin(self.source))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -281,7 +298,7 @@ class Table:
     def of_array(cls, x: Array, names: Sequence[str], source: str = "data") -> "Table":
         """The table whose columns are those of an array."""
         columns = {name: Numbers(values) for name, values in zip(names, np.asarray(x).T, strict=True)}
-        return cls(source, columns, Origin(source))
+        return cls(source, columns)
 
 
 def alternatives(before: str, name: str, names: Sequence[str]) -> str:
@@ -336,12 +353,20 @@ def times(table: Table, name: str) -> Array:
     if isinstance(column, Numbers) and column.missing.all():
         column = Times(np.full(len(column), "NaT", MICROSECONDS))
     if not isinstance(column, Times):
-        row = int(np.argmin(column.missing))
+        row = _first_wrong(column)
         raise DataError(
             f"{table.where(row)}: column {name!r} holds {table.cell(name, row)!r}, which is not a date; "
             "write dates as 2024-12-31, times as 2024-12-31 23:59:59"
         )
     return column.values
+
+
+def _first_wrong(column: Column) -> int:
+    """The first row that holds anything but a moment."""
+    if not isinstance(column, Words):
+        return int(np.argmin(column.missing))
+    bad = np.array([bool(np.isnat(moment(n))) and n.lower() not in MISSING for n in column.labels] + [False])
+    return int(np.argmax(bad[column.codes]))
 
 
 def numbers(table: Table, names: Sequence[str]) -> Array:

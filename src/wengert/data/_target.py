@@ -17,6 +17,7 @@ from wengert.data._table import (
     Table,
     Words,
     alternatives,
+    label_order,
     number,
     numbers,
     require_columns,
@@ -141,12 +142,6 @@ def _whole(values: Array) -> bool:
         return bool(np.all(values == np.round(values)) and np.all(np.abs(values) < EXACT))
 
 
-def _order(label: str) -> tuple[bool, float, str]:
-    """Numbers by value, then text by letter."""
-    value = number(label)
-    return bool(np.isnan(value)), 0.0 if np.isnan(value) else value, label
-
-
 def _refuse_constant(table: Table, names: Sequence[str], task: Task, values: Array) -> None:
     if task == "classification":
         return
@@ -167,7 +162,8 @@ def _classes(table: Table, names: Sequence[str]) -> tuple[str, ...]:
     (name,) = _single(names)
     _refuse_missing(table, name)
     _refuse_inexact(table, name)
-    classes = tuple(sorted(words(table, name).labels, key=_order))
+    _refuse_names(table, name)
+    classes = tuple(sorted(words(table, name).labels, key=label_order))
     if len(classes) < 2:
         raise DataError(
             f"{table.source}: target {name!r} has one class only, {classes[0]!r}; "
@@ -183,6 +179,17 @@ def _single(names: Sequence[str]) -> Sequence[str]:
             "name one, or say --task multi-label or regression"
         )
     return names
+
+
+def _refuse_names(table: Table, name: str) -> None:
+    """Texts and dates that differ from row to row are no classes."""
+    if not isinstance(table.columns[name], Numbers):
+        distinct = len(words(table, name).labels)
+        if distinct > max(MAX_WHOLE_CLASSES, len(table) // 2):
+            raise DataError(
+                f"{table.source}: target {name!r} has {distinct} different values in {len(table)} rows, too "
+                "many for classes; choose another target, or make classes or numbers of it"
+            )
 
 
 def _refuse_inexact(table: Table, name: str) -> None:
@@ -224,7 +231,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _labels(column: Words) -> tuple[str, ...]:
-    return tuple(sorted({part for label in column.labels for part in _parts(label)}, key=_order))
+    return tuple(sorted({part for label in column.labels for part in _parts(label)}, key=label_order))
 
 
 def _label_names(table: Table, names: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ Foundations and Concepts*, 8.1.
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -480,14 +481,17 @@ def _joined(blocks: Sequence[Array], chosen: Sequence[int]) -> Array:
 
 def _activations(segment: Segment, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
     """The activations of a segment's units, row by row."""
-    a = _pre_activations(segment.outer, numbers, blocks)
+    a = reduce(np.add, [_products(product, numbers, blocks) for product in segment.outer])
+    if segment.biases is not None:
+        b = numbers[segment.biases]
+        a = a + (b if a.ndim == 1 else b[:, None])
     if segment.inner is None:
         return _transformed(a, segment.activations)
     return _along_run(segment, segment.inner, numbers, a)
 
 
-def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
-    """``a = sum_i w_i z_i + b`` for every row of a product."""
+def _products(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
+    """``sum_i w_i z_i`` for every row of a product."""
     patterns, dtype = blocks[0].shape[1:], numbers.parameters.dtype
     read = [blocks[i] for i in product.blocks]
     read += [np.zeros((1, *patterns), dtype)] if product.padded or not read else []
@@ -495,11 +499,7 @@ def _pre_activations(product: Product, numbers: _Numbers, blocks: Sequence[Array
     parts = [_sums(numbers[weights], reads, z) for weights, reads in product.tables]
     parts += [np.zeros((product.empty, *patterns), dtype)] if product.empty else []
     a = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    a = a if product.order is None else a[product.order]
-    if product.biases is None:
-        return a
-    b = numbers[product.biases]
-    return a + (b if a.ndim == 1 else b[:, None])
+    return a if product.order is None else a[product.order]
 
 
 def _sums(weights: Array, reads: Array | None, z: Array) -> Array:

@@ -61,21 +61,39 @@ class Around(Steps):
         return self.rule.averaged(state, params)
 
 
+def _named(params: Tree, only: tuple[str, ...]) -> Tree:
+    """Of each array whether its name ends with one of these; of every array, where there are none."""
+    names = [path.rstrip("]'") for path in tree.paths(params)]
+    return tree.unflatten(tree.flatten(params)[1], [not only or name.endswith(only) for name in names])
+
+
 @dataclass(frozen=True)
-class _BeforeStep(Around):
-    """Gradients that are changed, array by array, before the rule sees them."""
+class _Penalty(Around):
+    """A penalty on the weights, whose gradient the rule sees with that of the error."""
+
+    strength: float
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(self.strength >= 0, f"strength must be at least 0, not {self.strength}")
 
     @abstractmethod
-    def changed(self, g: Any, w: Any) -> Any:
-        """The gradient that the rule is to see."""
+    def slope(self, w: Any) -> Any:
+        """The gradient of the penalty, for a strength of one."""
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        """A step of the rule along the changed gradient."""
-        return self.rule.update(tree.map(self.changed, gradients, params), state, params)
+        """A step of the rule along the gradient with that of the penalty."""
+
+        def penalised(g: Any, w: Any, chosen: bool) -> Any:
+            return g + self.strength * self.slope(w) if chosen else g
+
+        return self.rule.update(
+            tree.map(penalised, gradients, params, _named(params, self.only)), state, params
+        )
 
 
 @dataclass(frozen=True)
-class L2(_BeforeStep):
+class L2(_Penalty):
     r"""Any rule, on an error with a quadratic penalty on the weights.
 
     .. math:: \widetilde E(\mathbf w) = E(\mathbf w) + \frac\lambda2 \|\mathbf w\|^2, \qquad
@@ -90,6 +108,9 @@ class L2(_BeforeStep):
         The optimiser that makes the steps.
     strength
         The strength :math:`\lambda` of the penalty.
+    only
+        Leave all arrays alone but those whose names end with one of these: ``("weights",)`` spares the
+        biases.
 
     Raises
     ------
@@ -108,18 +129,13 @@ class L2(_BeforeStep):
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 9.2.
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        require(self.strength >= 0, f"strength must be at least 0, not {self.strength}")
-
-    def changed(self, g: Any, w: Any) -> Any:
-        """The gradient with that of the penalty."""
-        return g + self.strength * w
+    def slope(self, w: Any) -> Any:
+        """Of half the sum of squares."""
+        return w
 
 
 @dataclass(frozen=True)
-class L1(_BeforeStep):
+class L1(_Penalty):
     r"""Any rule, on an error with a penalty on the absolute values of the weights.
 
     .. math:: \widetilde E(\mathbf w) = E(\mathbf w) + \lambda \sum_i |w_i|, \qquad
@@ -133,6 +149,9 @@ class L1(_BeforeStep):
         The optimiser that makes the steps.
     strength
         The strength :math:`\lambda` of the penalty.
+    only
+        Leave all arrays alone but those whose names end with one of these: ``("weights",)`` spares the
+        biases.
 
     Raises
     ------
@@ -151,18 +170,13 @@ class L1(_BeforeStep):
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 9.2.
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        require(self.strength >= 0, f"strength must be at least 0, not {self.strength}")
-
-    def changed(self, g: Any, w: Any) -> Any:
-        """The gradient with that of the penalty."""
-        return g + self.strength * np.sign(w)
+    def slope(self, w: Any) -> Any:
+        """Of the sum of absolute values."""
+        return np.sign(w)
 
 
 @dataclass(frozen=True)
-class ClipValues(_BeforeStep):
+class ClipValues(Around):
     r"""Any rule, with every element of the gradient kept within bounds.
 
     .. math:: g_i \leftarrow \min(\max(g_i, -c), c)
@@ -192,9 +206,10 @@ class ClipValues(_BeforeStep):
     def __post_init__(self) -> None:
         require(self.limit > 0, f"limit must be positive, not {self.limit}")
 
-    def changed(self, g: Any, w: Any) -> Any:
-        """The gradient within the bounds."""
-        return np.minimum(np.maximum(g, -self.limit), self.limit)
+    def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        """A step of the rule along the gradient within the bounds."""
+        clipped = tree.map(lambda g: np.minimum(np.maximum(g, -self.limit), self.limit), gradients)
+        return self.rule.update(clipped, state, params)
 
 
 # Keeps the quotient finite where all gradients vanish; the same number as PyTorch's, for the same results.
@@ -263,6 +278,9 @@ class WeightDecay(Around):
         The optimiser that makes the steps.
     decay
         The strength :math:`\lambda`; multiplied by the learning rate of the rule.
+    only
+        Leave all arrays alone but those whose names end with one of these: ``("weights",)`` spares the
+        biases.
 
     Raises
     ------
@@ -282,6 +300,7 @@ class WeightDecay(Around):
     """
 
     decay: float
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
@@ -290,7 +309,11 @@ class WeightDecay(Around):
         """One step of the rule, and the shrinking."""
         share = [self.rate(state) * self.decay]
         stepped, state = self.rule.update(gradients, state, params)
-        return tree.map(lambda new, w: new - like(w, share)[0] * w, stepped, params), state
+
+        def shrunk(new: Any, w: Any, chosen: bool) -> Any:
+            return new - like(w, share)[0] * w if chosen else new
+
+        return tree.map(shrunk, stepped, params, _named(params, self.only)), state
 
 
 class AverageState(NamedTuple):

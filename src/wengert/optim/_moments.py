@@ -98,7 +98,7 @@ class AdamW(Adam):
     .. math:: \mathbf w \leftarrow (1 - \eta \lambda) \mathbf w
               - \eta \frac{\hat{\mathbf m}}{\sqrt{\hat{\mathbf s}} + \epsilon}
 
-    The same as ``WeightDecay(Adam(...), decay)``.
+    The same as ``WeightDecay(Adam(...), decay)``, which can also leave some arrays alone.
 
     Parameters
     ----------

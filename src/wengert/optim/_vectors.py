@@ -36,7 +36,7 @@ class Layout:
         dtypes = (a.dtype if a.dtype.kind == "f" else np.dtype(float) for a in arrays)
         return cls(structure, tuple(a.shape for a in arrays), tuple(dtypes))
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """The length of the vector."""
         return sum(math.prod(shape) for shape in self.shapes)

@@ -211,6 +211,6 @@ class LevenbergMarquardt:
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
     ) -> Any:
-        """The result of :func:`least_squares` without covariance; a failed step is an iteration too."""
+        """The result of :func:`least_squares` without Jacobian and covariance; a failed step counts too."""
         limits = Limits(self.ftol, self.xtol, self.gtol, max_iter + 1)
-        return fitted(f, params, (), data, self.method, limits, _telling(callback, "cost"))
+        return fitted(f, params, (), data, self.method, limits, _telling(callback, "cost"))[0]

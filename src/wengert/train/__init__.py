@@ -10,9 +10,22 @@ training patterns by heart: there training stops, and the weights of the best ep
 """
 
 from wengert.train._curve import Epoch, LearningCurve
+from wengert.train._diagnostics import Diagnostics, diagnose
 from wengert.train._fit import fit
+from wengert.train._parquet import ParquetBatches
 from wengert.train._progress import training_progress
 from wengert.train._trainer import Trainer
 from wengert.train._training import Fit, Training
 
-__all__ = ["Epoch", "Fit", "LearningCurve", "Trainer", "Training", "fit", "training_progress"]
+__all__ = [
+    "Diagnostics",
+    "Epoch",
+    "Fit",
+    "LearningCurve",
+    "ParquetBatches",
+    "Trainer",
+    "Training",
+    "diagnose",
+    "fit",
+    "training_progress",
+]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from _traces import run, traced
 
+import wengert as wg
 from wengert.native.planning.kernels import Access, Buffer, row_major
 from wengert.native.planning.plan import Plan
 from wengert.native.writing.nest import Nest, merged
@@ -133,6 +134,14 @@ def test_neighbouring_axes_are_one():
     assert [axis.extent for axis in merged((4, 1, 6), accesses((6, 6, 1), shape=(4, 1, 6)), (), False)] == [
         24
     ]
+
+
+def test_vectors_lie_along_the_memory_that_is_written():
+    """Also where windows count another axis backwards: no lanes are scattered."""
+    error = lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2)
+    f, x = wg.jit(wg.hessian(error)), np.linspace(0, 1, 1000)
+    np.testing.assert_allclose(f(x), wg.jacobian(wg.grad(error))(x), atol=1e-12)
+    assert "masked.scatter" not in f.llvm_ir(x)
 
 
 def test_vectors_stand_together_where_rows_are_looked_up():

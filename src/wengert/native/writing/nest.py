@@ -116,7 +116,7 @@ class Nest:
         lanes = self._lanes(axis)
         total = float(np.prod([a.extent for a in self.axes], dtype=float))
         rounds = total / max(axis.extent, 1) * -(-axis.extent // lanes)
-        each = sum(self._effort(axis, a, lanes) for a in self.accesses) + len(self.kernel.equations)
+        each = sum(self._effort(axis, a, lanes) for a in self.memory) + len(self.kernel.equations)
         results = float(np.prod([a.extent for a in self.axes if not a.reduced], dtype=float))
         across = 12.0 * results * len(self.kernel.reductions) if axis.reduced else 0.0
         return rounds * each + across, -self.axes.index(axis)
