@@ -95,7 +95,7 @@ class Estimator(Foundation):
         return Tags(
             estimator_type=None,
             target_tags=TargetTags(required=True),
-            input_tags=InputTags(sparse=True),
+            input_tags=InputTags(sparse=True, allow_nan=getattr(self, "missing", None) == "indicator"),
             transformer_tags=None,
             classifier_tags=None,
             regressor_tags=None,

@@ -106,6 +106,11 @@ class Perceptron(Task, Inspection, Estimator):
             self._minimise(sample)
 
     def _minimise(self, sample: Sample) -> None:
+        if any(self._design.dropout) or self.batch_norm:
+            raise ValueError(
+                "solver='lbfgs' looks at all patterns at once, so there are no minibatches to drop units in or "
+                "to normalise over; choose solver='adam'"
+            )
         from wengert.estimators._quasi_newton import minimise
 
         minimise(self, sample)
@@ -194,10 +199,9 @@ class Perceptron(Task, Inspection, Estimator):
         """Weights and biases of a new network."""
         self._design = design_of(self)
         sizes = self._design.sizes(inputs, [*hidden_units(self.hidden_layer_sizes), self._units])
-        functions = [*self._design.activations, self._design.activations[-1]]
         drawn = [
-            _draws.weights_and_biases(self._random_state, *size, 2.0 if h is nn.logistic else 6.0)
-            for size, h in zip(sizes, functions)
+            _draws.weights_and_biases(self._random_state, *size, numerator)
+            for size, numerator in zip(sizes, self._design.numerators)
         ]
         self.n_layers_ = len(sizes) + 1
         self.coefs_ = [w.astype(dtype, copy=False) for w, _ in drawn]
