@@ -108,8 +108,8 @@ class Perceptron(Task, Inspection, Estimator):
     def _minimise(self, sample: Sample) -> None:
         if any(self._design.dropout) or self.batch_norm:
             raise ValueError(
-                "solver='lbfgs' looks at all patterns at once, so there are no minibatches to drop units in or "
-                "to normalise over; choose solver='adam'"
+                "solver='lbfgs' looks at all patterns at once, so there are no minibatches to drop units "
+                "in or to normalise over; choose solver='adam'"
             )
         from wengert.estimators._quasi_newton import minimise
 
