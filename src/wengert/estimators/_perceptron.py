@@ -129,20 +129,21 @@ class Perceptron(Task, Inspection, Estimator):
                 "partial_fit does not support early_stopping=True without patterns to validate on; give "
                 "X_val and y_val"
             )
-        if self._has_stopped():
-            return self
-        first = not hasattr(self, "coefs_")
-        with _threads(self.n_threads):
-            x = patterns(self, X, first)
-            sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
-            if not hasattr(self, "_optimizer"):
-                self._optimizer = Descent(self)
-            aside = self._validation(X_val, y_val)
-            _descent.descend(self, sample, aside, 1)
-            if self._has_stopped():
-                self._adopt(self._best)
-            self._note_aside(aside)
+        if not self._has_stopped():
+            first = not hasattr(self, "coefs_")
+            with _threads(self.n_threads):
+                x = patterns(self, X, first)
+                sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
+                self._train_on(sample, self._validation(X_val, y_val))
         return self
+
+    def _train_on(self, sample: Sample, aside: Sample | None) -> None:
+        if not hasattr(self, "_optimizer"):
+            self._optimizer = Descent(self)
+        _descent.descend(self, sample, aside, 1)
+        if self._has_stopped():
+            self._adopt(self._best)
+        self._note_aside(aside)
 
     def _has_stopped(self) -> bool:
         return self.early_stopping and getattr(self, "stopped_early_", False)
