@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,9 @@ class Perceptron(Task, Inspection, Estimator):
     def network_(self) -> nn.MLP:
         """The network; its outputs are pre-activations, to which ``out_activation_`` applies."""
         known = vars(self)
+        network, arrays = known.get("_kept", (None, ()))
+        if network is not None and _are_the_same(arrays, (*self.coefs_, *self.intercepts_)):
+            return network
         design: Design = known.get("_design") or design_of(self)
         return assembled(self.coefs_, self.intercepts_, known.get("_norms", []), design)
 
@@ -222,6 +226,7 @@ class Perceptron(Task, Inspection, Estimator):
         self.coefs_ = [layer.weights for layer in dense]
         self.intercepts_ = [layer.biases for layer in dense]
         self._norms = list(layers_of(network, nn.BatchNorm))
+        self._kept = network, (*self.coefs_, *self.intercepts_)
 
     def _outputs(self, X: Any, activation: str) -> Array:
         """The output units, with an activation function of theirs."""
@@ -232,6 +237,11 @@ class Perceptron(Task, Inspection, Estimator):
             if finite:
                 return y
         return _prediction.outputs(network, patterns(self, X, first=False), activation)
+
+
+def _are_the_same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """Whether the arrays are the same objects; what is in them may have changed."""
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 @contextmanager
