@@ -292,17 +292,22 @@ TABLES = {"pandas": pd.DataFrame, "polars": lambda c: pl.DataFrame(c, nan_to_nul
 @pytest.mark.parametrize("kind", TABLES)
 def test_tables_with_categories_and_missing_values(kind):
     table = TABLES[kind](COLUMNS)
-    estimator = _classifier(missing="indicator", max_iter=100).fit(table, TARGET)
+    estimator = _classifier(max_iter=100).fit(table, TARGET)
     assert estimator.score(table, TARGET) > 0.9
     assert estimator.n_features_in_ == 3 and estimator.coefs_[0].shape[0] == 3 + 1 + 2
     assert estimator.feature_names_in_.tolist() == ["city", "size", "age"]
-    alike = _classifier(missing="indicator", max_iter=100).fit(TABLES["pandas"](COLUMNS), TARGET)
+    alike = _classifier(max_iter=100).fit(TABLES["pandas"](COLUMNS), TARGET)
     np.testing.assert_allclose(alike.predict_proba(TABLES["pandas"](COLUMNS)), estimator.predict_proba(table))
 
 
-def test_missing_values_are_refused_unless_asked_for():
+def test_missing_values_are_refused_in_arrays_and_where_asked_for():
     with pytest.raises(ValueError, match="Input X contains NaN"):
-        _classifier().fit(pd.DataFrame(COLUMNS), TARGET)
+        _classifier(missing="error").fit(pd.DataFrame(COLUMNS), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _classifier(missing="error").fit(pd.DataFrame({"age": AGE}), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _classifier().fit(AGE[:, None], TARGET)
+    assert _classifier(max_iter=2).fit(pd.DataFrame({"age": AGE}), TARGET).coefs_[0].shape[0] == 2
 
 
 def test_columns_without_names():

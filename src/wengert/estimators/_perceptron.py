@@ -67,7 +67,7 @@ class Perceptron(Task, Inspection, Estimator):
     skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
     optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
     categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
-    missing: str = parameter("error", allowed.choice("error", "indicator"), kw_only=True)
+    missing: str = parameter("auto", allowed.choice("auto", "error", "indicator"), kw_only=True)
     callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)
     n_threads: Any = parameter(None, allowed.integer("[1, inf)") | allowed.NONE, kw_only=True)
 
