@@ -162,3 +162,15 @@ def test_a_random_state_object_and_none_are_drawn_from():
     theirs, ours, x, y = _both("binary")
     theirs.random_state, ours.random_state = np.random.RandomState(5), np.random.RandomState(5)
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
+
+
+def test_orders_that_are_drawn_ahead():
+    theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
+    _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
+
+
+def test_a_generator_of_the_users_is_left_where_the_last_order_leads_it():
+    theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
+    theirs.random_state, ours.random_state = np.random.RandomState(5), np.random.RandomState(5)
+    _quietly(ours.fit, x, y), _quietly(theirs.fit, x, y)
+    assert ours.random_state.randint(10**9) == theirs.random_state.randint(10**9)

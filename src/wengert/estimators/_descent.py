@@ -137,7 +137,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _draws.orders(estimator._random_state, len(sample), estimator.shuffle)
+    orders = _orders(estimator, len(sample), epochs)
     watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
 
@@ -156,6 +156,15 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
+    """The orders of the epochs. A generator of the user's is left where the last one leads it."""
+    orders = _draws.orders(estimator._random_state, patterns, estimator.shuffle)
+    is_users = estimator._random_state is estimator.random_state
+    if is_users or epochs == 1 or not estimator.shuffle or patterns < _draws.WORTH_A_THREAD:
+        return orders
+    return _draws.drawn_ahead(orders)
 
 
 def _trained(estimator: Any, trainer: Trainer) -> Any:
