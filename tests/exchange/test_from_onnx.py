@@ -211,6 +211,7 @@ CIRCLE = [node("Add", "x b", "a"), node("Relu", "a", "b"), node("Relu", "b", "y"
 TOO_WIDE = [node("MatMul", "x W", "a"), node("MatMul", "a W", "y")]
 TALL = ("c", np.ones((4, 2), np.float32))
 TRAINING = node("BatchNormalization", "x a a a a", "y", training_mode=1)
+DOUBLED = [node("Concat", f"a{i} a{i}".replace("a0", "x"), f"a{i + 1}", axis=1) for i in range(60)]
 REFUSED = {
     "unknown": (model([node("Loop", "x", "y")]), r"node 'the Loop' \(Loop\): this operation makes no layer"),
     "foreign": (model([node("Gelu", "x", "y", domain="com.other")]), r"'the Gelu' \(Gelu\): this operation"),
@@ -241,6 +242,7 @@ REFUSED = {
     "ratio": (with_constant("Dropout", np.float32(1.5)), "no probability below 1"),
     "a constant": (model([node("Identity", "a", "y")], ONE), "there is nothing to compute"),
     "an input": (model([node("Identity", "x", "y")]), "there is nothing to compute"),
+    "without end": (model([*DOUBLED, node("Relu", "a60", "y")]), "a layer of 3458764513820540928 units"),
     "empty": (model([]), "it has no graph of operations"),
     "no output": (model([node("Relu", "x", "y")], outputs=()), "no output of the model is of floating-point"),
 }

@@ -33,6 +33,7 @@ from wengert.exchange._c_operations import (
     expression,
     nest,
     number,
+    numbers_of,
     type_name,
 )
 from wengert.exchange._c_views import View
@@ -52,7 +53,7 @@ from wengert.exchange._program import (
 Function = Callable[[Any], Any]
 Shape = tuple[int, ...]
 
-WIDTH = 100
+IN_A_LINE = 6  # numbers
 TARGET = Target("C", C, prepared=promoted)
 # What the file itself uses, beside the words of the language.
 OWN = ("predict", "predict_rows", "rows", "at", "main", "NAN", "INFINITY", *"ijklmnop")
@@ -373,7 +374,7 @@ def _listed(codes: Codes) -> str:
 
 
 def _array(name: str, value: np.ndarray) -> str:
-    numbers = ", ".join(number(x, value.dtype) for x in value.ravel())
-    wrapped = textwrap.fill(numbers or "0", WIDTH, initial_indent="    ", subsequent_indent="    ")
-    head = f"static const {type_name(None, value.dtype)} {name}[{max(value.size, 1)}]"
-    return f"{head} = {{\n{wrapped}\n}};\n"
+    numbers = numbers_of(value) or ["0"]
+    lines = [", ".join(numbers[i : i + IN_A_LINE]) for i in range(0, len(numbers), IN_A_LINE)]
+    rows = ",\n    ".join(lines)
+    return f"static const {type_name(None, value.dtype)} {name}[{len(numbers)}] = {{\n    {rows}\n}};\n"

@@ -110,6 +110,15 @@ def number(value: Any, dtype: np.dtype[Any]) -> str:
     return text + ("f" if dtype == np.float32 else "")
 
 
+def numbers_of(value: np.ndarray) -> list[str]:
+    """The numbers of an array; those of floating point by NumPy's and Python's shortest form at once."""
+    if value.dtype.kind != "f" or not np.all(np.isfinite(value)):
+        return [number(x, value.dtype) for x in value.ravel()]
+    if value.dtype == np.float32:
+        return [f"{x}f" for x in value.ravel().astype("U")]
+    return [repr(x) for x in value.ravel().tolist()]
+
+
 # --- loops ---------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ Function = Callable[[Any], Any]
 
 WIDTH = 110
 LITERAL = 8  # numbers; longer arrays are written in base64
+LINE = 100  # letters of it in a line
 
 TARGET = Target("NumPy", NUMPY)
 
@@ -361,5 +362,5 @@ def written(value: np.ndarray) -> str:
         return f"np.array({value.tolist()}, np.{_dtype(value.dtype)})"
     little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
     text = base64.b64encode(little.tobytes()).decode()
-    lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 100))
+    lines = "\n".join(f'    "{text[i : i + LINE]}"' for i in range(0, len(text), LINE))
     return f'_array("{little.dtype.str}", {value.shape}, (\n{lines}\n))'

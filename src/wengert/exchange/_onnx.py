@@ -148,7 +148,11 @@ class _Writer:
             return name
         listed = [(word, code) for word, code in codes.items() if word is not None]
         words, numbers = [word for word, _ in listed], [code for _, code in listed]
-        options: dict[str, Any] = {"keys_strings": words, "values_int64s": numbers, "default_int64": codes[None]}
+        options: dict[str, Any] = {
+            "keys_strings": words,
+            "values_int64s": numbers,
+            "default_int64": codes[None],
+        }
         found = self.node("LabelEncoder", [name], domain=CODING, **options)
         return (
             found if var.type.dtype == np.int64 else self.node("Cast", [found], to=number_of(var.type.dtype))
