@@ -60,7 +60,8 @@ class Optimiser(StrEnum):
 
 
 DATA_HELP = (
-    "A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, or one of the "
+    "A CSV, Parquet, JSON, Arrow, SQLite or NPZ file, a folder or pattern of Parquet files, - for a "
+    "pipe, or one of the "
     "embedded sets digits, iris, wine, diabetes (a file of that name: ./digits)."
 )
 QUERY_HELP = "What to take of the data, in SQL, for instance SELECT * FROM data WHERE x > 0."
@@ -467,7 +468,7 @@ def _note_surprises(model: "Model", table: "Table") -> None:
 
 def _stem(data: str) -> str:
     """The name of a data file without its folder and endings."""
-    name = Path(data).name.removesuffix(".gz")
+    name = Path(data).name.removesuffix(".gz").removeprefix("-")
     ending = Path(name).suffix
     return (name.removesuffix(ending) if ending.lower() in DATA_ENDINGS else name) or "model"
 

@@ -227,6 +227,24 @@ def test_what_is_refused(kind, values, wrong, message):
     assert str(caught.value).startswith(message)
 
 
-def test_an_unknown_cycle_in_a_state():
-    with pytest.raises(ValueError, match="unknown cycles"):
-        data.Date.from_state({"column": "c", "cycles": ["moon"], "missing": 0}, [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("kind", "description", "numbers"),
+    [
+        (data.Date, {"cycles": ["moon"]}, [0.0, 1.0]),
+        (data.Date, {"cycles": []}, [0.0, 0.0]),
+        (data.Number, {"infinite": 0}, [0.0, 0.0]),
+        (data.Number, {"infinite": 0}, [np.inf, 1.0]),
+        (data.Number, {"infinite": 0}, [1.0]),
+        (data.Category, {"labels": ["a"]}, [1.0]),
+        (data.Category, {"labels": []}, [0.0]),
+    ],
+)
+def test_states_that_are_none(kind, description, numbers):
+    with pytest.raises(ValueError, match=r"the state of a \w+ is not one|unpack"):
+        kind.from_state({"column": "c", "missing": 0, **description}, numbers)
+
+
+def test_numbers_newly_missing_are_told():
+    encoder = fitted(data.Number, NUMBERS)
+    told = encoder.surprises(table(np.array([np.nan, 1.0, np.inf])))
+    assert told == ["c: missing or infinite in 2 rows and never in training; the mean instead"]

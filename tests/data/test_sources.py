@@ -55,6 +55,7 @@ WRITERS = {
     "semicolons.csv": lambda path: write_csv(path, sep=";"),
     "bars.txt": lambda path: write_csv(path, sep="|"),
     "[t]*.csv": write_csv,
+    "compressed.csv": lambda path: write_csv(path, compression="gzip"),
     "t.parquet": FRAME.to_parquet,
     "called.csv": FRAME.to_parquet,
     "folder": write_parts,
@@ -111,6 +112,25 @@ def test_arrays(tmp_path):
     np.testing.assert_array_equal(data.numbers(table, ["x_0", "x_1", "x_2"]), x)
     assert [table.columns["y"].text(i) for i in range(5)] == list(words)
     assert table.columns["day"].text(2) == "1970-01-03"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a named pipe")
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_pipes(tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    code = "import sys; from wengert import data; t = data.read_table(sys.argv[1]); print(len(t), t.source)"
+    with open(tmp_path / name, "rb") as file:
+        out = subprocess.check_output([sys.executable, "-c", code, "-"], stdin=file, text=True)
+    assert out == f"{ROWS} standard input\n"
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cp", str(tmp_path / name), str(tmp_path / "pipe")]):
+        assert len(data.read_table(str(tmp_path / "pipe"))) == ROWS
+
+
+def test_faults_in_a_pipe_are_told_by_line(tmp_path):
+    code = "from wengert import data; data.read_table('-')"
+    done = subprocess.run([sys.executable, "-c", code], input=b"a,b\n1,2\n3\n", capture_output=True)
+    assert b"DataError: standard input:3: 1 cells where the header names 2 columns" in done.stderr
 
 
 # --- queries

@@ -44,6 +44,16 @@ def test_class_indices_follow_the_classes(table):
         (["1", "1.0"], {}, "t.csv: target 'y' has one class only, '1'"),
         (["2.5", "2.5"], {}, "t.csv: target 'y' is 2.5 in every row; there is nothing to learn"),
         (["1", "x", "2"], {}, "t.csv:3: target 'y' holds 'x' among numbers; correct it, or say that"),
+        (
+            [f"name {i}" for i in range(50)],
+            {},
+            "t.csv: target 'y' has 50 different values in 50 rows, too many for",
+        ),
+        (
+            [f"2020-{m}-{d}" for m in (10, 11) for d in range(10, 30)],
+            {},
+            "t.csv: target 'y' has 40 different values",
+        ),
         (["1", "x"], {"task": "regression"}, "t.csv:3: column 'y' holds 'x', which is not a number"),
     ],
 )

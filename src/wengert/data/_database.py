@@ -30,7 +30,7 @@ from wengert.data._table import (
     number,
     typed,
 )
-from wengert.data._text import TextFile
+from wengert.data._text import TextFile, is_compressed
 from wengert.errors import DataError
 
 if TYPE_CHECKING:
@@ -205,8 +205,10 @@ def _sampled(text: TextFile) -> list[str]:
 def text_source(text: TextFile, names: Sequence[str], kinds: Sequence[str], more: str = "") -> str:
     """The call of ``read_csv`` that means what the strict reader does."""
     columns = ", ".join(f"{quoted(n)}: '{k}'" for n, k in zip(names, kinds))
+    compression = "gzip" if is_compressed(text.path) else "none"
     return (
         f"read_csv({literal_path(text.path)}, auto_detect = false, header = true, skip = {text.header - 1}, "
+        f"compression = {quoted(compression)}, "
         f"delim = {quoted(text.separator)}, quote = '\"', escape = '\"', comment = '', strict_mode = true, "
         f"nullstr = '', columns = {{{columns}}}{more})"
     )

@@ -12,6 +12,7 @@ few numbers.
 """
 
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -76,11 +77,18 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _newly_missing(column: str, lacking: Array, missing: int, instead: str) -> list[str]:
+def _newly_missing(
+    column: str, lacking: Array, missing: int, instead: str, what: str = "missing"
+) -> list[str]:
     count = int(np.sum(lacking))
     if missing or not count:
         return []
-    return [f"{column}: missing in {_count(count, 'row')} and never in training; {instead} instead"]
+    return [f"{column}: {what} in {_count(count, 'row')} and never in training; {instead} instead"]
+
+
+def _check_state(holds: bool, kind: str) -> None:
+    if not holds:
+        raise ValueError(f"the state of a {kind} is not one")
 
 
 def _mean_and_scale(values: Array, column: str) -> tuple[float, float]:
@@ -147,13 +155,14 @@ class Number:
         return _with_indicator(np.where(lacking, 0.0, scaled)[:, None], lacking, self.missing)
 
     def surprises(self, table: Table) -> list[str]:
-        """Missing numbers where none were."""
-        return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean")
+        """Missing or infinite numbers where none were."""
+        what = "missing or infinite"
+        return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean", what)
 
     def describe(self) -> str:
         """Mean, scale, and what becomes of missing ones."""
-        inf = f" ({self.infinite} infinite)" if self.infinite else ""
-        lacking = f", {self.missing} missing{inf} → mean and indicator" if self.missing else ""
+        infinite = f" ({self.infinite} infinite)" if self.infinite else ""
+        lacking = f", {self.missing} missing{infinite} → mean and indicator" if self.missing else ""
         return f"number{lacking}, standardised by {self.mean:.4g} and {self.scale:.4g}"
 
     def state(self) -> tuple[dict[str, Any], list[float]]:
@@ -165,6 +174,7 @@ class Number:
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Number":
         """The encoder of this state."""
         mean, scale = numbers
+        _check_state(isfinite(mean) and 0 < scale < inf, cls.kind)
         return cls(description["column"], mean, scale, description["missing"], description["infinite"])
 
 
@@ -309,8 +319,9 @@ class Category:
     @classmethod
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Category":
         """The encoder of this state."""
-        labels = tuple(description["labels"])
-        return cls(description["column"], labels, int(numbers[0]), description["missing"])
+        labels, (mode,) = tuple(description["labels"]), numbers
+        _check_state(0 <= mode < len(labels), cls.kind)
+        return cls(description["column"], labels, int(mode), description["missing"])
 
 
 @dataclass(frozen=True)
@@ -425,9 +436,8 @@ class Date:
     def from_state(cls, description: dict[str, Any], numbers: list[float]) -> "Date":
         """The encoder of this state."""
         cycles, missing = tuple(description["cycles"]), description["missing"]
-        if not set(cycles) <= PERIODS.keys():
-            raise ValueError(f"unknown cycles {cycles}")
         mean, scale = numbers
+        _check_state(set(cycles) <= PERIODS.keys() and isfinite(mean) and 0 < scale < inf, cls.kind)
         return cls(description["column"], mean, scale, cycles, missing)
 
 

@@ -1,5 +1,9 @@
 """From the name of a file to a table: each format by its first bytes, or else by its ending."""
 
+import atexit
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable
 from glob import glob
 from pathlib import Path
@@ -21,7 +25,7 @@ def read_table(data: str, query: str | None = None) -> Table:
     ``digits``, ``iris``, ``wine`` and ``diabetes`` always mean the embedded sets; a file of such a name is
     written ``./digits``. CSV and other delimited text, also compressed (``.gz``), Parquet (also a pattern
     such as ``part-*.parquet``, or a folder), JSON lines, Arrow and Feather, SQLite and NPZ are read; nothing
-    is fetched from a network.
+    is fetched from a network. ``-`` is the standard input; of text, or a format known by its first bytes.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def read_table(data: str, query: str | None = None) -> Table:
         return read_file(datasets.path(data), data, query)
     if "://" in data:
         raise DataError(f"{data}: is not a file, and nothing is read from the network; download it first")
+    if data == "-" or Path(data).is_fifo() or Path(data).is_char_device():
+        return read_file(_kept(data), "standard input" if data == "-" else data, query)
     if not Path(data).exists() and not glob(data, recursive=True):
         raise DataError(
             f"{data}: no such file; {alternatives('there are also the embedded sets', data, datasets.NAMES)}"
@@ -58,6 +64,19 @@ def read_file(path: Path, source: str, query: str | None = None) -> Table:
     if not len(table):
         raise DataError(f"{source}: no rows{' are left by the query' if query else ''}; there must be some")
     return table
+
+
+def _kept(data: str) -> Path:
+    """A file, removed in the end, of what comes through a pipe: it is read more than once."""
+    with tempfile.NamedTemporaryFile(prefix="wengert-", delete=False) as kept:
+        path = Path(kept.name)
+        atexit.register(path.unlink, missing_ok=True)
+        if data == "-":
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+        else:
+            with Path(data).open("rb") as source:
+                shutil.copyfileobj(source, kept)
+    return path
 
 
 def read_csv(path: Path, source: str | None = None) -> Table:

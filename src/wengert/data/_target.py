@@ -162,6 +162,7 @@ def _classes(table: Table, names: Sequence[str]) -> tuple[str, ...]:
     (name,) = _single(names)
     _refuse_missing(table, name)
     _refuse_inexact(table, name)
+    _refuse_names(table, name)
     classes = tuple(sorted(words(table, name).labels, key=label_order))
     if len(classes) < 2:
         raise DataError(
@@ -178,6 +179,17 @@ def _single(names: Sequence[str]) -> Sequence[str]:
             "name one, or say --task multi-label or regression"
         )
     return names
+
+
+def _refuse_names(table: Table, name: str) -> None:
+    """Texts and dates that differ from row to row are no classes."""
+    if not isinstance(table.columns[name], Numbers):
+        distinct = len(words(table, name).labels)
+        if distinct > max(MAX_WHOLE_CLASSES, len(table) // 2):
+            raise DataError(
+                f"{table.source}: target {name!r} has {distinct} different values in {len(table)} rows, too "
+                "many for classes; choose another target, or make classes or numbers of it"
+            )
 
 
 def _refuse_inexact(table: Table, name: str) -> None:

@@ -26,6 +26,7 @@ from wengert.errors import DataError
 SEPARATORS = ",;\t|"
 SNIFFED_ROWS = 100
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DIGITS_WITH_UNDERSCORE = re.compile(rb"\d_\d")
 
@@ -110,8 +111,14 @@ def reading(source: str) -> Iterator[None]:
         ) from error
 
 
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed by gzip, or ought to be by its name."""
+    with path.open("rb") as file:
+        return path.suffix == ".gz" or file.read(len(GZIP)) == GZIP
+
+
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if is_compressed(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _vet(path: Path, source: str) -> bool:
