@@ -1,5 +1,6 @@
 """Every layer, activation and operation gives the same numbers in Python, in C and in onnxruntime."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -10,9 +11,12 @@ from tests.exchange.helpers import (
     EACH_DTYPE,
     EACH_NETWORK,
     EACH_TARGET,
+    NETWORKS,
+    TARGETS,
     assert_close,
     expected,
     generator,
+    needs_compiler,
     network_and_inputs,
 )
 from wengert import nn
@@ -57,17 +61,17 @@ TRANSLATED = {
     "onnx": {*SIMPLE, *TRANSLATIONS, *COMMON, *ONNX},
     "c": {*ELEMENTWISE, *FLOATING, *CASTS, *COMMON, *C},
 }
-WITH_DOMAIN = sorted(
-    name for name, p in REGISTRY.items() if p.domain and name in set().union(*TRANSLATED.values())
-)
+OPERATIONS = [
+    pytest.param(name, run, marks=needs_compiler if target == "c" else [], id=f"{name}-{target}")
+    for target, run in TARGETS.items()
+    for name in sorted(TRANSLATED[target])
+    if name in REGISTRY and REGISTRY[name].domain
+]
 
 
-@EACH_TARGET
 @EACH_DTYPE
-@pytest.mark.parametrize("name", WITH_DOMAIN)
-def test_every_elementwise_operation(name, dtype, run, request):
-    if name not in TRANSLATED[request.node.callspec.id.split("-")[-1]]:
-        pytest.skip("this target does not have it")
+@pytest.mark.parametrize("name, run", OPERATIONS)
+def test_every_elementwise_operation(name, run, dtype):
     primitive = REGISTRY[name]
     low, high = np.array(primitive.domain, dtype).T
     x = generator().uniform(low, high, (9, len(low))).astype(dtype)
@@ -194,3 +198,23 @@ def test_exporting_leaves_the_network_as_it_is(run):
         warnings.simplefilter("error")
         run(net, np.ones((3, 5)))
     assert np.array_equal(before[0], net.layers[0].weights) and net.layers[0].weights.flags.writeable
+
+
+def _parts(node):
+    """Every dataclass in a network."""
+    if isinstance(node, dict):
+        node = tuple(node.values())
+    if isinstance(node, tuple | list):
+        return set().union(*map(_parts, node))
+    if not dataclasses.is_dataclass(node):
+        return set()
+    return {type(node)}.union(*(_parts(getattr(node, f.name)) for f in dataclasses.fields(node)))
+
+
+def test_no_layer_is_left_out():
+    classes = [
+        kind for kind in vars(nn).values() if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+    ]
+    layers = {kind for kind in classes if any("__call__" in vars(base) for base in kind.__mro__)}
+    tried = set().union(*(_parts(network(np.float64)) for network, _ in NETWORKS.values()))
+    assert layers and not layers - tried

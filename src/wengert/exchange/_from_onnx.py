@@ -232,10 +232,9 @@ def _function(step: Step) -> Callable[..., Any] | None:
 
 
 def _require_fit(network: Any, graph: Message, inputs: Sequence[str]) -> None:
-    """Layers have to fit, where the sizes of the inputs are given: the shapes are found without the numbers."""
-    types: dict[str, Type | None] = {
-        v["name"]: _type_of(v) for v in graph["input"] if v.get("name") in inputs
-    }
+    """Layers have to fit, where the sizes of the inputs are given; shapes are found without the numbers."""
+    given = [value for value in graph["input"] if value.get("name") in inputs]
+    types: dict[str, Type | None] = {value["name"]: _type_of(value) for value in given}
     if isinstance(network, nn.Graph):
         types = {name: types[name] for name in network.wiring.inputs}
     if None in types.values():
