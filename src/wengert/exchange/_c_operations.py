@@ -100,6 +100,7 @@ def type_name(equation: Equation | None, dtype: np.dtype[Any]) -> str:
 
 def number(value: Any, dtype: np.dtype[Any]) -> str:
     """A number with as many digits as it takes."""
+    type_name(None, dtype)
     if dtype.kind != "f":
         text = str(int(value))
         return f"{text}LL" if abs(int(value)) > 2**31 - 1 else text

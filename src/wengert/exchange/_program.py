@@ -478,7 +478,7 @@ def merged(one: Any, other: Any) -> Any:
         return slice(*(_merged_end(getattr(one, e), getattr(other, e)) for e in ("start", "stop", "step")))
     if type(one) is int and type(other) is int:
         return _merged_number(one, other)
-    if one is other or (type(one) is type(other) and one == other):
+    if isinstance(one, Trace) or one is other or (type(one) is type(other) and one == other):
         return one
     raise _Differs
 
