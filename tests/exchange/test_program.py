@@ -149,6 +149,21 @@ def test_layers_of_the_users_own(run):
 
 
 @EACH_TARGET
+def test_a_layer_may_look_at_its_own_arrays(run):
+    @dataclass(frozen=True)
+    class Scaled:
+        scale: np.ndarray
+
+        def __call__(self, x):
+            largest = np.max(abs(self.scale))
+            return x * self.scale / largest if largest > 1 else x / np.sum(self.scale)
+
+    for scale in ([3.0, -4.0], [0.5, 0.25]):
+        network, x = Scaled(np.array(scale)), generator().normal(size=(3, 2))
+        assert_close(run(network, x), expected(network, x))
+
+
+@EACH_TARGET
 def test_one_row_and_many(run):
     network = nn.MLP.init(generator(), (3, 4, 2), "relu")
     for rows in (1, 2, 1000):
