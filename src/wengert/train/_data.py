@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from wengert import nn
 from wengert.core import tree
 from wengert.errors import DataError
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
@@ -210,7 +211,7 @@ def require_weights(weights: Array, loss: Loss) -> None:
         raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
 
 
-def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtype: Any) -> Data:
+def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
     """Patterns, targets and weights as arrays, refused where nothing can be learned from them."""
     parts = [_as_arrays(part, name) for part, name in zip(data, names)]
     require_rows(*parts)
@@ -219,9 +220,14 @@ def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtyp
             require_finite(part, name)
     require_classes(network, loss, *parts[:2])
     if len(parts) == 3:
-        parts[2] = parts[2].astype(dtype)
+        parts[2] = parts[2].astype(_dtype_of(network))
         require_weights(parts[2], loss)
     return tuple(parts)
+
+
+def _dtype_of(network: Network) -> Any:
+    """That of the weights, which the weights of patterns shall not promote."""
+    return np.result_type(*nn.parameters(network).values())
 
 
 def _as_arrays(part: Any, name: str) -> Any:
