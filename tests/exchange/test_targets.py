@@ -22,11 +22,7 @@ from tests.exchange.helpers import (
 from wengert import nn
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
-from wengert.exchange import to_c, to_numpy, to_onnx
-from wengert.exchange._c_operations import CASTS, ELEMENTWISE, FLOATING
-from wengert.exchange._compositions import COMMON, ONNX, C
-from wengert.exchange._numpy import EXPRESSIONS, OPERATORS
-from wengert.exchange._onnx_operations import SIMPLE, TRANSLATIONS
+from wengert.exchange import _c, _numpy, _onnx, to_c, to_numpy, to_onnx
 
 KINKS = [[0.0, -30.0, 30.0], [1e-6, -1e-6, -0.0], [1.0, -1.0, 0.5]]
 
@@ -56,11 +52,7 @@ def test_activations_with_options(name, run):
 
 # --- operations of the registry -----------------------------------------------------------------------------
 
-TRANSLATED = {
-    "numpy": {*EXPRESSIONS, *OPERATORS, *COMMON},
-    "onnx": {*SIMPLE, *TRANSLATIONS, *COMMON, *ONNX},
-    "c": {*ELEMENTWISE, *FLOATING, *CASTS, *COMMON, *C},
-}
+TRANSLATED = {"numpy": _numpy.TRANSLATED, "onnx": _onnx.TRANSLATED, "c": _c.TRANSLATED}
 OPERATIONS = [
     pytest.param(name, run, marks=needs_compiler if target == "c" else [], id=f"{name}-{target}")
     for target, run in TARGETS.items()

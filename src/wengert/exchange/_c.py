@@ -37,7 +37,7 @@ from wengert.exchange._c_operations import (
     type_name,
 )
 from wengert.exchange._c_views import View
-from wengert.exchange._compositions import C
+from wengert.exchange._compositions import COMMON, C
 from wengert.exchange._names import Names, plain
 from wengert.exchange._program import (
     Codes,
@@ -56,6 +56,7 @@ Body = Callable[[Sequence[str]], Iterable[str]]  # the lines in a loop, by the c
 
 IN_A_LINE = 6  # numbers
 TARGET = Target("C", C, prepared=promoted)
+TRANSLATED = frozenset({*ELEMENTWISE, *FLOATING, *CASTS, *WRITERS, *COMMON, *C})
 # What the file itself uses, beside the words of the language.
 OWN = ("predict", "predict_rows", "rows", "at", "main", "NAN", "INFINITY", *"ijklmnop")
 KEYWORDS = (
