@@ -402,6 +402,9 @@ def others() -> Iterator[Case]:
     yield training(
         "npz of a number", archive(x=np.array(1)), "t.npz: array 'x' is a single value; save one", "t.npz"
     )
+    absurd = archive(x=np.zeros(9)).replace(b"(9,), }" + b" " * 20, b"(" + b"9" * 21 + b",), }")
+    assert len(absurd) == len(archive(x=np.zeros(9)))
+    yield training("npz of an absurd shape", absurd, "t.npz: damaged NPZ archive", "t.npz")
     yield training("npz of nothing", archive(), "t.npz: holds no arrays|t.npz: damaged", "t.npz")
     good = database(
         "CREATE TABLE t (x, target)", *[f"INSERT INTO t VALUES ({i}, {i % 2})" for i in range(500)]

@@ -129,7 +129,7 @@ def _arrays(path: Path, source: str) -> dict[str, Array]:
     try:
         with reading(source), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+    except (ValueError, zipfile.BadZipFile, KeyError, NotImplementedError, MemoryError) as error:
         raise DataError(
             f"{source}: damaged NPZ archive, or one of Python objects ({error}); save plain arrays again"
         ) from error
