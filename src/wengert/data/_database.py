@@ -288,7 +288,7 @@ def read_json(path: Path, source: str, query: str | None = None) -> Table:
 
 
 def queried(data: Any, source: str, query: str | None = None) -> Table:
-    """What a query takes of a relation or of an Arrow table, called ``data`` in it; all of it by default."""
+    """What a query takes of a relation, an Arrow table or arrays by name, called ``data``; all by default."""
     with connection() as database:
         if isinstance(data, str):
             database.execute(f"CREATE VIEW data AS FROM {data}")

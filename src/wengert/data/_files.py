@@ -105,13 +105,13 @@ def read_npz(path: Path, source: str, query: str | None = None) -> Table:
 
     An array ``x`` of shape (rows, 3) gives the columns ``x_0``, ``x_1`` and ``x_2``.
     """
-    if query is not None:
-        raise DataError(f"{source}: NPZ archives take no query; select the arrays before saving them")
     arrays = _arrays(path, source)
     if not arrays:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
     columns = {name: part for key, array in arrays.items() for name, part in _parts(key, array, source)}
     _refuse_uneven(source, {name: len(part) for name, part in columns.items()})
+    if query is not None:
+        return _database.queried(columns, source, query)
     return Table(source, {name: of_array(part) for name, part in columns.items()})
 
 
