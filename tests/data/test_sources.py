@@ -233,7 +233,7 @@ from wengert.errors import DataError
 
 for name in sys.argv[1:]:
     try:
-        print(len(data.read_table(name)), len(data.read_table(name, "SELECT whole FROM data WHERE whole > 0")))
+        print(len(data.read_table(name)), len(data.read_table(name, "FROM data WHERE whole > 0")))
     except DataError as error:
         print(error)
 """

@@ -326,7 +326,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Embedding:
-    """One of many words, as a whole number for a learned vector; 0 stands for all that was never seen."""
+    """One of many words, as a whole number for a learned vector; 0 is for what is missing or was never seen."""
 
     kind: ClassVar[Kind] = "embedding"
     column: str
@@ -367,7 +367,7 @@ class Embedding:
 
     def describe(self) -> str:
         """How many words, and the length of the vectors."""
-        lacking = f", {self.missing} missing → a vector of their own" if self.missing else ""
+        lacking = f", {self.missing} missing → a vector for these" if self.missing else ""
         return f"category{lacking}, {len(self.labels)} values as vectors of {self.units} numbers"
 
     def state(self) -> tuple[dict[str, Any], list[float]]:
