@@ -437,6 +437,15 @@ def test_a_full_disk_is_told_and_loses_nothing(refuses, wengert, monkeypatch):
 # --- interruption
 
 
+def test_progress_is_shown_once(wengert, monkeypatch):
+    """By the command line, and not by the training that it starts too."""
+    bars = []
+    monkeypatch.setattr("wengert.train._fit.progress_if_long", lambda epochs: bars.append(epochs))
+    code, _, err = wengert("train", "iris", *QUICK)
+    assert (code, bars) == (0, [])
+    assert err.count("epoch 1/") == 1
+
+
 def interrupting(monkeypatch, when):
     """Ctrl-C in the given epoch."""
     original = _jobs.train

@@ -4,6 +4,7 @@ A file is written under another name in the same folder, synced to the disk and 
 one: at every moment the name stands for the old content or for the new one, whatever happens in between.
 """
 
+import glob
 import os
 import secrets
 from contextlib import suppress
@@ -24,6 +25,14 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         with suppress(FileNotFoundError):
             temporary.unlink()
     _sync_folder(target.parent)
+
+
+def remove_temporaries(path: str | Path) -> None:
+    """Remove what was left by those who were killed while they wrote the file."""
+    target = Path(os.path.realpath(path))
+    for temporary in target.parent.glob(f".{glob.escape(target.name[:100])}.{'[0-9a-f]' * 8}.tmp"):
+        with suppress(FileNotFoundError):
+            temporary.unlink()
 
 
 def _mode(target: Path) -> int:

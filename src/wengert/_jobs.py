@@ -205,6 +205,7 @@ def train(
         patience=options.patience if len(watched) else None,
         seed=_streams(options).order,
         on_epoch=on_epoch,
+        progress=False,
     )
 
 

@@ -290,6 +290,13 @@ def test_missing_values_are_refused_unless_asked_for():
         _classifier().fit(pd.DataFrame(COLUMNS), TARGET)
 
 
+def test_columns_without_names():
+    table = pd.DataFrame({0: CITY, 1: X[:, 0]})
+    estimator = _classifier(max_iter=100).fit(table, TARGET)
+    assert estimator.score(table, TARGET) > 0.9 and not hasattr(estimator, "feature_names_in_")
+    assert _classifier(max_iter=2).fit(pd.DataFrame(X), Y).n_features_in_ == 3
+
+
 def test_missing_values_in_an_array():
     x = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
     estimator = _regressor(missing="indicator").fit(x, T)
@@ -310,6 +317,14 @@ def test_pandas_categories_and_ordinal_encoding():
     estimator = _classifier(categorical="ordinal", max_iter=100).fit(table, TARGET)
     assert estimator.coefs_[0].shape[0] == 3
     assert estimator.score(table, TARGET) > 0.9
+
+
+def test_times_are_numbers_and_what_is_no_column_is_refused():
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 5, 120), "D")
+    estimator = _regressor(max_iter=2).fit(pd.DataFrame({"day": days, "size": X[:, 0]}), T)
+    assert estimator.coefs_[0].shape[0] == 2
+    with pytest.raises(ValueError, match="column 'parts' holds"):
+        _regressor().fit(pl.DataFrame({"parts": [[1, 2]] * 120, "size": X[:, 0]}), T)
 
 
 def test_warnings_are_none():

@@ -132,6 +132,27 @@ def test_the_pass_in_training_splits_the_key_and_keeps_what_layers_become():
     np.testing.assert_array_equal(noisy()(X), 2 * X)
 
 
+def test_layers_that_draw_and_change_are_trained():
+    """Dropout draws from a key at every step, and BatchNorm keeps running statistics."""
+    nodes = {
+        "a": (nn.Units(16), "x"),
+        "b": (nn.BatchNorm.init(16), "a"),
+        "c": (lambda a: np.maximum(a, 0), "b"),
+        "d": (nn.Dropout(0.1), "c"),
+        "y": (nn.Units(1), "d", "x"),
+    }
+    network = nn.Graph.init(np.random.default_rng(0), nodes, inputs={"x": 3}, outputs="y")
+    assert nn.needs_key(network)
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    fit = lambda seed: train.fit(
+        network, losses.mean_squared_error, x, x[:, :1] * x[:, 1:2], optimiser=optim.Adam(0.01), seed=seed
+    )
+    one, same, other = fit(0), fit(0), fit(1)
+    assert one.curve.training == same.curve.training != other.curve.training
+    assert one.curve.training[-1] < 0.3 * one.curve.training[0]
+    assert not np.allclose(one.network.layers["b"].mean, network.layers["b"].mean)
+
+
 def test_only_networks_that_draw_need_a_key():
     assert nn.needs_key(noisy())
     assert not nn.needs_key(residual())

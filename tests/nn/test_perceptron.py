@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wengert import nn
+from wengert.nn._perceptron import _pass
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
@@ -77,6 +78,17 @@ def test_the_threshold_itself_is_zero():
     """The lecture: 1 if h > θ, 0 if h <= θ."""
     unit = nn.Perceptron(np.array([1.0]), np.float64(-2.0))
     np.testing.assert_array_equal(unit(np.array([[1.9], [2.0], [2.1]])), [0, 0, 1])
+
+
+def test_it_is_printed_and_compared_like_a_layer():
+    assert repr(nn.Perceptron.init(2, 3)) == "Perceptron(weights=float64[2, 3], bias=float64[3])"
+    assert nn.Perceptron.init(2) == nn.Perceptron.init(2) != nn.Perceptron(np.ones(2), np.float64(0))
+
+
+def test_a_pass_is_one_native_call():
+    network = nn.Perceptron.init(2)
+    told = _pass.explain(network, CORNERS, np.array([0.0, 1.0, 1.0, 1.0]), np.float64(1.0))
+    assert told.interpreted == [] and "scan" in {row.what for row in told.rows}
 
 
 def test_single_precision_is_kept():

@@ -96,6 +96,31 @@ def test_many_levels_with_long_skips_are_a_few_runs():
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-9, atol=1e-14)
 
 
+def test_second_derivatives_through_a_run():
+    edges = [(f"z{i}", f"z{i + 1}") for i in range(20)] + [("z0", "z9"), ("z4", "z17")]
+    rng = np.random.default_rng(0)
+    network = nn.UnitGraph.from_edges(edges, inputs=["z0"], outputs=["z20"], rng=rng)
+    x, along = rng.normal(size=(4, 1)), rng.normal(size=len(network.weights))
+    gradient = wg.grad(lambda w: error(nn.replaced(network, {"weights": w}), x))
+    hvp = lambda w, v: wg.jvp(gradient, (w,), (v,))[1]
+    expected = (gradient(network.weights + 1e-5 * along) - gradient(network.weights - 1e-5 * along)) / 2e-5
+    np.testing.assert_allclose(hvp(network.weights, along), expected, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(wg.jit(hvp)(network.weights, along), hvp(network.weights, along), atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes, connections", [((20, 30, 4), 200), ((99, 80, 20, 2), 2 * LARGE)])
+def test_nothing_is_left_to_the_interpreter(sizes, connections):
+    rng = np.random.default_rng(0)
+    network = nn.UnitGraph.random_sparse(rng, sizes, connections)
+    told = wg.jit(wg.grad(error)).explain(network, np.ones((4, sizes[0])))
+    assert told.interpreted == [] and told.guards == []
+
+
+def test_no_patterns_have_no_outputs():
+    network = nn.UnitGraph.from_layers(np.random.default_rng(0), (3, 4, 2))
+    assert network(np.zeros((0, 3))).shape == wg.jit(network)(np.zeros((0, 3))).shape == (0, 2)
+
+
 def test_connections_enough_for_tables_that_look_up_again():
     """Rows of many lengths, more than what is stored; and a level that is a matrix product."""
     rng = np.random.default_rng(0)
@@ -409,7 +434,7 @@ def test_copies_are_the_same_network_and_compiled_once():
         np.testing.assert_array_equal(f(one, x), network(x))
         assert one.topology == network.topology and hash(one.topology) == hash(network.topology)
     assert len(calls) == 1
-    assert nn.is_known(network) and not nn.is_known(small(activation=np.sin))
+    assert nn.is_known(network) and not nn.is_known(small(activation=lambda a: np.sin(a)))
     assert small(activation="relu").topology != network.topology
 
 

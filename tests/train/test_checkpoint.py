@@ -247,3 +247,9 @@ def test_killed_at_random_moments_and_resumed(tmp_path):
         assert process.returncode == -9
     assert start(path).communicate()[0] == whole
     assert (tmp_path / "whole").read_bytes() == path.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["killed", "whole"]
+
+
+def test_nothing_to_go_on_from():
+    with pytest.raises(ValueError, match="fit: resume needs checkpoint=path, the file to go on from"):
+        run(resume=True)

@@ -283,3 +283,40 @@ def test_a_file_that_has_been_replaced_or_has_gone(tmp_path):
     assert not as_copied(x, [3, 4, 40])
     (tmp_path / "x.npy").unlink()
     assert not as_copied(x, [3, 4, 40])
+
+
+def test_lists_of_numbers_are_arrays():
+    one = fit(network(), losses.mean_squared_error, X.tolist(), Y.tolist(), epochs=2)
+    two = fit(network(), losses.mean_squared_error, X, Y, epochs=2)
+    assert same(one.network, two.network)
+    weights = np.linspace(1, 2, 60)
+    options = {"epochs": 2, "validation": (X.tolist(), Y.tolist(), weights.tolist())}
+    one = fit(network(), squares, X, Y, sample_weight=weights.tolist(), **options)
+    two = fit(network(), squares, X, Y, sample_weight=weights, **options)
+    assert same(one.network, two.network)
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 30, np.array(["a", "b"] * 30, object)])
+def test_words_are_no_numbers(y):
+    with pytest.raises(DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and number"):
+        fit(network(), losses.mean_squared_error, X, y)
+
+
+def test_an_order_may_leave_patterns_out():
+    few = fit(network(), losses.mean_squared_error, X, Y, epochs=3, batch_size=8,
+              shuffle=lambda number: list(range(10 * number)))  # fmt: skip
+    assert few.epochs == 3
+    with pytest.raises(IndexError):
+        fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: np.arange(61))
+
+
+def test_targets_that_were_forgotten():
+    with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
+        fit(network(), losses.mean_squared_error, X)
+
+
+@pytest.mark.parametrize("batch", [X, (X,), (X, Y, Y, Y)])
+def test_things_that_are_no_batch(batch):
+    message = r"fit: batch 1 of epoch 1 is a (ndarray|tuple); give \(x, y\) or \(x, y, weights\)"
+    with pytest.raises(ValueError, match=message):
+        fit(network(), losses.mean_squared_error, [batch])

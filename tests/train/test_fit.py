@@ -574,3 +574,23 @@ def test_averaged_weights_are_what_is_given_back():
     assert same(best.network, trainer.trained)
     error = losses.mean_squared_error(result.network(HELD_OUT[0]), HELD_OUT[1])
     assert result.best_error == pytest.approx(error, rel=1e-12)
+
+
+def test_an_outcome_in_a_few_lines():
+    result = run(epochs=30, optimiser=optim.SGD(1.5), validation=HELD_OUT, patience=2)
+    first, header, *rows = repr(result).splitlines()
+    assert first == f"Fit of {result.epochs} epochs, best epoch {result.best_epoch}, stopped early"
+    assert header.split() == ["epoch", "training", "validation"]
+    assert len(rows) <= 8
+
+
+def test_learning_rates_share_their_code():
+    trainers = [
+        Trainer(network(), losses.mean_squared_error, optim.ClipNorm(optim.Adam(rate), 1.0), 8)
+        for rate in (0.01, 0.1)
+    ]
+    assert trainers[0].programs is trainers[1].programs
+    for trainer in trainers:
+        trainer.epoch((X[:40], Y[:40]), np.arange(40))
+    slow, fast = (arrays(trainer.network)[0] - arrays(network())[0] for trainer in trainers)
+    assert np.linalg.norm(fast) > 3 * np.linalg.norm(slow)

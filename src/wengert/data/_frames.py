@@ -47,7 +47,7 @@ def _from_relation(relation: Any, source: str) -> Table:
 
 def _from_narwhals(frame: Any, source: str) -> Table:
     held = _eager(frame, source)
-    return Table(source, {str(name): _column(held[name]) for name in held.columns})
+    return Table(source, dict(zip(map(str, held.columns), map(_column, held.iter_columns()))))
 
 
 def _eager(frame: Any, source: str) -> Any:

@@ -6,7 +6,7 @@ order, from 0 to 1 (*ordinal*). A missing number becomes the mean of its column,
 .. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
 
 and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
-middle. pandas, Polars and Arrow are read through narwhals.
+middle. pandas, Polars and Arrow are read through narwhals. Moments are numbers, of days.
 """
 
 from collections.abc import Sequence
@@ -103,12 +103,11 @@ class Encoder:
 
 def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
     """How to encode a table; None where it is numbers alone and nothing may be missing."""
-    if not is_table(X) and (missing == "error" or not hasattr(X, "__array__") or hasattr(X, "nnz")):
+    if missing == "error" and not (is_table(X) and np.asarray(X).dtype.kind not in "fiub"):
         return None
-    columns = columns_of(X)
-    if missing == "error" and all(column.dtype.kind in "fiub" for column in columns):
+    if not hasattr(X, "__array__") or hasattr(X, "nnz"):
         return None
-    return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns))
+    return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns_of(X)))
 
 
 def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
@@ -140,16 +139,24 @@ def is_table(X: Any) -> bool:
 
 
 def columns_of(X: Any) -> list[Array]:
-    """The columns as arrays: numbers as such, anything else as objects with None where it is missing."""
+    """The columns as arrays: numbers as such, words as objects with None where one is missing."""
     if not is_table(X):
         return list(np.asarray(X).T)
-    import narwhals as nw
+    from wengert.data import from_frame
 
-    table = nw.from_native(X, eager_only=True)
-    return [_column(series) for series in table.iter_columns()]
+    return [_column(name, column) for name, column in from_frame(X, "X").columns.items()]
 
 
-def _column(series: Any) -> Array:
-    if series.dtype.is_numeric():
-        return np.asarray(series.to_numpy())
-    return np.array(series.to_list(), dtype=object)
+def _column(name: str, column: Any) -> Array:
+    """Moments count in days since 1970."""
+    kind = type(column).__name__
+    if kind == "Opaque":
+        raise ValueError(
+            f"X: column {name!r} holds {column.what}, which is no number, word or time; leave it out"
+        )
+    if kind == "Words":
+        return np.array([*column.labels, None], dtype=object)[column.codes]
+    if kind == "Times":
+        days = (column.values - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+        return np.where(column.missing, np.nan, days)
+    return column.values

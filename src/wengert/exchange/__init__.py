@@ -16,7 +16,11 @@ from wengert.exchange._numpy import to_numpy
 from wengert.exchange._onnx import to_onnx
 from wengert.exchange._torch import from_torch, to_torch_state_dict
 
+# How a network is written, by what is asked for.
+TARGETS = {"onnx": to_onnx, "c": to_c, "numpy": to_numpy}
+
 __all__ = [
+    "TARGETS",
     "to_onnx",
     "to_c",
     "to_numpy",

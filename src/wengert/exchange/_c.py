@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +37,9 @@ from wengert.exchange._c_operations import (
 )
 from wengert.exchange._c_views import View
 from wengert.exchange._compositions import C
-from wengert.exchange._names import Names
+from wengert.exchange._names import Names, plain
 from wengert.exchange._program import (
+    Codes,
     Source,
     Target,
     names_of,
@@ -58,7 +59,8 @@ OWN = ("predict", "predict_rows", "rows", "at", "main", "NAN", "INFINITY", *"ijk
 KEYWORDS = (
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short",
-    "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
+    "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile",
+    "while",
 )  # fmt: skip
 
 
@@ -70,12 +72,14 @@ def to_c(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
+    names: tuple[str, str] = ("x", "y"),
 ) -> str:
     r"""A network as the text of a C99 file: ``predict`` for one row, ``predict_rows`` for many.
 
     Parameters
     ----------
-    network, inputs, dtype, preprocessing, postprocessing
+    network, inputs, dtype, preprocessing, postprocessing, words, names
         As in :func:`to_numpy`. With ``dtype=np.float32`` all numbers are of type ``float``.
     path : str or Path, optional
         Where the file is written.
@@ -97,10 +101,11 @@ def to_c(
     >>> import numpy as np
     >>> from wengert import nn
     >>> network = nn.Dense(np.array([[2.0], [3.0]]), np.array([1.0]), nn.relu)
-    >>> print(to_c(network, 2, dtype=np.float32))
-    /* A network, written by wengert ...
+    >>> text = to_c(network, 2, dtype=np.float32)
+    >>> print(text[text.index("void predict(") : text.index("void predict_rows(")])
     void predict(const float *x, float *y)
     {
+        /* Dense */
         float v1[1];
         v1[0] = 0;
         for (int i = 0; i < 2; i++) {
@@ -111,13 +116,13 @@ def to_c(
         const float v4 = v3 ? v2 : 0.0f;
         y[0] = v4;
     }
-    ...
+    <BLANKLINE>
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
     trace, structure = one_size(source, 1, TARGET)
     _require_independent(source, trace)
-    names = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
-    text = _Writer(source, trace, names).text()
+    outputs = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
+    text = _Writer(source, trace, outputs).text()
     if path is not None:
         write_atomically(path, text.encode())
     return text
@@ -127,7 +132,7 @@ def _require_independent(source: Source, trace: Trace) -> None:
     """The example row by row gives what the function gives for all of it at once."""
     rows = min(3, len(tree.flatten(source.example)[0][0]))
     with np.errstate(all="ignore"):
-        together, _ = tree.flatten(source.function(source.batch(rows)))
+        together, _ = tree.flatten(source.function(source.network, source.batch(rows)))
         for row in range(rows):
             one = tree.map(lambda x: x[row : row + 1], source.batch(rows))  # noqa: B023
             for y, found in zip(together, evaluate(trace, tree.flatten(one)[0]), strict=True):
@@ -199,7 +204,7 @@ class _Writer:
         name = equation.primitive.name
         if equation.source and equation.source != self.layer:
             self._flush(i)
-            self.lines.append(f"/* {equation.source} */")
+            self.lines.append(f"/* {plain(equation.source)} */")
             self.layer = equation.source
         if name in ELEMENTWISE or name in FLOATING or name in CASTS:
             if not self._joins(equation):
@@ -311,7 +316,8 @@ class _Writer:
             self.copy(view, View.of(name, atom.type.shape))
 
     def _file(self) -> str:
-        body = "\n".join(self.lines)
+        unread = [name for v, name in zip(self.trace.inputs, self.inputs, strict=True) if v not in self.last]
+        body = "\n".join([*(f"(void){name};" for name in unread), *self.lines])
         arrays = [_array(name, value) for name, value in self.constants]
         helpers = [AT] if "at(" in body else []
         one = f"void predict({self._parameters('')})\n{{\n{textwrap.indent(body, '    ')}\n}}\n"
@@ -352,11 +358,18 @@ class _Writer:
                 " *",
                 " * predict computes one row, predict_rows as many as there are, one behind the other:",
                 *shapes,
+                *(f" * {plain(name)}: {_listed(codes)}" for name, codes in self.source.words.items()),
                 f" * {count} constants, {self.bytes} bytes of memory on the stack.",
                 f" * SHA-256 of the constants: {digest.hexdigest()}",
                 " */",
             ]
         )
+
+
+def _listed(codes: Codes) -> str:
+    """Which number stands for which word."""
+    listed = [f"{code} for {plain(word) or 'nothing'}" for word, code in codes.items() if word is not None]
+    return ", ".join([*listed, f"{codes[None]} for all others"])
 
 
 def _array(name: str, value: np.ndarray) -> str:

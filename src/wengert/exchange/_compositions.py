@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.control import checkpoint_p, scan_p
+from wengert.exchange._c_views import aligned
 from wengert.native.elementary import coefficients
 from wengert.ops import special
 
@@ -76,6 +77,7 @@ COMMON: dict[str, Callable[..., Any]] = {
     "checkpoint": checkpoint_p.numpy,
     "softmax": special.softmax_over.numpy,
     "logsumexp": _logsumexp,
+    "root": lambda x: np.sqrt(x),
     "expit": _logistic,
     "log_expit": lambda x: -_logaddexp(-x, 0 * x),
     "ndtr": _normal_distribution,
@@ -87,6 +89,10 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "vecdot": lambda a, b: np.sum(a * b, axis=-1),
 }
 C: dict[str, Callable[..., Any]] = NUMPY | {
+    "bitwise_and bool": np.logical_and,
+    "bitwise_or bool": np.logical_or,
+    "bitwise_xor bool": np.not_equal,
+    "invert bool": np.logical_not,
     "logaddexp": _logaddexp,
     "square": lambda x: x * x,
     "reciprocal": lambda x: 1 / x,
@@ -113,6 +119,23 @@ def _log1p(x: Any) -> Any:
     lost = one_more == 1
     safe = np.where(lost, 2, one_more)
     return np.where(lost, x, np.where(np.isfinite(x), np.log(safe) * (x / (safe - 1)), x))
+
+
+def _setitem(x: Any, value: Any, *arrays: Any, index: Any) -> Any:
+    """Numbers written into a slice of one axis: chosen by place from the value, or from x."""
+    parts = aligned(index, x.ndim)
+    axes = [i for i, part in enumerate(parts) if part != slice(None)]
+    if arrays or len(axes) != 1 or None in parts:
+        return NotImplemented
+    (axis,) = axes
+    places = np.atleast_1d(np.arange(x.shape[axis])[parts[axis]])
+    written, source = np.zeros(x.shape[axis], bool), np.zeros(x.shape[axis], int)
+    written[places], source[places] = True, np.arange(len(places))
+    part = x[(slice(None),) * axis + (parts[axis],)]
+    spread = np.broadcast_to(np.astype(np.asarray(value), x.dtype), part.shape)
+    spread = spread if isinstance(parts[axis], slice) else np.expand_dims(spread, axis)
+    beside = (-1,) + (1,) * (x.ndim - axis - 1)
+    return np.where(written.reshape(beside), spread[(slice(None),) * axis + (source,)], x)
 
 
 def _hypot(a: Any, b: Any) -> Any:
@@ -158,6 +181,7 @@ def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
 
 
 ONNX: dict[str, Callable[..., Any]] = C | {
+    "setitem": _setitem,
     "exp2": lambda x: np.exp(x * LN2),
     "expm1": lambda x: np.tanh(0.5 * x) * (np.exp(x) + 1),
     "log1p": _log1p,

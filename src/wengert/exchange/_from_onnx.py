@@ -59,6 +59,7 @@ def from_onnx(model: str | Path | bytes, output: str | None = None) -> Any:
     --------
     >>> import numpy as np
     >>> from wengert import nn
+    >>> from wengert.exchange import to_onnx
     >>> network = nn.MLP.init(np.random.default_rng(0), (4, 8, 3), "tanh", "softmax")
     >>> from_onnx(to_onnx(network, 4)).layers[0]
     Dense(weights=float64[4, 8], biases=float64[8], activation=tanh)

@@ -16,6 +16,11 @@ def identifier(wish: str) -> str:
     return name if name and not name[0].isdigit() else "_" + name
 
 
+def plain(text: str) -> str:
+    """A name as it may stand in a comment: what could end the comment is replaced."""
+    return re.sub(r"[^\w ,.:()\[\]-]", "_", text)
+
+
 class Names:
     """Gives out names, each once."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from wengert._files import write_atomically
 from wengert._version import __version__
 from wengert.core.trace import Atom, Equation, Literal, Trace
 from wengert.exchange._compositions import NUMPY
-from wengert.exchange._names import Names
-from wengert.exchange._program import Program, Rows, Target, program, shown, source_of, untranslated
+from wengert.exchange._names import Names, plain
+from wengert.exchange._program import Codes, Program, Rows, Target, program, shown, source_of, untranslated
 from wengert.ops.indexing import fill
 
 Function = Callable[[Any], Any]
@@ -43,6 +43,8 @@ def to_numpy(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
+    names: tuple[str, str] = ("x", "y"),
 ) -> str:
     r"""A network as the text of a Python module with a function ``predict``, which needs NumPy alone.
 
@@ -59,6 +61,12 @@ def to_numpy(
         The precision of the exported network; its own unless given.
     preprocessing, postprocessing : callable, optional
         Functions before and behind the network, which become part of what is exported.
+    words : dict, optional
+        For inputs of whole numbers that are given as words: the number of each word, and under None that of
+        every other, ``{"town": {"Bonn": 0, "": -1, None: -2}}``. In C the numbers themselves are given.
+    names : tuple of str
+        What input and output are called. Several in a dictionary have the names of its keys, and several in a
+        tuple are numbered.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def to_numpy(
     array([[6.],
            [0.]])
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
     text = _Writer(program(source, TARGET)).text()
     if path is not None:
         write_atomically(path, text.encode())
@@ -245,7 +253,7 @@ class _Writer:
         for equation in trace.equations:
             self._write(equation)
         result = self._result(trace)
-        body = [*self._preamble(trace), *self.lines, f"return {result}"]
+        body = [*self._preamble(trace, result), *self.lines, f"return {result}"]
         return self._module(trace, body)
 
     def _write(self, equation: Equation) -> None:
@@ -257,7 +265,7 @@ class _Writer:
             return
         name = self.text_of[out] = self.names.variable()
         if equation.source and equation.source != self.layer:
-            self.lines.append(f"# {equation.source}")
+            self.lines.append(f"# {plain(equation.source)}")
         self.layer = equation.source
         self.lines.append(f"{name} = {bare(expression)}")
 
@@ -292,14 +300,23 @@ class _Writer:
         pairs = zip(self.program.outputs, words, strict=True)
         return "{" + ", ".join(f"{name!r}: {word}" for name, word in pairs) + "}"
 
-    def _preamble(self, trace: Trace) -> list[str]:
+    def _preamble(self, trace: Trace, result: str) -> list[str]:
         """Inputs as arrays of the dtype that the program is for, and the number of rows where it is named."""
         names = [self.text_of[var] for var in trace.inputs]
-        lines = [
-            f"{n} = np.asarray({n}, np.{_dtype(v.type.dtype)})"
-            for n, v in zip(names, trace.inputs, strict=True)
-        ]
-        return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in self.lines)
+        lines = []
+        for name, given, var in zip(names, self.program.source.inputs, trace.inputs, strict=True):
+            lines += self._coded(name, self.program.source.words.get(given))
+            lines.append(f"{name} = np.asarray({name}, np.{_dtype(var.type.dtype)})")
+        return lines + [f"rows = len({names[0]})"] * any("rows" in line for line in [*self.lines, result])
+
+    def _coded(self, name: str, codes: Codes | None) -> list[str]:
+        """Words become their numbers."""
+        if codes is None:
+            return []
+        table = self.names.fresh(f"{name}_words")
+        listed = {word: code for word, code in codes.items() if word is not None}
+        self.constants.append(f"{table} = {listed!r}")
+        return [f"{name} = [{table}.get(word, {codes[None]}) for word in {name}]"]
 
     def _module(self, trace: Trace, body: list[str]) -> str:
         arguments = ", ".join(self.text_of[var] for var in trace.inputs)
@@ -314,7 +331,8 @@ class _Writer:
     def _documentation(self, trace: Trace) -> str:
         source, dims = self.program.source, self.program.dims
         names = zip((*source.inputs, *self.program.outputs), (*trace.inputs, *trace.outputs), strict=True)
-        lines = [f"  {name}: {atom.type.dtype} {shown(dims[atom])}" for name, atom in names]
+        kinds = {name: "words" for name in source.words}
+        lines = [f"  {plain(n)}: {kinds.get(n, a.type.dtype)} {shown(dims[a])}" for n, a in names]
         inputs, outputs = lines[: len(source.inputs)], lines[len(source.inputs) :]
         head = f"A network, written by wengert {__version__}: predict gives its outputs, row by row."
         return "\n".join([head, "", "Inputs:", *inputs, "Outputs:", *outputs, ""])

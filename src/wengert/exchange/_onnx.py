@@ -10,7 +10,7 @@ operation that is needed. The file is written without the package ``onnx``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from wengert.exchange._compositions import ONNX
 from wengert.exchange._names import Names
 from wengert.exchange._onnx_operations import PATTERNS, SIMPLE, TRANSLATIONS
 from wengert.exchange._program import (
+    Codes,
     Dims,
     Program,
     Rows,
@@ -38,6 +39,8 @@ from wengert.exchange._tensors import number_of, tensor
 Function = Callable[[Any], Any]
 
 OPSET, IR_VERSION = 17, 8
+CODING = "ai.onnx.ml"  # where words become numbers
+STRING = 8  # the type of words
 TARGET = Target("ONNX", ONNX, PATTERNS, promoted)
 
 
@@ -49,19 +52,17 @@ def to_onnx(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
 ) -> bytes:
     r"""A network as an ONNX model, for any number of rows.
 
     Parameters
     ----------
-    network, inputs, dtype, preprocessing, postprocessing
+    network, inputs, dtype, preprocessing, postprocessing, words, names
         As in :func:`to_numpy`. Many programs that run ONNX models know more operations on float32.
     path : str or Path, optional
         Where the model is written.
-    names : tuple of str
-        What input and output are called. Several in a dictionary have the names of its keys, and several in a
-        tuple are numbered.
 
     Returns
     -------
@@ -78,12 +79,13 @@ def to_onnx(
     --------
     >>> import numpy as np
     >>> from wengert import nn
+    >>> from wengert.exchange import from_onnx
     >>> network = nn.MLP.init(np.random.default_rng(0), (4, 8, 3), "tanh", "softmax")
     >>> content = to_onnx(network, 4, dtype=np.float32)
     >>> from_onnx(content)(np.ones((5, 4), np.float32)).shape
     (5, 3)
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing, names)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
     content = encode(_Writer(program(source, TARGET)).model(), "Model")
     if path is not None:
         write_atomically(path, content)
@@ -111,13 +113,14 @@ class _Writer:
             "producer_name": "wengert",
             "producer_version": __version__,
             "graph": self._graph(),
-            "opset_import": [{"domain": "", "version": OPSET}],
+            "opset_import": [{"domain": "", "version": OPSET}, *self._other_opsets()],
         }
 
     def _graph(self) -> Message:
         trace, source = self.program.trace, self.program.source
-        for var, name in zip(trace.inputs, source.inputs, strict=True):
-            self.name_of[var] = self.names.fresh(name)
+        given = [self.names.fresh(name) for name in source.inputs]
+        for var, name, wish in zip(trace.inputs, given, source.inputs, strict=True):
+            self.name_of[var] = self._coded(var, name, source.words.get(wish))
         results = [self.names.fresh(name) for name in self.program.outputs]
         for self.equation in trace.equations:
             self._write(self.equation)
@@ -129,14 +132,35 @@ class _Writer:
             "node": _renamed(self.nodes, set(results)),
             "name": "network",
             "initializer": self.initializers,
-            "input": [self._value(var, self.name_of[var]) for var in trace.inputs],
-            "output": [self._value(atom, name) for atom, name in pairs],
+            "input": [
+                self._value(var, name, STRING if wish in source.words else number_of(var.type.dtype))
+                for var, name, wish in zip(trace.inputs, given, source.inputs, strict=True)
+            ],
+            "output": [self._value(atom, name, number_of(atom.type.dtype)) for atom, name in pairs],
         }
 
-    def _value(self, atom: Atom, name: str) -> Message:
+    def _other_opsets(self) -> list[Message]:
+        return [{"domain": CODING, "version": 2}] if self.program.source.words else []
+
+    def _coded(self, var: Atom, name: str, codes: Codes | None) -> str:
+        """The input itself; the numbers of its words where it is given as words."""
+        if codes is None:
+            return name
+        listed = [(word, code) for word, code in codes.items() if word is not None]
+        words, numbers = [word for word, _ in listed], [code for _, code in listed]
+        options: dict[str, Any] = {
+            "keys_strings": words,
+            "values_int64s": numbers,
+            "default_int64": codes[None],
+        }
+        found = self.node("LabelEncoder", [name], domain=CODING, **options)
+        return (
+            found if var.type.dtype == np.int64 else self.node("Cast", [found], to=number_of(var.type.dtype))
+        )
+
+    def _value(self, atom: Atom, name: str, kind: int) -> Message:
         dims = [_dim(n) for n in self.program.dims[atom]]
-        kind = {"elem_type": number_of(atom.type.dtype), "shape": {"dim": dims}}
-        return {"name": name, "type": {"tensor_type": kind}}
+        return {"name": name, "type": {"tensor_type": {"elem_type": kind, "shape": {"dim": dims}}}}
 
     def _write(self, equation: Equation) -> None:
         (out,) = equation.outputs
@@ -152,7 +176,12 @@ class _Writer:
     # what translations are made of
 
     def node(
-        self, operation: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
+        self,
+        operation: str,
+        inputs: Sequence[str],
+        output: str | None = None,
+        domain: str = "",
+        **attributes: Any,
     ) -> str:
         """Add a node with one output, and give its name."""
         layer = self.equation.source if self.equation is not None else ""
@@ -163,6 +192,7 @@ class _Writer:
             "name": self.names.fresh(f"{layer}/{operation}" if layer else operation),
             "op_type": operation,
             "attribute": [_attribute(name, value) for name, value in attributes.items()],
+            "domain": domain,
         }
         self.nodes.append(node)
         return output
@@ -215,6 +245,8 @@ def _attribute(name: str, value: Any) -> Message:
         return {"name": name, "f": value, "type": 1}
     if isinstance(value, int):
         return {"name": name, "i": value, "type": 2}
+    if any(isinstance(item, str) for item in value):
+        return {"name": name, "strings": [item.encode() for item in value], "type": 8}
     return {"name": name, "ints": [int(i) for i in value], "type": 7}
 
 

@@ -261,7 +261,7 @@ def _concatenated(*values: Any) -> Any:
 
 
 def _embedding(node: Node) -> Found:
-    node.require(node.integer("axis", 0) == 0, "it takes along another axis than the first")
+    node.require(node.integer("axis", 0) in (0, -2), "it takes along another axis than the first")
     return Found(nn.Embedding(node.matrix(0, "table")), node.read(1))
 
 

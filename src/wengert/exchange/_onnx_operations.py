@@ -187,7 +187,7 @@ def _taken(w: Writer, e: Equation, x: str, arrays: Sequence[str], parts: list[An
     axis = next(i for i, part in enumerate(parts) if part is ARRAY)
     others = [(i - len(parts), part) for i, part in enumerate(parts) if part is not ARRAY]
     x = _sliced(w, x, others)
-    return w.node("Gather", [x, arrays[0]], axis=axis - len(parts))
+    return w.node("Gather", [x, arrays[0]], axis=axis - len(parts) + e.inputs[0].type.ndim)
 
 
 # --- several equations in one node ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ Operations that a target does not have are replaced by what they are composed of
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.core.evaluate import read
-from wengert.core.recorder import Recorder, Tracer, bind
+from wengert.core.recorder import Recorder, bind
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
 from wengert.errors import ExchangeError
@@ -32,6 +33,8 @@ from wengert.transforms.simplify import simplify
 
 Array = np.ndarray
 Function = Callable[[Any], Any]
+Codes = Mapping[str | None, int]
+Words = Mapping[str, Codes]
 Compositions = Mapping[str, Callable[..., Any]]
 
 
@@ -47,14 +50,15 @@ Dims = tuple[Extent, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: a function of a batch, an example of it, and what arrays and layers are called."""
+    """What is exported: a function of a network and a batch, an example, and what things are called."""
 
-    function: Function
+    network: Any
+    function: Callable[[Any, Any], Any]
     example: Any
     inputs: tuple[str, ...]
     output: str = "y"
+    words: Words = field(default_factory=dict)
     arrays: Mapping[Any, Sequence[str]] = field(default_factory=dict)
-    layers: Mapping[int, str] = field(default_factory=dict)
 
     def batch(self, rows: int) -> Any:
         """The first rows of the example, over again where there are more."""
@@ -97,21 +101,32 @@ def source_of(
     dtype: Any = None,
     preprocessing: Function | None = None,
     postprocessing: Function | None = None,
+    words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
 ) -> Source:
     """A network with what stands before and behind it, and an example of its inputs."""
     network = network if dtype is None else as_dtype(network, dtype)
     example = as_example(inputs, precision(network) if dtype is None else np.dtype(dtype))
     cast = None if dtype is None or preprocessing is None else lambda x: as_dtype(x, dtype)
-    stages = [stage for stage in (preprocessing, cast, network, postprocessing) if stage is not None]
 
-    def function(x: Any) -> Any:
-        for stage in stages:
-            x = stage(x)
+    def function(network: Function, x: Any) -> Any:
+        for stage in (preprocessing, cast, network, postprocessing):
+            x = x if stage is None else stage(x)
         return x
 
     inputs = names_of(example, names[0])
-    return Source(function, example, inputs, names[1], _arrays(network), _layers(network))
+    codes = _checked_words(words or {}, inputs, tree.flatten(example)[0])
+    return Source(network, function, example, inputs, names[1], codes, _arrays(network))
+
+
+def _checked_words(words: Mapping[str, Codes], inputs: Sequence[str], example: Sequence[Array]) -> Words:
+    """For each input that is given as words, their codes; None stands for every word that is not listed."""
+    for name in words:
+        if name not in inputs:
+            raise ExchangeError(f"words are given for {name!r}; the inputs are {', '.join(inputs)}")
+        if example[inputs.index(name)].dtype.kind not in "iu":
+            raise ExchangeError(f"words stand for whole numbers, and the example of {name!r} has others")
+    return {name: {None: -1, **codes} for name, codes in words.items()}
 
 
 def as_dtype(network: Any, dtype: Any) -> Any:
@@ -170,7 +185,7 @@ def _arrays(network: Any) -> dict[Any, list[str]]:
 
 
 def _layers(network: Any) -> dict[int, str]:
-    """Every part of a network that is a dataclass, and where it stands."""
+    """Every part of a network that is a dataclass, by its identity, and where it stands."""
     return {id(part): path for path, part in _parts(network, "") if path}
 
 
@@ -201,18 +216,27 @@ def program(source: Source, target: Target) -> Program:
 def one_size(source: Source, rows: int, target: Target) -> tuple[Trace, Any]:
     """The trace for so many rows, in operations that the target has, and the structure of the outputs."""
     recording = _recorded(source, rows)
-    trace = recognised(simplify(recording.trace()), target.patterns)
+    trace = recognised(simplify(_with_constants(source, recording)), target.patterns)
     trace = expanded(trace, COMMON | dict(target.compositions))
     return simplify(target.prepared(simplify(trace))), recording.structure
 
 
 def _recorded(source: Source, rows: int) -> Recording:
-    leaves, structure = tree.flatten(source.batch(rows))
+    """The call with tracers for the inputs and for the arrays of the network, as in training."""
+    leaves, structure = tree.flatten((source.network, source.batch(rows)))
+    chosen = [i for i, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
     guards: list[tuple[Var, Any, str]] = []
-    call = lambda f, tracers: f(tree.unflatten(structure, tracers))
-    kind = type("_Recorder", (_LayerRecorder,), {"__slots__": (), "layers": source.layers})
+    layers: dict[int, str] = {}
+    kind = type("_Recorder", (_LayerRecorder,), {"__slots__": (), "layers": layers})
+
+    def call(f: Any, tracers: Sequence[Any]) -> Any:
+        given = dict(zip(chosen, tracers, strict=True))
+        network, x = tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)])
+        layers.update(_layers(network))
+        return f(network, x)
+
     with np.errstate(all="ignore"):
-        recording = record(source.function, leaves, call, guards=guards, kind=kind)
+        recording = record(source.function, [leaves[i] for i in chosen], call, guards=guards, kind=kind)
     where = [at for _, _, at in guards] + [recording.recorder.opaque] * bool(recording.recorder.opaque)
     recording.recorder.keep()
     if where:
@@ -221,6 +245,20 @@ def _recorded(source: Source, rows: int) -> Recording:
             "takes one way; choose between results with np.where"
         )
     return recording
+
+
+def _with_constants(source: Source, recording: Recording) -> Trace:
+    """The trace of the inputs alone, where what is computed from the arrays of the network is computed."""
+    trace = recording.trace()
+    count = len(tree.flatten(source.example)[0])
+    constants = [recording.recorder.env[var] for var in trace.inputs[:-count]]
+    replay = lambda f, tracers: _replayed(trace, [*constants, *tracers], {}, tracers[0].recorder.equations)
+    types = [var.type for var in trace.inputs[-count:]]
+    with np.errstate(all="ignore"):
+        again = record(lambda: None, types, replay, abstract=True)
+    found = again.trace()
+    again.recorder.keep()
+    return found
 
 
 class _LayerRecorder(Recorder):
@@ -246,19 +284,27 @@ class _LayerRecorder(Recorder):
 
 def expanded(trace: Trace, compositions: Compositions) -> Trace:
     """The trace with the operations in the table replaced by what they are composed of, to the last one."""
-    if all(_composition(equation, compositions) is None for equation in trace.equations):
+    composed = _composed(trace, compositions)
+    if not composed:
         return trace
     types = [var.type for var in trace.inputs]
-    call = lambda f, tracers: f(tracers)
-    recording = record(lambda tracers: _replayed(trace, tracers, compositions), types, call, abstract=True)
+    replay = lambda f, tracers: _replayed(trace, tracers, compositions, tracers[0].recorder.equations)
+    recording = record(lambda: None, types, replay, abstract=True)
     replayed = recording.trace()
     recording.recorder.keep()
-    return expanded(replayed, compositions)
+    return replayed if _composed(replayed, compositions) == composed else expanded(replayed, compositions)
 
 
-def _replayed(trace: Trace, tracers: Sequence[Tracer], compositions: Compositions) -> list[Any]:
-    env: dict[Var, Any] = dict(zip(trace.inputs, tracers, strict=True))
-    recorded = tracers[0].recorder.equations
+def _composed(trace: Trace, compositions: Compositions) -> Counter[str]:
+    """The operations in the table, and how often each occurs."""
+    return Counter(e.primitive.name for e in trace.equations if _composition(e, compositions) is not None)
+
+
+def _replayed(
+    trace: Trace, values: Sequence[Any], compositions: Compositions, recorded: Sequence[Equation]
+) -> list[Any]:
+    """The outputs, computed anew; what is recorded on the way belongs to the layers of before."""
+    env: dict[Var, Any] = dict(zip(trace.inputs, values, strict=True))
     for equation in trace.equations:
         start = len(recorded)
         results = _applied(equation, [read(env, atom) for atom in equation.inputs], compositions)
@@ -271,10 +317,9 @@ def _replayed(trace: Trace, tracers: Sequence[Tracer], compositions: Composition
 def _applied(equation: Equation, operands: Sequence[Any], compositions: Compositions) -> Sequence[Any]:
     primitive, outputs = equation.primitive, equation.outputs
     composition = _composition(equation, compositions)
-    if composition is None:
+    result = NotImplemented if composition is None else composition(*operands, **equation.params)
+    if result is NotImplemented:
         result = bind(primitive, operands, equation.params, outputs[0].type.weak)
-        return result if primitive.multiple else (result,)
-    result = composition(*operands, **equation.params)
     return result if primitive.multiple else (_of_type(result, outputs[0].type),)
 
 

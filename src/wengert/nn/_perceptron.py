@@ -26,12 +26,13 @@ import numpy as np
 from wengert.api import jit
 from wengert.control import scan
 from wengert.nn._activations import step
+from wengert.nn._layer import Layer
 
 Array = np.ndarray
 
 
-@dataclass(frozen=True)
-class Perceptron:
+@dataclass(frozen=True, repr=False, eq=False)
+class Perceptron(Layer):
     r"""Units with a step activation, :math:`y = 1` where :math:`\mathbf w^T \mathbf x + b > 0`, else 0.
 
     Parameters

@@ -15,11 +15,12 @@ therefore joined to a *run*: what they read from before the run is one table for
 from each other a scan over tables of equal size, which carries the activations that are still to be read.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +34,9 @@ NONE = -1
 MOST_SEGMENTS = 6  # levels or runs with a program of its own, which takes about 0.1 s to compile
 MOST_TABLES = 4  # for the rows of a level
 SPARE = 0.2  # of the entries of two tables, which may be padding if they become one
+FREE = 64  # entries that cost less than another loop
 LARGE = 1 << 12  # connections from which on it matters how they are multiplied
-DENSE = 0.15  # share of the possible connections from which on a matrix product is faster than a table
+DENSE = 0.3  # share of the possible connections from which on a matrix product is faster than a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,8 +44,9 @@ class Topology:
     """Which unit reads which, and what it does with that: everything about a network but its numbers.
 
     The parameters are one vector: trained weights, trained biases, fixed numbers. ``places[e]`` says which of
-    them is the weight of connection e, ``bias_places[j]`` which is the bias of unit j, or `NONE`. It counts
-    as equal to another one with the same content, so that a network is compiled once.
+    them is the weight of connection e, ``bias_places[j]`` which is the bias of unit j, or `NONE`. ``joint``
+    is what transforms all outputs together, if anything does (softmax). A topology counts as equal to another
+    one with the same content, so that a network is compiled once.
     """
 
     names: tuple[Any, ...]
@@ -165,21 +168,20 @@ class Schedule(NamedTuple):
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-def merged(costs: list[Any], join: Callable[[Any, Any], Any], cost: Callable[[Any], float], most: int) -> Any:
+def merged(parts: list[Any], join: Callable[[Any, Any], Any], cost: Callable[[Any], float], most: int) -> Any:
     """Neighbours joined, the cheapest pair first, until there are few and more would cost too much."""
-    parts = list(costs)
-    extra = [cost(join(a, b)) - cost(a) - cost(b) for a, b in itertools.pairwise(parts)]
+    parts = list(parts)
+    more = lambda a, b: cost(join(a, b)) - cost(a) - cost(b)
+    extra = [more(a, b) for a, b in pairwise(parts)]
     while extra:
         i = extra.index(min(extra))
         joined = join(parts[i], parts[i + 1])
-        if len(parts) <= most and extra[i] > SPARE * cost(joined):
+        if len(parts) <= most and extra[i] > max(FREE, SPARE * cost(joined)):
             break
         parts[i : i + 2] = [joined]
         del extra[i]
-        for k in (i - 1, i):
-            if 0 <= k < len(extra):
-                pair = join(parts[k], parts[k + 1])
-                extra[k] = cost(pair) - cost(parts[k]) - cost(parts[k + 1])
+        for k in range(max(i - 1, 0), min(i + 1, len(extra))):
+            extra[k] = more(parts[k], parts[k + 1])
     return parts
 
 
@@ -196,7 +198,7 @@ def _is_matrix(connections: int, possible: int) -> bool:
 
 
 def _places_in_row(rows: Array) -> Array:
-    """Of sorted row numbers: the how manieth entry of its row each one is."""
+    """Of sorted row numbers: how many entries of its row stand before each one."""
     first = np.searchsorted(rows, rows)
     return np.arange(len(rows)) - first
 
@@ -356,9 +358,9 @@ class _Scheduler:
         order = np.argsort(-lengths, kind="stable")
         rank = np.argsort(order)
         tables = _tables(rank[rows], columns, places, lengths[order], zero, height)
-        padded = any((index == height).any() for _, index in tables)
+        padded = any((reads == height).any() for _, reads in tables)
         back = None if (rank == np.arange(count)).all() else rank
-        made = tuple(Table(self.pool.range(weights), index) for weights, index in tables)
+        made = tuple(Table(self.pool.range(weights), reads) for weights, reads in tables)
         return Product(blocks, padded, made, int((lengths == 0).sum()), back)
 
     def _biases(self, units: Array) -> Range | None:
@@ -388,21 +390,28 @@ class _Scheduler:
         np.maximum.at(last_read, sources, self.level[targets] - first)
         carried = np.unique(sources)
         carried = carried[np.argsort(self.level[carried], kind="stable")]
+        made = self.level[carried] - first
         slots, count = np.zeros(len(self.level), int), 1
-        free: list[int] = []
-        busy: list[tuple[int, int]] = []
-        made = []
-        for unit in carried.tolist():
-            step = self.level[unit] - first
-            free += [slot for end, slot in busy if end <= step]
-            busy = [(end, slot) for end, slot in busy if end > step]
-            if not free:
-                free, count = [count], count + 1
-            slots[unit] = slot = free.pop()
-            busy.append((last_read[unit], slot))
-            made.append((step, slot, self.row[unit] % width))
+        if len(carried):
+            slots[carried], count = _allocated(made.tolist(), last_read[carried].tolist())
         kept = np.tile(np.arange(count), (steps, 1))
-        if made:
-            step, slot, position = np.array(made).T
-            kept[step, slot] = count + position
+        kept[made, slots[carried]] = count + self.row[carried] % width
         return slots, kept
+
+
+def _allocated(made: list[int], last_read: list[int]) -> tuple[list[int], int]:
+    """A slot for each value, free again when it has been read for the last time; and one more than the last.
+
+    Values come in the order in which they are made. Slot 0 is left out.
+    """
+    free: list[int] = []
+    busy: list[tuple[int, int]] = []
+    slots, count = [], 1
+    for step, end in zip(made, last_read):
+        while busy and busy[0][0] <= step:
+            free.append(heappop(busy)[1])
+        if not free:
+            free, count = [count], count + 1
+        slots.append(free.pop())
+        heappush(busy, (end, slots[-1]))
+    return slots, count

@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
+from wengert import nn
 from wengert.core import tree
 from wengert.errors import DataError
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
@@ -20,6 +21,8 @@ from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
 Order = Callable[[int], Array]
 
+# Of patterns, where it may be another number in every epoch.
+UNKNOWN = sys.maxsize
 # Rows that a data set is known by.
 SAMPLED = 64
 
@@ -67,15 +70,19 @@ class Rows:
     def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
         self.data, self.rows, self.rng = data, rows, rng
         self.count, self.whole = len(rows), len(rows) == count_of(data)
-        self.order: Order = order if callable(order) else self._drawn if order else lambda number: self.rows
+        self.order: Order = self._drawn if order else lambda number: self.rows
+        if callable(order):
+            self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
 
     def _drawn(self, number: int) -> Array:
         return self.rng.permutation(len(self.rows)) if self.whole else self.rng.permutation(self.rows)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, in one call where they are short."""
-        numbers = range(trainer.epochs + 1, trainer.epochs + 1 + count)
-        return trainer.run_epochs(self.data, np.stack([self.order(number) for number in numbers]))
+        first = trainer.epochs + 1
+        if count == 1:
+            return trainer.run_epochs(self.data, self.order(first)[None])
+        return trainer.run_epochs(self.data, np.stack([self.order(first + i) for i in range(count)]))
 
     def error(self, trainer: Trainer) -> float:
         """The error in prediction."""
@@ -109,7 +116,7 @@ class Batches:
     Each batch is a pair of patterns and targets, or a triple with weights.
     """
 
-    count = sys.maxsize  # as far as is known
+    count = UNKNOWN
 
     def __init__(self, batches: Any, check: Callable[[Data, str], Data]) -> None:
         self.batches, self.check = batches, check
@@ -204,18 +211,35 @@ def require_weights(weights: Array, loss: Loss) -> None:
         raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
 
 
-def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtype: Any) -> Data:
+def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
     """Patterns, targets and weights as arrays, refused where nothing can be learned from them."""
-    parts = [tree.map(np.asarray, part) for part in data]
+    parts = [_as_arrays(part, name) for part, name in zip(data, names)]
     require_rows(*parts)
     for part, name in zip(parts, names):
         if not is_mapped(part):  # what is in a file is looked at when it is read
             require_finite(part, name)
     require_classes(network, loss, *parts[:2])
     if len(parts) == 3:
-        parts[2] = parts[2].astype(dtype)
+        parts[2] = parts[2].astype(_dtype_of(network))
         require_weights(parts[2], loss)
     return tuple(parts)
+
+
+def _dtype_of(network: Network) -> Any:
+    """That of the weights, which the weights of patterns shall not promote."""
+    return np.result_type(*nn.parameters(network).values())
+
+
+def _as_arrays(part: Any, name: str) -> Any:
+    """A tree of arrays of numbers; a list of arrays is one too, and any other list is an array."""
+    is_tree = not isinstance(part, list) or any(isinstance(item, np.ndarray) for item in part)
+    arrays = tree.map(np.asarray, part) if is_tree else np.asarray(part)
+    for leaf in tree.flatten(arrays)[0]:
+        if leaf.dtype.kind not in "biufc":
+            raise DataError(
+                f"fit: {name} holds {leaf.dtype}, not numbers; give arrays of numbers, and number the classes"
+            )
+    return arrays
 
 
 # ---------------------------------------------------------------------------------------- splitting

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
@@ -163,6 +163,7 @@ def fit(
     if on_epoch is not None:
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
     training = Training(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    _require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
         training.checkpoint = new_checkpoint(checkpoint, settings, resume)
@@ -180,8 +181,7 @@ class _Reader:
         self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
         self.order, self.rng = order, np.random.default_rng(self.seed)
-        dtypes = [w.dtype for w in nn.parameters(network).values()]
-        self.checked = partial(checked, network, loss, dtype=np.result_type(*dtypes) if dtypes else None)
+        self.checked = partial(checked, network, loss)
 
     def stream(self, number: int) -> np.random.SeedSequence:
         """Random numbers that have nothing to do with those of the orders."""
@@ -190,17 +190,19 @@ class _Reader:
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
         """What is learned from, and what the error is watched on."""
         if y is None:
+            _require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
         rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
-        if not isinstance(validation, float):
+        if not isinstance(validation, Real):
             return Rows(data, rows, self.order, self.rng), self._watched(validation)
-        kept, aside = split(data[1], rows, validation, np.random.default_rng(self.stream(SPLIT)))
+        kept, aside = split(data[1], rows, float(validation), np.random.default_rng(self.stream(SPLIT)))
         return Rows(data, kept, self.order, self.rng), Rows(data, aside, False, self.rng)
 
     def _batches(self, batches: Any) -> Batches:
         def read(batch: Any, where: str) -> Any:
+            _require_batch(batch, where)
             return self.checked(batch, tuple(f"{part} of {where}" for part in ("x", "y", "weights")))
 
         return Batches(batches, read)
@@ -208,7 +210,7 @@ class _Reader:
     def _watched(self, validation: Any) -> Source | None:
         if validation is None:
             return None
-        if isinstance(validation, float):
+        if isinstance(validation, Real):
             raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)
@@ -285,6 +287,11 @@ def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> N
         rule.monitor != "validation" or validation is not None,
         "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
+
+
+def _require_batch(batch: Any, where: str) -> None:
+    is_batch = isinstance(batch, tuple | list) and len(batch) in (2, 3)
+    _require(is_batch, f"{where} is a {type(batch).__name__}; give (x, y) or (x, y, weights)")
 
 
 def _require(holds: bool, message: str) -> None:

@@ -10,6 +10,7 @@ optimiser's state are changed in place. The penalty :math:`\Omega` is zero unles
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -97,12 +98,15 @@ class Trainer:
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
+        averaged = getattr(optimiser, "averaged", lambda state, params: params)
+        self._averages = averaged(self.carry[1], parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
             _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
         )
-        self.programs = made(loss, optimiser, penalty)
+        # Rules that differ in their learning rates have the same code, which reads the rate from the state.
+        self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
 
     @property
     def network(self) -> Network:
@@ -134,10 +138,12 @@ class Trainer:
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
         carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
-        self._require_finite(errors, 0)
-        self._advance(carry, errors.size, len(orders))
         shares = _shares(data, orders, self.batch_size)
-        return [float(error) for error in np.sum(errors * shares, axis=1) / np.sum(shares, axis=-1)]
+        found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
+        if not all(map(math.isfinite, found)):
+            self._require_finite(errors, 0)
+        self._advance(carry, errors.size, len(orders))
+        return found
 
     def epoch_of_batches(self, batches: Iterable[Data]) -> float:
         """A step on each of these minibatches; the mean error of the patterns, as that of `epoch`."""
@@ -236,13 +242,6 @@ class Trainer:
             return network
         return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
 
-    @functools.cached_property
-    def _averages(self) -> bool:
-        """Whether the optimiser keeps an average."""
-        parameters = nn.parameters(self.network)
-        averaged = getattr(self.optimiser, "averaged", lambda state, params: params)
-        return averaged(self.carry[1], parameters) is not parameters
-
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
 
@@ -326,6 +325,7 @@ def _numbered(batches: Iterable[Data]) -> Iterator[tuple[Data, Array]]:
     return ((batch, np.arange(count_of(batch))) for batch in batches)
 
 
+@functools.lru_cache(maxsize=64)
 def _even_size(count: int, most: int) -> int:
     """A size of at most so many that divides the count, if there is one that is not much smaller."""
     pieces = range(-(-count // most), 2 * (-(-count // most)) + 1)

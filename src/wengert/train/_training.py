@@ -18,7 +18,7 @@ Callback = Any
 DRAWN_AT_A_TIME = 1 << 17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """The outcome of :func:`fit`.
 
@@ -47,6 +47,10 @@ class Fit:
         """How many epochs were completed."""
         return len(self.curve.epochs)
 
+    def __repr__(self) -> str:
+        ended = ", stopped early" * self.stopped_early + ", interrupted" * self.interrupted
+        return f"Fit of {self.epochs} epochs, best epoch {self.best_epoch}{ended}\n{self.curve!r}"
+
     @property
     def best_error(self) -> float | None:
         """Validation error of the best epoch, if there is one."""
@@ -61,10 +65,22 @@ class Training:
     ----------
     trainer
         The network in training, with the optimiser's state in ``trainer.carry``.
+    patterns, watched
+        What is learned from, and what the error is watched on.
+    metrics
+        Other functions of outputs and targets, by name.
+    rule
+        What is watched, and when to stop.
+    looks_every, checkpoint_every, reports_every
+        After how many epochs the error is watched, everything is written down, and a line is printed.
+    callbacks
+        Whoever is told as it begins, after each epoch and at the end.
+    checkpoint
+        The file that everything is written to.
     curve
         The learning curve so far.
-    rule
-        When to stop.
+    report
+        Who shows the progress.
     """
 
     trainer: Trainer
