@@ -326,7 +326,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Embedding:
-    """One of many words, as a whole number for a learned vector; 0 is for what is missing or was never seen."""
+    """One of many words, as the number of a learned vector; 0 is for what is missing or was never seen."""
 
     kind: ClassVar[Kind] = "embedding"
     column: str
