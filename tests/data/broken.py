@@ -299,6 +299,9 @@ def columns() -> Iterator[Case]:
     cells = [str(i) for i in range(LONG)]
     cells[LONG - 10] = "x"
     yield of("x far down", cells, f"t.csv:{LONG - 8}: column 'c' holds 'x' among numbers; correct it, or say")
+    cells[20] = "y" * 100_000
+    shown = "y" * 57 + r"\.\.\."
+    yield of("a page among numbers", cells, f"t.csv:22: column 'c' holds '{shown}' among numbers; correct it")
     wide = ["1e308", "-1e308"] * 30
     yield of(
         "numbers too large",
@@ -560,6 +563,14 @@ def predictions() -> Iterator[Case]:
         "unknown class", f"{row},c\n", "t.csv:2: target 'target' holds the unknown class 'c'", "evaluate"
     )
     yield of("blank class", f"{row},\n", "t.csv:2: target 'target' is blank; fill it in", "evaluate")
+    wide = f"{row},{'c' * 100_000}\n"
+    yield of(
+        "a page for a class", wide, "t.csv:2: target 'target' holds the unknown class 'c{57}", "evaluate"
+    )
+    wide = ",".join(f"{'n' * 9000}{i}" for i in range(9)) + "\n" + ",".join("1" * 9) + "\n"
+    yield of(
+        "long names", wide, "t.csv:1: no column 'x', 'color', 'on', 'when'; the file has the columns nnn"
+    )
     yield of("no class", f"{header}\n1,red,yes,2020-01-01\n", "t.csv:1: no column 'target'", "evaluate")
 
 

@@ -11,13 +11,13 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, number, typed
+from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, number, short, typed
 from wengert.errors import DataError
 
 Array = np.ndarray
 Kind = Literal["empty", "number", "date", "boolean", "category", "embedding"]
 
-YES_AND_NO = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off", "wahr": "falsch"}
+YES_AND_NO = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off"}
 ONE_HOT_AT_MOST = 16
 EMBEDDED_AT_MOST = 10_000
 ROWS_PER_EMBEDDED = 3
@@ -96,7 +96,7 @@ def _refuse_mixture(seen: Seen) -> NoReturn:
     wrong = np.array([np.isnan(number(label)) for label in column.labels] + [False])[column.codes]
     row = int(np.argmax(wrong))
     raise DataError(
-        f"{seen.table.where(row)}: column {seen.name!r} holds {seen.table.cell(seen.name, row)!r} among "
+        f"{seen.table.where(row)}: column {seen.name!r} holds {short(seen.table.cell(seen.name, row))} among "
         f"numbers; correct it, or say --category {seen.name} or --ignore {seen.name}"
     )
 
