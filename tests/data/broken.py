@@ -283,7 +283,7 @@ def columns() -> Iterator[Case]:
         rows = "".join(f'"{cell}",{"ab"[i % 2]}\n' for i, cell in enumerate(cells))
         return training(name, f"c,target\n{rows}", message)
 
-    text = r"t.csv:1: column 'c' is text, \d+ different values in \d+ rows; leave it out \(--ignore c\)"
+    text = r"t.csv:1: column 'c' \(\d+ different values in \d+ rows\) is text; leave it out \(--ignore c\)"
     yield of("names", [f"name {i}" for i in range(60)], text)
     yield of("sentences", [f"{i} is a number, and so on." for i in range(60)], text)
     yield of("addresses", [f"{i}@example.org" for i in range(200)], text)

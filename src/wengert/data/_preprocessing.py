@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.data._encoders import ENCODERS, Embedding, Encoder, Number
-from wengert.data._kinds import Seen, category_kind, kind_of
+from wengert.data._kinds import Seen, category_kind, kind_of, refuse_texts
 from wengert.data._table import Numbers, Table, require_columns, words
 from wengert.errors import DataError
 
@@ -96,6 +96,8 @@ class Preprocessing:
         table = replace(table, columns={**table.columns, **named})
         seen = [Seen(table, name, np.arange(len(table)) if rows is None else rows) for name in columns]
         kinds = [category_kind(s) if s.name in named and s.present else kind_of(s) for s in seen]
+        if texts := [s for kind, s in zip(kinds, seen) if kind == "text"]:
+            refuse_texts(texts)
         encoders = tuple(ENCODERS[kind].fit(s) for kind, s in zip(kinds, seen) if kind in ENCODERS)
         empty = tuple((s.name, "empty") for kind, s in zip(kinds, seen) if kind not in ENCODERS)
         if not encoders:
