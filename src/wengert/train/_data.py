@@ -16,6 +16,7 @@ import numpy as np
 from wengert import nn
 from wengert.core import tree
 from wengert.errors import DataError
+from wengert.train._orders import Drawing
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
@@ -70,12 +71,10 @@ class Rows:
     def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
         self.data, self.rows, self.rng = data, rows, rng
         self.count, self.whole = len(rows), len(rows) == count_of(data)
-        self.order: Order = self._drawn if order else lambda number: self.rows
+        self.drawing = Drawing(rng, len(rows) if self.whole else rows)
+        self.order: Order = (lambda number: self.drawing.next()) if order else lambda number: self.rows
         if callable(order):
             self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
-
-    def _drawn(self, number: int) -> Array:
-        return self.rng.permutation(len(self.rows)) if self.whole else self.rng.permutation(self.rows)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, in one call where they are short."""
@@ -95,11 +94,11 @@ class Rows:
 
     def position(self) -> Any:
         """Where the random numbers stand."""
-        return self.rng.bit_generator.state
+        return self.drawing.position()
 
     def move_to(self, position: Any) -> None:
         """Go on from there."""
-        self.rng.bit_generator.state = position
+        self.drawing.move_to(position)
 
     def known_by(self) -> str:
         """Shapes, dtypes, and a checksum over some of the rows."""
