@@ -65,6 +65,21 @@ def test_layers(settings):
     assert len(estimator.coefs_) == len(estimator.intercepts_) == 3
 
 
+def test_no_hidden_layer_is_logistic_regression():
+    found = wg.MLPClassifier((), solver="lbfgs", alpha=1.0, max_iter=500, random_state=0).fit(X, Y)
+    assert [w.shape for w in found.coefs_] == [(3, 3)] and found.n_layers_ == 2
+    from sklearn.linear_model import LogisticRegression
+
+    theirs = LogisticRegression(C=1.0).fit(X, Y)
+    np.testing.assert_allclose(found.predict_proba(X), theirs.predict_proba(X), atol=2e-3)
+
+
+@pytest.mark.parametrize("settings", [dict(dropout=0.1), dict(batch_norm=True)])
+def test_what_needs_minibatches(settings):
+    with pytest.raises(ValueError, match="solver='lbfgs' looks at all patterns at once"):
+        _classifier(solver="lbfgs", **settings).fit(X, Y)
+
+
 def test_parts_of_the_network():
     estimator = _classifier(dropout=0.2, batch_norm=True, skip="add").fit(X, Y)
     kinds = [type(layer).__name__ for layer in estimator.network_.layers]

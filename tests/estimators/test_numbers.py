@@ -35,6 +35,7 @@ SETTINGS = [
     dict(early_stopping=True, validation_fraction=0.3, max_iter=25, n_iter_no_change=3, tol=0.01),
     dict(beta_1=0.5, beta_2=0.9, epsilon=0.01, learning_rate_init=0.1),
     dict(tol=0.1, n_iter_no_change=1, max_iter=50),
+    dict(hidden_layer_sizes=(), activation="logistic"),
 ]
 
 

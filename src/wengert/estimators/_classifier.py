@@ -192,6 +192,10 @@ class MLPClassifier(Perceptron):
         self
         """
         allowed.check(self)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all patterns at once; for partial_fit give a dict of weights"
+            )
         self._note_classes(y, classes)
         return self._partial_fit(X, y, sample_weight, X_val, y_val)
 
