@@ -142,8 +142,8 @@ def test_columns_of_text_are_refused_together():
     with pytest.raises(DataError) as caught:
         data.Preprocessing.fit(table, table.names)
     assert str(caught.value) == (
-        "t.csv:1: columns 'name' (90 different values in 90 rows), 'address' (90 different values in 90 rows) "
-        "are text; leave them out (--ignore name --ignore address), or say that they hold categories "
+        "t.csv:1: columns 'name' (90 different values in 90 rows), 'address' (90 different values in 90 "
+        "rows) are text; leave them out (--ignore name --ignore address), or say that they hold categories "
         "(--category name)"
     )
     assert len(data.Preprocessing.fit(table, table.names, categories=["name", "address"]).embedded) == 2
