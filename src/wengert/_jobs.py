@@ -82,10 +82,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers ready for training: inputs by row, the target, who is in which part, the outputs' scale."""
+    """Numbers ready for training: inputs by part, the target, who is in which part, the outputs' scale."""
 
     preprocessing: Preprocessing
-    x: Array
+    x: Split
     target: Target
     parts: Split
     outputs: Standardiser
@@ -98,7 +98,8 @@ def prepare(table: Table, options: Options, dtype: Any = np.float32) -> Problem:
     features = _features(table, target, options)
     parts = _split(table, target, options)
     preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
-    x = preprocessing.inputs(table, dtype)
+    rows = (parts.training, parts.validation, parts.test)
+    x = Split(*(preprocessing.inputs(table, dtype, part) for part in rows))
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
     return Problem(preprocessing, x, target, parts, _target_scale(target, parts), notes)
 
@@ -165,7 +166,7 @@ def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
     target, preprocessing = problem.target, problem.preprocessing
     units = output_units(target.task, target.classes, len(target.names))
-    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
+    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.training.dtype
     embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
     inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
     network = nn.MLP.init(rng, (inputs, *options.hidden, units), options.activation, dtype=dtype)
@@ -191,17 +192,16 @@ def train(
     output = output_for(model.task, model.classes)
     values = problem.target.values
     scaled = problem.outputs(values.reshape(len(values), -1)) if model.task == "regression" else values
-    x, t = problem.x, network_targets(output, scaled, model.dtype)
-    watched = problem.parts.validation
+    t, watched = network_targets(output, scaled, model.dtype), problem.parts.validation
     return fit(
         model.network,
         output.loss,
-        x[problem.parts.training],
+        problem.x.training,
         t[problem.parts.training],
         optimiser=optim.WeightDecay(OPTIMISERS[options.optimiser](options.rate), options.weight_decay),
         epochs=options.epochs,
         batch_size=batch_size(problem, options),
-        validation=(x[watched], t[watched]) if len(watched) else None,
+        validation=(problem.x.validation, t[watched]) if len(watched) else None,
         patience=options.patience if len(watched) else None,
         seed=_streams(options).order,
         on_epoch=on_epoch,
@@ -232,7 +232,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, trained.predict_inputs(problem.x[test]), problem.target.values[test])
+        scores(trained, trained.predict_inputs(problem.x.test), problem.target.values[test])
         if len(test)
         else {}
     )

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wengert._jobs import Options, Problem
     from wengert.data import Table, Target
     from wengert.models import Model
@@ -357,17 +359,24 @@ def _about_training(result: "Fit", options: "Options") -> str:
 # ------------------------------------------------------------------------------- predict and evaluate
 
 
-def _prediction_rows(model: "Model", y: Any) -> list[list[str]]:
+def _prediction_rows(model: "Model", y: Any) -> "Iterator[list[str]]":
+    """The header, and then row by row what is predicted: classes or labels with probabilities, or numbers."""
     if model.task == "regression":
         several = len(model.targets) > 1
-        header = [f"prediction_{name}" for name in model.targets] if several else ["prediction"]
-        return [header, *([f"{value:.7g}" for value in row] for row in y.reshape(len(y), -1))]
-    header = ["prediction", *(f"probability_{name}" for name in model.classes)]
-    if model.task == "multi-label":
-        names = [";".join(n for n, p in zip(model.classes, row) if p > 0.5) for row in y]
-        return [header, *([name, *(f"{p:.7g}" for p in row)] for name, row in zip(names, y))]
-    best = y.argmax(axis=1)
-    return [header, *([model.classes[k], *(f"{p:.7g}" for p in row)] for k, row in zip(best, y))]
+        yield [f"prediction_{name}" for name in model.targets] if several else ["prediction"]
+        yield from ([f"{value:.7g}" for value in row] for row in y.reshape(len(y), -1).tolist())
+        return
+    yield ["prediction", *(f"probability_{name}" for name in model.classes)]
+    named = _labels if model.task == "multi-label" else _best
+    yield from ([named(model.classes, row), *(f"{p:.7g}" for p in row)] for row in y.tolist())
+
+
+def _labels(classes: tuple[str, ...], probabilities: list[float]) -> str:
+    return ";".join(name for name, p in zip(classes, probabilities) if p > 0.5)
+
+
+def _best(classes: tuple[str, ...], probabilities: list[float]) -> str:
+    return classes[probabilities.index(max(probabilities))]
 
 
 def _report(model: "Model", table: "Table") -> dict[str, Any]:
