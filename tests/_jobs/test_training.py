@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wengert._jobs.options import Options
-from wengert._jobs.training import Orders, _weights, prepare
+from wengert._jobs.training import _weights, prepare
 from wengert.data import Table
 from wengert.errors import DataError
 
@@ -43,11 +43,3 @@ def test_counts_are_not_standardised_and_not_negative():
     assert (problem.outputs.mean, problem.outputs.scale) == (0, 1)
     with pytest.raises(DataError, match=r"t.csv:5: a negative target is no count; choose another --loss"):
         prepare(table(x=X, target=[-2 if i == 3 else i for i in X]), Options(loss="poisson"))
-
-
-def test_orders_are_of_the_training_part():
-    orders = Orders(np.array([5, 2, 9]), seed=1)
-    assert sorted(orders(1)) == [2, 5, 9]
-    assert any(list(orders(1)) != list(orders(n)) for n in range(2, 9))
-    assert list(orders(4)) == list(Orders(np.array([5, 2, 9]), seed=1)(4))
-    assert repr(orders) == "random orders of 3 rows, seed 1"

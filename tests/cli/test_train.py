@@ -163,7 +163,7 @@ def test_digits_are_learnt(wengert):
         ),
         (
             ["text.csv"],
-            r"text.csv:1: column 'name' is text, 28 different values in 28 rows; leave it out \(--ig",
+            r"text.csv:1: column 'name' \(28 different values in 28 rows\) is text; leave it out \(--",
         ),
         (["text.csv", "--ignore", "nam"], "text.csv:1: no column 'nam'; did you mean 'name'"),
         (["ragged.csv", "--target", "a"], "ragged.csv:3: 1 cells where the header names 2 columns"),

@@ -39,7 +39,10 @@ def _labels(model: Model, y: Array) -> Array:
 
 def to_csv(found: Columns) -> bytes:
     """Lines of seven digits."""
-    texts = [values if values.dtype == object else [f"{v:.7g}" for v in values] for values in found.values()]
+    texts = [
+        values if values.dtype == object else (f"{value:.7g}" for value in values.tolist())
+        for values in found.values()
+    ]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(found)

@@ -30,15 +30,13 @@ from wengert.train import Fit, fit
 
 Array = np.ndarray
 
-ROWS_AT_A_TIME = 1 << 14
-
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers ready for training: inputs by row, the target, who is in which part, the outputs' scale."""
+    """Numbers ready for training: inputs by part, the target, who is in which part, the outputs' scale."""
 
     preprocessing: Preprocessing
-    x: Array
+    x: Split
     target: Target
     parts: Split
     outputs: Standardiser
@@ -55,7 +53,8 @@ def prepare(table: Table, options: Options) -> Problem:
     _refuse_counts(table, kind, target)
     parts = _split(table, target, options)
     preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
-    x = preprocessing.inputs(table, np.dtype(options.precision))
+    rows = (parts.training, parts.validation, parts.test)
+    x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in rows))
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
     return Problem(preprocessing, x, target, parts, _target_scale(target, parts, kind), kind, loss, notes)
 
@@ -140,7 +139,7 @@ def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
     target, preprocessing = problem.target, problem.preprocessing
     units = LIKELIHOODS[problem.kind].units(len(target.classes) or len(target.names))
-    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
+    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.training.dtype
     embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
     inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
     network = network_of(rng, options, inputs, units)
@@ -173,24 +172,28 @@ class Course:
 
 def train(model: Model, problem: Problem, options: Options, course: Course) -> Fit:
     """Train the network of a model on the training part, watching the validation part."""
-    x, t, size = problem.x, model.targets_for_error(problem.target.values), batch_size(problem, options)
+    t, parts, size = (
+        model.targets_for_error(problem.target.values),
+        problem.parts,
+        batch_size(problem, options),
+    )
     weights = _weights(problem, options)
-    watched = problem.parts.validation
-    data = (x, t) if weights is None else (x, t, weights)
+    own = None if weights is None else weights[parts.training]
+    watched = () if weights is None else (weights[parts.validation],)
+    validation = (problem.x.validation, t[parts.validation], *watched)
     return fit(
         model.network,
         problem.loss,
-        x,
-        t,
-        sample_weight=weights,
-        optimiser=optimiser_of(options, -(-len(problem.parts.training) // size)),
+        problem.x.training,
+        t[parts.training],
+        sample_weight=own,
+        optimiser=optimiser_of(options, -(-len(parts.training) // size)),
         epochs=options.epochs,
         batch_size=size,
-        validation=tuple(part[watched] for part in data) if len(watched) else None,
-        patience=options.patience if len(watched) else None,
+        validation=validation if len(parts.validation) else None,
+        patience=options.patience if len(parts.validation) else None,
         tolerance=options.tolerance,
         penalty=penalty_of(options),
-        shuffle=Orders(problem.parts.training, options.seed),
         seed=_streams(options).order,
         checkpoint=course.checkpoint,
         checkpoint_every=course.checkpoint_every,
@@ -198,22 +201,6 @@ def train(model: Model, problem: Problem, options: Options, course: Course) -> F
         threads=course.threads,
         progress=course.progress,
     )
-
-
-@dataclass(frozen=True, repr=False)
-class Orders:
-    """The rows of the training part, in a new random order for every epoch; no copy of them is made."""
-
-    rows: Array
-    seed: int
-
-    def __call__(self, epoch: int) -> Array:
-        """The order of an epoch."""
-        stream = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
-        return np.random.default_rng(stream).permutation(self.rows)
-
-    def __repr__(self) -> str:
-        return f"random orders of {len(self.rows)} rows, seed {self.seed}"
 
 
 def _weights(problem: Problem, options: Options) -> Array | None:
@@ -266,7 +253,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, _predicted(trained, problem.x, test), problem.target.values[test])
+        scores(trained, trained.predict_inputs(problem.x.test), problem.target.values[test])
         if len(test)
         else {}
     )
@@ -279,12 +266,6 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
         "scores": named,
     }
     return replace(trained, training=history), named
-
-
-def _predicted(model: Model, x: Array, rows: Array) -> Array:
-    """Predictions for some rows, of which a few thousand are copied at a time."""
-    blocks = np.array_split(rows, 1 + len(rows) // ROWS_AT_A_TIME)
-    return np.concatenate([model.predict_inputs(x[block]) for block in blocks])
 
 
 def true_values(model: Model, table: Table) -> Array:

@@ -148,8 +148,9 @@ class Search:
         return error
 
     def _data(self) -> str:
-        x, parts = self.problem.x, self.problem.parts
-        return f"{x.shape[0]} rows of {x.shape[1]}, {len(parts.validation)} watched, sum {float(x.sum()):.6g}"
+        x = self.problem.x
+        shapes = f"{len(x.training)} and {len(x.validation)} rows of {x.training.shape[1]}"
+        return f"{shapes}, sum {float(x.training.sum(dtype=np.float64)):.9g}"
 
     def _computed(self, chosen: Mapping[str, Any]) -> float:
         options = replace(self.options, **{name: _option(name, value) for name, value in chosen.items()})

@@ -14,7 +14,7 @@ from wengert.losses import LIKELIHOODS, Likelihood
 
 Array = np.ndarray
 
-BLOCK = 1 << 14  # rows predicted at a time, so that the activations of all are never held at once
+BLOCK = 1 << 13  # rows predicted at a time, so that the activations of all are never held at once
 # Kinds of output units that suit a task, of which the first is taken unless told otherwise.
 SUITED: dict[str, tuple[str, ...]] = {
     "regression": ("number", "quantile", "count"),
@@ -106,8 +106,8 @@ class Model:
     def predict_inputs(self, x: Array) -> Array:
         """The same for inputs as the network takes them."""
         with threadpool_limits(1, user_api="blas"):
-            parts = [self.network(x[i : i + BLOCK]) for i in range(0, max(1, len(x)), BLOCK)]
-        return self.from_outputs(np.concatenate(parts))
+            starts = range(0, max(1, len(x)), BLOCK)
+            return np.concatenate([self.from_outputs(self.network(x[i : i + BLOCK])) for i in starts])
 
     def from_outputs(self, a: Array) -> Array:
         """What the pre-activations of the output units mean, in double precision."""

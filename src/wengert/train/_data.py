@@ -13,8 +13,10 @@ from zlib import crc32
 
 import numpy as np
 
+from wengert import nn
 from wengert.core import tree
 from wengert.errors import DataError
+from wengert.train._orders import Drawing
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
@@ -69,12 +71,10 @@ class Rows:
     def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
         self.data, self.rows, self.rng = data, rows, rng
         self.count, self.whole = len(rows), len(rows) == count_of(data)
-        self.order: Order = self._drawn if order else lambda number: self.rows
+        self.drawing = Drawing(rng, len(rows) if self.whole else rows)
+        self.order: Order = (lambda number: self.drawing.next()) if order else lambda number: self.rows
         if callable(order):
             self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
-
-    def _drawn(self, number: int) -> Array:
-        return self.rng.permutation(len(self.rows)) if self.whole else self.rng.permutation(self.rows)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, in one call where they are short."""
@@ -94,11 +94,11 @@ class Rows:
 
     def position(self) -> Any:
         """Where the random numbers stand."""
-        return self.rng.bit_generator.state
+        return self.drawing.position()
 
     def move_to(self, position: Any) -> None:
         """Go on from there."""
-        self.rng.bit_generator.state = position
+        self.drawing.move_to(position)
 
     def known_by(self) -> str:
         """Shapes, dtypes, and a checksum over some of the rows."""
@@ -210,7 +210,7 @@ def require_weights(weights: Array, loss: Loss) -> None:
         raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
 
 
-def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtype: Any) -> Data:
+def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
     """Patterns, targets and weights as arrays, refused where nothing can be learned from them."""
     parts = [_as_arrays(part, name) for part, name in zip(data, names)]
     require_rows(*parts)
@@ -219,9 +219,14 @@ def checked(network: Network, loss: Loss, data: Data, names: Sequence[str], dtyp
             require_finite(part, name)
     require_classes(network, loss, *parts[:2])
     if len(parts) == 3:
-        parts[2] = parts[2].astype(dtype)
+        parts[2] = parts[2].astype(_dtype_of(network))
         require_weights(parts[2], loss)
     return tuple(parts)
+
+
+def _dtype_of(network: Network) -> Any:
+    """That of the weights, which the weights of patterns shall not promote."""
+    return np.result_type(*nn.parameters(network).values())
 
 
 def _as_arrays(part: Any, name: str) -> Any:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wengert import nn
 from wengert.native.machine.team import get_threads, set_threads
-from wengert.optim import Adam, Optimiser
+from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
 from wengert.train._data import Batches, Order, Rows, Source, checked, split
@@ -21,6 +20,7 @@ from wengert.train._stopping import Mode, Rule
 from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
 from wengert.train._training import Callback, Fit, Metric, Training
+from wengert.train._whole_batch import WholeBatchTraining, is_minimiser
 
 Seed = int | np.random.SeedSequence | None
 # Streams of random numbers beside that of the orders, by their last spawn key.
@@ -33,7 +33,7 @@ def fit(
     x: Any,
     y: Any = None,
     *,
-    optimiser: Optimiser | None = None,
+    optimiser: Optimiser | Minimiser | None = None,
     epochs: int = 100,
     batch_size: int = 32,
     validation: Any = None,
@@ -78,7 +78,10 @@ def fit(
         epoch, or a function of the epoch's number that gives one; each batch is ``(x, y)`` or
         ``(x, y, weights)``.
     optimiser
-        How a gradient becomes a step, by default :class:`wengert.optim.Adam`.
+        How a gradient becomes a step, by default :class:`wengert.optim.Adam`; or a method that takes all
+        patterns at once, such as :class:`wengert.optim.LBFGS` and, for a sum of squares,
+        :class:`wengert.optim.LevenbergMarquardt`. Then an epoch is an iteration, and minibatches, orders and
+        checkpoints mean nothing.
     epochs
         How often, at most, every pattern is visited.
     batch_size
@@ -155,6 +158,7 @@ def fit(
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 9.3.1 (early stopping).
     """
     metrics, optimiser = metrics or {}, optimiser or Adam()
+    _check_optimiser(optimiser)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
     rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
     _check_rule(rule, validation, metrics)
@@ -163,7 +167,8 @@ def fit(
     trainer = Trainer(network, loss, optimiser, batch_size, read.key, penalty)
     if on_epoch is not None:
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
-    training = Training(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    kind = WholeBatchTraining if is_minimiser(optimiser) else Training
+    training = kind(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
     _require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
@@ -182,8 +187,7 @@ class _Reader:
         self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
         self.order, self.rng = order, np.random.default_rng(self.seed)
-        dtypes = [w.dtype for w in nn.parameters(network).values()]
-        self.checked = partial(checked, network, loss, dtype=np.result_type(*dtypes) if dtypes else None)
+        self.checked = partial(checked, network, loss)
 
     def stream(self, number: int) -> np.random.SeedSequence:
         """Random numbers that have nothing to do with those of the orders."""
@@ -244,7 +248,7 @@ def _watched_by_default(validation: Any, patience: int | None) -> str:
 
 
 def _settings(
-    network: Network, loss: Loss, optimiser: Optimiser, penalty: Any, training: Training, **more: Any
+    network: Network, loss: Loss, optimiser: Any, penalty: Any, training: Training, **more: Any
 ) -> dict[str, Any]:
     """What must be the same when a training is resumed."""
     watched, rule = training.watched, training.rule
@@ -279,6 +283,11 @@ def _check_numbers(
     for name, count in counts.items():
         _require(count >= 1, f"{name} must be at least 1, not {count}")
     _require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
+
+
+def _check_optimiser(optimiser: Any) -> None:
+    is_one = all(hasattr(optimiser, name) for name in ("init", "update")) or is_minimiser(optimiser)
+    _require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 
 def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:

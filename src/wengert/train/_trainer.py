@@ -23,7 +23,7 @@ from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
-from wengert.optim import Optimiser
+from wengert.optim import Minimiser, Optimiser
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 Array = np.ndarray
@@ -86,18 +86,23 @@ class Trainer:
         self,
         network: Network,
         loss: Loss,
-        optimiser: Optimiser,
+        optimiser: Optimiser | Minimiser,
         batch_size: int,
         key: Any = None,
         penalty: Penalty | None = None,
     ) -> None:
         self.optimiser: Any = optimiser
+        self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
         self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
         self._read: tuple[Data, bool] = None, False
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        self.carry = tree.map(_as_numpy, (network, optimiser.init(parameters)))
+        # Methods that take all patterns at once keep nothing from one call to the next.
+        state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        self.carry = tree.map(_as_numpy, (network, state))
+        averaged = getattr(optimiser, "averaged", lambda state, params: params)
+        self._averages = averaged(self.carry[1], parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
@@ -240,13 +245,6 @@ class Trainer:
             return network
         return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
 
-    @functools.cached_property
-    def _averages(self) -> bool:
-        """Whether the optimiser keeps an average."""
-        parameters = nn.parameters(self.network)
-        averaged = getattr(self.optimiser, "averaged", lambda state, params: params)
-        return averaged(self.carry[1], parameters) is not parameters
-
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
 
@@ -267,7 +265,7 @@ class Trainer:
             errors = np.concatenate(_look(self.programs.errors, network, piece), dtype=np.float64)
             shares = _shares(piece.data, piece.order, piece.batch_size)
             total, weight = total + float(errors @ shares), weight + float(shares.sum())
-        self._require_finite_error(total / weight, "validation", f"epoch {self.epochs}")
+        self.require_finite(total / weight, "validation", f"epoch {self.epochs}")
         return total / weight
 
     def outputs(self, data: Data, rows: Array | None = None) -> Any:
@@ -290,9 +288,10 @@ class Trainer:
             first = int(np.argmin(finite))
             epoch, step = divmod(first, errors.shape[1])
             where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
-            self._require_finite_error(errors.flat[first], "training", where)
+            self.require_finite(errors.flat[first], "training", where)
 
-    def _require_finite_error(self, error: float, which: str, where: str) -> None:
+    def require_finite(self, error: float, which: str, where: str) -> None:
+        """Refuse an error that is no finite number: training has diverged."""
         if not np.isfinite(error):
             rate = getattr(self.optimiser, "learning_rate", None)
             now = f" (it is {rate:g})" if isinstance(rate, int | float) else ""
@@ -377,7 +376,7 @@ def _quick(f: Callable[..., Any]) -> Compiled:
 _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 
-def _is_constant(network: Network, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> bool:
+def _is_constant(network: Network, loss: Loss, optimiser: Any, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
     parts = (part for part in (loss, type(optimiser), penalty) if part is not None)
     return all(part.__module__.startswith("wengert.") for part in parts) and nn.is_known(network)

@@ -122,9 +122,7 @@ class Training:
         """Train until so many epochs are over, or there is a reason to stop; the outcome."""
         self._tell("on_start")
         try:
-            span = self._span(epochs - self.moment.epoch)
-            while self.moment.epoch < epochs and not self.is_over:
-                self._advance(span)
+            self._train(epochs)
         except KeyboardInterrupt:
             self.interrupted = True
         except DivergenceError as error:
@@ -134,6 +132,11 @@ class Training:
             self._save()
         self._tell("on_end")
         return self.result()
+
+    def _train(self, epochs: int) -> None:
+        span = self._span(epochs - self.moment.epoch)
+        while self.moment.epoch < epochs and not self.is_over:
+            self._advance(span)
 
     @property
     def is_over(self) -> bool:
@@ -153,10 +156,13 @@ class Training:
         return max(d for d in range(1, most + 1) if math.gcd(*looks) % d == 0)
 
     def _advance(self, span: int) -> None:
-        """So many epochs, and all that is done between them and the next."""
+        """So many epochs."""
         first = self.moment.epoch + 1
         errors = self.patterns.epochs(self.trainer, span)
-        found = [Epoch(number, error) for number, error in enumerate(errors, start=first)]
+        self._after([Epoch(number, error) for number, error in enumerate(errors, start=first)])
+
+    def _after(self, found: list[Epoch]) -> None:
+        """All that is done between these epochs and the next."""
         found[-1] = self._looked_at(found[-1])
         self.trainer.after_epoch(found[-1].training)
         self.curve.epochs += found
