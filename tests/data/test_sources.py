@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wengert import data, datasets
+from wengert import data
 from wengert.errors import DataError
 
 ROWS = 300
@@ -254,7 +254,7 @@ def test_files_need_no_package_of_data_frames(tmp_path, monkeypatch):
 def test_embedded_sets_take_queries():
     table = data.read_table("iris", "SELECT target, count(*) AS n FROM data GROUP BY target")
     assert sorted(table.columns["n"].values.tolist()) == [50, 50, 50]
-    assert datasets.load("iris").source == "iris"
+    assert data.read_table("iris").source == "iris"
 
 
 def test_nothing_and_lists_in_json(tmp_path):
