@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from wengert.optim._moments import Adam, AdamW, Nadam
     from wengert.optim._rates import DeltaBarDelta, Rprop
     from wengert.optim._rule import Minimiser, Optimiser, Rule, State, Steps
+    from wengert.optim._schedule import Called, Constant, Schedule
     from wengert.optim._schedules import (
         Adaptive,
-        Called,
-        Constant,
         Cosine,
         CosineRestarts,
         Exponential,
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
         Milestones,
         OneCycle,
         PerEpoch,
-        Schedule,
         StepDecay,
         WarmUp,
     )
@@ -55,10 +53,11 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = found_in(
         __name__,
-        "_schedules",
+        "_schedule",
         "_rule",
         "_descent",
         "_moments",
+        "_schedules",
         "_squares",
         "_rates",
         "_around",

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 
 from wengert.core import tree
-from wengert.optim._schedules import Schedule, as_schedule, require
+from wengert.optim._schedule import Schedule, as_schedule, require
 
 Tree = Any
 Rate = float | Schedule

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Function, Told, Tree
-from wengert.optim._schedules import require
+from wengert.optim._schedule import require
 
 
 def _require_tolerances(**tolerances: float) -> None:
