@@ -7,6 +7,9 @@ A step takes a minibatch :math:`B` of :math:`m'` patterns, estimates the gradien
 
 and lets the optimiser turn it into new weights; an epoch is a scan over such steps, in which weights and the
 optimiser's state are changed in place. The penalty :math:`\Omega` is zero unless one is given.
+
+What was there before an epoch are the weights: they are copied as it begins, so every network that anybody
+has been given stays as it is. Of the optimiser's state there is one.
 """
 
 import functools
@@ -23,6 +26,7 @@ from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
+from wengert.native.options import Options
 from wengert.optim import Minimiser, Optimiser
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
@@ -67,7 +71,8 @@ class Trainer:
     Attributes
     ----------
     carry
-        The network and the optimiser's state, as the next step takes them.
+        The network and the optimiser's state, as the next step takes them. The next epoch changes the arrays
+        of the state, unless `keep` is called or a carry is put here.
     steps, epochs
         How many have been made.
 
@@ -100,9 +105,10 @@ class Trainer:
         parameters = nn.parameters(network)
         # Methods that take all patterns at once keep nothing from one call to the next.
         state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
-        self.carry = tree.map(_as_numpy, (network, state))
+        self._carry = tree.map(_as_numpy, (network, state))
+        self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
-        self._averages = averaged(self.carry[1], parameters) is not parameters
+        self._averages = averaged(state, parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
@@ -110,6 +116,19 @@ class Trainer:
         )
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
+
+    @property
+    def carry(self) -> tuple[Network, Any]:
+        """The network and the optimiser's state."""
+        return self._carry
+
+    @carry.setter
+    def carry(self, carry: tuple[Network, Any]) -> None:
+        self._carry, self._owns_state = carry, False
+
+    def keep(self) -> None:
+        """Leave the carry as it is from now on: the next epoch copies the optimiser's state, too."""
+        self._owns_state = False
 
     @property
     def network(self) -> Network:
@@ -132,7 +151,8 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            When an error stops being a finite number; the network stays as it was.
+            When an error stops being a finite number; the network stays as it was, but not the
+            optimiser's state.
         """
         return self.run_epochs(data, order[None])[0]
 
@@ -140,7 +160,7 @@ class Trainer:
         """One epoch for every row of ``orders``, in one call where they are short; their errors."""
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
-        carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
+        carry, errors = self._run(self._to_change(), self.steps, Piece(data, orders, self.batch_size))
         shares = _shares(data, orders, self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
@@ -154,7 +174,7 @@ class Trainer:
 
     def _epoch_of(self, pieces: Iterable[Piece]) -> float:
         """One epoch in several calls, so that an interruption is noticed in between."""
-        carry, steps, total, weight = self.carry, 0, 0.0, 0.0
+        carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
         for piece in pieces:
             carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
             self._require_finite(errors, steps)
@@ -174,7 +194,13 @@ class Trainer:
         return _pieces(data, order, self.at_a_time, self.batch_size)
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
-        self.carry, self.steps, self.epochs = carry, self.steps + steps, self.epochs + epochs
+        self._carry, self._owns_state = carry, True
+        self.steps, self.epochs = self.steps + steps, self.epochs + epochs
+
+    def _to_change(self) -> tuple[Network, Any]:
+        """The carry in arrays that an epoch may change."""
+        network, state = self._carry
+        return tree.map(_copied, network), state if self._owns_state else tree.map(_copied, state)
 
     def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
         """Carry and errors, a row for each epoch, after a piece whose order has one too."""
@@ -243,7 +269,8 @@ class Trainer:
         network, state = self.carry
         if not self._averages:
             return network
-        return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
+        averages = self.optimiser.averaged(state, nn.parameters(network))
+        return nn.replaced(network, tree.map(_copied, averages))
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -354,11 +381,15 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 # ------------------------------------------------------------------------------------------ programs
 
 
+QUICK = Options(Underflow.ABRUPT)
+IN_PLACE = QUICK._replace(given=1)  # the carry
+
+
 class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        self.epochs = _quick(_epochs_of(loss, optimiser, penalty))
+        self.epochs = compiled(_epochs_of(loss, optimiser, penalty), IN_PLACE)
         self.step = _quick(_step_of(loss, optimiser, penalty))
         self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
@@ -369,7 +400,7 @@ def _quick(f: Callable[..., Any]) -> Compiled:
 
     The probabilities of a converged classifier are full of them, and made its steps four times as long.
     """
-    return compiled(f, Underflow.ABRUPT)
+    return compiled(f, QUICK)
 
 
 # Whoever trains many networks alike, as in cross-validation, has them compiled once.
@@ -385,6 +416,27 @@ def _is_constant(network: Network, loss: Loss, optimiser: Any, penalty: Penalty 
 def _as_numpy(leaf: Any) -> Any:
     """Python's numbers as NumPy's, which they become in the first step: all epochs have one signature."""
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+
+
+def _copied(leaf: Any) -> Any:
+    """An array as one that nobody else has."""
+    return leaf.copy() if type(leaf) is np.ndarray else _as_numpy(leaf)
+
+
+def _is_ours(optimiser: Any) -> bool:
+    """Whether this package has made an optimiser's arrays, and has forgotten them."""
+    ours = type(optimiser).__module__.startswith("wengert.")
+    return ours and (not hasattr(optimiser, "rule") or _is_ours(optimiser.rule))
+
+
+def _stand_alone(network: Network, state: Any) -> bool:
+    """Whether no array of a state has memory in common with another one, or with the network."""
+    others = [leaf for leaf in tree.flatten(network)[0] if type(leaf) is np.ndarray]
+    for leaf in (leaf for leaf in tree.flatten(state)[0] if type(leaf) is np.ndarray):
+        if not leaf.flags.owndata or any(np.may_share_memory(leaf, other) for other in others):
+            return False
+        others.append(leaf)
+    return True
 
 
 def _step_of(

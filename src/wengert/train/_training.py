@@ -193,6 +193,8 @@ class Training:
         if self.keeps_best and self.standing.best_epoch == epoch:
             best = self.trainer.trained
         position = self.patterns.position() if self.checkpoint else None
+        if self.checkpoint:
+            self.trainer.keep()
         return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
 
     @property
