@@ -65,9 +65,13 @@ class Descent:
 
     def __init__(self, estimator: Any) -> None:
         self.rule = _rule(estimator)
+        self.trainers: dict[Any, Trainer] = {}
+        self.begin(estimator)
+
+    def begin(self, estimator: Any) -> None:
+        """The state before the first step."""
         state = self.rule.init(nn.parameters(objective_of(estimator)))
         self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
-        self.trainers: dict[Any, Trainer] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the trainers, which are machine code."""
@@ -121,6 +125,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except DivergenceError:
+        estimator._optimizer.begin(estimator)
         _end_diverged(estimator, aside)
     finally:
         estimator._adopt(_trained(estimator, trainer))

@@ -8,8 +8,8 @@ A step takes a minibatch :math:`B` of :math:`m'` patterns, estimates the gradien
 and lets the optimiser turn it into new weights; an epoch is a scan over such steps, in which weights and the
 optimiser's state are changed in place. The penalty :math:`\Omega` is zero unless one is given.
 
-What was there before an epoch are the weights: they are copied as it begins, so every network that anybody
-has been given stays as it is. Of the optimiser's state there is one.
+Every network that anybody has been given stays as it is, for the weights at the end of an epoch stand beside
+those at its beginning. Of the optimiser's state there is one.
 """
 
 import functools
@@ -40,6 +40,8 @@ Data = Any
 OPERATIONS_AT_A_TIME = 20_000_000_000
 # Patterns that predictions are made for at a time, unless a minibatch has more.
 PATTERNS_AT_A_TIME = 256
+# Weights whose memory is worth a program of its own for the pieces of an epoch after the first.
+MANY = 1 << 18
 
 
 class Piece(NamedTuple):
@@ -116,6 +118,7 @@ class Trainer:
         )
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
+        self._run_on = self.programs.more if weights > MANY else self.programs.epochs
 
     @property
     def carry(self) -> tuple[Network, Any]:
@@ -124,7 +127,8 @@ class Trainer:
 
     @carry.setter
     def carry(self, carry: tuple[Network, Any]) -> None:
-        self._carry, self._owns_state = carry, False
+        self._owns_state = self._owns_state and carry[1] is self._carry[1]
+        self._carry = carry
 
     def keep(self) -> None:
         """Leave the carry as it is from now on: the next epoch copies the optimiser's state, too."""
@@ -151,8 +155,8 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            When an error stops being a finite number; the network stays as it was, but not the
-            optimiser's state.
+            When an error stops being a finite number; the network stays as it was, and the optimiser begins
+            anew.
         """
         return self.run_epochs(data, order[None])[0]
 
@@ -160,7 +164,8 @@ class Trainer:
         """One epoch for every row of ``orders``, in one call where they are short; their errors."""
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
-        carry, errors = self._run(self._to_change(), self.steps, Piece(data, orders, self.batch_size))
+        piece = Piece(data, orders, self.batch_size)
+        carry, errors = self._run(self.programs.epochs, self._to_change(), self.steps, piece)
         shares = _shares(data, orders, self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
@@ -175,8 +180,11 @@ class Trainer:
     def _epoch_of(self, pieces: Iterable[Piece]) -> float:
         """One epoch in several calls, so that an interruption is noticed in between."""
         carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
+        run = self.programs.epochs
         for piece in pieces:
-            carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
+            now = self.steps + steps
+            carry, errors = self._run(run, carry, now, piece._replace(order=piece.order[None]))
+            run = self._run_on
             self._require_finite(errors, steps)
             shares = _shares(piece.data, piece.order, piece.batch_size)
             total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
@@ -198,18 +206,20 @@ class Trainer:
         self.steps, self.epochs = self.steps + steps, self.epochs + epochs
 
     def _to_change(self) -> tuple[Network, Any]:
-        """The carry in arrays that an epoch may change."""
-        network, state = self._carry
-        return tree.map(_copied, network), state if self._owns_state else tree.map(_copied, state)
+        """The carry, with the state in arrays that an epoch may change."""
+        if not self._owns_state:
+            self._carry, self._owns_state = (self._carry[0], tree.map(_copied, self._carry[1])), True
+        return self._carry
 
-    def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
+    def _run(self, run: Compiled, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
         """Carry and errors, a row for each epoch, after a piece whose order has one too."""
         whole, rest = _minibatches(piece.order, piece.batch_size)
         keys = self._keys(steps, len(whole), whole.shape[1] + (rest.size > 0))
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                carry, errors = self.programs.epochs(carry, whole, rest, keys, piece.data)
+                (state, network), errors = run(carry[1], carry[0], whole, rest, keys, piece.data)
+                carry = network, state
             except ControlFlowError:
                 carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
         return carry, np.asarray(errors, np.float64)
@@ -315,6 +325,7 @@ class Trainer:
             first = int(np.argmin(finite))
             epoch, step = divmod(first, errors.shape[1])
             where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
+            self.carry = tree.map(_as_numpy, (self.network, self.optimiser.init(nn.parameters(self.network))))
             self.require_finite(errors.flat[first], "training", where)
 
     def require_finite(self, error: float, which: str, where: str) -> None:
@@ -382,14 +393,18 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 
 
 QUICK = Options(Underflow.ABRUPT)
-IN_PLACE = QUICK._replace(given=1)  # the carry
 
 
 class _Programs:
-    """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
+    """The compiled functions of a loss and an optimiser: epochs, a step, and prediction.
+
+    ``more`` is ``epochs`` where nobody else has the network: the next piece of an epoch.
+    """
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        self.epochs = compiled(_epochs_of(loss, optimiser, penalty), IN_PLACE)
+        epochs = _epochs_of(loss, optimiser, penalty)
+        self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
+        self.more = compiled(epochs, QUICK._replace(given=2))  # and the network
         self.step = _quick(_step_of(loss, optimiser, penalty))
         self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
@@ -479,11 +494,16 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
         carry, last = on(carry, (rest, rows_of(keys, -1)))
         return carry, np.append(errors, last)
 
-    def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
+    def epochs(
+        state: Any, network: Network, whole: Array, rest: Array, keys: Any, data: Data
+    ) -> tuple[Any, Any]:
+        carry = network, state
         if len(whole) > 1:
-            return scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
-        carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
-        return carry, np.stack([errors])
+            carry, errors = scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
+        else:
+            carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
+            errors = np.stack([errors])
+        return carry[::-1], errors
 
     return epochs
 

@@ -214,7 +214,8 @@ class Training:
     def result(self) -> Fit:
         """The outcome as of the last whole epoch."""
         moment = self.moment
-        self.trainer.carry = moment.carry
+        state = moment.carry[1] if self.checkpoint else self.trainer.carry[1]
+        self.trainer.carry = moment.carry[0], state
         del self.curve.epochs[moment.epoch :]
         if moment.best is None:
             network, best_epoch = self.trainer.trained, moment.epoch
