@@ -40,8 +40,8 @@ Data = Any
 OPERATIONS_AT_A_TIME = 20_000_000_000
 # Patterns that predictions are made for at a time, unless a minibatch has more.
 PATTERNS_AT_A_TIME = 256
-# Weights whose memory is worth a program of its own for the pieces of an epoch after the first.
-MANY = 1 << 18
+# Weights from which on they are copied once, and then changed in place, rather than made anew by every call.
+MANY = 1 << 17
 
 
 class Piece(NamedTuple):
@@ -118,7 +118,8 @@ class Trainer:
         )
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
-        self._run_on = self.programs.more if weights > MANY else self.programs.epochs
+        self._is_large = weights > MANY
+        self._epochs = self.programs.epochs_of_a_copy if self._is_large else self.programs.epochs
 
     @property
     def carry(self) -> tuple[Network, Any]:
@@ -165,7 +166,7 @@ class Trainer:
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
         piece = Piece(data, orders, self.batch_size)
-        carry, errors = self._run(self.programs.epochs, self._to_change(), self.steps, piece)
+        carry, errors = self._run(self._to_change(), self.steps, piece)
         shares = _shares(data, orders, self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
@@ -180,11 +181,8 @@ class Trainer:
     def _epoch_of(self, pieces: Iterable[Piece]) -> float:
         """One epoch in several calls, so that an interruption is noticed in between."""
         carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
-        run = self.programs.epochs
         for piece in pieces:
-            now = self.steps + steps
-            carry, errors = self._run(run, carry, now, piece._replace(order=piece.order[None]))
-            run = self._run_on
+            carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
             self._require_finite(errors, steps)
             shares = _shares(piece.data, piece.order, piece.batch_size)
             total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
@@ -206,19 +204,20 @@ class Trainer:
         self.steps, self.epochs = self.steps + steps, self.epochs + epochs
 
     def _to_change(self) -> tuple[Network, Any]:
-        """The carry, with the state in arrays that an epoch may change."""
+        """The carry in arrays that an epoch may change."""
         if not self._owns_state:
             self._carry, self._owns_state = (self._carry[0], tree.map(_copied, self._carry[1])), True
-        return self._carry
+        network, state = self._carry
+        return tree.map(_copied, network) if self._is_large else network, state
 
-    def _run(self, run: Compiled, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
+    def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
         """Carry and errors, a row for each epoch, after a piece whose order has one too."""
         whole, rest = _minibatches(piece.order, piece.batch_size)
         keys = self._keys(steps, len(whole), whole.shape[1] + (rest.size > 0))
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                (state, network), errors = run(carry[1], carry[0], whole, rest, keys, piece.data)
+                (state, network), errors = self._epochs(carry[1], carry[0], whole, rest, keys, piece.data)
                 carry = network, state
             except ControlFlowError:
                 carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
@@ -396,15 +395,12 @@ QUICK = Options(Underflow.ABRUPT)
 
 
 class _Programs:
-    """The compiled functions of a loss and an optimiser: epochs, a step, and prediction.
-
-    ``more`` is ``epochs`` where nobody else has the network: the next piece of an epoch.
-    """
+    """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
         epochs = _epochs_of(loss, optimiser, penalty)
         self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
-        self.more = compiled(epochs, QUICK._replace(given=2))  # and the network
+        self.epochs_of_a_copy = compiled(epochs, QUICK._replace(given=2))  # and the network
         self.step = _quick(_step_of(loss, optimiser, penalty))
         self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
