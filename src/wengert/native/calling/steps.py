@@ -74,7 +74,12 @@ class Form:
     """
 
     def __init__(
-        self, args: Sequence[Any], kwargs: dict[str, Any], numbers: Iterable[int], actions: Any, given: int = 0
+        self,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        numbers: Iterable[int],
+        actions: Any,
+        given: int = 0,
     ) -> None:
         self.steps = Steps(actions)
         self.positional, self.names = len(args), tuple(kwargs)

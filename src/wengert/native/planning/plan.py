@@ -536,7 +536,8 @@ class Plan:
 
         A loop whose state begins as the input, and is read when the output is written, stands there too.
         """
-        if self.trace.outputs[o] is self.trace.inputs[i] or self.trace.outputs.count(self.trace.outputs[o]) > 1:
+        atom = self.trace.outputs[o]
+        if atom is self.trace.inputs[i] or self.trace.outputs.count(atom) > 1:
             return False
         state = self._begins_as(self.inputs[i])
         if state is not None and state.size == self.outputs[o].size and self._takes(self.outputs[o], state):
