@@ -6,7 +6,7 @@ BIN  := $(VENV)/bin
 
 # The demonstration: data set, seed, and where its results go.
 DEMO_DIR   := demo
-DEMO_FLAGS := digits --seed 0 --output $(DEMO_DIR)/digits.wengert --plot $(DEMO_DIR)/digits.png
+DEMO_FLAGS := digits --seed 0 --output $(DEMO_DIR)/digits.wengert --plot $(DEMO_DIR)/digits.png --force
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -1,4 +1,4 @@
-"""Classifiers of every package in one form: `epoch()` trains on, `probabilities(x)` predicts.
+"""Classifiers of every package in one form: `train(epochs)`, `epoch()` to train on, `predict(x)`.
 
 All are the network of `sklearn.neural_network.MLPClassifier` with its defaults (one hidden layer of
 rectifiers, Adam at a rate of 0.001, the penalty 0.0001, minibatches of 200 in a new order every epoch), in
@@ -16,12 +16,31 @@ Array = np.ndarray
 BATCH, RATE, PENALTY = 200, 1e-3, 1e-4
 
 
-class _Estimator:
+class _Learner:
+    """What trains in single epochs."""
+
+    def train(self, epochs: int) -> None:
+        """So many epochs."""
+        for _ in range(epochs):
+            self.epoch()
+
+    def epoch(self) -> None:
+        """All patterns once."""
+        raise NotImplementedError
+
+
+class _Estimator(_Learner):
     """An estimator in scikit-learn's interface; `partial_fit` is an epoch."""
 
     def __init__(self, made: Any, x: Array, y: Array, hidden: int) -> None:
         self.estimator = made((hidden,), batch_size=min(BATCH, len(x)), random_state=np.random.RandomState(0))
+        self.estimator.set_params(tol=0.0, n_iter_no_change=np.inf)
         self.data, self.classes = (x, y), np.unique(y)
+
+    def train(self, epochs: int) -> None:
+        """So many epochs, from new weights."""
+        with warnings.catch_warnings(action="ignore"):
+            self.estimator.set_params(max_iter=epochs).fit(*self.data)
 
     def epoch(self) -> None:
         """All patterns once."""
@@ -64,7 +83,7 @@ def _start(x: Array, y: Array, hidden: int) -> list[tuple[Array, Array]]:
     ]
 
 
-class PyTorch:
+class PyTorch(_Learner):
     """Eager, with the fused rule."""
 
     def __init__(self, x: Array, y: Array, hidden: int) -> None:
@@ -135,7 +154,7 @@ def _jax_programs() -> tuple[Any, Any, Any]:
     return jax.jit(epoch, donate_argnums=0), outputs, jax.jit(lambda w, x: forward(w, x).argmax(1))
 
 
-class JAX:
+class JAX(_Learner):
     """An epoch is one compiled scan; what does not fill a minibatch is left out."""
 
     def __init__(self, x: Array, y: Array, hidden: int) -> None:

@@ -10,7 +10,8 @@ Its trace is run by both, and the deviation is measured in units of rounding,
 where ε is that of the coarsest dtype in the program. Programs that fail are shown at once: beyond LIMIT, of
 another shape or dtype, or with an error that the other one does not raise. A program that is beyond LIMIT but
 ill-conditioned (an eigenvector among eigenvalues almost alike) is measured in units of what the interpreter's
-own result moves by when its inputs are rounded otherwise. The worst of the rest come last.
+own result moves by when its inputs are rounded otherwise, or when it is in double precision. The worst of the
+rest come last.
 """
 
 import argparse
@@ -102,7 +103,11 @@ def tried(seed: int, host: str = "", threads: bool = False) -> Outcome | None:
         return Outcome(seed, mode, np.inf, traceback.format_exc(limit=-3))
     found_apart = deviation(found, expected, coarsest(trace))
     if LIMIT < found_apart < np.inf:
-        found_apart *= LIMIT / max(LIMIT, ILL_CONDITIONED * sensitivity(trace, arguments, expected))
+        moved = max(
+            sensitivity(trace, arguments, expected),
+            lost(taken(f, mode), arguments, expected, coarsest(trace)),
+        )
+        found_apart *= LIMIT / max(LIMIT, ILL_CONDITIONED * moved)
     return Outcome(seed, mode, found_apart, " ".join(f.steps))
 
 
@@ -111,6 +116,17 @@ def sensitivity(trace: Trace, arguments: Sequence[Any], expected: Sequence[Any])
     rng = np.random.default_rng(0)
     moved = (evaluate(trace, [rounded(x, rng) for x in arguments]) for _ in range(ROUNDINGS))
     return max(deviation([np.asarray(y) for y in ys], expected, coarsest(trace)) for ys in moved)
+
+
+def lost(f: Callable[..., Any], arguments: Sequence[Any], expected: Sequence[Any], epsilon: float) -> float:
+    """How far, in units of rounding, results are from those in double precision."""
+    doubled = [np.asarray(x, np.float64) if np.asarray(x).dtype.kind == "f" else x for x in arguments]
+    precise = evaluate(traced(f, *doubled), doubled)
+    return deviation(
+        [np.asarray(y).astype(np.asarray(z).dtype) for y, z in zip(precise, expected, strict=True)],
+        expected,
+        epsilon,
+    )
 
 
 def rounded(x: Any, rng: np.random.Generator) -> Any:

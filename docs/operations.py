@@ -1,4 +1,4 @@
-"""Writes the table of all operations: what each is to differentiation, and whether native code runs it.
+"""Writes the table of all operations: what each is to differentiation, what runs it, which exports have it.
 
 Every operation is tried on the examples of its own declaration, so the table says what is the case.
 
@@ -15,6 +15,7 @@ import wengert.control  # noqa: F401 (declares loops and branches)
 from wengert.core.primitive import REGISTRY, Primitive
 from wengert.core.recorder import Recorder
 from wengert.core.trace import Trace
+from wengert.exchange import _c, _numpy, _onnx
 from wengert.native.machine.host import this_host
 from wengert.native.planning.kernels import Unlowerable
 from wengert.native.planning.plan import Plan
@@ -34,16 +35,26 @@ SciPy and gives the same result; the pieces of a trace before and behind it are 
 numbers* means that complex operands are left to the interpreter. So are powers, reciprocals and exponents of
 whole numbers. A loop, a branch or a checkpoint is native if what is inside it is.
 
-| operation | kind | under `wg.jit` |
-|---|---|---|
+*Exported* says which of the targets of `wengert.exchange` have the operation, itself or composed of others.
+
+| operation | kind | under `wg.jit` | exported |
+|---|---|---|---|
 """
+
+EXPORTS = {"ONNX": _onnx.TRANSLATED, "C": _c.TRANSLATED, "NumPy": _numpy.TRANSLATED}
 
 
 def table() -> str:
     """The page."""
     special.load()
     names = sorted(REGISTRY)
-    return HEAD + "".join(f"| `{n}` | {REGISTRY[n].kind} | {runner(REGISTRY[n])} |\n" for n in names)
+    return HEAD + "".join(map(row, names))
+
+
+def row(name: str) -> str:
+    """A line of the table."""
+    exports = ", ".join(target for target, known in EXPORTS.items() if name in known)
+    return f"| `{name}` | {REGISTRY[name].kind} | {runner(REGISTRY[name])} | {exports} |\n"
 
 
 def runner(primitive: Primitive) -> str:

@@ -5,7 +5,7 @@ import pytest
 import sklearn.datasets
 
 from wengert import datasets
-from wengert.data import numbers, read_target
+from wengert.data import numbers, read_table, read_target
 
 REFERENCES = {
     "digits": sklearn.datasets.load_digits,
@@ -17,7 +17,7 @@ REFERENCES = {
 
 @pytest.mark.parametrize("name", datasets.NAMES)
 def test_values_are_those_of_scikit_learn(name):
-    table, reference = datasets.load(name), REFERENCES[name]()
+    table, reference = read_table(name), REFERENCES[name]()
     np.testing.assert_allclose(numbers(table, table.names[:-1]), reference.data, rtol=1e-12)
     np.testing.assert_array_equal(read_target(table, "target").values, reference.target)
 

@@ -1,4 +1,5 @@
-"""The README keeps its word: every block of code runs and prints what it says; links lead somewhere."""
+"""The README and the pages keep their word: every block of code runs and prints what it says, links lead
+somewhere."""
 
 import doctest
 import os
@@ -11,13 +12,20 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/tour.md", "docs/command_line.md", "docs/decisions.md")
+}
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 
 
-def blocks(language: str) -> list[str]:
-    return [code for found, code in BLOCKS if found == language]
+def all_blocks(page: str) -> list[tuple[str, str]]:
+    """Language and text of each block of code."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [code for found, code in all_blocks(page) if found == language]
 
 
 def split(text: str) -> tuple[list[str], list[float]]:
@@ -36,20 +44,24 @@ class CloseNumbers(doctest.OutputChecker):
         )
 
 
-def test_every_block_is_of_a_kind_that_is_tested():
-    assert {language for language, _ in BLOCKS} == {"pycon", "console", "text"}
-    assert TEXT.count("\n```") == 2 * len(BLOCKS)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_of_a_kind_that_is_tested(page):
+    assert {language for language, _ in all_blocks(page)} <= {"pycon", "console", "text"}
+    assert PAGES[page].count("\n```") == 2 * len(all_blocks(page))
 
 
-def test_the_tour():
+@pytest.mark.parametrize(
+    ("page", "fewest"), [("README.md", 10), ("docs/tour.md", 50), ("docs/command_line.md", 3)]
+)
+def test_the_tour(page, fewest):
     """In one session, from the first block to the last."""
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks("pycon")), {}, "README.md", "README.md", 0)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks(page, "pycon")), {}, page, page, 0)
     runner = doctest.DocTestRunner(
         CloseNumbers(), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
     report: list[str] = []
     runner.run(test, out=report.append)
-    assert len(test.examples) > 20
+    assert len(test.examples) > fewest
     assert not report, "".join(report)
 
 
@@ -66,10 +78,13 @@ def test_numbers_are_compared_as_numbers(want, got, same):
     assert CloseNumbers().check_output(want, got, 0) is same
 
 
-def commands() -> list[tuple[str, str]]:
+def commands(page: str = "README.md") -> list[tuple[str, str]]:
     """Every command, and the output printed below it."""
     parts = [
-        part for block in blocks("console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part
+        part
+        for block in blocks(page, "console")
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)
+        if part
     ]
     return [(line, output) for line, _, output in (part.partition("\n") for part in parts)]
 
@@ -86,12 +101,14 @@ def run(line: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_commands(tmp_path):
-    lines = [line for line, _ in commands() if not line.startswith("make ")]
-    assert len(lines) == 3
+@pytest.mark.parametrize("page", ["README.md", "docs/command_line.md"])
+def test_the_commands(page, tmp_path):
+    lines = [line for line, _ in commands(page) if not line.startswith("make ")]
+    assert len(lines) == 5
     for line in lines:
         run(line, tmp_path)
-    assert {path.name for path in tmp_path.glob("[wp]*.*")} >= {"wine.wengert", "predictions.csv"}
+    made = {"wine.wengert", "wine.html", "predictions.parquet", "wine.c"}
+    assert {path.name for path in tmp_path.iterdir()} >= made
 
 
 def test_make_demo_ends_as_printed(tmp_path):
@@ -109,19 +126,20 @@ def test_make_demo_ends_as_printed(tmp_path):
 
 def test_make_has_the_targets():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"\bmake (\w+)\b(?=`|$)", TEXT, re.MULTILINE)):
+    for target in set(re.findall(r"\bmake (\w+)\b(?=`|$)", PAGES["README.md"], re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_links_and_files_exist():
-    links = re.findall(r'\]\((?!http)([^)#]+)\)|(?:src|srcset)="([^"]+)"', TEXT)
-    assert len(links) > 8
+@pytest.mark.parametrize(("page", "fewest"), [("README.md", 8), ("docs/tour.md", 0)])
+def test_links_and_files_exist(page, fewest):
+    links = re.findall(r'\]\((?!http)([^)#]+)\)|(?:src|srcset)="([^"]+)"', PAGES[page])
+    assert len(links) >= fewest
     for path in (a or b for a, b in links):
-        assert (ROOT / path).exists(), path
+        assert ((ROOT / page).parent / path).exists(), path
 
 
 def test_the_map_names_what_is_there():
-    (drawing,) = blocks("text")
+    (drawing,) = blocks("README.md", "text")
     folder = ROOT / "src/wengert"
     for line in drawing.splitlines()[1:]:
         if line.startswith("  "):

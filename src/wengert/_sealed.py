@@ -15,6 +15,9 @@ import numpy as np
 
 Array = np.ndarray
 
+# Types of arrays that are read, as the format calls them.
+DTYPES = ("F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -68,11 +71,6 @@ def read(kind: Kind, path: Path) -> bytes:
         raise kind.error(f"{path}: cannot read the {kind.noun} ({error.strerror}); check the path") from error
 
 
-def is_of(kind: Kind, content: bytes) -> bool:
-    """Whether this is a file of the kind in any version, intact or not."""
-    return _metadata(kind, content) is not None
-
-
 def description_of(kind: Kind, content: bytes, source: str) -> dict[str, Any]:
     """The description in a file, refused unless it is one that this version reads."""
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") > len(content) - 8:
@@ -81,7 +79,7 @@ def description_of(kind: Kind, content: bytes, source: str) -> dict[str, Any]:
     if description is None:
         raise kind.error(f"{source}: not a wengert {kind.noun}; name a file that {kind.made_by} wrote")
     version = description.get("version")
-    if not isinstance(version, int) or version > kind.version:
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= kind.version:
         raise kind.error(
             f"{source}: written in format {version} by a newer wengert, and this one reads up to "
             f"{kind.version}; upgrade wengert"
@@ -94,6 +92,7 @@ def arrays_of(kind: Kind, content: bytes, description: Mapping[str, Any]) -> dic
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    _check_header(kind, content)
     try:
         arrays = load(content)
     except SafetensorError as error:
@@ -111,6 +110,18 @@ def _digest(arrays: Mapping[str, Array], description: Mapping[str, Any]) -> str:
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def _check_header(kind: Kind, content: bytes) -> None:
+    """Names occur once, and arrays are of types that NumPy has: the library does not look at that."""
+    text = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    arrays = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
+    for name, entry in arrays.items():
+        if not isinstance(entry, dict) or entry.get("dtype") not in DTYPES:
+            raise kind.damaged(f"array {name!r} is of an unknown type")
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    if len(names) > len(arrays) + 1:
+        raise kind.damaged("two arrays have one name")
 
 
 def _metadata(kind: Kind, content: bytes) -> dict[str, Any] | None:

@@ -56,7 +56,7 @@ class DataError(WengertError, ValueError):
 
 
 class ModelFileError(WengertError, ValueError):
-    """A model file that is damaged, foreign, or of a newer version."""
+    """A model file that is damaged, foreign or of a newer version, or a network that none can hold."""
 
 
 class CheckpointError(DataError):
@@ -68,7 +68,7 @@ class ExchangeError(WengertError, ValueError):
 
 
 class SettingError(WengertError, ValueError):
-    """An environment variable of this package whose value has no meaning."""
+    """An option or an environment variable of this package whose value has no meaning."""
 
 
 class DivergenceError(WengertError, ArithmeticError):

@@ -283,7 +283,7 @@ def columns() -> Iterator[Case]:
         rows = "".join(f'"{cell}",{"ab"[i % 2]}\n' for i, cell in enumerate(cells))
         return training(name, f"c,target\n{rows}", message)
 
-    text = r"t.csv:1: column 'c' is text, \d+ different values in \d+ rows; leave it out \(--ignore c\)"
+    text = r"t.csv:1: column 'c' \(\d+ different values in \d+ rows\) is text; leave it out \(--ignore c\)"
     yield of("names", [f"name {i}" for i in range(60)], text)
     yield of("sentences", [f"{i} is a number, and so on." for i in range(60)], text)
     yield of("addresses", [f"{i}@example.org" for i in range(200)], text)
@@ -299,6 +299,9 @@ def columns() -> Iterator[Case]:
     cells = [str(i) for i in range(LONG)]
     cells[LONG - 10] = "x"
     yield of("x far down", cells, f"t.csv:{LONG - 8}: column 'c' holds 'x' among numbers; correct it, or say")
+    cells[20] = "y" * 100_000
+    shown = "y" * 57 + r"\.\.\."
+    yield of("a page among numbers", cells, f"t.csv:22: column 'c' holds '{shown}' among numbers; correct it")
     wide = ["1e308", "-1e308"] * 30
     yield of(
         "numbers too large",
@@ -402,6 +405,9 @@ def others() -> Iterator[Case]:
     yield training(
         "npz of a number", archive(x=np.array(1)), "t.npz: array 'x' is a single value; save one", "t.npz"
     )
+    absurd = archive(x=np.zeros(9)).replace(b"(9,), }" + b" " * 20, b"(" + b"9" * 21 + b",), }")
+    assert len(absurd) == len(archive(x=np.zeros(9)))
+    yield training("npz of an absurd shape", absurd, "t.npz: damaged NPZ archive", "t.npz")
     yield training("npz of nothing", archive(), "t.npz: holds no arrays|t.npz: damaged", "t.npz")
     good = database(
         "CREATE TABLE t (x, target)", *[f"INSERT INTO t VALUES ({i}, {i % 2})" for i in range(500)]
@@ -557,6 +563,14 @@ def predictions() -> Iterator[Case]:
         "unknown class", f"{row},c\n", "t.csv:2: target 'target' holds the unknown class 'c'", "evaluate"
     )
     yield of("blank class", f"{row},\n", "t.csv:2: target 'target' is blank; fill it in", "evaluate")
+    wide = f"{row},{'c' * 100_000}\n"
+    yield of(
+        "a page for a class", wide, "t.csv:2: target 'target' holds the unknown class 'c{57}", "evaluate"
+    )
+    wide = ",".join(f"{'n' * 9000}{i}" for i in range(9)) + "\n" + ",".join("1" * 9) + "\n"
+    yield of(
+        "long names", wide, "t.csv:1: no column 'x', 'color', 'on', 'when'; the file has the columns nnn"
+    )
     yield of("no class", f"{header}\n1,red,yes,2020-01-01\n", "t.csv:1: no column 'target'", "evaluate")
 
 

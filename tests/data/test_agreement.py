@@ -101,6 +101,12 @@ def test_a_column_that_ends_in_words_is_read_again(path):
     same(fast, strict)
 
 
+def test_names_that_look_like_patterns(path):
+    for name in ("[a]*?.csv", "it's.csv", "a{b,c}.csv"):
+        fast, strict = both(path.with_name(name), b"a,b\n1,x\n2,y\n")
+        same(fast, strict)
+
+
 @pytest.mark.parametrize("cell", ["1_0", "x" * 200_000])
 def test_what_duckdb_would_take(path, cell):
     """Underscores in numbers, and cells of any size."""

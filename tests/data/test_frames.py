@@ -68,13 +68,24 @@ def test_moments_of_a_relation_are_of_utc_wherever_it_comes_from():
 
 
 @pytest.mark.parametrize(
-    "kind", ["VARCHAR[]", "DATE[]", "DECIMAL(4, 2)[]", "INTEGER[3]", "BLOB", "TIME", "INTERVAL"]
+    "value",
+    [
+        "['a']",
+        "[DATE '2020-01-01']",
+        "[1.5]",
+        "[1, 2]::INTEGER[2]",
+        "'a'::BLOB",
+        "TIME '12:00'",
+        "INTERVAL 1 DAY",
+    ],
 )
-def test_types_without_a_number_are_known_by_name(kind):
-    table = data.from_frame(duckdb.sql(f"SELECT NULL::{kind} AS x, 1 AS y"))
-    assert isinstance(table.columns["x"], data.Opaque) and table.columns["y"] == data.Numbers(
-        np.array([1], np.uint8)
+def test_types_without_a_number_are_known_by_name(value):
+    table = data.from_frame(duckdb.sql(f"SELECT {value} AS x, 1 AS y"))
+    assert isinstance(table.columns["x"], data.Opaque) and table.columns["y"].values.tolist() == [1]
+    nothing = data.from_frame(
+        duckdb.sql(f"SELECT CASE WHEN y > 1 THEN {value} END AS x FROM (SELECT 1 AS y)")
     )
+    assert nothing.columns["x"].missing.all()
 
 
 @pytest.mark.parametrize("kind", ["DECIMAL(6, 2)", "HUGEINT", "UTINYINT", "FLOAT", "UBIGINT"])

@@ -136,6 +136,19 @@ def test_numbers_may_be_said_to_be_categories():
         data.Preprocessing.fit(table, table.names, categories=["day"])
 
 
+def test_columns_of_text_are_refused_together():
+    rows = [[str(i), f"name {i}", f"address {i}", f"note {i % 3}"] for i in range(90)]
+    table = data.Table.of_cells("t.csv", ["n", "name", "address", "note"], rows)
+    with pytest.raises(DataError) as caught:
+        data.Preprocessing.fit(table, table.names)
+    assert str(caught.value) == (
+        "t.csv:1: columns 'name' (90 different values in 90 rows), "
+        "'address' (90 different values in 90 rows) are text; leave them out "
+        "(--ignore name --ignore address), or say that they hold categories (--category name)"
+    )
+    assert len(data.Preprocessing.fit(table, table.names, categories=["name", "address"]).embedded) == 2
+
+
 def test_nothing_to_predict_from():
     with pytest.raises(DataError, match=r"t.csv: no column holds anything to predict from; fill some in"):
         data.Preprocessing.fit(TABLE, ["none"])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wengert import data, datasets
+from wengert import data
 from wengert.errors import DataError
 
 ROWS = 300
@@ -166,6 +166,13 @@ def test_queries_of_sqlite_are_its_own(tmp_path):
     assert table.columns["n"].values.tolist() == [ROWS]
 
 
+def test_queries_of_arrays(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    np.savez(tmp_path / "t.npz", x=x, y=np.array(["a", "b"] * 25))
+    table = data.read_table(str(tmp_path / "t.npz"), "SELECT x_0 + x_1 AS s FROM data WHERE y = 'b'")
+    np.testing.assert_array_equal(table.columns["s"].values, x.sum(axis=1)[1::2])
+
+
 def test_a_query_joins_other_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     FRAME.to_parquet("a.parquet")
@@ -212,10 +219,42 @@ def test_duckdb_and_the_frames_come_when_they_are_needed():
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
+WITHOUT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pandas", "pyarrow", "polars", "narwhals"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked())
+from wengert import data
+from wengert.errors import DataError
+
+for name in sys.argv[1:]:
+    try:
+        print(len(data.read_table(name)), len(data.read_table(name, "FROM data WHERE whole > 0")))
+    except DataError as error:
+        print(error)
+"""
+
+
+def test_files_need_no_package_of_data_frames(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["t.csv", "t.parquet", "t.jsonl", "folder", "t.feather"]
+    for name in names:
+        WRITERS[name](name)
+    lines = subprocess.check_output([sys.executable, "-c", WITHOUT, *names], text=True).splitlines()
+    assert lines[:4] == [f"{ROWS} {(FRAME['whole'] > 0).sum()}"] * 4
+    assert lines[4] == (
+        "t.feather: reading Arrow files takes pyarrow; install it, or write the table as Parquet"
+    )
+
+
 def test_embedded_sets_take_queries():
     table = data.read_table("iris", "SELECT target, count(*) AS n FROM data GROUP BY target")
     assert sorted(table.columns["n"].values.tolist()) == [50, 50, 50]
-    assert datasets.load("iris").source == "iris"
+    assert data.read_table("iris").source == "iris"
 
 
 def test_nothing_and_lists_in_json(tmp_path):

@@ -31,7 +31,7 @@ def test_nothing_is_suspicious_about_noise():
         told({"x": rng.normal(size=ROWS), "near": VALUES + rng.normal(size=ROWS) * 1e-3, "w": words}, NUMBER)
         == []
     )
-    assert told({"id": np.arange(ROWS)}) == []
+    assert told({"id": rng.permutation(ROWS)}) == []
 
 
 def test_infinite_values():
@@ -51,6 +51,17 @@ def test_constant_columns():
     assert told({"w": words, "y": other}) == ["constant in the training part, and so of no use: w"]
 
 
+def test_row_numbers():
+    message = "numbers the rows, and so tells nothing about others: id, n"
+    columns = {
+        "id": np.arange(ROWS),
+        "n": np.arange(5, ROWS + 5),
+        "x": 2 * np.arange(ROWS),
+        "y": np.arange(ROWS) / 2,
+    }
+    assert told(columns, rows=rng.permutation(ROWS)[:500]) == [message]
+
+
 def test_repeated_rows():
     x, words = rng.normal(size=ROWS), rng.integers(0, 40, ROWS).astype(np.int32)
     x[500:530], words[500:530] = x[:30], words[:30]
@@ -59,7 +70,7 @@ def test_repeated_rows():
     columns = {"x": x, "w": data.Words(tuple(map(str, range(40))), words)}
     target = data.Target(("t",), "classification", ("a", "b", "c"), classes, "text")
     assert told(columns, target) == [
-        "30 rows of the training part (3 %) repeat others; parts may share such rows"
+        "30 rows of the training part repeat others (3 %); parts may share such rows"
     ]
     assert told(columns, target, rows=np.arange(520))[0].startswith("20 rows of the training part")
     other = data.Target(

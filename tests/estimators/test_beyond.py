@@ -65,6 +65,21 @@ def test_layers(settings):
     assert len(estimator.coefs_) == len(estimator.intercepts_) == 3
 
 
+def test_no_hidden_layer_is_logistic_regression():
+    found = wg.MLPClassifier((), solver="lbfgs", alpha=1.0, max_iter=500, random_state=0).fit(X, Y)
+    assert [w.shape for w in found.coefs_] == [(3, 3)] and found.n_layers_ == 2
+    from sklearn.linear_model import LogisticRegression
+
+    theirs = LogisticRegression(C=1.0).fit(X, Y)
+    np.testing.assert_allclose(found.predict_proba(X), theirs.predict_proba(X), atol=2e-3)
+
+
+@pytest.mark.parametrize("settings", [dict(dropout=0.1), dict(batch_norm=True)])
+def test_what_needs_minibatches(settings):
+    with pytest.raises(ValueError, match="solver='lbfgs' looks at all patterns at once"):
+        _classifier(solver="lbfgs", **settings).fit(X, Y)
+
+
 def test_parts_of_the_network():
     estimator = _classifier(dropout=0.2, batch_norm=True, skip="add").fit(X, Y)
     kinds = [type(layer).__name__ for layer in estimator.network_.layers]
@@ -277,17 +292,22 @@ TABLES = {"pandas": pd.DataFrame, "polars": lambda c: pl.DataFrame(c, nan_to_nul
 @pytest.mark.parametrize("kind", TABLES)
 def test_tables_with_categories_and_missing_values(kind):
     table = TABLES[kind](COLUMNS)
-    estimator = _classifier(missing="indicator", max_iter=100).fit(table, TARGET)
+    estimator = _classifier(max_iter=100).fit(table, TARGET)
     assert estimator.score(table, TARGET) > 0.9
     assert estimator.n_features_in_ == 3 and estimator.coefs_[0].shape[0] == 3 + 1 + 2
     assert estimator.feature_names_in_.tolist() == ["city", "size", "age"]
-    alike = _classifier(missing="indicator", max_iter=100).fit(TABLES["pandas"](COLUMNS), TARGET)
+    alike = _classifier(max_iter=100).fit(TABLES["pandas"](COLUMNS), TARGET)
     np.testing.assert_allclose(alike.predict_proba(TABLES["pandas"](COLUMNS)), estimator.predict_proba(table))
 
 
-def test_missing_values_are_refused_unless_asked_for():
+def test_missing_values_are_refused_in_arrays_and_where_asked_for():
     with pytest.raises(ValueError, match="Input X contains NaN"):
-        _classifier().fit(pd.DataFrame(COLUMNS), TARGET)
+        _classifier(missing="error").fit(pd.DataFrame(COLUMNS), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _classifier(missing="error").fit(pd.DataFrame({"age": AGE}), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _classifier().fit(AGE[:, None], TARGET)
+    assert _classifier(max_iter=2).fit(pd.DataFrame({"age": AGE}), TARGET).coefs_[0].shape[0] == 2
 
 
 def test_columns_without_names():

@@ -35,6 +35,7 @@ SETTINGS = [
     dict(early_stopping=True, validation_fraction=0.3, max_iter=25, n_iter_no_change=3, tol=0.01),
     dict(beta_1=0.5, beta_2=0.9, epsilon=0.01, learning_rate_init=0.1),
     dict(tol=0.1, n_iter_no_change=1, max_iter=50),
+    dict(hidden_layer_sizes=(), activation="logistic"),
 ]
 
 
@@ -161,3 +162,15 @@ def test_a_random_state_object_and_none_are_drawn_from():
     theirs, ours, x, y = _both("binary")
     theirs.random_state, ours.random_state = np.random.RandomState(5), np.random.RandomState(5)
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
+
+
+def test_orders_that_are_drawn_ahead():
+    theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
+    _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
+
+
+def test_a_generator_of_the_users_is_left_where_the_last_order_leads_it():
+    theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
+    theirs.random_state, ours.random_state = np.random.RandomState(5), np.random.RandomState(5)
+    _quietly(ours.fit, x, y), _quietly(theirs.fit, x, y)
+    assert ours.random_state.randint(10**9) == theirs.random_state.randint(10**9)

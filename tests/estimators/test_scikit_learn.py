@@ -68,3 +68,46 @@ def test_metadata_routing():
         estimator = wg.MLPClassifier().set_fit_request(sample_weight=True)
         assert estimator.get_metadata_routing().fit.requests["sample_weight"]
         assert np.all(sklearn.base.clone(estimator).get_metadata_routing().fit.requests["sample_weight"])
+
+
+def test_callbacks():
+    FitCallback = pytest.importorskip("sklearn.callback").FitCallback
+
+    class Recorder:
+        def __init__(self):
+            self.seen = []
+
+        def setup(self, estimator, context):
+            self.seen.append(("setup", context.max_subtasks))
+
+        def teardown(self, estimator, context):
+            self.seen.append(("teardown", None))
+
+        def on_fit_task_begin(self, estimator, context):
+            self.seen.append(("begin", context.task_name))
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            self.seen.append(("end", fitted_estimator.score(X, X[:, 0] > 0)))
+            return context.task_id == 2 and context.task_name == "epoch"
+
+    recorder = Recorder()
+    assert isinstance(recorder, FitCallback)
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    estimator = wg.MLPClassifier(8, max_iter=50, random_state=0).set_callbacks(recorder)
+    estimator.fit(X, X[:, 0] > 0)
+    assert estimator.n_iter_ == 3 and estimator.stopped_early_
+    what = [name for name, _ in recorder.seen]
+    assert what == ["setup", "begin", *["begin", "end"] * 3, "end", "teardown"]
+    assert recorder.seen[0][1] == 50 and recorder.seen[-2][1] == estimator.score(X, X[:, 0] > 0)
+    assert sklearn.base.clone(estimator)._skl_callbacks == [recorder]
+    assert not hasattr(estimator.set_callbacks(), "_skl_callbacks")
+
+
+def test_progress_bars_of_a_search(capsys):
+    ProgressBar = pytest.importorskip("sklearn.callback").ProgressBar
+    from sklearn.model_selection import GridSearchCV
+
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    search = GridSearchCV(wg.MLPClassifier(8, max_iter=3), {"alpha": [0.1, 1.0]}, cv=2)
+    search.set_callbacks(ProgressBar()).fit(X, X[:, 0] > 0)
+    assert "MLPClassifier" in capsys.readouterr().out

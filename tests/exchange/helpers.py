@@ -190,6 +190,10 @@ NETWORKS = {
         lambda d: _numbers(3, d),
     ),
     "all at once": (lambda d: every_layer(d), lambda d: inputs(8, d)),
+    "Perceptron": (
+        lambda d: nn.Perceptron(generator().normal(size=3).astype(d), d(0.25)),
+        lambda d: _numbers(3, d),
+    ),
     "Graph": (_graph, lambda d: _numbers(3, d)),
     "UnitGraph": (_edges, lambda d: _numbers(2, d)),
     "deep UnitGraph": (

@@ -37,7 +37,7 @@ def test_the_comment_says_what_is_in_the_file():
     assert "x: 3 of type float" in text and "y: 2 of type float" in text
     assert f"SHA-256 of the constants: {digest}" in text and "26 constants" in text
     assert re.findall(r"#include .*", text) == ["#include <math.h>"]
-    assert "double" not in text
+    assert "double" not in text and "enum { X_SIZE = 3, Y_SIZE = 2 };" in text
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

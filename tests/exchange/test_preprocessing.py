@@ -105,6 +105,15 @@ def test_every_target_takes_the_same(target, tmp_path):
     assert b"out" in (tmp_path / "file").read_bytes() and b"in" in (tmp_path / "file").read_bytes()
 
 
+@EACH_TARGET
+@pytest.mark.parametrize(
+    "name", ["class", "float", "len", "np", "rows", "for", "int", "at", "i", "größe", "1st", ""]
+)
+def test_words_of_the_languages_may_be_names(name, run):
+    x = {name: generator().normal(size=(3, 2))}
+    assert_close(run(lambda x: x[name] / np.inf + np.tanh(x[name]), x), [np.tanh(x[name])])
+
+
 EVIL = 'a"""\nraise SystemExit\n*/ #error /* \\'
 
 

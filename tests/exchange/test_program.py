@@ -5,12 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import wengert as wg
 from tests.exchange.helpers import EACH_TARGET, assert_close, expected, generator
 from wengert import nn
 from wengert.errors import ExchangeError
 from wengert.exchange import to_c, to_numpy, to_onnx
 from wengert.exchange._program import Rows, Target, merged, program, shown, source_of
 from wengert.nn._layer import Layer
+
+TURNS = generator().normal(size=(4, 3, 3))
+
+
+def one(x):
+    """A network with one output."""
+    return nn.MLP.init(generator(), (3, 4, 1), "tanh")(x)
+
 
 EXPORTS = pytest.mark.parametrize("export", [to_c, to_numpy, to_onnx])
 FREE = pytest.mark.parametrize("export", [to_numpy, to_onnx])
@@ -38,6 +47,36 @@ def test_a_layer_in_a_closure_is_named_by_its_class(export):
     layer = Spectrum(np.ones(2))
     with pytest.raises(ExchangeError, match=r"in Spectrum: the operation rfft"):
         export(lambda x: layer(x), 3)
+
+
+@EXPORTS
+def test_loops_until_something_holds_are_refused(export):
+    with pytest.raises(ExchangeError, match=r"the operation while_loop.* has no translation"):
+        export(lambda x: wg.while_loop(lambda c: np.max(c) < 9, lambda c: c * 2 + 1, abs(x)), 3)
+
+
+@pytest.mark.parametrize("export", [to_c, to_onnx])
+@pytest.mark.parametrize("network", [lambda x: np.real(x * (1 + 2j)), lambda x: np.fft.rfft(x)])
+def test_complex_numbers_are_refused(export, network):
+    with pytest.raises(ExchangeError, match=r"complex128.*no translation|has no translation"):
+        export(network, 3)
+
+
+@EACH_TARGET
+@pytest.mark.parametrize(
+    "network",
+    [
+        wg.jit(lambda x: one(x)),
+        wg.vmap(lambda x: one(x)),
+        wg.vmap(wg.grad(lambda x: one(x)[0])),
+        lambda x: wg.scan(lambda c, w: (np.tanh(c @ w), np.sum(c, axis=-1)), x, TURNS)[0],
+        wg.vmap(lambda x: wg.cond(x[0] > 0, lambda x: x, lambda x: -x, x)),
+    ],
+    ids=["jit", "vmap", "gradient", "scan", "cond"],
+)
+def test_transformed_functions(run, network):
+    x = generator(2).normal(size=(5, 3))
+    assert_close(run(network, x), expected(network, x))
 
 
 @EXPORTS
@@ -107,6 +146,21 @@ def test_layers_of_the_users_own(run):
     network = Bilinear(generator().normal(size=(3, 2)), generator(1).normal(size=(3, 2)))
     x = generator(2).normal(size=(5, 3))
     assert_close(run(network, x), expected(network, x))
+
+
+@EACH_TARGET
+def test_a_layer_may_look_at_its_own_arrays(run):
+    @dataclass(frozen=True)
+    class Scaled:
+        scale: np.ndarray
+
+        def __call__(self, x):
+            largest = np.max(abs(self.scale))
+            return x * self.scale / largest if largest > 1 else x / np.sum(self.scale)
+
+    for scale in ([3.0, -4.0], [0.5, 0.25]):
+        network, x = Scaled(np.array(scale)), generator().normal(size=(3, 2))
+        assert_close(run(network, x), expected(network, x))
 
 
 @EACH_TARGET

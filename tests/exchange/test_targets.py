@@ -1,5 +1,6 @@
 """Every layer, activation and operation gives the same numbers in Python, in C and in onnxruntime."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -10,19 +11,18 @@ from tests.exchange.helpers import (
     EACH_DTYPE,
     EACH_NETWORK,
     EACH_TARGET,
+    NETWORKS,
+    TARGETS,
     assert_close,
     expected,
     generator,
+    needs_compiler,
     network_and_inputs,
 )
 from wengert import nn
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
-from wengert.exchange import to_c, to_numpy, to_onnx
-from wengert.exchange._c_operations import CASTS, ELEMENTWISE, FLOATING
-from wengert.exchange._compositions import COMMON, ONNX, C
-from wengert.exchange._numpy import EXPRESSIONS, OPERATORS
-from wengert.exchange._onnx_operations import SIMPLE, TRANSLATIONS
+from wengert.exchange import _c, _numpy, _onnx, to_c, to_numpy, to_onnx
 
 KINKS = [[0.0, -30.0, 30.0], [1e-6, -1e-6, -0.0], [1.0, -1.0, 0.5]]
 
@@ -52,22 +52,18 @@ def test_activations_with_options(name, run):
 
 # --- operations of the registry -----------------------------------------------------------------------------
 
-TRANSLATED = {
-    "numpy": {*EXPRESSIONS, *OPERATORS, *COMMON},
-    "onnx": {*SIMPLE, *TRANSLATIONS, *COMMON, *ONNX},
-    "c": {*ELEMENTWISE, *FLOATING, *CASTS, *COMMON, *C},
-}
-WITH_DOMAIN = sorted(
-    name for name, p in REGISTRY.items() if p.domain and name in set().union(*TRANSLATED.values())
-)
+TRANSLATED = {"numpy": _numpy.TRANSLATED, "onnx": _onnx.TRANSLATED, "c": _c.TRANSLATED}
+OPERATIONS = [
+    pytest.param(name, run, marks=needs_compiler if target == "c" else [], id=f"{name}-{target}")
+    for target, run in TARGETS.items()
+    for name in sorted(TRANSLATED[target])
+    if name in REGISTRY and REGISTRY[name].domain
+]
 
 
-@EACH_TARGET
 @EACH_DTYPE
-@pytest.mark.parametrize("name", WITH_DOMAIN)
-def test_every_elementwise_operation(name, dtype, run, request):
-    if name not in TRANSLATED[request.node.callspec.id.split("-")[-1]]:
-        pytest.skip("this target does not have it")
+@pytest.mark.parametrize("name, run", OPERATIONS)
+def test_every_elementwise_operation(name, run, dtype):
     primitive = REGISTRY[name]
     low, high = np.array(primitive.domain, dtype).T
     x = generator().uniform(low, high, (9, len(low))).astype(dtype)
@@ -194,3 +190,23 @@ def test_exporting_leaves_the_network_as_it_is(run):
         warnings.simplefilter("error")
         run(net, np.ones((3, 5)))
     assert np.array_equal(before[0], net.layers[0].weights) and net.layers[0].weights.flags.writeable
+
+
+def _parts(node):
+    """Every dataclass in a network."""
+    if isinstance(node, dict):
+        node = tuple(node.values())
+    if isinstance(node, tuple | list):
+        return set().union(*map(_parts, node))
+    if not dataclasses.is_dataclass(node):
+        return set()
+    return {type(node)}.union(*(_parts(getattr(node, f.name)) for f in dataclasses.fields(node)))
+
+
+def test_no_layer_is_left_out():
+    classes = [
+        kind for kind in vars(nn).values() if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+    ]
+    layers = {kind for kind in classes if any("__call__" in vars(base) for base in kind.__mro__)}
+    tried = set().union(*(_parts(network(np.float64)) for network, _ in NETWORKS.values()))
+    assert layers and not layers - tried

@@ -141,7 +141,7 @@ def _cast(column: str, kind: str) -> str:
         return f"{column}::VARCHAR"
     if _is_of(kind, TIME_TYPES):
         return f"epoch_us({column})" if "ZONE" in kind else f"epoch_us({column}::TIMESTAMP)"
-    return "0::TINYINT"
+    return f"CASE WHEN {column} IS NULL THEN NULL ELSE 0 END::TINYINT"
 
 
 def _is_of(kind: str, types: tuple[str, ...]) -> bool:
@@ -155,7 +155,8 @@ def _finished(kind: str, column: _Growing) -> Column:
         return Words(column.labels, values.astype(np.int32))
     if _is_of(kind, TIME_TYPES):
         return Times(_moments(values))
-    if kind in NUMBER_TYPES or _is_of(kind, WIDE_TYPES):
+    nothing = values.dtype.kind == "f" and bool(np.isnan(values).all())
+    if nothing or kind in NUMBER_TYPES or _is_of(kind, WIDE_TYPES):
         return Numbers(values)
     return Opaque(kind, len(values))
 
@@ -288,7 +289,7 @@ def read_json(path: Path, source: str, query: str | None = None) -> Table:
 
 
 def queried(data: Any, source: str, query: str | None = None) -> Table:
-    """What a query takes of a relation or of an Arrow table, called ``data`` in it; all of it by default."""
+    """What a query takes of a relation, an Arrow table or arrays by name, called ``data``; all by default."""
     with connection() as database:
         if isinstance(data, str):
             database.execute(f"CREATE VIEW data AS FROM {data}")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from wengert.data._kinds import Kind, Seen, yes_and_no
-from wengert.data._table import Table, floats, label_order, times, words
+from wengert.data._table import Table, floats, label_order, short, times, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -214,7 +214,7 @@ class Boolean:
         if wrong.size:
             row = int(wrong[0])
             raise DataError(
-                f"{table.where(row)}: column {self.column!r} holds {table.cell(self.column, row)!r}; "
+                f"{table.where(row)}: column {self.column!r} holds {short(table.cell(self.column, row))}; "
                 f"write {self.yes} or {self.no}"
             )
         return found
@@ -260,7 +260,7 @@ def _unseen(table: Table, column: str, codes: Array, instead: str) -> list[str]:
         return []
     found = words(table, column)
     unseen = sorted({found.labels[code] for code in found.codes[rows]})
-    shown = ", ".join(map(repr, unseen[:3])) + (", ..." if len(unseen) > 3 else "")
+    shown = ", ".join(map(short, unseen[:3])) + (", ..." if len(unseen) > 3 else "")
     return [f"{column}: {shown} in {_count(rows.size, 'row')}, never in training; {instead}"]
 
 
@@ -301,7 +301,7 @@ class Category:
         """Words never seen, and missing ones where none were."""
         codes = self.read(table)
         lacking = _newly_missing(
-            self.column, codes == MISSING_CODE, self.missing, repr(self.labels[self.mode])
+            self.column, codes == MISSING_CODE, self.missing, short(self.labels[self.mode])
         )
         return _unseen(table, self.column, codes, "zeros instead") + lacking
 
@@ -326,7 +326,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Embedding:
-    """One of many words, as a whole number for a learned vector; 0 stands for all that was never seen."""
+    """One of many words, as the number of a learned vector; 0 is for what is missing or was never seen."""
 
     kind: ClassVar[Kind] = "embedding"
     column: str
@@ -367,7 +367,7 @@ class Embedding:
 
     def describe(self) -> str:
         """How many words, and the length of the vectors."""
-        lacking = f", {self.missing} missing → a vector of their own" if self.missing else ""
+        lacking = f", {self.missing} missing → a vector for these" if self.missing else ""
         return f"category{lacking}, {len(self.labels)} values as vectors of {self.units} numbers"
 
     def state(self) -> tuple[dict[str, Any], list[float]]:

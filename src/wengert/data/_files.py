@@ -105,13 +105,13 @@ def read_npz(path: Path, source: str, query: str | None = None) -> Table:
 
     An array ``x`` of shape (rows, 3) gives the columns ``x_0``, ``x_1`` and ``x_2``.
     """
-    if query is not None:
-        raise DataError(f"{source}: NPZ archives take no query; select the arrays before saving them")
     arrays = _arrays(path, source)
     if not arrays:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
     columns = {name: part for key, array in arrays.items() for name, part in _parts(key, array, source)}
     _refuse_uneven(source, {name: len(part) for name, part in columns.items()})
+    if query is not None:
+        return _database.queried(columns, source, query)
     return Table(source, {name: of_array(part) for name, part in columns.items()})
 
 
@@ -129,7 +129,7 @@ def _arrays(path: Path, source: str) -> dict[str, Array]:
     try:
         with reading(source), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+    except (ValueError, zipfile.BadZipFile, KeyError, NotImplementedError, MemoryError) as error:
         raise DataError(
             f"{source}: damaged NPZ archive, or one of Python objects ({error}); save plain arrays again"
         ) from error

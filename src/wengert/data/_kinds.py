@@ -4,20 +4,20 @@ The rules look at the training part alone. Numbers are not taken for categories 
 they are: somebody must say that they only name something.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NoReturn
 
 import numpy as np
 
-from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, number, typed
+from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, number, short, typed
 from wengert.errors import DataError
 
 Array = np.ndarray
-Kind = Literal["empty", "number", "date", "boolean", "category", "embedding"]
+Kind = Literal["empty", "number", "date", "boolean", "category", "embedding", "text"]
 
-YES_AND_NO = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off", "wahr": "falsch"}
+YES_AND_NO = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off"}
 ONE_HOT_AT_MOST = 16
 EMBEDDED_AT_MOST = 10_000
 ROWS_PER_EMBEDDED = 3
@@ -96,16 +96,22 @@ def _refuse_mixture(seen: Seen) -> NoReturn:
     wrong = np.array([np.isnan(number(label)) for label in column.labels] + [False])[column.codes]
     row = int(np.argmax(wrong))
     raise DataError(
-        f"{seen.table.where(row)}: column {seen.name!r} holds {seen.table.cell(seen.name, row)!r} among "
+        f"{seen.table.where(row)}: column {seen.name!r} holds {short(seen.table.cell(seen.name, row))} among "
         f"numbers; correct it, or say --category {seen.name} or --ignore {seen.name}"
     )
 
 
-def _refuse_text(seen: Seen) -> NoReturn:
+def refuse_texts(columns: Sequence[Seen]) -> NoReturn:
+    """Say of all columns of free text at once what to do with them."""
+    found = [
+        f"{seen.name!r} ({len(seen.counts)} different values in {seen.present} rows)" for seen in columns
+    ]
+    ignored = " ".join(f"--ignore {seen.name}" for seen in columns)
+    one = len(columns) == 1
+    holds, them, they = ("column {} is", "it", "it holds") if one else ("columns {} are", "them", "they hold")
     raise DataError(
-        f"{seen.table.head}: column {seen.name!r} is text, {len(seen.counts)} different values in "
-        f"{seen.present} rows; leave it out (--ignore {seen.name}), or say that it holds categories "
-        f"(--category {seen.name})"
+        f"{columns[0].table.head}: {holds.format(', '.join(found))} text; leave {them} out ({ignored}), "
+        f"or say that {they} categories (--category {columns[0].name})"
     )
 
 
@@ -126,7 +132,7 @@ RULES = (
     Rule(lambda seen: 0.5 < seen.share_of_numbers < 1, _refuse_mixture),
     Rule(_few, "category"),
     Rule(_repeated, "embedding"),
-    Rule(lambda seen: True, _refuse_text),
+    Rule(lambda seen: True, "text"),
 )
 
 
@@ -136,6 +142,6 @@ def category_kind(seen: Seen) -> Kind:
 
 
 def kind_of(seen: Seen) -> Kind:
-    """The kind of a column; text and mixtures are refused by name."""
+    """The kind of a column; mixtures, and what no network can take, are refused by name."""
     rule = next(rule for rule in RULES if rule.holds(seen))
     return rule.kind(seen) if callable(rule.kind) else rule.kind

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.data._encoders import ENCODERS, Embedding, Encoder, Number
-from wengert.data._kinds import Seen, category_kind, kind_of
+from wengert.data._kinds import Seen, category_kind, kind_of, refuse_texts
 from wengert.data._table import Numbers, Table, require_columns, words
 from wengert.errors import DataError
 
@@ -96,6 +96,8 @@ class Preprocessing:
         table = replace(table, columns={**table.columns, **named})
         seen = [Seen(table, name, np.arange(len(table)) if rows is None else rows) for name in columns]
         kinds = [category_kind(s) if s.name in named and s.present else kind_of(s) for s in seen]
+        if texts := [s for kind, s in zip(kinds, seen) if kind == "text"]:
+            refuse_texts(texts)
         encoders = tuple(ENCODERS[kind].fit(s) for kind, s in zip(kinds, seen) if kind in ENCODERS)
         empty = tuple((s.name, "empty") for kind, s in zip(kinds, seen) if kind not in ENCODERS)
         if not encoders:
@@ -142,8 +144,8 @@ class Preprocessing:
 
     # --------------------------------------------------------------------------------- application
 
-    def transform(self, table: Table, dtype: Any = np.float32) -> Array:
-        """The features of a table, of shape (rows, features).
+    def transform(self, table: Table, dtype: Any = np.float32, rows: Array | None = None) -> Array:
+        """The features of a table, or of the rows of these indices, of shape (rows, features).
 
         Raises
         ------
@@ -151,17 +153,17 @@ class Preprocessing:
             When a column is not there (see :meth:`completed`), or holds text where numbers were.
         """
         require_columns(table, self.columns)
-        return _side_by_side(self.numeric, table, dtype)
+        return _side_by_side(self.numeric, table, dtype, rows)
 
-    def codes(self, table: Table) -> Array:
+    def codes(self, table: Table, rows: Array | None = None) -> Array:
         """The numbers of learned vectors, of shape (rows, embedded columns)."""
         require_columns(table, self.columns)
-        return _side_by_side(self.embedded, table, np.int32)
+        return _side_by_side(self.embedded, table, np.int32, rows)
 
-    def inputs(self, table: Table, dtype: Any = np.float32) -> Array:
+    def inputs(self, table: Table, dtype: Any = np.float32, rows: Array | None = None) -> Array:
         """The features and, behind them, the numbers of learned vectors, in one array of floats."""
         require_columns(table, self.columns)
-        return _side_by_side(self.numeric + self.embedded, table, dtype)
+        return _side_by_side(self.numeric + self.embedded, table, dtype, rows)
 
     def completed(self, table: Table) -> Table:
         """The table with the columns that it lacks, all missing."""
@@ -201,14 +203,16 @@ class Preprocessing:
         return cls(tuple(ENCODERS[e["kind"]].from_state(dict(e), part) for e, part in used), unused)
 
 
-def _side_by_side(encoders: Sequence[Encoder], table: Table, dtype: Any) -> Array:
+def _side_by_side(encoders: Sequence[Encoder], table: Table, dtype: Any, rows: Array | None) -> Array:
     """The features of these encoders, block by block."""
     entries = [encoder.read(table) for encoder in encoders]
     ends = np.cumsum([0, *(len(encoder.features) for encoder in encoders)]).tolist()
-    out = np.empty((len(table), ends[-1]), dtype)
-    for start in range(0, len(table), BLOCK):
-        rows = slice(start, start + BLOCK)
+    count = len(table) if rows is None else len(rows)
+    out = np.empty((count, ends[-1]), dtype)
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        chosen = block if rows is None else rows[block]
         for encoder, column, left, right in zip(encoders, entries, ends, ends[1:]):
             with np.errstate(over="ignore"):
-                out[rows, left:right] = encoder.apply(column[rows])
+                out[block, left:right] = encoder.apply(column[chosen])
     return out

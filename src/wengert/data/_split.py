@@ -17,7 +17,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices of the training, validation and test parts, each in random order."""
+    """Row indices of the training, validation and test parts."""
 
     training: Array
     validation: Array

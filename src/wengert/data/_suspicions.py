@@ -23,10 +23,11 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits without a patter
 
 
 def suspicions(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
-    """Infinite values, constant columns, repeated rows and leaks in the training part, a line for each."""
+    """Infinite values, constant columns, row numbers, repeated rows and leaks, a line for each."""
     return [
         *_infinite(table, columns, rows),
         *_constant(table, columns, rows),
+        *_counting(table, columns),
         *_repeated(table, columns, target, rows),
         *_leaks(table, columns, target, rows),
     ]
@@ -71,6 +72,17 @@ def _is_constant(values: Array) -> bool:
     return len(values) > 0 and bool(np.all(values == values[0]))
 
 
+def _counting(table: Table, columns: Sequence[str]) -> list[str]:
+    """Whole numbers that go up by one from row to row, in the order of the whole table."""
+    whole = _numbers(table, columns, np.arange(len(table)))
+    found = [name for name, values in whole if len(values) >= LEAST_ROWS and _counts(values)]
+    return [f"numbers the rows, and so tells nothing about others: {_listed(found)}"] if found else []
+
+
+def _counts(values: Array) -> bool:
+    return values.dtype.kind in "iu" and bool(np.all(np.diff(values.astype(np.int64)) == 1))
+
+
 # --------------------------------------------------------------------------------------- repeated rows
 
 
@@ -85,7 +97,12 @@ def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array)
     if not count:
         return []
     share = 100 * count / len(rows)
-    return [f"{count} rows of the training part ({share:.2g} %) repeat others; parts may share such rows"]
+    rows_are = (
+        "row of the training part repeats another"
+        if count == 1
+        else "rows of the training part repeat others"
+    )
+    return [f"{count} {rows_are} ({share:.2g} %); parts may share such rows"]
 
 
 def _bits(values: Array) -> Array:

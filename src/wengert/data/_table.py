@@ -23,6 +23,7 @@ Array = np.ndarray
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null"})
 MICROSECONDS = np.dtype("datetime64[us]")
+SHOWN = 60  # characters of a cell or name, at most, in a message
 EXACT = 2**53  # whole numbers below it are told apart in float64
 
 
@@ -301,18 +302,23 @@ class Table:
         return cls(source, columns)
 
 
+def short(text: str) -> str:
+    """A text in quotation marks, cut where it is long: what a message shows of a cell."""
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
+
+
 def alternatives(before: str, name: str, names: Sequence[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
     close = get_close_matches(name, names, 1)
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return (f"did you mean {close[0]!r}? " if close else "") + f"{before} {shown}"
+    shown = ", ".join(n[:SHOWN] for n in names[:20]) + (", ..." if len(names) > 20 else "")
+    return (f"did you mean {short(close[0])}? " if close else "") + f"{before} {shown}"
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
     """Refuse a table that lacks one of these columns."""
     absent = [name for name in names if name not in table.columns]
     if absent:
-        listed = ", ".join(map(repr, absent[:5])) + (", ..." if len(absent) > 5 else "")
+        listed = ", ".join(map(short, absent[:5])) + (", ..." if len(absent) > 5 else "")
         there = alternatives("the file has the columns", absent[0], table.names)
         raise DataError(f"{table.head}: no column {listed}; {there}")
 
@@ -355,7 +361,7 @@ def times(table: Table, name: str) -> Array:
     if not isinstance(column, Times):
         row = _first_wrong(column)
         raise DataError(
-            f"{table.where(row)}: column {name!r} holds {table.cell(name, row)!r}, which is not a date; "
+            f"{table.where(row)}: column {name!r} holds {short(table.cell(name, row))}, which is not a date; "
             "write dates as 2024-12-31, times as 2024-12-31 23:59:59"
         )
     return column.values
@@ -398,8 +404,7 @@ def _what_is_wrong(cell: str) -> str:
     if cell.lower() in MISSING:
         return f"has a missing value, {cell!r}; fill in a number, or delete the row or the column"
     if np.isinf(number(cell)):
-        return f"holds {cell!r}, which is not finite; write a finite number, or delete the row"
-    shown = cell if len(cell) <= 80 else cell[:77] + "..."
+        return f"holds {short(cell)}, which is not finite; write a finite number, or delete the row"
     if np.isfinite(number(cell.replace(",", "."))):
-        return f"holds {shown!r}, which is not a number; write it with a decimal point"
-    return f"holds {shown!r}, which is not a number; correct it, or encode or delete the column"
+        return f"holds {short(cell)}, which is not a number; write it with a decimal point"
+    return f"holds {short(cell)}, which is not a number; correct it, or encode or delete the column"

@@ -21,6 +21,7 @@ from wengert.data._table import (
     number,
     numbers,
     require_columns,
+    short,
     words,
 )
 from wengert.errors import DataError
@@ -132,7 +133,7 @@ def _refuse_mixture(table: Table, name: str, column: Words) -> None:
     if 0.5 < numeric.mean() < 1:
         row = int(np.argmin(numeric))
         raise DataError(
-            f"{table.where(row)}: target {name!r} holds {table.cell(name, row)!r} among numbers; "
+            f"{table.where(row)}: target {name!r} holds {short(table.cell(name, row))} among numbers; "
             "correct it, or say that the column names classes with --task classification"
         )
 
@@ -166,7 +167,7 @@ def _classes(table: Table, names: Sequence[str]) -> tuple[str, ...]:
     classes = tuple(sorted(words(table, name).labels, key=label_order))
     if len(classes) < 2:
         raise DataError(
-            f"{table.source}: target {name!r} has one class only, {classes[0]!r}; "
+            f"{table.source}: target {name!r} has one class only, {short(classes[0])}; "
             "classification needs at least two"
         )
     return classes
@@ -219,7 +220,7 @@ def class_indices(table: Table, names: Sequence[str], classes: Sequence[str]) ->
 
 def _refuse_class(table: Table, name: str, row: int, label: str, classes: Sequence[str]) -> NoReturn:
     known = alternatives("the model knows", label, classes)
-    raise DataError(f"{table.where(row)}: target {name!r} holds the unknown class {label!r}; {known}")
+    raise DataError(f"{table.where(row)}: target {name!r} holds the unknown class {short(label)}; {known}")
 
 
 # -------------------------------------------------------------------------------------------- labels
@@ -260,7 +261,7 @@ def _truths(table: Table, name: str) -> Array:
     if (wrong := np.isnan(found)).any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{table.where(row)}: target {name!r} holds {table.cell(name, row)!r}; a label is 0 or 1"
+            f"{table.where(row)}: target {name!r} holds {short(table.cell(name, row))}; a label is 0 or 1"
         )
     return found
 

@@ -16,14 +16,11 @@ They are stored as compressed CSV files with a header; the last column, ``target
     of the disease one year later. B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, "Least Angle
     Regression" (2004), as redistributed with scikit-learn. Licence: BSD 3-Clause.
 
-The values are unchanged; the columns were given names that read well in a table.
+The values are unchanged; the columns were given names that read well in a table. ``wengert.data.read_table``
+reads them by name.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from wengert.data import Table
 
 NAMES = ("digits", "iris", "wine", "diabetes")
 
@@ -33,17 +30,3 @@ def path(name: str) -> Path:
     if name not in NAMES:
         raise ValueError(f"no embedded data set {name!r}; there are {', '.join(NAMES)}")
     return Path(__file__).with_name(f"{name}.csv.gz")
-
-
-def load(name: str) -> "Table":
-    """The embedded data set of this name as a table.
-
-    Examples
-    --------
-    >>> iris = load("iris")
-    >>> len(iris), iris.names[-1], iris.cell("target", 0)
-    (150, 'target', 'setosa')
-    """
-    from wengert.data import read_csv
-
-    return read_csv(path(name), source=name)

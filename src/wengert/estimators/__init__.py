@@ -10,6 +10,10 @@ installed: it is imported only where it is at work already.
 """
 
 from wengert.estimators._classifier import MLPClassifier
+from wengert.estimators._joining import join
 from wengert.estimators._regressor import MLPRegressor
+
+join(MLPClassifier)
+join(MLPRegressor)
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -70,6 +70,19 @@ class Estimator(Foundation):
             setattr(self, name, value)
         return self
 
+    def set_callbacks(self, *callbacks: Any) -> "Estimator":
+        """Callbacks of :mod:`sklearn.callback`, told of the training and of every epoch; without any, none.
+
+        Returns
+        -------
+        self
+        """
+        if callbacks:
+            self._skl_callbacks = list(callbacks)
+        else:
+            vars(self).pop("_skl_callbacks", None)
+        return self
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         name = type(self).__name__
         parts = [f"{key}={value!r}" for key, value in changed(self).items()]
@@ -82,7 +95,7 @@ class Estimator(Foundation):
         return Tags(
             estimator_type=None,
             target_tags=TargetTags(required=True),
-            input_tags=InputTags(sparse=True),
+            input_tags=InputTags(sparse=True, allow_nan=getattr(self, "missing", None) == "indicator"),
             transformer_tags=None,
             classifier_tags=None,
             regressor_tags=None,

@@ -102,8 +102,9 @@ class MLPClassifier(Perceptron):
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.
     missing
-        ``"error"`` refuses missing values; ``"indicator"`` puts the mean of the column in their place, and a
-        further column that says so.
+        ``"indicator"`` puts the mean of the column in the place of a missing number, and a further column
+        that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
+        arrays.
     callbacks
         Functions of the estimator, called after every epoch; one that returns True ends the training.
     n_threads
@@ -192,6 +193,10 @@ class MLPClassifier(Perceptron):
         self
         """
         allowed.check(self)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all patterns at once; for partial_fit give a dict of weights"
+            )
         self._note_classes(y, classes)
         return self._partial_fit(X, y, sample_weight, X_val, y_val)
 

@@ -21,6 +21,7 @@ from wengert.errors import DivergenceError
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._joining import not_converged
+from wengert.estimators._listeners import told_of_epoch
 from wengert.estimators._objective import Penalised, error_of
 from wengert.train import Trainer
 
@@ -36,17 +37,26 @@ BYTES_AT_A_TIME = 1 << 25  # of a sparse matrix made dense
 
 @dataclass(frozen=True)
 class Sample:
-    """Patterns, targets, and weights of the patterns if there are any."""
+    """Patterns, targets, and weights of the patterns if there are any.
+
+    Attributes
+    ----------
+    x, t, weights
+        One row, target and number for each pattern.
+    rows
+        Those that are trained on, if not all: nothing is copied for that.
+    """
 
     x: Any
     t: Array
     weights: Array | None = None
+    rows: Array | None = None
 
     def __len__(self) -> int:
-        return self.x.shape[0]
+        return self.x.shape[0] if self.rows is None else len(self.rows)
 
     def take(self, chosen: Array) -> "Sample":
-        """Some of the patterns."""
+        """Some of the patterns, copied."""
         return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
 
     @property
@@ -132,10 +142,11 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _draws.orders(estimator._random_state, len(sample), estimator.shuffle)
-    watched = aside is not None or bool(estimator.callbacks)
+    orders = _orders(estimator, len(sample), epochs)
+    watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
-    for _ in range(epochs):
+
+    def epoch() -> None:
         estimator.loss_ = _epoch(trainer, sample, next(orders))
         if told:
             trainer.after_epoch(estimator.loss_)
@@ -143,10 +154,22 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
         if watched:
             estimator._adopt(_trained(estimator, trainer))
         _note(estimator, len(sample), aside)
-        if _is_over(estimator) or trainer.is_exhausted or _stops(estimator):
+
+    for _ in range(epochs):
+        ends = told_of_epoch(estimator, epoch)
+        if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
+    """The orders of the epochs. A generator of the user's is left where the last one leads it."""
+    orders = _draws.orders(estimator._random_state, patterns, estimator.shuffle)
+    is_users = estimator._random_state is estimator.random_state
+    if is_users or epochs == 1 or not estimator.shuffle or patterns < _draws.WORTH_A_THREAD:
+        return orders
+    return _draws.drawn_ahead(orders)
 
 
 def _trained(estimator: Any, trainer: Trainer) -> Any:
@@ -211,6 +234,7 @@ def _batch_size(wanted: Any, patterns: int) -> int:
 
 def _epoch(trainer: Trainer, sample: Sample, order: Array) -> float:
     """The mean error of one epoch."""
+    order = order if sample.rows is None else sample.rows[order]
     if not is_sparse(sample.x):
         return trainer.epoch(sample.arrays, order)
     errors = [

@@ -18,6 +18,9 @@ import numpy as np
 Array = np.ndarray
 RandomState = np.random.RandomState
 
+# Patterns from which on starting a thread costs little beside the shuffle.
+WORTH_A_THREAD = 20_000
+
 
 def random_state(seed: Any) -> RandomState:
     """The generator of a seed, of itself, or the global one."""
@@ -41,6 +44,17 @@ def orders(rng: RandomState, patterns: int, shuffle: bool) -> Iterator[Array]:
             rng.shuffle(further)
             order = order[further]
         yield order
+
+
+def drawn_ahead(orders: Iterator[Array]) -> Iterator[Array]:
+    """The same orders, each drawn in a thread while the epoch before runs: native code lets others work."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, orders)
+        while True:
+            order, following = following.result(), thread.submit(next, orders)
+            yield order
 
 
 def split(rng: RandomState, patterns: int, fraction: float) -> tuple[Array, Array]:

@@ -115,11 +115,17 @@ def require_finite(x: Array, which: str, name: str) -> None:
     """Neither NaN nor infinite."""
     if x.dtype.kind == "O":
         _require_no_missing(x, which, name)
-    elif x.dtype.kind == "f" and not np.isfinite(x).all():
+    elif x.dtype.kind == "f" and not _is_finite(x):
         what = "NaN" if np.isnan(x).any() else f"infinity or a value too large for {x.dtype!r}"
         raise ValueError(
             f"Input {which} contains {what}; {name} needs finite numbers. Leave such rows out or impute"
         )
+
+
+def _is_finite(x: Array) -> bool:
+    """Whether all numbers are; a finite sum says so without an array beside x."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.sum(x)) or np.isfinite(x).all())
 
 
 def _require_no_missing(x: Array, which: str, name: str) -> None:

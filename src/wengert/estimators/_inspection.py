@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert import nn, tables
+from wengert import nn
 from wengert.api import grad, jacobian, jit, vmap
 from wengert.estimators._inputs import is_sparse, patterns
 from wengert.estimators._objective import error_of
@@ -64,6 +64,8 @@ class Explanation:
     error: float | None
 
     def __repr__(self) -> str:
+        from wengert import tables
+
         rows = [("layer", "", "values")]
         for i, layer in enumerate(self.layers, 1):
             rows += [(f"{i} {layer.name}", "z in", tables.number(layer.inputs))]

@@ -33,12 +33,15 @@ class Design:
         Whether pre-activations are normalised.
     skip
         None, ``"add"`` or ``"concatenate"``: where the inputs of a hidden layer go.
+    numerators
+        Of the variance of first weights, for each layer; the output units follow the last hidden layer.
     """
 
     activations: tuple[Callable[[Array], Array], ...]
     dropout: tuple[float, ...]
     batch_norm: bool
     skip: str | None
+    numerators: tuple[float, ...]
 
     @property
     def is_plain(self) -> bool:
@@ -63,8 +66,10 @@ def design_of(estimator: Any) -> Design:
         Where a list is not as long as there are hidden layers, or an activation is unknown.
     """
     e, count = estimator, len(hidden_units(estimator.hidden_layer_sizes))
-    activations = map(nn.activation_named, _each("activation", e.activation, count))
-    return Design(tuple(activations), tuple(_each("dropout", e.dropout, count)), e.batch_norm, e.skip)
+    activations = tuple(map(nn.activation_named, _each("activation", e.activation, count)))
+    last = activations[-1:] or (nn.activation_named(e.activation) if isinstance(e.activation, str) else None,)
+    numerators = tuple(2.0 if h is nn.logistic else 6.0 for h in activations + last)
+    return Design(activations, tuple(_each("dropout", e.dropout, count)), e.batch_norm, e.skip, numerators)
 
 
 def hidden_units(sizes: Any) -> list[int]:

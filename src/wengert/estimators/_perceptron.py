@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from wengert.estimators._base import Estimator, Task
 from wengert.estimators._descent import Descent, Sample
 from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
+from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._parameters import parameter
 from wengert.native.machine.team import get_threads, set_threads
@@ -65,7 +67,7 @@ class Perceptron(Task, Inspection, Estimator):
     skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
     optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
     categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
-    missing: str = parameter("error", allowed.choice("error", "indicator"), kw_only=True)
+    missing: str = parameter("auto", allowed.choice("auto", "error", "indicator"), kw_only=True)
     callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)
     n_threads: Any = parameter(None, allowed.integer("[1, inf)") | allowed.NONE, kw_only=True)
 
@@ -94,14 +96,22 @@ class Perceptron(Task, Inspection, Estimator):
         with _threads(self.n_threads):
             x = patterns(self, X, first)
             sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
-            if self._is_stochastic:
-                self._optimizer = Descent(self)
-                self._descend(*self._divided(sample, X_val, y_val))
-            else:
-                self._minimise(sample)
+            told_of_training(self, X, y, lambda: self._train(sample, X_val, y_val))
         return self
 
+    def _train(self, sample: Sample, X_val: Any, y_val: Any) -> None:
+        if self._is_stochastic:
+            self._optimizer = Descent(self)
+            self._descend(*self._divided(sample, X_val, y_val))
+        else:
+            self._minimise(sample)
+
     def _minimise(self, sample: Sample) -> None:
+        if any(self._design.dropout) or self.batch_norm:
+            raise ValueError(
+                "solver='lbfgs' looks at all patterns at once, so there are no minibatches to drop units "
+                "in or to normalise over; choose solver='adam'"
+            )
         from wengert.estimators._quasi_newton import minimise
 
         minimise(self, sample)
@@ -120,20 +130,21 @@ class Perceptron(Task, Inspection, Estimator):
                 "partial_fit does not support early_stopping=True without patterns to validate on; give "
                 "X_val and y_val"
             )
-        if self._has_stopped():
-            return self
-        first = not hasattr(self, "coefs_")
-        with _threads(self.n_threads):
-            x = patterns(self, X, first)
-            sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
-            if not hasattr(self, "_optimizer"):
-                self._optimizer = Descent(self)
-            aside = self._validation(X_val, y_val)
-            _descent.descend(self, sample, aside, 1)
-            if self._has_stopped():
-                self._adopt(self._best)
-            self._note_aside(aside)
+        if not self._has_stopped():
+            first = not hasattr(self, "coefs_")
+            with _threads(self.n_threads):
+                x = patterns(self, X, first)
+                sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
+                self._train_on(sample, self._validation(X_val, y_val))
         return self
+
+    def _train_on(self, sample: Sample, aside: Sample | None) -> None:
+        if not hasattr(self, "_optimizer"):
+            self._optimizer = Descent(self)
+        _descent.descend(self, sample, aside, 1)
+        if self._has_stopped():
+            self._adopt(self._best)
+        self._note_aside(aside)
 
     def _has_stopped(self) -> bool:
         return self.early_stopping and getattr(self, "stopped_early_", False)
@@ -172,7 +183,7 @@ class Perceptron(Task, Inspection, Estimator):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return sample.take(kept), sample.take(aside)
+        return replace(sample, rows=kept), sample.take(aside)
 
     def _validation(self, X_val: Any, y_val: Any) -> Sample | None:
         """Patterns to validate on that are given."""
@@ -190,10 +201,9 @@ class Perceptron(Task, Inspection, Estimator):
         """Weights and biases of a new network."""
         self._design = design_of(self)
         sizes = self._design.sizes(inputs, [*hidden_units(self.hidden_layer_sizes), self._units])
-        functions = [*self._design.activations, self._design.activations[-1]]
         drawn = [
-            _draws.weights_and_biases(self._random_state, *size, 2.0 if h is nn.logistic else 6.0)
-            for size, h in zip(sizes, functions)
+            _draws.weights_and_biases(self._random_state, *size, numerator)
+            for size, numerator in zip(sizes, self._design.numerators)
         ]
         self.n_layers_ = len(sizes) + 1
         self.coefs_ = [w.astype(dtype, copy=False) for w, _ in drawn]
@@ -205,6 +215,9 @@ class Perceptron(Task, Inspection, Estimator):
     def network_(self) -> nn.MLP:
         """The network; its outputs are pre-activations, to which ``out_activation_`` applies."""
         known = vars(self)
+        network, arrays = known.get("_kept", (None, ()))
+        if network is not None and _are_the_same(arrays, (*self.coefs_, *self.intercepts_)):
+            return network
         design: Design = known.get("_design") or design_of(self)
         return assembled(self.coefs_, self.intercepts_, known.get("_norms", []), design)
 
@@ -213,6 +226,7 @@ class Perceptron(Task, Inspection, Estimator):
         self.coefs_ = [layer.weights for layer in dense]
         self.intercepts_ = [layer.biases for layer in dense]
         self._norms = list(layers_of(network, nn.BatchNorm))
+        self._kept = network, (*self.coefs_, *self.intercepts_)
 
     def _outputs(self, X: Any, activation: str) -> Array:
         """The output units, with an activation function of theirs."""
@@ -223,6 +237,11 @@ class Perceptron(Task, Inspection, Estimator):
             if finite:
                 return y
         return _prediction.outputs(network, patterns(self, X, first=False), activation)
+
+
+def _are_the_same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """Whether the arrays are the same objects; what is in them may have changed."""
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 @contextmanager

@@ -24,31 +24,39 @@ Array = np.ndarray
 
 def minimise(estimator: Any, sample: Sample) -> None:
     """Train until the gradient is below ``tol``, or the iterations or evaluations are over."""
+    objective = objective_of(estimator)
+    found = _minimum(estimator, objective, _function(estimator, objective, sample))
+    _require_finite(found.x)
+    estimator.n_iter_ = min(found.nit, estimator.max_iter)
+    estimator.loss_ = float(found.fun)
+    estimator._adopt(unpacked(found.x.astype(sample.x.dtype), objective).network)
+    _warn_unless_converged(found, estimator)
+
+
+def _minimum(estimator: Any, objective: Penalised, function: Any) -> Any:
     from scipy.optimize import minimize
 
-    objective = objective_of(estimator)
-    x = sample.x.toarray() if is_sparse(sample.x) else sample.x
-    data = (x, sample.targets)
-    program = _program(error_of(estimator._loss, estimator.out_activation_))
-
-    def value_and_gradient(w: Array) -> tuple[float, Array]:
-        value, gradient = program(w.astype(x.dtype, copy=False), objective, data)
-        return float(value), gradient.astype(np.float64, copy=False)
-
     with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-        found = minimize(
-            value_and_gradient,
+        return minimize(
+            function,
             packed(objective).astype(np.float64),
             method="L-BFGS-B",
             jac=True,
             callback=_print_iteration if estimator.verbose else None,
             options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
         )
-    _require_finite(found.x)
-    estimator.n_iter_ = min(found.nit, estimator.max_iter)
-    estimator.loss_ = float(found.fun)
-    estimator._adopt(unpacked(found.x.astype(x.dtype), objective).network)
-    _warn_unless_converged(found, estimator)
+
+
+def _function(estimator: Any, objective: Penalised, sample: Sample) -> Any:
+    """Value and gradient of a vector in float64, in the precision of the data."""
+    x = sample.x.toarray() if is_sparse(sample.x) else sample.x
+    program = _program(error_of(estimator._loss, estimator.out_activation_))
+
+    def value_and_gradient(w: Array) -> tuple[float, Array]:
+        value, gradient = program(w.astype(x.dtype, copy=False), objective, (x, sample.targets))
+        return float(value), gradient.astype(np.float64, copy=False)
+
+    return value_and_gradient
 
 
 @functools.lru_cache(maxsize=32)

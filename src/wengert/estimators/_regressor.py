@@ -109,8 +109,9 @@ class MLPRegressor(Perceptron, _WithLoss):
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.
     missing
-        ``"error"`` refuses missing values; ``"indicator"`` puts the mean of the column in their place, and a
-        further column that says so.
+        ``"indicator"`` puts the mean of the column in the place of a missing number, and a further column
+        that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
+        arrays.
     callbacks
         Functions of the estimator, called after every epoch; one that returns True ends the training.
     n_threads

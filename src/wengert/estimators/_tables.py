@@ -102,12 +102,19 @@ class Encoder:
 
 
 def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
-    """How to encode a table; None where it is numbers alone and nothing may be missing."""
-    if missing == "error" and not (is_table(X) and np.asarray(X).dtype.kind not in "fiub"):
+    """How to encode X; None where it is numbers alone, and an array unless something may be missing in it."""
+    if missing != "indicator" and (not is_table(X) or _is_plain(np.asarray(X), missing)):
         return None
     if not hasattr(X, "__array__") or hasattr(X, "nnz"):
         return None
     return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns_of(X)))
+
+
+def _is_plain(x: Array, missing: str) -> bool:
+    """Whether a table is numbers, none of them missing or all of them to be there."""
+    if x.dtype.kind not in "fiub" or not x.size:
+        return x.dtype.kind in "fiub"
+    return missing == "error" or not np.isnan(np.min(x))
 
 
 def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
@@ -115,7 +122,7 @@ def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
         return CATEGORICAL[categorical](_categories(column))
     there = column[~np.isnan(column)] if column.dtype.kind == "f" else column
     mean = float(there.mean()) if len(there) else 0.0
-    return Numbers(mean, indicated=missing == "indicator" and len(there) < len(column))
+    return Numbers(mean, indicated=missing != "error" and len(there) < len(column))
 
 
 def _categories(column: Array) -> tuple[Any, ...]:

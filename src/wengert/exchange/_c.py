@@ -33,10 +33,11 @@ from wengert.exchange._c_operations import (
     expression,
     nest,
     number,
+    numbers_of,
     type_name,
 )
 from wengert.exchange._c_views import View
-from wengert.exchange._compositions import C
+from wengert.exchange._compositions import COMMON, C
 from wengert.exchange._names import Names, plain
 from wengert.exchange._program import (
     Codes,
@@ -51,9 +52,11 @@ from wengert.exchange._program import (
 
 Function = Callable[[Any], Any]
 Shape = tuple[int, ...]
+Body = Callable[[Sequence[str]], Iterable[str]]  # the lines in a loop, by the counters
 
-WIDTH = 100
+IN_A_LINE = 6  # numbers
 TARGET = Target("C", C, prepared=promoted)
+TRANSLATED = frozenset({*ELEMENTWISE, *FLOATING, *CASTS, *WRITERS, *COMMON, *C})
 # What the file itself uses, beside the words of the language.
 OWN = ("predict", "predict_rows", "rows", "at", "main", "NAN", "INFINITY", *"ijklmnop")
 KEYWORDS = (
@@ -193,25 +196,25 @@ class _Writer:
     def text(self) -> str:
         for var, name in zip(self.trace.inputs, self.inputs, strict=True):
             self.views[var] = View.of(name, var.type.shape)
-        for i, equation in enumerate(self.trace.equations):
-            self._write(equation, i)
-        self._flush(len(self.trace))
+        for equation in self.trace.equations:
+            self._write(equation)
+        self._flush()
         for atom, name in zip(self.trace.outputs, self.results, strict=True):
             self._deliver(atom, name)
         return self._file()
 
-    def _write(self, equation: Equation, i: int) -> None:
+    def _write(self, equation: Equation) -> None:
         name = equation.primitive.name
         if equation.source and equation.source != self.layer:
-            self._flush(i)
+            self._flush()
             self.lines.append(f"/* {plain(equation.source)} */")
             self.layer = equation.source
         if name in ELEMENTWISE or name in FLOATING or name in CASTS:
             if not self._joins(equation):
-                self._flush(i)
+                self._flush()
             self.group.append(Local(equation, self.names.variable()))
             return
-        self._flush(i)
+        self._flush()
         if name not in WRITERS:
             raise untranslated(equation, TARGET.name)
         WRITERS[name](self, equation, **equation.params)
@@ -234,9 +237,8 @@ class _Writer:
 
     def table(self, places: np.ndarray, extent: int, layer: str) -> View:
         """Places that are constants: negative ones counted from the front."""
-        return self._constant(
-            np.where(places < 0, places + extent, places).astype(np.int64), f"{layer}.index"
-        )
+        found = np.where(places < 0, places + extent, places).astype(np.int64)
+        return self._constant(found, f"{layer}.index" if layer else "index")
 
     def allocate(self, equation: Equation, var: Var) -> View:
         """A new array; that of the caller where it is a result."""
@@ -262,7 +264,7 @@ class _Writer:
         """A loop that copies."""
         self.loop(target.shape, lambda at: [f"{target.at(at)} = {source.at(at)};"])
 
-    def loop(self, shape: Shape, body: Callable[[Sequence[str]], Iterable[str]]) -> None:
+    def loop(self, shape: Shape, body: Body) -> None:
         """Nested loops over a shape."""
         self.lines += nest(shape, body)
 
@@ -278,31 +280,38 @@ class _Writer:
             a.type.shape == shape for a in equation.inputs if a in mine
         )
 
-    def _flush(self, now: int) -> None:
+    def _flush(self) -> None:
         """Write the loop; what is read behind it is stored."""
         group, self.group = self.group, []
-        if not group:
-            return
-        names = {local.equation.outputs[0]: local.name for local in group}
-        inner = {id(local.equation) for local in group}
-        kept = [v for v in names if self._is_read_behind(v, inner)]
-        operands = {
-            a: self.view(a, e.source).broadcast(e.outputs[0].type.shape)
-            for e in (local.equation for local in group)
-            for a in e.inputs
-            if a not in names
-        }
-        targets = {v: self.allocate(group[0].equation, v) for v in kept}
+        if group:
+            shape = group[0].equation.outputs[0].type.shape
+            operands = self._operands(group, shape)
+            self.loop(shape, self._body(group, operands, self._targets(group)))
+
+    def _operands(self, group: Sequence[Local], shape: Shape) -> dict[Atom, View]:
+        """What the loop reads from memory."""
+        inside = {local.equation.outputs[0] for local in group}
+        read = [(a, local.equation.source) for local in group for a in local.equation.inputs]
+        return {a: self.view(a, layer).broadcast(shape) for a, layer in read if a not in inside}
+
+    def _targets(self, group: Sequence[Local]) -> dict[Atom, View]:
+        """What the loop stores: numbers that are read behind it."""
+        inside = {id(local.equation) for local in group}
+        found = [(e, e.outputs[0]) for e, _ in group if self._is_read_behind(e.outputs[0], inside)]
+        return {var: self.allocate(equation, var) for equation, var in found}
+
+    def _body(self, group: Sequence[Local], operands: dict[Atom, View], targets: dict[Atom, View]) -> Body:
+        names: dict[Atom, str] = {local.equation.outputs[0]: local.name for local in group}
 
         def body(at: Sequence[str]) -> Iterable[str]:
             for equation, name in group:
                 texts = [names[a] if a in names else operands[a].at(at) for a in equation.inputs]
-                kind = type_name(equation, equation.outputs[0].type.dtype)
-                yield f"const {kind} {name} = {expression(equation, texts)};"
-                if (var := equation.outputs[0]) in targets:
+                var = equation.outputs[0]
+                yield f"const {type_name(equation, var.type.dtype)} {name} = {expression(equation, texts)};"
+                if var in targets:
                     yield f"{targets[var].at(at)} = {name};"
 
-        self.loop(group[0].equation.outputs[0].type.shape, body)
+        return body
 
     def _is_read_behind(self, var: Var, inner: set[int]) -> bool:
         last = self.last.get(var, -1)
@@ -321,7 +330,13 @@ class _Writer:
         arrays = [_array(name, value) for name, value in self.constants]
         helpers = [AT] if "at(" in body else []
         one = f"void predict({self._parameters('')})\n{{\n{textwrap.indent(body, '    ')}\n}}\n"
-        return "\n".join([self._comment(), "#include <math.h>\n", *arrays, *helpers, one, self._many()])
+        head = [self._comment(), "#include <math.h>\n", self._sizes()]
+        return "\n".join([*head, *arrays, *helpers, one, self._many()])
+
+    def _sizes(self) -> str:
+        """How many numbers a row of each input and output has."""
+        sizes = [(self.names.fresh(f"{n}_SIZE".upper()), a.type.size) for _, n, a in self._ends()]
+        return f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes)} }};\n"
 
     def _ends(self) -> list[tuple[str, str, Atom]]:
         inputs = [("const ", name, var) for name, var in zip(self.inputs, self.trace.inputs, strict=True)]
@@ -373,7 +388,7 @@ def _listed(codes: Codes) -> str:
 
 
 def _array(name: str, value: np.ndarray) -> str:
-    numbers = ", ".join(number(x, value.dtype) for x in value.ravel())
-    wrapped = textwrap.fill(numbers or "0", WIDTH, initial_indent="    ", subsequent_indent="    ")
-    head = f"static const {type_name(None, value.dtype)} {name}[{max(value.size, 1)}]"
-    return f"{head} = {{\n{wrapped}\n}};\n"
+    numbers = numbers_of(value) or ["0"]
+    lines = [", ".join(numbers[i : i + IN_A_LINE]) for i in range(0, len(numbers), IN_A_LINE)]
+    rows = ",\n    ".join(lines)
+    return f"static const {type_name(None, value.dtype)} {name}[{len(numbers)}] = {{\n    {rows}\n}};\n"

@@ -100,6 +100,7 @@ def type_name(equation: Equation | None, dtype: np.dtype[Any]) -> str:
 
 def number(value: Any, dtype: np.dtype[Any]) -> str:
     """A number with as many digits as it takes."""
+    type_name(None, dtype)
     if dtype.kind != "f":
         text = str(int(value))
         return f"{text}LL" if abs(int(value)) > 2**31 - 1 else text
@@ -108,6 +109,15 @@ def number(value: Any, dtype: np.dtype[Any]) -> str:
     text = str(np.asarray(value, dtype)[()]) if dtype == np.float32 else repr(float(value))
     text = text if any(c in text for c in ".en") else text + ".0"
     return text + ("f" if dtype == np.float32 else "")
+
+
+def numbers_of(value: np.ndarray) -> list[str]:
+    """The numbers of an array; those of floating point by NumPy's and Python's shortest form at once."""
+    if value.dtype.kind != "f" or not np.all(np.isfinite(value)):
+        return [number(x, value.dtype) for x in value.ravel()]
+    if value.dtype == np.float32:
+        return [f"{x}f" for x in value.ravel().astype("U")]
+    return [repr(x) for x in value.ravel().tolist()]
 
 
 # --- loops ---------------------------------------------------------------------------------------------

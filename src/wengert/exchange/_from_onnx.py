@@ -18,6 +18,10 @@ from typing import Any
 import numpy as np
 
 from wengert import nn
+from wengert.core import tree
+from wengert.core.recorder import type_of
+from wengert.core.recording import record
+from wengert.core.trace import Trace, Type, type_for
 from wengert.errors import ExchangeError, WengertError
 from wengert.exchange._onnx_nodes import FOLDED, READERS, Node, weights_of
 from wengert.exchange._onnx_steps import Simplified, Step, reached
@@ -29,6 +33,7 @@ from wengert.nn._graph import Wiring
 Array = np.ndarray
 
 OLDEST, NEWEST = 9, 28  # operator sets in which the operations below mean the same
+ROWS, MOST_UNITS = 2, 1 << 24  # of the batch that shapes are found for; of a layer
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
@@ -71,9 +76,10 @@ def from_onnx(model: str | Path | bytes, output: str | None = None) -> Any:
     graph = _graph_of(decode(_content(model), "Model"))
     reader = _Reader(graph)
     wanted = _wanted(graph, output)
-    reader.read(wanted)
+    with np.errstate(all="ignore"):
+        reader.read(wanted)
     network = reader.network(wanted)
-    _require_runs(network, graph, reader.inputs)
+    _require_fit(network, graph, reader.inputs)
     return network
 
 
@@ -225,25 +231,38 @@ def _function(step: Step) -> Callable[..., Any] | None:
     return None if hasattr(step.layer, "__dataclass_fields__") else step.layer  # type: ignore[no-any-return]
 
 
-def _require_runs(network: Any, graph: Message, inputs: Sequence[str]) -> None:
-    """Layers have to fit: the network is tried on a batch of two, where the sizes of its inputs are given."""
-    values = {v["name"]: _example(v) for v in graph["input"] if v.get("name") in inputs}
+def _require_fit(network: Any, graph: Message, inputs: Sequence[str]) -> None:
+    """Layers have to fit, where the sizes of the inputs are given; shapes are found without the numbers."""
+    given = [value for value in graph["input"] if value.get("name") in inputs]
+    types: dict[str, Type | None] = {value["name"]: _type_of(value) for value in given}
     if isinstance(network, nn.Graph):
-        values = {name: values[name] for name in network.wiring.inputs}
-    if any(value is None for value in values.values()):
+        types = {name: types[name] for name in network.wiring.inputs}
+    if None in types.values():
         return
+    leaves, structure = tree.flatten(network)
+
+    def call(f: Any, tracers: Sequence[Any]) -> Any:
+        inner, values = tree.unflatten(structure, tracers[: len(leaves)]), tracers[len(leaves) :]
+        return inner(dict(zip(types, values, strict=True)) if isinstance(network, nn.Graph) else values[0])
+
     try:
-        with np.errstate(all="ignore"):
-            network(values if isinstance(network, nn.Graph) else next(iter(values.values())))
+        recording = record(lambda: None, [*map(type_of, leaves), *types.values()], call, abstract=True)
     except (ValueError, TypeError, IndexError, WengertError) as error:
         raise ExchangeError(f"the layers of the model do not fit together: {error}") from error
+    _require_moderate(recording.trace())
 
 
-def _example(value: Message) -> Array | None:
-    """Zeros like an input, with two patterns; None where its size is not given, or is absurd."""
+def _require_moderate(trace: Trace) -> None:
+    most = max((var.type.size // ROWS for e in trace.equations for var in e.outputs), default=0)
+    if most > MOST_UNITS:
+        raise ExchangeError(f"the model has a layer of {most} units, and up to {MOST_UNITS} are read here")
+
+
+def _type_of(value: Message) -> Type | None:
+    """The type of a batch of an input; None where its size is not given, or is absurd."""
     tensor = value.get("type", {}).get("tensor_type", {})
     dims = [dim.get("dim_value", 0) for dim in tensor.get("shape", {}).get("dim", [])]
     name = DATA_TYPES.get(tensor.get("elem_type", 0))
-    if name is None or not dims or any(not 0 < n <= 1 << 20 for n in dims[1:]) or len(dims) > 2:
+    if name is None or not dims or len(dims) > 2 or any(not 0 < n <= MOST_UNITS for n in dims[1:]):
         return None
-    return np.zeros((2, *dims[1:]), name)
+    return type_for((ROWS, *dims[1:]), np.dtype(name))

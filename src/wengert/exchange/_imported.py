@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,18 @@ def raised_by(x: Any, constant: Any) -> Any:
 def flattened(x: Any) -> Any:
     """Every pattern of a batch as a vector."""
     return x if np.ndim(x) <= 2 else np.reshape(x, (np.shape(x)[0], -1))
+
+
+class Choice(NamedTuple):
+    """A choice by a condition between values; a number stands for one that is not computed."""
+
+    above: float | None
+    below: float | None
+
+    def __call__(self, condition: Any, *values: Any) -> Any:
+        """Where the condition holds the first, elsewhere the second."""
+        rest = iter(values)
+        return np.where(condition, *(next(rest) if n is None else n for n in self))
 
 
 @dataclass(frozen=True)

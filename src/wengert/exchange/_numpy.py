@@ -11,6 +11,7 @@ of the network to the last bit, as far as the same NumPy computes them.
 from __future__ import annotations
 
 import base64
+import keyword
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ import numpy as np
 from wengert._files import write_atomically
 from wengert._version import __version__
 from wengert.core.trace import Atom, Equation, Literal, Trace
-from wengert.exchange._compositions import NUMPY
+from wengert.exchange._compositions import COMMON, NUMPY
 from wengert.exchange._names import Names, plain
 from wengert.exchange._program import Codes, Program, Rows, Target, program, shown, source_of, untranslated
 from wengert.ops.indexing import fill
@@ -31,6 +32,7 @@ Function = Callable[[Any], Any]
 
 WIDTH = 110
 LITERAL = 8  # numbers; longer arrays are written in base64
+LINE = 100  # letters of it in a line
 
 TARGET = Target("NumPy", NUMPY)
 
@@ -206,6 +208,10 @@ EXPRESSIONS: dict[str, Expression] = {
     "erfc": lambda x: f"_each(math.erfc, {bare(x)})",
 }
 
+TRANSLATED = frozenset({*EXPRESSIONS, *OPERATORS, *COMMON, *NUMPY})
+
+# What the module itself uses, beside the words of the language.
+OWN = ("np", "math", "base64", "predict", "rows", "word", "len", "float", "_each", "_put", "_array")
 HELPERS = {
     "_each(": '''
 def _each(function, x):
@@ -235,10 +241,7 @@ class _Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.names = Names(
-            program.source.name_of,
-            reserved=("np", "math", "base64", "predict", "rows", "_each", "_put", "_array"),
-        )
+        self.names = Names(program.source.name_of, (*keyword.kwlist, *OWN))
         self.constants: list[str] = []
         self.lines: list[str] = []
         self.text_of: dict[Atom, str] = {}
@@ -361,5 +364,5 @@ def written(value: np.ndarray) -> str:
         return f"np.array({value.tolist()}, np.{_dtype(value.dtype)})"
     little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
     text = base64.b64encode(little.tobytes()).decode()
-    lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 100))
+    lines = "\n".join(f'    "{text[i : i + LINE]}"' for i in range(0, len(text), LINE))
     return f'_array("{little.dtype.str}", {value.shape}, (\n{lines}\n))'

@@ -19,7 +19,7 @@ import numpy as np
 from wengert._files import write_atomically
 from wengert._version import __version__
 from wengert.core.trace import Atom, Equation, Literal
-from wengert.exchange._compositions import ONNX
+from wengert.exchange._compositions import COMMON, ONNX
 from wengert.exchange._names import Names
 from wengert.exchange._onnx_operations import PATTERNS, SIMPLE, TRANSLATIONS
 from wengert.exchange._program import (
@@ -39,6 +39,7 @@ from wengert.exchange._tensors import number_of, tensor
 Function = Callable[[Any], Any]
 
 OPSET, IR_VERSION = 17, 8
+TRANSLATED = frozenset({*SIMPLE, *TRANSLATIONS, *COMMON, *ONNX})
 CODING = "ai.onnx.ml"  # where words become numbers
 STRING = 8  # the type of words
 TARGET = Target("ONNX", ONNX, PATTERNS, promoted)
@@ -100,7 +101,7 @@ class _Writer:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.names = Names(program.source.name_of, form=str)
+        self.names = Names(program.source.name_of, form=lambda wish: wish or "_")
         self.nodes: list[Message] = []
         self.initializers: list[Message] = []
         self.name_of: dict[Atom, str] = {}

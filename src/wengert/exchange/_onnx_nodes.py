@@ -15,6 +15,7 @@ from wengert import nn
 from wengert.errors import ExchangeError
 from wengert.exchange._imported import (
     Arithmetic,
+    Choice,
     Clipped,
     divided_into,
     flattened,
@@ -296,12 +297,16 @@ def _fixed(node: Node, place: int) -> Array:
     return value.reshape(value.shape[-1:] if value.size > 1 else ())
 
 
+def _number(node: Node, place: int) -> float:
+    value = node.constant(place, "operand")
+    node.require(value.size == 1, f"its operand {place + 1} is a constant of {value.size} numbers")
+    return float(value.reshape(-1)[0])
+
+
 def _where(node: Node) -> Found:
-    return Found(_chosen, node.read(0, 1, 2))
-
-
-def _chosen(condition: Any, a: Any, b: Any) -> Any:
-    return np.where(condition, a, b)
+    """A choice between two values, each computed or a number."""
+    numbers = [_number(node, i) if node.is_constant(i) else None for i in (1, 2)]
+    return Found(Choice(*numbers), node.read(0, *(i for i, n in zip((1, 2), numbers) if n is None)))
 
 
 def _elementwise(name: str) -> Callable[[Node], Found]:
@@ -355,6 +360,7 @@ READERS: dict[str, Reader] = {
     "Pow": _binary(np.power, raised_by),
     "Max": _binary(np.maximum, np.maximum),
     "Min": _binary(np.minimum, np.minimum),
+    "Equal": _binary(np.equal, np.equal),
     "Greater": _binary(np.greater, np.less),
     "GreaterOrEqual": _binary(np.greater_equal, np.less_equal),
     "Less": _binary(np.less, np.greater),

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert import nn
 from wengert.exchange._imported import Arithmetic, flattened
+from wengert.nn._activations import SELU_ALPHA, SELU_SCALE
 
 
 class Step(NamedTuple):
@@ -44,6 +45,9 @@ ROOT_TWO_OVER_PI = (2 / np.pi) ** 0.5
 CUBE = ("Mul", X, ("Mul", X, X))
 _INNER = ("Add", X, ("Mul", 0.044715, CUBE))
 _POWERED = ("Add", X, ("Mul", 0.044715, ("Pow", X, 3.0)))
+_ABOVE = ("Greater", X, 0.0)
+_NEGATIVE = ("Where", _ABOVE, 0.0, X)
+_EXPM1 = ("Mul", ("Tanh", ("Mul", 0.5, _NEGATIVE)), ("Add", ("Exp", _NEGATIVE), 1.0))
 
 # Activations as the trees of operations that they are exported as; operands of Add and Mul in any order.
 COMPOSED: tuple[tuple[Callable[..., Any], Any], ...] = (
@@ -59,7 +63,13 @@ COMPOSED: tuple[tuple[Callable[..., Any], Any], ...] = (
     (nn.gaussian, ("Exp", ("Neg", ("Mul", X, X)))),
     (nn.gudermannian, ("Mul", 2.0, ("Atan", ("Tanh", ("Mul", 0.5, X))))),
     (nn.hard_tanh, ("Where", ("Less", ("Abs", X), 1.0), X, ("Sign", X))),
-    (nn.leaky_relu, ("Where", ("Greater", X, 0.0), X, ("Mul", 0.01, X))),
+    (nn.step, ("Where", _ABOVE, 1.0, ("Where", ("Less", X, 0.0), 0.0, 0.0))),
+    (nn.elu, ("Where", _ABOVE, X, _EXPM1)),
+    (
+        nn.selu,
+        ("Where", _ABOVE, ("Mul", SELU_SCALE, X), ("Mul", SELU_SCALE * SELU_ALPHA, _EXPM1)),
+    ),
+    (nn.leaky_relu, ("Where", _ABOVE, X, ("Mul", 0.01, X))),
 )
 
 

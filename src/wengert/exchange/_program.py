@@ -24,7 +24,7 @@ from wengert.core import tree
 from wengert.core.evaluate import read
 from wengert.core.recorder import Recorder, bind
 from wengert.core.recording import Recording, record
-from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, reachable, type_for
 from wengert.errors import ExchangeError
 from wengert.exchange._compositions import COMMON
 from wengert.exchange._patterns import Pattern, recognised
@@ -237,14 +237,22 @@ def _recorded(source: Source, rows: int) -> Recording:
 
     with np.errstate(all="ignore"):
         recording = record(source.function, [leaves[i] for i in chosen], call, guards=guards, kind=kind)
-    where = [at for _, _, at in guards] + [recording.recorder.opaque] * bool(recording.recorder.opaque)
+    _require_one_way(source, recording, guards)
     recording.recorder.keep()
+    return recording
+
+
+def _require_one_way(source: Source, recording: Recording, guards: list[tuple[Var, Any, str]]) -> None:
+    """Refuse what asks for values of the inputs; those of the network stay as they are."""
+    given = recording.inputs[-len(tree.flatten(source.example)[0]) :]
+    reached = reachable(recording.recorder.equations, given)
+    where = [at for var, _, at in guards if var in reached]
+    where += [recording.recorder.opaque] * bool(recording.recorder.opaque)
     if where:
         raise ExchangeError(
             f"{where[0]}what is computed depends on the values of the inputs, and a program for all inputs "
             "takes one way; choose between results with np.where"
         )
-    return recording
 
 
 def _with_constants(source: Source, recording: Recording) -> Trace:
@@ -330,7 +338,8 @@ def _composition(equation: Equation, compositions: Compositions) -> Callable[...
 
 
 def _of_type(value: Any, type: Type) -> Any:
-    return value if value.dtype == type.dtype else np.astype(value, type.dtype)
+    same = not hasattr(value, "dtype") or value.dtype == type.dtype
+    return value if same else np.astype(value, type.dtype)
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------
@@ -478,7 +487,7 @@ def merged(one: Any, other: Any) -> Any:
         return slice(*(_merged_end(getattr(one, e), getattr(other, e)) for e in ("start", "stop", "step")))
     if type(one) is int and type(other) is int:
         return _merged_number(one, other)
-    if one is other or (type(one) is type(other) and one == other):
+    if isinstance(one, Trace) or one is other or (type(one) is type(other) and one == other):
         return one
     raise _Differs
 

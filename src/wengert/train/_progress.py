@@ -10,7 +10,7 @@ from typing import Any
 from wengert.train._curve import Epoch
 
 Report = Callable[[Epoch], None]
-ROOM_FOR_A_BAR, LINES = 80, 10
+ROOM_FOR_A_BAR, ROOM_FOR_ERRORS, LINES = 80, 55, 10
 # Seconds until a bar appears that nobody asked for, and between two changes of it.
 QUIET, REFRESH = 1.0, 0.1
 
@@ -74,9 +74,9 @@ def _started(epochs: int) -> tuple[Any, Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    errors = TextColumn("{task.fields[errors]}")
+    errors = (TextColumn("{task.fields[errors]}"),) if console.width >= ROOM_FOR_ERRORS else ()
     bar_and_time = (BarColumn(), TimeElapsedColumn()) if console.width >= ROOM_FOR_A_BAR else ()
-    shown = Progress("epoch", MofNCompleteColumn(), errors, *bar_and_time, console=console)
+    shown = Progress("epoch", MofNCompleteColumn(), *errors, *bar_and_time, console=console)
     shown.start()
     return shown, shown.add_task("training", total=epochs, errors="")
 

@@ -1,19 +1,20 @@
 """The main job in steps: from a table to a trained model and its scores."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert import metrics, nn, optim
+from wengert import losses, metrics
+from wengert._jobs import wording
+from wengert._jobs.options import Options, loss_of, network_of, optimiser_of, penalty_of
 from wengert.data import (
     Preprocessing,
     Split,
     Standardiser,
     Table,
     Target,
-    Task,
     read_target,
     require_columns,
     split,
@@ -22,85 +23,40 @@ from wengert.data import (
     suspicions,
     target_values,
 )
-from wengert.errors import DataError
-from wengert.models import Embedded, Model, network_targets, output_for, output_units
-from wengert.train import Epoch, Fit, fit
+from wengert.errors import DataError, SettingError
+from wengert.losses import LIKELIHOODS
+from wengert.models import Embedded, Model
+from wengert.train import Fit, fit
 
 Array = np.ndarray
-
-OPTIMISERS: dict[str, Callable[[float], optim.SGD | optim.Adam]] = {
-    "adam": optim.Adam,
-    "momentum": lambda rate: optim.SGD(rate, momentum=0.9),
-    "sgd": optim.SGD,
-}
-LEARNING_RATES = {"adam": 2e-3, "momentum": 1e-2, "sgd": 1e-1}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user may choose about training."""
-
-    targets: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    group: str | None = None
-    time: str | None = None
-    task: Task | None = None
-    hidden: tuple[int, ...] = (128,)
-    activation: str = "relu"
-    optimiser: str = "adam"
-    learning_rate: float | None = None
-    weight_decay: float = 0.1
-    epochs: int = 100
-    batch_size: int | None = None
-    patience: int = 10
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.2
-    seed: int = 0
-
-    @property
-    def rate(self) -> float:
-        """The learning rate, that of the optimiser unless chosen."""
-        return self.learning_rate or LEARNING_RATES[self.optimiser]
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """The options as they are kept in the model file."""
-        return {
-            "hidden": list(self.hidden),
-            "activation": self.activation,
-            "optimiser": self.optimiser,
-            "learning_rate": self.rate,
-            "weight_decay": self.weight_decay,
-            "epochs": self.epochs,
-            "patience": self.patience,
-            "validation_fraction": self.validation_fraction,
-            "test_fraction": self.test_fraction,
-            "seed": self.seed,
-        }
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers ready for training: inputs by row, the target, who is in which part, the outputs' scale."""
+    """Numbers ready for training: inputs by part, the target, who is in which part, the outputs' scale."""
 
     preprocessing: Preprocessing
-    x: Array
+    x: Split
     target: Target
     parts: Split
     outputs: Standardiser
+    kind: str
+    loss: Any
     notes: tuple[str, ...] = ()
 
 
-def prepare(table: Table, options: Options, dtype: Any = np.float32) -> Problem:
+def prepare(table: Table, options: Options) -> Problem:
     """Read the columns, split the rows, and fit the preprocessing on the training part."""
     target = read_target(table, _target_names(table, options.targets), options.task)
     features = _features(table, target, options)
+    kind, loss = loss_of(options, target.task, target.classes)
+    _refuse_counts(table, kind, target)
     parts = _split(table, target, options)
     preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
-    x = preprocessing.inputs(table, dtype)
+    rows = (parts.training, parts.validation, parts.test)
+    x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in rows))
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
-    return Problem(preprocessing, x, target, parts, _target_scale(target, parts), notes)
+    return Problem(preprocessing, x, target, parts, _target_scale(target, parts, kind), kind, loss, notes)
 
 
 def _target_names(table: Table, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,6 +82,15 @@ def _features(table: Table, target: Target, options: Options) -> tuple[str, ...]
     return features
 
 
+def _refuse_counts(table: Table, kind: str, target: Target) -> None:
+    if kind == "count" and (target.values < 0).any():
+        row = int(np.argmax((target.values.reshape(len(target.values), -1) < 0).any(axis=1)))
+        raise DataError(f"{table.where(row)}: a negative target is no count; choose another --loss")
+
+
+# --------------------------------------------------------------------------------------------- rows
+
+
 def _split(table: Table, target: Target, options: Options) -> Split:
     """At random (class by class), by group, or by time."""
     fractions = options.validation_fraction, options.test_fraction
@@ -134,13 +99,19 @@ def _split(table: Table, target: Target, options: Options) -> Split:
         return split_by_group(table, options.group, *fractions, rng)
     if options.time is not None:
         return split_by_time(table, options.time, *fractions)
-    return split(target, *fractions, rng)
+    return split(target if options.split == "stratified" else _of_one_stratum(target), *fractions, rng)
 
 
-def _target_scale(target: Target, parts: Split) -> Standardiser:
-    """Scale of the targets in regression; classes stay as they are."""
-    if target.task != "regression":
-        return Standardiser(np.zeros(1), np.ones(1))
+def _of_one_stratum(target: Target) -> Target:
+    """The target as numbers, which have no classes to be dealt out one by one."""
+    return replace(target, task="regression")
+
+
+def _target_scale(target: Target, parts: Split, kind: str) -> Standardiser:
+    """Scale of the targets in regression; classes and counts stay as they are."""
+    if target.task != "regression" or LIKELIHOODS[kind].activation != "identity":
+        count = len(target.names) if target.task == "regression" else 1
+        return Standardiser(np.zeros(count), np.ones(count))
     return Standardiser.fit(target.values[parts.training].reshape(len(parts.training), -1))
 
 
@@ -156,6 +127,9 @@ def _streams(options: Options) -> Streams:
     return Streams(*np.random.SeedSequence(options.seed).spawn(3))
 
 
+# ----------------------------------------------------------------------------------------- training
+
+
 def batch_size(problem: Problem, options: Options) -> int:
     """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch."""
     return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
@@ -164,11 +138,11 @@ def batch_size(problem: Problem, options: Options) -> int:
 def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
     target, preprocessing = problem.target, problem.preprocessing
-    units = output_units(target.task, target.classes, len(target.names))
-    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.dtype
+    units = LIKELIHOODS[problem.kind].units(len(target.classes) or len(target.names))
+    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.training.dtype
     embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
     inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
-    network = nn.MLP.init(rng, (inputs, *options.hidden, units), options.activation, dtype=dtype)
+    network = network_of(rng, options, inputs, units)
     return Model(
         Embedded(embeddings, network) if embeddings else network,
         preprocessing,
@@ -176,6 +150,7 @@ def start(problem: Problem, options: Options) -> Model:
         target.task,
         target.classes,
         problem.outputs,
+        problem.kind,
     )
 
 
@@ -184,29 +159,75 @@ def _vectors(rng: np.random.Generator, categories: int, units: int) -> Array:
     return np.concatenate([np.zeros((1, units)), rng.normal(size=(categories - 1, units))])
 
 
-def train(
-    model: Model, problem: Problem, options: Options, on_epoch: Callable[[Epoch], None] | None = None
-) -> Fit:
+@dataclass(frozen=True)
+class Course:
+    """What a training does besides: where it is kept on the way, and how much of the machine it takes."""
+
+    checkpoint: Path | None = None
+    checkpoint_every: int = 1
+    resume: bool = False
+    threads: int | None = None
+    progress: bool = True
+
+
+def train(model: Model, problem: Problem, options: Options, course: Course) -> Fit:
     """Train the network of a model on the training part, watching the validation part."""
-    output = output_for(model.task, model.classes)
-    values = problem.target.values
-    scaled = problem.outputs(values.reshape(len(values), -1)) if model.task == "regression" else values
-    x, t = problem.x, network_targets(output, scaled, model.dtype)
-    watched = problem.parts.validation
+    t, parts, size = (
+        model.targets_for_error(problem.target.values),
+        problem.parts,
+        batch_size(problem, options),
+    )
+    weights = _weights(problem, options)
+    own = None if weights is None else weights[parts.training]
+    watched = () if weights is None else (weights[parts.validation],)
+    validation = (problem.x.validation, t[parts.validation], *watched)
     return fit(
         model.network,
-        output.loss,
-        x[problem.parts.training],
-        t[problem.parts.training],
-        optimiser=optim.WeightDecay(OPTIMISERS[options.optimiser](options.rate), options.weight_decay),
+        problem.loss,
+        problem.x.training,
+        t[parts.training],
+        sample_weight=own,
+        optimiser=optimiser_of(options, -(-len(parts.training) // size)),
         epochs=options.epochs,
-        batch_size=batch_size(problem, options),
-        validation=(x[watched], t[watched]) if len(watched) else None,
-        patience=options.patience if len(watched) else None,
+        batch_size=size,
+        validation=validation if len(parts.validation) else None,
+        patience=options.patience if len(parts.validation) else None,
+        tolerance=options.tolerance,
+        penalty=penalty_of(options),
         seed=_streams(options).order,
-        on_epoch=on_epoch,
-        progress=False,
+        checkpoint=course.checkpoint,
+        checkpoint_every=course.checkpoint_every,
+        resume=course.resume,
+        threads=course.threads,
+        progress=course.progress,
     )
+
+
+def _weights(problem: Problem, options: Options) -> Array | None:
+    """The weights of all rows, from those of the classes in the training part."""
+    if options.class_weights is None:
+        return None
+    target, rows = problem.target, problem.parts.training
+    if target.task == "regression":
+        raise SettingError("--class-weights: numbers have no classes; leave it out, or say --task")
+    wanted = wording.weights("--class-weights", options.class_weights)
+    names: Any = target.classes if target.task == "classification" else ("0", "1")
+    unknown = [name for name in wanted if name not in names] if isinstance(wanted, dict) else []
+    if unknown:
+        raise SettingError(f"--class-weights: there is no class {unknown[0]!r}; there are {', '.join(names)}")
+    labels = np.array(names)[target.values.astype(np.int64)].reshape(len(target.values), -1)
+    return np.prod([_by_class(column, rows, wanted) for column in labels.T], axis=0)
+
+
+def _by_class(labels: Array, rows: Array, wanted: Any) -> Array:
+    """The weight of the class of every row, as the training part has it; 1 for a class that it lacks."""
+    known, first = np.unique(labels[rows], return_index=True)
+    weights = dict(zip(known.tolist(), losses.class_weights(labels[rows], wanted)[first].tolist()))
+    classes, index = np.unique(labels, return_inverse=True)
+    return np.array([weights.get(name, 1.0) for name in classes.tolist()])[index]
+
+
+# ------------------------------------------------------------------------------------------- scores
 
 
 def scores(model: Model, predicted: Array, values: Array) -> dict[str, float]:
@@ -232,7 +253,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     trained = replace(model, network=result.network)
     test = problem.parts.test
     tested = (
-        scores(trained, trained.predict_inputs(problem.x[test]), problem.target.values[test])
+        scores(trained, trained.predict_inputs(problem.x.test), problem.target.values[test])
         if len(test)
         else {}
     )

@@ -1,0 +1,74 @@
+"""Models for other programs: from the columns of a table to probabilities or numbers, in one file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wengert import nn
+from wengert.data import Encoder, Standardiser
+from wengert.errors import SettingError
+from wengert.exchange import TARGETS
+from wengert.models import Model
+
+Array = np.ndarray
+
+MISSING, UNSEEN = -1, -2  # codes of what is no label, as encoders have them
+
+
+def exported(found: Any, language: str, inputs: int | None = None) -> bytes:
+    """The content of the file for a model, or for a network by itself."""
+    write = TARGETS[language]
+    content = _of_model(write, found) if isinstance(found, Model) else _of_network(write, found, inputs)
+    return content if isinstance(content, bytes) else content.encode()
+
+
+def _of_model(write: Callable[..., Any], model: Model) -> Any:
+    """From columns, of which words are given as such where the language has words."""
+    encoders = model.preprocessing.encoders
+    ordered = model.preprocessing.numeric + model.preprocessing.embedded
+    words = {e.column: _codes(e) for e in encoders if hasattr(e, "labels")}
+
+    def preprocessing(columns: dict[str, Array]) -> Array:
+        parts = [encoder.apply(columns[encoder.column]) for encoder in ordered]
+        return np.concatenate(parts, axis=1).astype(model.dtype)
+
+    return write(
+        model.network,
+        {e.column: np.zeros(2, np.int32 if e.column in words else np.float64) for e in encoders},
+        preprocessing=preprocessing,
+        postprocessing=replace(model, outputs=_narrowed(model)).meaning,
+        words=words,
+        names=("x", _name_of_outputs(model)),
+    )
+
+
+def _narrowed(model: Model) -> Standardiser:
+    """The scale of the target in the precision of the network, which then is that of all that is computed."""
+    return Standardiser(model.outputs.mean.astype(model.dtype), model.outputs.scale.astype(model.dtype))
+
+
+def _name_of_outputs(model: Model) -> str:
+    return "prediction" if model.task == "regression" else "probabilities"
+
+
+def _codes(encoder: Encoder) -> dict[str | None, int]:
+    """The number of each word, that of nothing, and that of every other word."""
+    labels: tuple[str, ...] = encoder.labels  # type: ignore[attr-defined]
+    return {**{label: code for code, label in enumerate(labels)}, "": MISSING, None: UNSEEN}
+
+
+def _of_network(write: Callable[..., Any], network: Any, inputs: int | None) -> Any:
+    count = inputs or _inputs_of(network)
+    if count is None:
+        raise SettingError("the network does not say how many inputs it has; write for instance --inputs 4")
+    return write(network, count)
+
+
+def _inputs_of(network: Any) -> int | None:
+    if isinstance(network, nn.MLP):
+        return network.sizes[0]
+    if isinstance(network, nn.UnitGraph):
+        return len(network.topology.inputs)
+    return int(network.weights.shape[0]) if isinstance(network, nn.Dense | nn.Perceptron) else None

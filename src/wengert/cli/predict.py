@@ -1,0 +1,51 @@
+"""``wengert predict``: a prediction for every row of a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wengert.cli._app import app
+from wengert.cli._shared import (
+    DataArgument,
+    FillOption,
+    ForceOption,
+    ModelArgument,
+    QueryOption,
+    read_for,
+    refuse_output,
+    write,
+)
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    data: DataArgument,
+    query: QueryOption = None,
+    fill_columns: FillOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file to write, .csv, .jsonl or .parquet (by default CSV to stdout)."
+        ),
+    ] = None,
+    force: ForceOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of CSV.")] = False,
+) -> None:
+    """Predict every row of a table: the class and its probabilities, or the number.
+
+    Columns are found by name; the target may be missing and other columns are ignored.
+
+    wengert predict digits.wengert digits --output predictions.parquet
+
+    wengert predict digits.wengert digits --query "SELECT * FROM data LIMIT 3" --json
+    """
+    from wengert import models
+    from wengert._jobs import predictions
+
+    refuse_output(output, [data, model], force)
+    written = predictions.format_of(output, predictions.to_json_lines if as_json else predictions.to_csv)
+    network = models.load(model)
+    table = read_for(network, data, query, fill_columns)
+    write(output, written(predictions.columns(network, network.predict_table(table))))

@@ -1,0 +1,40 @@
+"""Options in a TOML file."""
+
+import pytest
+
+from wengert import models
+
+
+def test_options_of_a_file(wengert, tmp_path):
+    (tmp_path / "o.toml").write_text(
+        'epochs = 2\nhidden = [8, 4]\ndropout = [0.1, 0.2]\nactivation = ["relu", "elu(alpha=0.5)"]\n'
+        'optimiser = {name = "adam", b1 = 0.8}\nclass-weights = {setosa = 2.0}\nvalidation_fraction = 0.2\n'
+        'ignore = ["petal_width_cm"]\nplot = "c.png"\nseed = 3\n'
+    )
+    code, _, err = wengert("train", "iris", "--config", "o.toml", "--seed", 4)
+    assert code == 0, err
+    model = models.load("iris.wengert")
+    assert model.network.sizes == (3, 8, 4, 3)
+    known = model.training["options"]
+    assert (known["epochs"], known["seed"], known["dropout"]) == (2, 4, "0.1,0.2")
+    assert (known["optimiser"], known["class_weights"]) == ("adam(b1=0.8)", "setosa=2.0")
+    assert (known["activation"], known["validation_fraction"]) == ("relu,elu(alpha=0.5)", 0.2)
+    assert (tmp_path / "c.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch = 3", "o.toml: there is no option 'epoch'; did you mean 'epochs'?"),
+        ("colour = 3", "o.toml: there is no option 'colour'; see wengert train --help"),
+        ("config = 'o.toml'", "o.toml: there is no option 'config'; did you mean 'config'?"),
+        ("epochs = 0", "Invalid value for '--epochs'"),
+        ("epochs = 'many'", "Invalid value for '--epochs'"),
+        ("epochs = ", "o.toml: is not TOML (Invalid value"),
+        ("[training]\nepochs = 3", "o.toml: there is no option 'training'"),
+        ("hidden = ['x']", "--hidden 'x': no sizes of layers; write for instance 64,32, or 0 for none"),
+    ],
+)
+def test_what_is_refused(refuses, tmp_path, content, message):
+    (tmp_path / "o.toml").write_text(content)
+    assert refuses("train", "iris", "--config", "o.toml").startswith(message)

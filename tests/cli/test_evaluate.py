@@ -1,0 +1,96 @@
+"""``wengert evaluate``."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.cli.helpers import QUICK, table
+
+
+def test_evaluate_classes(wengert, iris):
+    code, out, _ = wengert("evaluate", iris, "iris")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == "rows 150"
+    assert lines[1].split() == ["target", "precision", "recall", "f1", "rows"]
+    assert lines[2].split()[0] == "setosa"
+    assert lines[-1].startswith("accuracy 0.")
+
+
+def test_evaluate_as_json(wengert, iris):
+    report = json.loads(wengert("evaluate", iris, "iris", "--json")[1])
+    predicted = [row[0] for row in table(wengert("predict", iris, "iris")[1])[1:]]
+    true = ["setosa"] * 50 + ["versicolor"] * 50 + ["virginica"] * 50
+    assert report["accuracy"] == pytest.approx(np.mean(np.array(predicted) == true))
+    assert [c["name"] for c in report["classes"]] == ["setosa", "versicolor", "virginica"]
+    assert (report["rows"], report["task"]) == (150, "classification")
+
+
+def test_evaluate_numbers(wengert, tmp_path):
+    wengert("train", "diabetes", *QUICK)
+    report = json.loads(wengert("evaluate", "diabetes.wengert", "diabetes", "--json")[1])
+    scores = {"mae", "median_absolute_error", "rmse", "r2"}
+    assert set(report) == {"task", "target", "rows", "intervals", "residuals"} | scores
+    assert set(report["intervals"]) == scores
+    assert all(low < report[name] < high for name, (low, high) in report["intervals"].items())
+    assert "R² " in wengert("evaluate", "diabetes.wengert", "diabetes")[1]
+
+
+def test_r_squared_of_one_row_is_undefined(wengert, tmp_path):
+    wengert("train", "diabetes", *QUICK)
+    (tmp_path / "row.csv").write_text(
+        "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,target\n59,2,32.1,101,157,93.2,38,4,4.9,87,151\n"
+    )
+    assert json.loads(wengert("evaluate", "diabetes.wengert", "row.csv", "--json")[1])["r2"] is None
+    assert wengert("evaluate", "diabetes.wengert", "row.csv")[1].endswith("R² undefined\n")
+
+
+def test_evaluate_refuses(refuses, iris, tmp_path):
+    header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm"
+    (tmp_path / "unlabelled.csv").write_text(f"{header}\n1,2,3,4\n")
+    assert refuses("evaluate", iris, "unlabelled.csv").startswith("unlabelled.csv:1: no column 'target'")
+    (tmp_path / "rose.csv").write_text(f"{header},target\n1,2,3,4,rose\n")
+    assert refuses("evaluate", iris, "rose.csv").startswith(
+        "rose.csv:2: target 'target' holds the unknown class 'rose'"
+    )
+
+
+def test_pictures_and_a_report(wengert, iris, tmp_path):
+    wengert("train", "diabetes", *QUICK)
+    for data in ("iris", "diabetes"):
+        files = ["--plot", f"{data}.png", "--report", f"{data}.html"]
+        code, out, _ = wengert("evaluate", f"{data}.wengert", data, "--samples", 20, *files)
+        assert code == 0
+        assert (tmp_path / f"{data}.png").read_bytes().startswith(b"\x89PNG")
+        page = (tmp_path / f"{data}.html").read_text()
+        assert out.splitlines()[-1] in page
+        assert page.count("<svg") == 1
+        assert not re.findall(r'(?:src|href)="http', page)
+        assert "Dense(activation=relu)" in page
+
+
+def test_the_same_seed_gives_the_same_report(wengert, iris, tmp_path):
+    for name in "ab":
+        wengert("evaluate", iris, "iris", "--report", f"{name}.html", "--plot", f"{name}.png")
+    for ending in ("html", "png"):
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+
+
+def test_names_in_a_report_are_text(wengert, tmp_path):
+    rows = "".join(f"{i},{'<b>' if i % 2 else '&'}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("<script>,target\n" + rows)
+    wengert("train", "t.csv", *QUICK)
+    assert wengert("evaluate", "t.wengert", "t.csv", "--report", "r.html")[0] == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "<script>" not in page and "<b>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_what_is_there_stays(refuses, iris, tmp_path):
+    (tmp_path / "notes.html").write_text("mine")
+    message = "notes.html: exists already; choose another name, or write --force to replace it"
+    assert refuses("evaluate", iris, "iris", "--report", "notes.html") == message
+    assert refuses("evaluate", iris, "iris", "--plot", iris).startswith(f"{iris}: would overwrite what")
+    assert refuses("evaluate", iris, "iris", "--plot", "x", "--report", "x").startswith("x: would overwrite")

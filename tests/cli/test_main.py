@@ -1,0 +1,134 @@
+"""The command line as a whole: help, exit codes, pipes and Ctrl-C."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from wengert._console import columns
+from wengert._jobs import timing
+
+
+def test_help(wengert):
+    code, out, _ = wengert("--help")
+    assert code == 0
+    for command in ("train", "predict", "evaluate", "cache"):
+        assert command in out
+        assert "wengert " in wengert(command, "--help")[1]
+    assert wengert() == (0, out, "")
+
+
+def test_version(wengert):
+    code, out, _ = wengert("--version")
+    assert code == 0
+    assert out.startswith("wengert ")
+
+
+def test_an_unknown_command(refuses):
+    assert refuses("tarin").startswith("No such command 'tarin'")
+
+
+def test_tables_are_aligned():
+    assert columns([["name", "rows"], ["a", "100"]]) == "name  rows\na      100"
+
+
+def test_a_reader_that_leaves_early_is_no_error(start, iris):
+    process = start("predict", iris, "iris")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() in (0, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_a_real_ctrl_c(start, tmp_path):
+    process = start("train", "digits", "--epochs", "100000", "--patience", "100000")
+    assert process.stderr.readline().startswith("wengert: note: ")
+    assert process.stderr.readline().startswith("epoch 1/")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+    assert "(interrupted)" in out
+    assert os.listdir(tmp_path) == ["digits.wengert"]
+
+
+# --- help
+
+COMMANDS = ("train", "predict", "evaluate", "inspect", "tune", "export", "cache", "bench")
+
+
+def examples(wengert, monkeypatch):
+    """The commands that the help shows, in the order in which they can be run."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    for command in COMMANDS:
+        lines = wengert(command, "--help")[1].partition("Options:")[0].splitlines()
+        yield from (line.strip() for line in lines if line.strip().startswith("wengert "))
+
+
+def test_the_examples_of_the_help_run(wengert, monkeypatch, tmp_path):
+    found = list(examples(wengert, monkeypatch))
+    assert {line.split()[1] for line in found} == set(COMMANDS)
+    found = [line for line in found if line != "wengert bench"]  # which times for seconds
+    found.sort(key=lambda line: "--config" in line)
+    for line in found:
+        quick = ["--epochs", "2"] if line.split()[1] == "train" else []
+        code, _, err = wengert(*shlex.split(line)[1:], *quick, *(["--force"] if "train wine" in line else []))
+        assert code == 0, (line, err)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_narrow_terminal(wengert, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERMINAL_WIDTH", str(width))
+    for command in COMMANDS:
+        code, out, _ = wengert(command, "--help")
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= max(width, 50)
+
+
+def test_completion_is_offered(wengert, monkeypatch):
+    code, out, _ = wengert("--show-completion", "bash")
+    assert code == 0
+    assert "_WENGERT_COMPLETE=complete_bash" in out
+
+
+def test_the_timing(wengert, monkeypatch):
+    monkeypatch.setattr(timing, "NETWORKS", (((3, 4, 2), 8),))
+    monkeypatch.setattr(timing, "STEPS", 2)
+    (row,) = json.loads(wengert("bench", "--json")[1])["steps"]
+    assert row["network"] == "3-4-2, 8"
+    assert row["ratio"] == pytest.approx(row["scikit_learn"] / row["wengert"])
+    assert "wengert µs" in wengert("bench")[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="opens a pseudo-terminal")
+@pytest.mark.parametrize("width", [30, 100])
+def test_in_a_terminal(tmp_path, width):
+    """Progress is drawn into the terminal, and results are the same lines as in a pipe."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    command = [sys.executable, "-m", "wengert.cli", "train", "iris", "--epochs", "20", "--hidden", "8"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")} | {
+        "TERM": "xterm"
+    }
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True
+    )
+    out, _ = process.communicate(timeout=60)
+    os.close(slave)
+    drawn = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert process.returncode == 0
+    assert out.splitlines()[-1].startswith("test accuracy ")
+    assert "20/20" in drawn
