@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape
+from wengert._refusals import require
 from wengert.api import stop_gradient
-from wengert.losses._parameters import require, set_number
+from wengert.losses._parameters import set_number
 from wengert.special import softplus
 
 Array = np.ndarray

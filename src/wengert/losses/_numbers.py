@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape, total
-from wengert.losses._parameters import require, set_number
+from wengert._refusals import require
+from wengert.losses._parameters import set_number
 
 Array = np.ndarray
 Weights = Array | None

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require
 from wengert.core import tree
-from wengert.losses._parameters import require, set_number
+from wengert.losses._parameters import set_number
 
 Array = np.ndarray
 Network = Any

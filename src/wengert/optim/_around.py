@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from wengert._refusals import require
 from wengert.core import tree
-from wengert.optim._rule import Rate, Steps, Tree, like, require, require_share
+from wengert.optim._rule import Rate, Steps, Tree, like, require_share
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert.optim._rule import Rate, Rule, require, require_share
+from wengert._refusals import require
+from wengert.optim._rule import Rate, Rule, require_share
 
 
 @dataclass(frozen=True)

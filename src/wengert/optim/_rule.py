@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from wengert._refusals import require
 from wengert.core import tree
-from wengert.optim._schedules import Schedule, as_schedule, require
+from wengert.optim._schedules import Schedule, as_schedule
 
 Tree = Any
 Rate = float | Schedule

@@ -20,13 +20,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from wengert._refusals import require
 from wengert.core import tree
-
-
-def require(holds: bool, message: str) -> None:
-    """Refuse settings that make no sense."""
-    if not holds:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True)

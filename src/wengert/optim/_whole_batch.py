@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from wengert._refusals import require
 from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Tree
-from wengert.optim._schedules import require
 
 Function = Callable[..., Any]
 Told = Callable[[Any, float], None]
