@@ -80,8 +80,8 @@ def fit(
     optimiser
         How a gradient becomes a step, by default :class:`wengert.optim.Adam`; or a method that takes all
         patterns at once, such as :class:`wengert.optim.LBFGS` and, for a sum of squares,
-        :class:`wengert.optim.LevenbergMarquardt`. Then an epoch is an iteration, and minibatches, orders and
-        checkpoints mean nothing.
+        :class:`wengert.optim.LevenbergMarquardt`. Then an epoch is an iteration, minibatches and orders mean
+        nothing, and there are neither checkpoints nor random draws in the network.
     epochs
         How often, at most, every pattern is visited.
     batch_size
@@ -137,6 +137,10 @@ def fit(
 
     Raises
     ------
+    ValueError
+        Where an argument makes no sense, or some do not go together: numbers of rows, weights and an error
+        that takes none, ``patience`` and nothing to watch, a checkpoint or a penalty and an optimiser that
+        has no use for it.
     DivergenceError
         When an error stops being a finite number; its ``result`` is the outcome of the epochs before.
     DataError
