@@ -66,7 +66,7 @@ def _check_outputs(model: Model) -> None:
         y = model.network(np.zeros((1, model.inputs_count), model.dtype))
     require(isinstance(y, np.ndarray) and y.dtype == model.dtype, "its layers are not of one precision")
     require(y.shape == (1, LIKELIHOODS[model.kind].units(len(model.classes) or len(model.targets))),
-             "wrong outputs")  # fmt: skip
+            "wrong outputs")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ columns
@@ -82,7 +82,7 @@ def _check_encoder(encoder: Encoder) -> None:
     """Names are texts, counts are whole, scales are positive."""
     known = vars(encoder)
     require(all(holds(known[name]) for name, holds in FIELDS.items() if name in known),
-             f"column {encoder.column!r} is described wrongly")  # fmt: skip
+            f"column {encoder.column!r} is described wrongly")  # fmt: skip
     labels = len(known.get("labels", ()))
     require(0 <= known["mode"] < labels if "mode" in known and labels else True, "a label is missing")
 
