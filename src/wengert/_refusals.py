@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Named = TypeVar("Named")
 
@@ -11,6 +11,18 @@ def require(holds: bool, message: str) -> None:
     """Refuse an argument that makes no sense."""
     if not holds:
         raise ValueError(message)
+
+
+def require_positive(**numbers: Any) -> None:
+    """Refuse numbers that are not above 0, by their names."""
+    for name, number in numbers.items():
+        require(number > 0, f"{name} must be positive, not {number}")
+
+
+def require_at_least(least: int, **numbers: Any) -> None:
+    """Refuse numbers that are lower, by their names."""
+    for name, number in numbers.items():
+        require(number >= least, f"{name} must be at least {least}, not {number}")
 
 
 def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:

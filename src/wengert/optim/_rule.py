@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from wengert._refusals import require
+from wengert._refusals import require, require_positive
 from wengert.core import tree
 from wengert.optim._schedules import Schedule, as_schedule
 
@@ -199,7 +199,7 @@ def like(w: Any, numbers: Any) -> tuple[Any, ...]:
 def require_rate(rate: Rate) -> None:
     """Refuse a learning rate that is no positive number; schedules check their own."""
     if not callable(rate):
-        require(rate > 0, f"learning_rate must be positive, not {rate}")
+        require_positive(learning_rate=rate)
 
 
 def require_share(name: str, value: float) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from wengert._refusals import require
+from wengert._refusals import require_at_least
 from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Tree
@@ -42,11 +42,6 @@ class Minimiser(Protocol):
 
         The callback is told parameters and error after each; it may raise ``StopIteration``.
         """
-
-
-def _require_tolerances(**tolerances: float) -> None:
-    for name, value in tolerances.items():
-        require(value >= 0, f"{name} must be at least 0, not {value}")
 
 
 def _telling(callback: Told | None, error: str) -> Callable[[Any], None] | None:
@@ -97,9 +92,8 @@ class LBFGS:
     wants: ClassVar[str] = "error"
 
     def __post_init__(self) -> None:
-        require(self.history >= 1, f"history must be at least 1, not {self.history}")
-        require(self.max_nfev >= 1, f"max_nfev must be at least 1, not {self.max_nfev}")
-        _require_tolerances(gtol=self.gtol, ftol=self.ftol)
+        require_at_least(1, history=self.history, max_nfev=self.max_nfev)
+        require_at_least(0, gtol=self.gtol, ftol=self.ftol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
@@ -149,7 +143,7 @@ class ConjugateGradients:
     wants: ClassVar[str] = "error"
 
     def __post_init__(self) -> None:
-        _require_tolerances(gtol=self.gtol)
+        require_at_least(0, gtol=self.gtol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
@@ -206,7 +200,7 @@ class LevenbergMarquardt:
     wants: ClassVar[str] = "residuals"
 
     def __post_init__(self) -> None:
-        _require_tolerances(ftol=self.ftol, xtol=self.xtol, gtol=self.gtol)
+        require_at_least(0, ftol=self.ftol, xtol=self.xtol, gtol=self.gtol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
