@@ -7,105 +7,23 @@ converges where (Robbins and Monro, *A stochastic approximation method*, 1951)
 
 .. math:: \sum_\tau \eta_\tau = \infty, \qquad \sum_\tau \eta_\tau^2 < \infty.
 
-A schedule is a tree of numbers that can be called, and is written in NumPy: in a compiled loop both the steps
-taken and the numbers are traced. One schedule, :class:`Adaptive`, is no function of the steps: it looks at
-the training error between two epochs.
+One schedule, :class:`Adaptive`, is no function of the steps: it looks at the training error between two
+epochs.
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
-from wengert.core import tree
-
-
-def require(holds: bool, message: str) -> None:
-    """Refuse settings that make no sense."""
-    if not holds:
-        raise ValueError(message)
-
-
-@dataclass(frozen=True)
-class Schedule(ABC):
-    """A learning rate that depends on the number of steps taken."""
-
-    @abstractmethod
-    def __call__(self, steps: Any) -> Any:
-        """The rate after so many steps."""
-
-    def after_epoch(self, error: float) -> Self:
-        """The schedule after an epoch of this training error; only an adaptive one changes."""
-        return self
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the rate should fall again and is at its lowest: a reason to end the training."""
-        return False
-
-    @property
-    def kind(self) -> Self:
-        """The same schedule whatever its numbers."""
-        return tree.map(lambda _: 0.0, self)
-
-
-def as_schedule(rate: Any) -> Schedule:
-    """A schedule from a schedule, a number or any function of the number of steps."""
-    if isinstance(rate, Schedule):
-        return rate
-    return Called(rate) if callable(rate) else Constant(rate)
-
-
-def _require_rate(rate: Any, name: str = "rate") -> None:
-    require(rate > 0, f"{name} must be positive, not {rate}")
-
-
-def _require_steps(steps: Any, name: str = "steps") -> None:
-    require(steps >= 1, f"{name} must be at least 1, not {steps}")
+from wengert._refusals import require, require_at_least, require_positive
+from wengert.optim._schedule import Schedule, as_schedule
 
 
 def _ease(first: Any, last: Any, share: Any) -> Any:
     """From one rate to another along half a wave of the cosine."""
     return last + (first - last) * (1 + np.cos(math.pi * share)) / 2
-
-
-@dataclass(frozen=True)
-class Constant(Schedule):
-    r"""The same rate throughout.
-
-    .. math:: \eta_\tau = \eta
-
-    Examples
-    --------
-    >>> Constant(0.1)(1000)
-    0.1
-    """
-
-    rate: float
-
-    def __post_init__(self) -> None:
-        _require_rate(self.rate)
-
-    def __call__(self, steps: Any) -> Any:
-        """The rate."""
-        return self.rate
-
-
-@dataclass(frozen=True)
-class Called(Schedule):
-    """Any function of the number of steps, written in NumPy.
-
-    Its own numbers are part of the compiled code.
-    """
-
-    function: Callable[[Any], Any] = field(metadata={"static": True})
-
-    def __call__(self, steps: Any) -> Any:
-        """The value of the function."""
-        return self.function(steps)
 
 
 @dataclass(frozen=True)
@@ -135,9 +53,8 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        _require_rate(self.factor, "factor")
-        _require_steps(self.every, "every")
+        require_positive(rate=self.rate, factor=self.factor)
+        require_at_least(1, every=self.every)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -171,8 +88,7 @@ class Milestones(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        _require_rate(self.factor, "factor")
+        require_positive(rate=self.rate, factor=self.factor)
         require(len(self.at) > 0, "at is empty; name at least one step, or write a plain rate")
 
     def __call__(self, steps: Any) -> Any:
@@ -203,8 +119,7 @@ class Exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        _require_rate(self.factor, "factor")
+        require_positive(rate=self.rate, factor=self.factor)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -238,8 +153,8 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        require(self.power >= 0, f"power must be at least 0, not {self.power}")
+        require_positive(rate=self.rate)
+        require_at_least(0, power=self.power)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -269,8 +184,8 @@ class InverseTime(Schedule):
     decay: float
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+        require_positive(rate=self.rate)
+        require_at_least(0, decay=self.decay)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -309,9 +224,9 @@ class Cosine(Schedule):
     lowest: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        _require_steps(self.steps)
-        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+        require_positive(rate=self.rate)
+        require_at_least(1, steps=self.steps)
+        require_at_least(0, lowest=self.lowest)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -354,10 +269,9 @@ class CosineRestarts(Schedule):
     lowest: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
-        _require_steps(self.steps)
-        require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
-        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+        require_positive(rate=self.rate)
+        require_at_least(1, steps=self.steps, growth=self.growth)
+        require_at_least(0, lowest=self.lowest)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -414,9 +328,9 @@ class OneCycle(Schedule):
     last_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        _require_rate(self.highest, "highest")
-        _require_rate(self.first_divisor, "first_divisor")
-        _require_rate(self.last_divisor, "last_divisor")
+        require_positive(
+            highest=self.highest, first_divisor=self.first_divisor, last_divisor=self.last_divisor
+        )
         require(
             1 < self.rise * self.steps < self.steps,
             f"rise must leave more than one step for the rise and some for the fall, not {self.rise} of "
@@ -459,7 +373,7 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _require_steps(self.steps)
+        require_at_least(1, steps=self.steps)
         require(0 <= self.start <= 1, f"start must be between 0 and 1, not {self.start}")
 
     def __call__(self, steps: Any) -> Any:
@@ -505,8 +419,7 @@ class PerEpoch(Schedule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _require_steps(self.steps)
-        _require_steps(self.counted, "counted")
+        require_at_least(1, steps=self.steps, counted=self.counted)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -557,9 +470,9 @@ class Adaptive(Schedule):
     waited: int = 0
 
     def __post_init__(self) -> None:
-        _require_rate(self.rate)
+        require_positive(rate=self.rate)
         require(self.divisor > 1, f"divisor must be above 1, not {self.divisor}")
-        _require_steps(self.patience, "patience")
+        require_at_least(1, patience=self.patience)
 
     def __call__(self, steps: Any) -> Any:
         """The present rate."""

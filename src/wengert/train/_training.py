@@ -25,13 +25,14 @@ class Fit:
     Attributes
     ----------
     network
-        The trained network: of the best epoch if there are validation data, of the last one otherwise.
+        The trained network: of the epoch in which what is watched was best, of the last one where that is the
+        training error.
     curve
         The learning curve.
     best_epoch
         The epoch that ``network`` is from, counted from 1; 0 if no epoch was completed.
     stopped_early
-        Whether the validation error ended the training.
+        Whether what was watched ended the training.
     interrupted
         Whether Ctrl-C did.
     """
