@@ -12,7 +12,7 @@ import wengert as wg
 from tests.train.helpers import HELD_OUT, X, Y, network, run, same
 from wengert import losses, nn, optim
 from wengert.errors import CheckpointError, DivergenceError
-from wengert.train import fit
+from wengert.train import Trainer, _trainer, fit
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +89,39 @@ def test_an_interruption_leaves_the_last_epoch_on_disk(tmp_path):
     first = run(epochs=9, checkpoint=path, checkpoint_every=5, callbacks=[interrupt])
     assert (first.interrupted, first.epochs) == (True, 3)
     assert equal(run(epochs=9, checkpoint=path, checkpoint_every=5, resume=True), run(epochs=9))
+
+
+@pytest.fixture(params=[(2, 5, 1), (2, 300, 450, 1)], ids=["small", "large"])
+def interrupted(request, monkeypatch):
+    """A training whose epochs are two calls; Ctrl-C comes in the second call of the third epoch."""
+    monkeypatch.setattr(_trainer, "OPERATIONS_AT_A_TIME", 1)
+    start, original, calls = nn.MLP.init(np.random.default_rng(0), request.param, "tanh"), Trainer._run, []
+
+    def until(self, *args):
+        found = original(self, *args)
+        calls.append(found)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return found
+
+    def train(epochs, interrupt=False, **options):
+        monkeypatch.setattr(Trainer, "_run", until if interrupt else original)
+        return run(start, epochs=epochs, batch_size=20, on_epoch=lambda epoch: None, **options)
+
+    return train
+
+
+def test_an_interruption_inside_an_epoch_is_as_of_the_last_one(interrupted):
+    first = interrupted(7, interrupt=True)
+    assert (first.interrupted, first.epochs) == (True, 2)
+    assert same(first.network, interrupted(2).network)
+
+
+def test_an_epoch_that_was_interrupted_is_begun_again(interrupted, tmp_path):
+    path = tmp_path / "c"
+    first = interrupted(7, interrupt=True, checkpoint=path, checkpoint_every=5)
+    assert (first.interrupted, first.epochs) == (True, 2)
+    assert equal(interrupted(7, checkpoint=path, checkpoint_every=5, resume=True), interrupted(7))
 
 
 def test_a_training_that_a_callback_has_ended_stays_so(tmp_path):

@@ -112,8 +112,8 @@ def fit(
     callbacks
         Functions of the :class:`Training`, called as each epoch ends, or objects with any of the methods
         ``on_start``, ``on_epoch`` and ``on_end``. They see ``training.network``, ``training.epoch``,
-        ``training.curve`` and the optimiser's state in ``training.trainer.carry``, and end the training with
-        ``training.stop()``.
+        ``training.curve`` and the optimiser's state in ``training.trainer.carry`` (which the next epoch
+        changes), and end the training with ``training.stop()``.
     on_epoch
         Called with each :class:`Epoch` as it ends.
     checkpoint, checkpoint_every

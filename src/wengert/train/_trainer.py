@@ -442,12 +442,15 @@ def _is_ours(optimiser: Any) -> bool:
 
 def _stand_alone(network: Network, state: Any) -> bool:
     """Whether no array of a state has memory in common with another one, or with the network."""
-    others = [leaf for leaf in tree.flatten(network)[0] if type(leaf) is np.ndarray]
-    for leaf in (leaf for leaf in tree.flatten(state)[0] if type(leaf) is np.ndarray):
-        if not leaf.flags.owndata or any(np.may_share_memory(leaf, other) for other in others):
-            return False
-        others.append(leaf)
-    return True
+    arrays, others = ([a for a in tree.flatten(t)[0] if isinstance(a, np.ndarray)] for t in (state, network))
+    owners = {id(_owner(other)) for other in others}
+    distinct = len(owners.union(map(id, arrays))) == len(owners) + len(arrays)
+    return distinct and all(array.flags.owndata for array in arrays)
+
+
+def _owner(array: Array) -> Array:
+    """The array that the memory belongs to."""
+    return _owner(array.base) if isinstance(array.base, np.ndarray) else array
 
 
 def _step_of(

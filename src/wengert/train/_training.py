@@ -65,7 +65,9 @@ class Training:
     Attributes
     ----------
     trainer
-        The network in training, with the optimiser's state in ``trainer.carry``.
+        The network in training, with the optimiser's state in ``trainer.carry``: copy what is to be kept, for
+        the next epoch changes it. When an epoch is interrupted the network is that of the last whole one; the
+        state is so, too, if there is a checkpoint.
     patterns, watched
         What is learned from, and what the error is watched on.
     metrics
