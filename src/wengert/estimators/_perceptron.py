@@ -87,7 +87,8 @@ class Perceptron(Task, Inspection, Estimator):
         sample_weight
             How much each pattern counts; all the same unless given.
         X_val, y_val
-            Patterns to validate on, instead of some of X that are kept aside.
+            Patterns to validate on, instead of some of X that are kept aside. With ``"lbfgs"`` they decide
+            nothing.
 
         Returns
         -------
@@ -107,6 +108,7 @@ class Perceptron(Task, Inspection, Estimator):
             self._descend(*self._divided(sample, X_val, y_val))
         else:
             self._minimise(sample)
+            self._note_aside(self._validation(X_val, y_val))
 
     def _minimise(self, sample: Sample) -> None:
         if any(self._design.dropout) or self.batch_norm:

@@ -7,7 +7,8 @@ converges where (Robbins and Monro, *A stochastic approximation method*, 1951)
 
 .. math:: \sum_\tau \eta_\tau = \infty, \qquad \sum_\tau \eta_\tau^2 < \infty.
 
-One schedule, :class:`Adaptive`, is no function of the steps: it looks at the training error between two epochs.
+One schedule, :class:`Adaptive`, is no function of the steps: it looks at the training error between two
+epochs.
 """
 
 import math
