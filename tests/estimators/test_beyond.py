@@ -231,7 +231,7 @@ def test_intervals_of_several_outputs():
 
 
 def test_intervals_of_a_network_trained_on_all_patterns_at_once():
-    estimator = _regressor(solver="lbfgs").fit(X[:80], T[:80], X_val=X[80:], y_val=T[80:])
+    estimator = _regressor(solver="lbfgs", max_iter=5000).fit(X[:80], T[:80], X_val=X[80:], y_val=T[80:])
     distances = np.sort(np.abs(T[80:] - estimator.predict(X[80:])))
     lower, upper = estimator.predict_interval(X[:5], 0.5)
     np.testing.assert_allclose(upper - lower, 2 * distances[20])  # the 21st of 40

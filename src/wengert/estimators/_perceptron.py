@@ -207,8 +207,9 @@ class Perceptron(Task, Inspection, Estimator):
 
         Parameters, fitted attributes and the optimiser's state are copied: arrays, course of the training,
         running means and their number of steps, velocities, the present rate, a ``RandomState``. ``fit`` with
-        ``warm_start``, and ``partial_fit``, go on as they would have there. What scikit-learn does not keep
-        is not to be had: a fit by ``"lbfgs"`` has no curvature to go on with, and predictions on patterns
+        ``warm_start``, and ``partial_fit``, go on as they would have there. Predictions are the same bit for
+        bit, those that apply the logistic function to rounding. What scikit-learn does not keep is not to be
+        had: a fit by ``"lbfgs"`` has no curvature to go on with, and predictions on patterns
         kept aside, which ``predict_interval`` needs, come with the next training.
 
         Parameters
