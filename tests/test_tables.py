@@ -5,7 +5,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import MismatchError
-from wengert.tables import BAR, DOT
+from wengert.tables import BAR, DOT, justified
 
 LOG, E6 = np.log(2.0), np.exp(6.0)
 
@@ -241,3 +241,8 @@ class TestForms:
         trace = wg.trace(bishop)(1.5, 0.8)
         with pytest.raises(MismatchError, match=rf"test_tables.py:\d+: 3 {what} were given for \d leaves"):
             getattr(trace, pass_)(1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("names, last", [(0, "   a   100"), (1, "a      100"), (2, "a     100 ")])
+def test_names_stand_to_the_left_and_numbers_to_the_right(names, last):
+    assert justified([["name", "rows"], ["a", "100"]], names).splitlines() == ["name  rows", last]

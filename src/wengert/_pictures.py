@@ -29,6 +29,13 @@ def draw_learning_curve(axes: Any, lines: Lines, title: str, best: int | None = 
     axes.legend()
 
 
+def new_axes() -> Any:
+    """Axes in a new figure that ``matplotlib.pyplot`` knows of."""
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot.subplots(layout="constrained")[1]
+
+
 def _png(figure: object) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # type: ignore[attr-defined]

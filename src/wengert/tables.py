@@ -71,6 +71,15 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def justified(rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """Columns of equal width: so many of names, to the left, and then numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = (
+        [*map(str.ljust, row[:names], widths), *map(str.rjust, row[names:], widths[names:])] for row in rows
+    )
+    return "\n".join(map("  ".join, cells))
+
+
 def _width(text: str) -> int:
     return len(text) - text.count(DOT) - text.count(BAR)
 

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from wengert._console import columns
 from wengert._jobs import timing
 
 
@@ -31,10 +30,6 @@ def test_version(wengert):
 
 def test_an_unknown_command(refuses):
     assert refuses("tarin").startswith("No such command 'tarin'")
-
-
-def test_tables_are_aligned():
-    assert columns([["name", "rows"], ["a", "100"]]) == "name  rows\na      100"
 
 
 def test_a_reader_that_leaves_early_is_no_error(start, iris):

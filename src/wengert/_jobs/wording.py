@@ -7,10 +7,10 @@ schedule has its name here, too. Nothing that is written is executed: values are
 import ast
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from wengert import losses, optim
+from wengert._refusals import choice
 from wengert.errors import SettingError
 
 
@@ -34,9 +34,7 @@ def entry(option: str, text: str, known: Mapping[str, Any]) -> Any:
     """What the table has under a name; an unknown one is answered with the nearest and with all."""
     if text in known:
         return known[text]
-    near = get_close_matches(text, known, 1)
-    guess = f"did you mean {near[0]!r}? Choose" if near else "choose"
-    raise SettingError(f"{option}: there is no {text!r}; {guess} one of {', '.join(known)}")
+    raise SettingError(f"{option}: there is no {text!r}; {choice(text, known)}")
 
 
 def made(

@@ -21,10 +21,10 @@ def bench(as_json: JsonOption = False) -> None:
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    from wengert._console import columns
+    from wengert.tables import justified
 
     header = ["network, minibatch", "wengert µs", "scikit-learn µs", "ratio"]
-    return columns([header, *(_line(row) for row in rows)])
+    return justified([header, *(_line(row) for row in rows)])
 
 
 def _line(row: dict[str, Any]) -> list[str]:

@@ -100,19 +100,19 @@ def _scores(report: dict[str, Any]) -> list[list[str]]:
 
 
 def _classes(report: dict[str, Any]) -> str:
-    from wengert._console import columns
+    from wengert.tables import justified
 
     keys = ("precision", "recall", "f1")
     body = [[c["name"], *(f"{c[key]:.4f}" for key in keys), str(c["rows"])] for c in report["classes"]]
-    return columns([[report["target"], *keys, "rows"], *body])
+    return justified([[report["target"], *keys, "rows"], *body])
 
 
 def _residuals(residuals: dict[str, Any]) -> str:
-    from wengert._console import columns
+    from wengert.tables import justified
 
     names = list(next(iter(residuals.values())))
     body = [[name, *(f"{value:.4g}" for value in line.values())] for name, line in residuals.items()]
-    return columns([["true - predicted", *names], *body])
+    return justified([["true - predicted", *names], *body])
 
 
 def _number(value: float) -> str:

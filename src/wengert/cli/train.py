@@ -1,14 +1,12 @@
 """``wengert train``: from a table to a model."""
 
-import math
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from wengert.cli import _options as option
 from wengert.cli._app import app
-from wengert.cli._config import configured
 from wengert.cli._shared import (
     DataArgument,
     ForceOption,
@@ -28,170 +26,50 @@ if TYPE_CHECKING:
     from wengert.models import Model
     from wengert.train import Fit
 
-
-class Task(StrEnum):
-    """What is predicted."""
-
-    classification = "classification"
-    multi_label = "multi-label"
-    regression = "regression"
-
-
-class Split(StrEnum):
-    """How rows are dealt out at random."""
-
-    stratified = "stratified"
-    random = "random"
-
-
-class Precision(StrEnum):
-    """Of weights and inputs."""
-
-    float32 = "float32"
-    float64 = "float64"
-
-
 MANY_COLUMNS = 20  # lines about columns, at most
-
-
-def _hidden(text: str) -> str:
-    """Sizes of the hidden layers: ``64,32``, or ``0`` for none."""
-    words = [word.strip() for word in text.split(",")]
-    if words != ["0"] and not all(word.isdecimal() and 0 < int(word) <= 100_000 for word in words):
-        raise SettingError(f"--hidden {text!r}: no sizes of layers; write for instance 64,32, or 0 for none")
-    return text
-
-
-def _rate(value: float | None) -> float | None:
-    if value is not None and not 0 < value < math.inf:
-        raise SettingError(f"--learning-rate {value:g}: not a positive number; write for instance 0.001")
-    return value
-
-
-# In the order of the help: data, network, training, where things go.
-Targets = Annotated[
-    list[str] | None,
-    typer.Option(help="The column to predict (by default: target); several are predicted together."),
-]
-Ignored = Annotated[list[str] | None, typer.Option(help="A column not to predict from; several times.")]
-Categories = Annotated[
-    list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
-]
-Rows = Annotated[Split, typer.Option(help="Whether every part has its share of each class.")]
-Group = Annotated[str | None, typer.Option(help="Keep rows alike in this column together, in one part.")]
-Time = Annotated[
-    str | None, typer.Option(help="Train on what is earlier in this column, and test on what is later.")
-]
-Hidden = Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.", callback=_hidden)]
-Activation = Annotated[
-    str, typer.Option(help="Of the hidden units; for each layer its own: relu,leaky_relu(slope=0.2).")
-]
-Dropout = Annotated[str, typer.Option(help="How often hidden units are dropped; for each layer: 0.2,0.5.")]
-Normalisation = Annotated[str | None, typer.Option(help="Of pre-activations: batch or layer.")]
-Skip = Annotated[str | None, typer.Option(help="Inputs of hidden layers go on: add or concatenate.")]
-Initialiser = Annotated[str | None, typer.Option(help="Of the weights, such as he, glorot or orthogonal.")]
-Optimiser = Annotated[str, typer.Option(help="How gradients become steps, such as adam(b1=0.8) or sgd.")]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(callback=_rate, help="Step length (by default that of the optimiser, such as 0.002)."),
-]
-Schedule = Annotated[
-    str | None,
-    typer.Option(help="How the rate changes, in epochs: cosine, onecycle, stepdecay(every=30), adaptive."),
-]
-WarmUp = Annotated[int, typer.Option(min=0, help="Epochs in which the rate rises to its first value.")]
-WeightDecay = Annotated[
-    float, typer.Option(min=0, max=10, help="How much every step shrinks the weights, times the rate.")
-]
-ClipNorm = Annotated[float | None, typer.Option(min=0, help="The most that a gradient may measure.")]
-Loss = Annotated[
-    str | None, typer.Option(help="Instead of the likelihood's, such as huber(delta=0.5), focal, poisson.")
-]
-ClassWeights = Annotated[
-    str | None, typer.Option(help="How much rows count, by class: balanced, or yes=5,no=1.")
-]
-Penalty = Annotated[str | None, typer.Option(help="On large weights, such as l1(0.001) or l2(0.001).")]
-Epochs = Annotated[int, typer.Option(min=1, help="At most so many passes over the training part.")]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Patterns per step (by default 32, fewer for small data).")
-]
-Patience = Annotated[
-    int, typer.Option(min=1, help="Stop when the validation error has not fallen for so many epochs.")
-]
-Tolerance = Annotated[float, typer.Option(min=0, help="By how much it has to fall.")]
-ValidationFraction = Annotated[float, typer.Option(help="Share of the rows to stop early by.")]
-TestFraction = Annotated[float, typer.Option(help="Share of the rows for the final score.")]
-TaskOption = Annotated[Task | None, typer.Option(help="Instead of what the target column suggests.")]
-PrecisionOption = Annotated[Precision, typer.Option(help="Of weights and inputs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="How many may work; the outcome is the same.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="The model file (by default <data>.wengert).")
-]
-Plot = Annotated[Path | None, typer.Option(help="Draw the learning curve into this PNG file.")]
-Checkpoint = Annotated[
-    Path | None, typer.Option(help="Keep the training in this file on the way, to go on from.")
-]
-CheckpointEvery = Annotated[int, typer.Option(min=1, help="After so many epochs.")]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume",
-        help="Go on from the checkpoint (by default <output>.checkpoint), if it is there: the same model "
-        "as without the interruption.",
-    ),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        help="A TOML file of these options; those on the command line go before.",
-        callback=configured,
-        is_eager=True,
-    ),
-]
 
 
 @app.command()
 def train(
     data: DataArgument,
-    target: Targets = None,
-    ignore: Ignored = None,
-    category: Categories = None,
+    target: option.Targets = None,
+    ignore: option.Ignored = None,
+    category: option.Categories = None,
     query: QueryOption = None,
-    task: TaskOption = None,
-    split: Rows = Split.stratified,
-    group: Group = None,
-    time: Time = None,
-    validation_fraction: ValidationFraction = 0.1,
-    test_fraction: TestFraction = 0.2,
-    hidden: Hidden = "128",
-    activation: Activation = "relu",
-    dropout: Dropout = "0",
-    normalisation: Normalisation = None,
-    skip: Skip = None,
-    initialiser: Initialiser = None,
-    precision: PrecisionOption = Precision.float32,
-    loss: Loss = None,
-    class_weights: ClassWeights = None,
-    penalty: Penalty = None,
-    optimiser: Optimiser = "adam",
-    learning_rate: LearningRate = None,
-    schedule: Schedule = None,
-    warm_up: WarmUp = 0,
-    weight_decay: WeightDecay = 0.1,
-    clip_norm: ClipNorm = None,
-    epochs: Epochs = 100,
-    batch_size: BatchSize = None,
-    patience: Patience = 10,
-    tolerance: Tolerance = 0.0,
-    seed: Seed = 0,
-    threads: Threads = None,
-    config: Config = None,
-    output: Output = None,
-    plot: Plot = None,
-    checkpoint: Checkpoint = None,
-    checkpoint_every: CheckpointEvery = 1,
-    resume: Resume = False,
+    task: option.TaskOption = None,
+    split: option.Rows = option.Split.stratified,
+    group: option.Group = None,
+    time: option.Time = None,
+    validation_fraction: option.ValidationFraction = 0.1,
+    test_fraction: option.TestFraction = 0.2,
+    hidden: option.Hidden = "128",
+    activation: option.Activation = "relu",
+    dropout: option.Dropout = "0",
+    normalisation: option.Normalisation = None,
+    skip: option.Skip = None,
+    initialiser: option.Initialiser = None,
+    precision: option.PrecisionOption = option.Precision.float32,
+    loss: option.Loss = None,
+    class_weights: option.ClassWeights = None,
+    penalty: option.Penalty = None,
+    optimiser: option.Optimiser = "adam",
+    learning_rate: option.LearningRate = None,
+    schedule: option.Schedule = None,
+    warm_up: option.WarmUp = 0,
+    weight_decay: option.WeightDecay = 0.1,
+    clip_norm: option.ClipNorm = None,
+    epochs: option.Epochs = 100,
+    batch_size: option.BatchSize = None,
+    patience: option.Patience = 10,
+    tolerance: option.Tolerance = 0.0,
+    seed: option.Seed = 0,
+    threads: option.Threads = None,
+    config: option.Config = None,
+    output: option.Output = None,
+    plot: option.Plot = None,
+    checkpoint: option.Checkpoint = None,
+    checkpoint_every: option.CheckpointEvery = 1,
+    resume: option.Resume = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -244,7 +122,7 @@ def train(
     refuse_output(plot, [data, str(output)], force)
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])
     course = Course(checkpoint, checkpoint_every, resume, threads)
-    said = print_nothing if as_json else _print
+    said = _print_nothing if as_json else _print
     report = _train((data, query), options, course, Files(stem(data), output, plot), said)
     if as_json:
         print_json(report)
@@ -256,7 +134,7 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def print_nothing(line: str) -> None:
+def _print_nothing(line: str) -> None:
     """What is said in words is in the JSON object, too."""
 
 
@@ -274,11 +152,12 @@ def _checkpoint(checkpoint: Path | None, output: Path, resume: bool, sources: li
 # --------------------------------------------------------------------------------------------- steps
 
 
-class Files:
+class Files(NamedTuple):
     """Where things go, and what the data are called."""
 
-    def __init__(self, stem: str, output: Path, plot: Path | None) -> None:
-        self.stem, self.output, self.plot = stem, output, plot
+    stem: str
+    output: Path
+    plot: Path | None
 
 
 def _train(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wengert.cli import _options as option
 from wengert.cli._app import app
 from wengert.cli._shared import (
     DataArgument,
@@ -19,18 +20,6 @@ from wengert.cli._shared import (
     stem,
     write,
 )
-from wengert.cli.train import (
-    Categories,
-    Group,
-    Ignored,
-    Rows,
-    Seed,
-    Split,
-    Targets,
-    TaskOption,
-    Threads,
-    Time,
-)
 from wengert.errors import SettingError
 
 if TYPE_CHECKING:
@@ -40,18 +29,18 @@ if TYPE_CHECKING:
 @app.command()
 def tune(
     data: DataArgument,
-    target: Targets = None,
-    ignore: Ignored = None,
-    category: Categories = None,
+    target: option.Targets = None,
+    ignore: option.Ignored = None,
+    category: option.Categories = None,
     query: QueryOption = None,
-    task: TaskOption = None,
-    split: Rows = Split.stratified,
-    group: Group = None,
-    time: Time = None,
+    task: option.TaskOption = None,
+    split: option.Rows = option.Split.stratified,
+    group: option.Group = None,
+    time: option.Time = None,
     candidates: Annotated[int, typer.Option(min=2, help="How many are tried in the first round.")] = 27,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many, in the last round.")] = 100,
-    seed: Seed = 0,
-    threads: Threads = None,
+    seed: option.Seed = 0,
+    threads: option.Threads = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The TOML file for the best options (by default <data>.toml)."),

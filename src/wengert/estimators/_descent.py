@@ -75,9 +75,13 @@ class Descent:
 
     def __init__(self, rule: optim.Steps, objective: Penalised) -> None:
         self.rule: Any = rule
-        state = rule.init(nn.parameters(objective))
-        self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
         self.trainers: dict[Any, Trainer] = {}
+        self.begin(objective)
+
+    def begin(self, objective: Penalised) -> None:
+        """The state before the first step."""
+        state = self.rule.init(nn.parameters(objective))
+        self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the trainers, which are machine code."""
@@ -143,6 +147,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except DivergenceError:
+        estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
         estimator._adopt(_trained(estimator, trainer))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape
+from wengert._refusals import require, require_at_least
 from wengert.api import stop_gradient
-from wengert.losses._parameters import require, set_number
+from wengert.losses._parameters import set_number
 from wengert.special import softplus
 
 Array = np.ndarray
@@ -175,7 +176,7 @@ class BinaryFocal:
 
     def __post_init__(self) -> None:
         set_number(self, "gamma")
-        require(self.gamma >= 0, f"gamma must be at least 0, not {self.gamma}")
+        require_at_least(0, gamma=self.gamma)
         if self.alpha is not None:
             set_number(self, "alpha")
             require(0 <= self.alpha <= 1, f"alpha must be between 0 and 1, not {self.alpha}")
@@ -222,7 +223,7 @@ class Focal:
 
     def __post_init__(self) -> None:
         set_number(self, "gamma")
-        require(self.gamma >= 0, f"gamma must be at least 0, not {self.gamma}")
+        require_at_least(0, gamma=self.gamma)
 
     def __call__(self, a: Array, t: Array, weights: Weights = None) -> Array:
         """The error of pre-activations and targets, in the dtype of a."""

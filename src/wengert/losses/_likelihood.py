@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import named
 from wengert.losses import _classes, _numbers
 
 Array = np.ndarray
@@ -114,11 +115,7 @@ def loss_named(loss: str | Loss) -> Loss:
     >>> loss_named("huber")
     Huber(delta=1.0)
     """
-    if callable(loss):
-        return loss
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)}")
-    return LOSSES[loss]
+    return loss if callable(loss) else named("loss", loss, LOSSES)
 
 
 def output_activation(loss: Loss) -> str:

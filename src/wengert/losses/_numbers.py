@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape, total
-from wengert.losses._parameters import require, set_number
+from wengert._refusals import require, require_positive
+from wengert.losses._parameters import set_number
 
 Array = np.ndarray
 Weights = Array | None
@@ -147,7 +148,7 @@ class Huber:
 
     def __post_init__(self) -> None:
         set_number(self, "delta")
-        require(self.delta > 0, f"delta must be positive, not {self.delta}")
+        require_positive(delta=self.delta)
 
     def __call__(self, y: Array, t: Array, weights: Weights = None) -> Array:
         """The error of outputs and targets of the same shape, in the dtype of y."""
@@ -336,7 +337,7 @@ class GaussianNLL:
 
     def __post_init__(self) -> None:
         set_number(self, "floor")
-        require(self.floor > 0, f"floor must be positive, not {self.floor}")
+        require_positive(floor=self.floor)
 
     def __call__(self, y: Any, t: Array, weights: Weights = None) -> Array:
         """The error of outputs and targets, in the dtype of y."""

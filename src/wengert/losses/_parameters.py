@@ -6,9 +6,3 @@ from typing import Any
 def set_number(owner: Any, name: str) -> None:
     """A field of a frozen dataclass as a Python number, which takes the precision of what it meets."""
     object.__setattr__(owner, name, float(getattr(owner, name)))
-
-
-def require(holds: bool, message: str) -> None:
-    """Refuse a parameter."""
-    if not holds:
-        raise ValueError(message)

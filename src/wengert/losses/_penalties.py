@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require, require_at_least
 from wengert.core import tree
-from wengert.losses._parameters import require, set_number
+from wengert.losses._parameters import set_number
 
 Array = np.ndarray
 Network = Any
@@ -129,7 +130,7 @@ class ElasticNet:
 
 def _check_strength(penalty: Any) -> None:
     set_number(penalty, "strength")
-    require(penalty.strength >= 0, f"strength must be at least 0, not {penalty.strength}")
+    require_at_least(0, strength=penalty.strength)
 
 
 def _over_weights(f: Callable[[Array], Array], network: Network) -> Array:

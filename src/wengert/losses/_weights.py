@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wengert._patterns import non_negative
-from wengert.losses._parameters import require
+from wengert._refusals import require
 
 Array = np.ndarray
 ClassWeights = Literal["balanced"] | Mapping[Any, float]

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from wengert import nn
+from wengert._refusals import require
 from wengert.core import tree
 from wengert.data import Encoder, Preprocessing, Standardiser, Task
 from wengert.losses import LIKELIHOODS
@@ -21,11 +22,6 @@ from wengert.nn._topology import require_acyclic
 Array = np.ndarray
 
 
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise ValueError(what)
-
-
 def check_model(model: Model) -> None:
     """The parts must fit: features, vectors, outputs and classes.
 
@@ -35,10 +31,10 @@ def check_model(model: Model) -> None:
         Where they do not.
     """
     check_network(model.network)
-    _require(model.task in get_args(Task), f"unknown task {model.task!r}")
-    _require(_are_names(model.classes) and _are_names(model.targets), "its classes are no names")
-    _require(bool(model.targets), "it predicts no column")
-    _require(model.kind in suited(model.task, model.classes), f"{model.kind!r} does not go with its task")
+    require(model.task in get_args(Task), f"unknown task {model.task!r}")
+    require(_are_names(model.classes) and _are_names(model.targets), "its classes are no names")
+    require(bool(model.targets), "it predicts no column")
+    require(model.kind in suited(model.task, model.classes), f"{model.kind!r} does not go with its task")
     _check_preprocessing(model.preprocessing)
     _check_vectors(model)
     _check_scale(model.outputs, len(model.targets) if model.task == "regression" else 1)
@@ -52,32 +48,32 @@ def _are_names(names: tuple[Any, ...]) -> bool:
 def _check_vectors(model: Model) -> None:
     vectors = model.network.embeddings if isinstance(model.network, Embedded) else ()
     categories = [encoder.categories for encoder in model.preprocessing.embedded]
-    _require([np.shape(v)[:1] for v in vectors] == [(n,) for n in categories], "its vectors do not fit")
-    _require(all(np.ndim(v) == 2 for v in vectors), "its vectors do not fit")
+    require([np.shape(v)[:1] for v in vectors] == [(n,) for n in categories], "its vectors do not fit")
+    require(all(np.ndim(v) == 2 for v in vectors), "its vectors do not fit")
 
 
 def _check_scale(outputs: Standardiser, count: int) -> None:
-    _require(outputs.mean.shape == outputs.scale.shape == (count,), "wrong scales")
-    _require(bool((outputs.scale > 0).all()), "a scale is not positive")
+    require(outputs.mean.shape == outputs.scale.shape == (count,), "wrong scales")
+    require(bool((outputs.scale > 0).all()), "a scale is not positive")
 
 
 def _check_outputs(model: Model) -> None:
     """One row in, one row out."""
     precisions = {weights.dtype for weights in nn.parameters(model.network).values()}
-    _require(bool(precisions), "it has no weights")
-    _require(len(precisions) == 1, "its layers are not of one precision")
+    require(bool(precisions), "it has no weights")
+    require(len(precisions) == 1, "its layers are not of one precision")
     with np.errstate(all="ignore"):
         y = model.network(np.zeros((1, model.inputs_count), model.dtype))
-    _require(isinstance(y, np.ndarray) and y.dtype == model.dtype, "its layers are not of one precision")
-    _require(y.shape == (1, LIKELIHOODS[model.kind].units(len(model.classes) or len(model.targets))),
-             "wrong outputs")  # fmt: skip
+    require(isinstance(y, np.ndarray) and y.dtype == model.dtype, "its layers are not of one precision")
+    require(y.shape == (1, LIKELIHOODS[model.kind].units(len(model.classes) or len(model.targets))),
+            "wrong outputs")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ columns
 
 
 def _check_preprocessing(preprocessing: Preprocessing) -> None:
-    _require(_are_names(preprocessing.columns) and bool(preprocessing.columns), "its columns are no names")
+    require(_are_names(preprocessing.columns) and bool(preprocessing.columns), "its columns are no names")
     for encoder in preprocessing.encoders:
         _check_encoder(encoder)
 
@@ -85,10 +81,10 @@ def _check_preprocessing(preprocessing: Preprocessing) -> None:
 def _check_encoder(encoder: Encoder) -> None:
     """Names are texts, counts are whole, scales are positive."""
     known = vars(encoder)
-    _require(all(holds(known[name]) for name, holds in FIELDS.items() if name in known),
-             f"column {encoder.column!r} is described wrongly")  # fmt: skip
+    require(all(holds(known[name]) for name, holds in FIELDS.items() if name in known),
+            f"column {encoder.column!r} is described wrongly")  # fmt: skip
     labels = len(known.get("labels", ()))
-    _require(0 <= known["mode"] < labels if "mode" in known and labels else True, "a label is missing")
+    require(0 <= known["mode"] < labels if "mode" in known and labels else True, "a label is missing")
 
 
 FIELDS: dict[str, Callable[[Any], bool]] = {
@@ -127,20 +123,20 @@ def _parts(network: Any) -> Iterator[Any]:
 
 def _check_units(graph: nn.UnitGraph) -> None:
     topology = graph.topology
-    _require(isinstance(topology, Topology), "a graph of units without connections")
+    require(isinstance(topology, Topology), "a graph of units without connections")
     numbers = (graph.weights, graph.biases, graph.fixed)
-    _require(all(np.ndim(part) == 1 for part in numbers), "the numbers of its units do not fit")
-    _require(topology.size == sum(map(len, numbers)), "the numbers of its units do not fit")
+    require(all(np.ndim(part) == 1 for part in numbers), "the numbers of its units do not fit")
+    require(topology.size == sum(map(len, numbers)), "the numbers of its units do not fit")
     count = len(topology.names)
     ends = np.array([*topology.inputs, *topology.outputs, -1], np.int64)[:-1]
-    _require(len(topology.activations) == len(topology.bias_places) == count, "its units do not fit")
-    _require(_are_places(ends, 0, count), "a unit is missing")
-    _require(_are_places(topology.sources, 0, count), "a connection leads from nowhere")
-    _require(_are_places(topology.targets, 0, count), "a connection leads nowhere")
-    _require(_are_places(topology.places, 0, topology.size), "a connection has no weight")
-    _require(_are_places(topology.bias_places, NONE, topology.size), "a bias is missing")
-    _require(len(topology.sources) == len(topology.targets) == len(topology.places), "half a connection")
-    _require(not np.isin(topology.targets, topology.inputs).any(), "a connection leads to an input")
+    require(len(topology.activations) == len(topology.bias_places) == count, "its units do not fit")
+    require(_are_places(ends, 0, count), "a unit is missing")
+    require(_are_places(topology.sources, 0, count), "a connection leads from nowhere")
+    require(_are_places(topology.targets, 0, count), "a connection leads nowhere")
+    require(_are_places(topology.places, 0, topology.size), "a connection has no weight")
+    require(_are_places(topology.bias_places, NONE, topology.size), "a bias is missing")
+    require(len(topology.sources) == len(topology.targets) == len(topology.places), "half a connection")
+    require(not np.isin(topology.targets, topology.inputs).any(), "a connection leads to an input")
     require_acyclic("UnitGraph", range(count), topology.sources, topology.targets)
 
 

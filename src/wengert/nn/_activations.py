@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert import special
-from wengert.nn._names import named
+from wengert._refusals import named
 
 Array = np.ndarray
 Activation = Callable[[Array], Array]

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from wengert._refusals import named
 from wengert.nn._activations import (
     Activation,
     Parametrised,
@@ -29,7 +30,6 @@ from wengert.nn._activations import (
     selu,
     silu,
 )
-from wengert.nn._names import named
 
 Array = np.ndarray
 Initialiser = Callable[[np.random.Generator, int, int], Array]

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import named
 from wengert.nn._activations import Activation
 from wengert.nn._containers import Residual, Sequential, Skip
 from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function
 from wengert.nn._initialisers import Initialiser
-from wengert.nn._names import named
 from wengert.nn._normalisation import BatchNorm, LayerNorm
 from wengert.nn._summary import parts
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from wengert._refusals import require_at_least, require_positive
 from wengert.core import tree
-from wengert.optim._rule import Rate, Steps, Tree, like, require, require_share
+from wengert.optim._rule import Rate, Steps, Tree, like, require_share
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class _Penalty(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require(self.strength >= 0, f"strength must be at least 0, not {self.strength}")
+        require_at_least(0, strength=self.strength)
 
     @abstractmethod
     def slope(self, w: Any) -> Any:
@@ -204,7 +205,7 @@ class ClipValues(Around):
     limit: float
 
     def __post_init__(self) -> None:
-        require(self.limit > 0, f"limit must be positive, not {self.limit}")
+        require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """A step of the rule along the gradient within the bounds."""
@@ -253,7 +254,7 @@ class ClipNorm(Around):
     limit: float
 
     def __post_init__(self) -> None:
-        require(self.limit > 0, f"limit must be positive, not {self.limit}")
+        require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """A step of the rule along the shortened gradient."""
@@ -303,7 +304,7 @@ class WeightDecay(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+        require_at_least(0, decay=self.decay)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """One step of the rule, and the shrinking."""

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from wengert.optim._rule import Rate, Rule, require, require_share
+from wengert._refusals import require
+from wengert.optim._rule import Rate, Rule, require_share
 
 
 @dataclass(frozen=True)

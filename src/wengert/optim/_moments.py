@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert.optim._rule import Rate, Rule, require, require_share
+from wengert._refusals import require, require_at_least, require_positive
+from wengert.optim._rule import Rate, Rule, require_share
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ class Adam(Rule):
         super().__post_init__()
         require_share("b1", self.b1)
         require_share("b2", self.b2)
-        require(self.eps >= 0, f"eps must be at least 0, not {self.eps}")
-        require(self.eps_hat >= 0, f"eps_hat must be at least 0, not {self.eps_hat}")
+        require_at_least(0, eps=self.eps, eps_hat=self.eps_hat)
         require(self.eps + self.eps_hat > 0, "eps must be positive where eps_hat is not")
 
     def next_powers(self, *powers: Any) -> tuple[Any, ...]:
@@ -127,7 +127,7 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+        require_at_least(0, decay=self.decay)
 
     def now(self, rate: Any, powers: Any) -> tuple[Any, ...]:
         """As in Adam, and the share of the weights that is kept."""
@@ -192,8 +192,8 @@ class Nadam(Rule):
         super().__post_init__()
         require_share("b1", self.b1)
         require_share("b2", self.b2)
-        require(self.eps > 0, f"eps must be positive, not {self.eps}")
-        require(self.momentum_decay >= 0, f"momentum_decay must be at least 0, not {self.momentum_decay}")
+        require_positive(eps=self.eps)
+        require_at_least(0, momentum_decay=self.momentum_decay)
 
     def next_powers(self, *powers: Any) -> tuple[Any, ...]:
         r""":math:`0.96^{\tau\psi}`, :math:`\beta_2^\tau` and :math:`\prod_{i\le\tau} \mu_i`."""

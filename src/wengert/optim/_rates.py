@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert.optim._rule import Rate, Rule, require, require_share
+from wengert._refusals import require, require_at_least
+from wengert.optim._rule import Rate, Rule, require_share
 
 
 def _by_sign(product: Any, more: Any, less: Any, same: Any) -> Any:
@@ -74,7 +75,7 @@ class DeltaBarDelta(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.growth >= 0, f"growth must be at least 0, not {self.growth}")
+        require_at_least(0, growth=self.growth)
         require(0 < self.shrinkage < 1, f"shrinkage must be between 0 and 1, not {self.shrinkage}")
         require_share("decay", self.decay)
 

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from wengert._refusals import require, require_positive
 from wengert.core import tree
-from wengert.optim._schedule import Schedule, as_schedule, require
+from wengert.optim._schedule import Schedule, as_schedule
 
 Tree = Any
 Rate = float | Schedule
@@ -220,7 +221,7 @@ def like(w: Any, numbers: Any) -> tuple[Any, ...]:
 def require_rate(rate: Rate) -> None:
     """Refuse a learning rate that is no positive number; schedules check their own."""
     if not callable(rate):
-        require(rate > 0, f"learning_rate must be positive, not {rate}")
+        require_positive(learning_rate=rate)
 
 
 def require_share(name: str, value: float) -> None:

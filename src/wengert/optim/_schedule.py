@@ -11,13 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from wengert._refusals import require_positive
 from wengert.core import tree
-
-
-def require(holds: bool, message: str) -> None:
-    """Refuse settings that make no sense."""
-    if not holds:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True)
@@ -50,11 +45,6 @@ def as_schedule(rate: Any) -> Schedule:
     return Called(rate) if callable(rate) else Constant(rate)
 
 
-def require_positive(rate: Any, name: str = "rate") -> None:
-    """Refuse a rate, or a factor of one, that is not positive."""
-    require(rate > 0, f"{name} must be positive, not {rate}")
-
-
 @dataclass(frozen=True)
 class Constant(Schedule):
     r"""The same rate throughout.
@@ -70,7 +60,7 @@ class Constant(Schedule):
     rate: float
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
+        require_positive(rate=self.rate)
 
     def __call__(self, steps: Any) -> Any:
         """The rate."""

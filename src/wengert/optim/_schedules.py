@@ -17,11 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from wengert.optim._schedule import Schedule, as_schedule, require, require_positive
-
-
-def _require_steps(steps: Any, name: str = "steps") -> None:
-    require(steps >= 1, f"{name} must be at least 1, not {steps}")
+from wengert._refusals import require, require_at_least, require_positive
+from wengert.optim._schedule import Schedule, as_schedule
 
 
 def _ease(first: Any, last: Any, share: Any) -> Any:
@@ -56,9 +53,8 @@ class StepDecay(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        require_positive(self.factor, "factor")
-        _require_steps(self.every, "every")
+        require_positive(rate=self.rate, factor=self.factor)
+        require_at_least(1, every=self.every)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -92,8 +88,7 @@ class Milestones(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        require_positive(self.factor, "factor")
+        require_positive(rate=self.rate, factor=self.factor)
         require(len(self.at) > 0, "at is empty; name at least one step, or write a plain rate")
 
     def __call__(self, steps: Any) -> Any:
@@ -124,8 +119,7 @@ class Exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        require_positive(self.factor, "factor")
+        require_positive(rate=self.rate, factor=self.factor)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -159,8 +153,8 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        require(self.power >= 0, f"power must be at least 0, not {self.power}")
+        require_positive(rate=self.rate)
+        require_at_least(0, power=self.power)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -190,8 +184,8 @@ class InverseTime(Schedule):
     decay: float
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        require(self.decay >= 0, f"decay must be at least 0, not {self.decay}")
+        require_positive(rate=self.rate)
+        require_at_least(0, decay=self.decay)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -230,9 +224,9 @@ class Cosine(Schedule):
     lowest: float = 0.0
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        _require_steps(self.steps)
-        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+        require_positive(rate=self.rate)
+        require_at_least(1, steps=self.steps)
+        require_at_least(0, lowest=self.lowest)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -275,10 +269,9 @@ class CosineRestarts(Schedule):
     lowest: float = 0.0
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
-        _require_steps(self.steps)
-        require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
-        require(self.lowest >= 0, f"lowest must be at least 0, not {self.lowest}")
+        require_positive(rate=self.rate)
+        require_at_least(1, steps=self.steps, growth=self.growth)
+        require_at_least(0, lowest=self.lowest)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -335,9 +328,9 @@ class OneCycle(Schedule):
     last_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        require_positive(self.highest, "highest")
-        require_positive(self.first_divisor, "first_divisor")
-        require_positive(self.last_divisor, "last_divisor")
+        require_positive(
+            highest=self.highest, first_divisor=self.first_divisor, last_divisor=self.last_divisor
+        )
         require(
             1 < self.rise * self.steps < self.steps,
             f"rise must leave more than one step for the rise and some for the fall, not {self.rise} of "
@@ -380,7 +373,7 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _require_steps(self.steps)
+        require_at_least(1, steps=self.steps)
         require(0 <= self.start <= 1, f"start must be between 0 and 1, not {self.start}")
 
     def __call__(self, steps: Any) -> Any:
@@ -426,8 +419,7 @@ class PerEpoch(Schedule):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
-        _require_steps(self.steps)
-        _require_steps(self.counted, "counted")
+        require_at_least(1, steps=self.steps, counted=self.counted)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -478,9 +470,9 @@ class Adaptive(Schedule):
     waited: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(self.rate)
+        require_positive(rate=self.rate)
         require(self.divisor > 1, f"divisor must be above 1, not {self.divisor}")
-        _require_steps(self.patience, "patience")
+        require_at_least(1, patience=self.patience)
 
     def __call__(self, steps: Any) -> Any:
         """The present rate."""

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert.optim._rule import Rate, Rule, require, require_share
+from wengert._refusals import require_at_least, require_positive
+from wengert.optim._rule import Rate, Rule, require_share
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class AdaGrad(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.initial >= 0, f"initial must be at least 0, not {self.initial}")
-        require(self.eps > 0, f"eps must be positive, not {self.eps}")
+        require_at_least(0, initial=self.initial)
+        require_positive(eps=self.eps)
 
     def first_memory(self, w: Any) -> tuple[Any, ...]:
         """The sums, as they start."""
@@ -121,7 +122,7 @@ class RMSProp(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_share("decay", self.decay)
-        require(self.eps > 0, f"eps must be positive, not {self.eps}")
+        require_positive(eps=self.eps)
         require_share("momentum", self.momentum)
 
     @property

@@ -15,15 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from wengert._refusals import require_at_least
 from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Function, Told, Tree
-from wengert.optim._schedule import require
-
-
-def _require_tolerances(**tolerances: float) -> None:
-    for name, value in tolerances.items():
-        require(value >= 0, f"{name} must be at least 0, not {value}")
 
 
 def _telling(callback: Told | None, error: str) -> Callable[[Any], None] | None:
@@ -74,9 +69,8 @@ class LBFGS:
     wants: ClassVar[str] = "error"
 
     def __post_init__(self) -> None:
-        require(self.history >= 1, f"history must be at least 1, not {self.history}")
-        require(self.max_nfev >= 1, f"max_nfev must be at least 1, not {self.max_nfev}")
-        _require_tolerances(gtol=self.gtol, ftol=self.ftol)
+        require_at_least(1, history=self.history, max_nfev=self.max_nfev)
+        require_at_least(0, gtol=self.gtol, ftol=self.ftol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
@@ -126,7 +120,7 @@ class ConjugateGradients:
     wants: ClassVar[str] = "error"
 
     def __post_init__(self) -> None:
-        _require_tolerances(gtol=self.gtol)
+        require_at_least(0, gtol=self.gtol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
@@ -183,7 +177,7 @@ class LevenbergMarquardt:
     wants: ClassVar[str] = "residuals"
 
     def __post_init__(self) -> None:
-        _require_tolerances(ftol=self.ftol, xtol=self.xtol, gtol=self.gtol)
+        require_at_least(0, ftol=self.ftol, xtol=self.xtol, gtol=self.gtol)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None

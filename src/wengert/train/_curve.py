@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wengert.tables import justified
+
 # Epochs that a table of the curve shows, apart from the best one.
 SHOWN = 8
 
@@ -81,12 +83,9 @@ class LearningCurve:
         Axes
             Matplotlib's, to go on drawing in.
         """
-        from wengert._pictures import draw_learning_curve
+        from wengert._pictures import draw_learning_curve, new_axes
 
-        if axes is None:
-            import matplotlib.pyplot
-
-            axes = matplotlib.pyplot.subplots(layout="constrained")[1]
+        axes = new_axes() if axes is None else axes
         draw_learning_curve(axes, self._lines(), title, best)
         return axes
 
@@ -107,8 +106,7 @@ class LearningCurve:
         names = list(self.metrics)
         rows = [["epoch", "training", *(["validation"] if self.validation else []), *names]]
         rows += [_row(epoch, rows[0]) for epoch in _spread(self.epochs, SHOWN)]
-        widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-        return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in rows)
+        return justified(rows, names=0)
 
 
 def _spread(epochs: list[Epoch], count: int) -> list[Epoch]:

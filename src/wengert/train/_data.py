@@ -13,7 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
-from wengert import nn
+from wengert import _refusals, nn
 from wengert.core import tree
 from wengert.errors import DataError
 from wengert.train._orders import Drawing
@@ -156,6 +156,11 @@ class Batches:
 
 
 # ------------------------------------------------------------------------------------------ reading
+
+
+def require(holds: bool, message: str) -> None:
+    """Refuse an argument of fit."""
+    _refusals.require(holds, f"fit: {message}")
 
 
 def require_rows(*parts: Any) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from wengert import nn, random
 from wengert.api import jvp, value_and_grad
 from wengert.optim import Adam, Optimiser
+from wengert.tables import justified
 from wengert.train._trainer import Array, Loss, Network
 
 # A derivative of the activation below which a unit counts as saturated, and the share of patterns and units
@@ -123,10 +124,9 @@ class Diagnostics:
         Axes
             Matplotlib's, to go on drawing in.
         """
-        if axes is None:
-            import matplotlib.pyplot
+        from wengert._pictures import new_axes
 
-            axes = matplotlib.pyplot.subplots(layout="constrained")[1]
+        axes = new_axes() if axes is None else axes
         places = range(len(self.parameters))
         axes.plot(places, [p.gradient for p in self.parameters], "o-", label="gradient (root mean square)")
         axes.plot(places, [p.update for p in self.parameters], "s--", label="step ÷ weights")
@@ -349,8 +349,4 @@ UNIT_COLUMNS: Sequence[Column] = (
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Any]) -> str:
-    """Aligned, the first column to the left and the others to the right."""
-    cells = [[title for title, _ in columns], *([show(row) for _, show in columns] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))] for row in cells)
-    return "\n".join("  ".join(line) for line in lines)
+    return justified([[title for title, _ in columns], *([show(row) for _, show in columns] for row in rows)])

@@ -14,7 +14,7 @@ from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
-from wengert.train._data import Batches, Order, Rows, Source, checked, split
+from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
 from wengert.train._progress import lines_every, progress_if_long, training_progress
 from wengert.train._stopping import Mode, Rule
 from wengert.train._storage import count_of
@@ -80,8 +80,8 @@ def fit(
     optimiser
         How a gradient becomes a step, by default :class:`wengert.optim.Adam`; or a method that takes all
         patterns at once, such as :class:`wengert.optim.LBFGS` and, for a sum of squares,
-        :class:`wengert.optim.LevenbergMarquardt`. Then an epoch is an iteration, and minibatches, orders and
-        checkpoints mean nothing.
+        :class:`wengert.optim.LevenbergMarquardt`. Then an epoch is an iteration, minibatches and orders mean
+        nothing, and there are neither checkpoints nor random draws in the network.
     epochs
         How often, at most, every pattern is visited.
     batch_size
@@ -137,6 +137,10 @@ def fit(
 
     Raises
     ------
+    ValueError
+        Where an argument makes no sense, or some do not go together: numbers of rows, weights and an error
+        that takes none, ``patience`` and nothing to watch, a checkpoint or a penalty and an optimiser that
+        has no use for it.
     DivergenceError
         When an error stops being a finite number; its ``result`` is the outcome of the epochs before.
     DataError
@@ -169,7 +173,7 @@ def fit(
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
     kind = WholeBatchTraining if is_minimiser(optimiser) else Training
     training = kind(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
-    _require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
+    require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
         training.checkpoint = new_checkpoint(checkpoint, settings, resume)
@@ -196,7 +200,7 @@ class _Reader:
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
         """What is learned from, and what the error is watched on."""
         if y is None:
-            _require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
+            require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
@@ -281,20 +285,20 @@ def _check_numbers(
         "patience": 1 if patience is None else patience,
     }
     for name, count in counts.items():
-        _require(count >= 1, f"{name} must be at least 1, not {count}")
-    _require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
+        require(count >= 1, f"{name} must be at least 1, not {count}")
+    require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
 
 
 def _check_optimiser(optimiser: Any) -> None:
     is_one = all(hasattr(optimiser, name) for name in ("init", "update")) or is_minimiser(optimiser)
-    _require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
+    require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 
 def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
     known = ("training", "validation", *metrics)
-    _require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
-    _require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
-    _require(
+    require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
+    require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
+    require(
         rule.monitor != "validation" or validation is not None,
         "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
@@ -302,9 +306,4 @@ def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> N
 
 def _require_batch(batch: Any, where: str) -> None:
     is_batch = isinstance(batch, tuple | list) and len(batch) in (2, 3)
-    _require(is_batch, f"{where} is a {type(batch).__name__}; give (x, y) or (x, y, weights)")
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(f"fit: {message}")
+    require(is_batch, f"{where} is a {type(batch).__name__}; give (x, y) or (x, y, weights)")

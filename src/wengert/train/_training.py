@@ -25,13 +25,14 @@ class Fit:
     Attributes
     ----------
     network
-        The trained network: of the best epoch if there are validation data, of the last one otherwise.
+        The trained network: of the epoch in which what is watched was best, of the last one where that is the
+        training error.
     curve
         The learning curve.
     best_epoch
         The epoch that ``network`` is from, counted from 1; 0 if no epoch was completed.
     stopped_early
-        Whether the validation error ended the training.
+        Whether what was watched ended the training.
     interrupted
         Whether Ctrl-C did.
     """
@@ -193,6 +194,8 @@ class Training:
         if self.keeps_best and self.standing.best_epoch == epoch:
             best = self.trainer.trained
         position = self.patterns.position() if self.checkpoint else None
+        if self.checkpoint:
+            self.trainer.keep()
         return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
 
     @property
@@ -212,7 +215,8 @@ class Training:
     def result(self) -> Fit:
         """The outcome as of the last whole epoch."""
         moment = self.moment
-        self.trainer.carry = moment.carry
+        state = moment.carry[1] if self.checkpoint else self.trainer.carry[1]
+        self.trainer.carry = moment.carry[0], state
         del self.curve.epochs[moment.epoch :]
         if moment.best is None:
             network, best_epoch = self.trainer.trained, moment.epoch

@@ -14,7 +14,7 @@ import numpy as np
 from wengert import nn
 from wengert.losses import mean_squared_error, sum_of_squares
 from wengert.train._curve import Epoch
-from wengert.train._data import Rows
+from wengert.train._data import Rows, require
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
 
@@ -54,13 +54,13 @@ class WholeBatchTraining(Training):
 
     def _check(self) -> None:
         name = type(self.trainer.optimiser).__name__
-        _require(isinstance(self.patterns, Rows), f"{name} takes all patterns at once; give arrays x and y")
-        _require(
+        require(isinstance(self.patterns, Rows), f"{name} takes all patterns at once; give arrays x and y")
+        require(
             not nn.needs_key(self.trainer.network),
             f"{name} needs an error that is one function of the weights, and the network draws random "
             "numbers; leave dropout away, or take optim.Adam",
         )
-        _require(
+        require(
             self.checkpoint is None, f"{name} keeps nothing to go on from; checkpoint is for other optimisers"
         )
 
@@ -85,8 +85,8 @@ def _residuals_of(training: Training) -> Callable[..., Any]:
     """The residuals of one pattern, each times the root of the pattern's weight."""
     network, name = training.trainer.network, type(training.trainer.optimiser).__name__
     is_squares = any(training.trainer.loss is squares for squares in SQUARES)
-    _require(is_squares, f"{name} needs a sum of squares; give losses.mean_squared_error")
-    _require(training.trainer.penalty is None, f"{name} takes no penalty; take optim.LBFGS")
+    require(is_squares, f"{name} needs a sum of squares; give losses.mean_squared_error")
+    require(training.trainer.penalty is None, f"{name} takes no penalty; take optim.LBFGS")
 
     def residuals(parameters: Any, x: Any, t: Any, weight: Any = 1.0) -> Any:
         y = nn.replaced(network, parameters)(x[None])
@@ -96,8 +96,3 @@ def _residuals_of(training: Training) -> Callable[..., Any]:
 
 
 RESIDUALS_OR_ERROR = {"error": _error_of, "residuals": _residuals_of}
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(f"fit: {message}")

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from wengert.core.finite import require_finite
-from wengert.core.primitive import Primitive
 from wengert.core.recorder import bind
 from wengert.core.trace import Equation, Literal, Type, Var
 
@@ -133,8 +132,3 @@ _RULES: dict[str, Callable[..., Any]] = {
     "nonlinear": _nonlinear,
     "constant": _constant,
 }
-
-
-def is_differentiable(primitive: Primitive) -> bool:
-    """Whether a derivative can flow through the operation."""
-    return primitive.kind != "constant"
