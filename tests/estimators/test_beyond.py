@@ -230,6 +230,19 @@ def test_intervals_of_several_outputs():
     assert np.ptp(upper - lower, axis=0) == pytest.approx(0)
 
 
+def test_intervals_of_a_network_trained_on_all_patterns_at_once():
+    estimator = _regressor(solver="lbfgs", max_iter=5000).fit(X[:80], T[:80], X_val=X[80:], y_val=T[80:])
+    distances = np.sort(np.abs(T[80:] - estimator.predict(X[80:])))
+    lower, upper = estimator.predict_interval(X[:5], 0.5)
+    np.testing.assert_allclose(upper - lower, 2 * distances[20])  # the 21st of 40
+
+
+def test_intervals_are_not_those_of_an_earlier_training():
+    estimator = _regressor(max_iter=2).fit(X[:80], T[:80], X_val=X[80:], y_val=T[80:])
+    with pytest.raises(ValueError, match="patterns that were kept aside"):
+        estimator.partial_fit(X, T).predict_interval(X)
+
+
 def test_intervals_that_are_refused():
     with pytest.raises(ValueError, match="fit with early_stopping=True, or give X_val and"):
         _regressor(max_iter=2).fit(X, T).predict_interval(X)

@@ -143,6 +143,16 @@ def test_a_warm_start_goes_on(solver, early_stopping):
         np.testing.assert_allclose(model.predict_proba(X), given.predict_proba(X), 1e-5, 1e-7)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_predictions_are_bit_for_bit_where_no_function_is_written_anew(activation, dtype):
+    x = X.astype(dtype)
+    theirs = _fitted(neural_network, "multiclass", x, activation=activation)
+    assert np.array_equal(_ours(theirs).predict_proba(x), theirs.predict_proba(x))
+    theirs = _fitted(neural_network, "several numbers", x, activation=activation)
+    assert np.array_equal(_ours(theirs).predict(x), theirs.predict(x))
+
+
 def test_there_and_back_again_is_bit_for_bit():
     y = KINDS["binary"][1]
     ours = _fitted(wg, "binary")

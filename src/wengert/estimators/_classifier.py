@@ -46,7 +46,8 @@ class MLPClassifier(Perceptron):
     Parameters
     ----------
     hidden_layer_sizes
-        The numbers of hidden units, layer by layer; one number for one layer.
+        The numbers of hidden units, layer by layer; one number for one layer, ``()`` for none, which is
+        logistic regression.
     activation
         What the hidden units apply: a name of :data:`wengert.nn.ACTIVATIONS`, a function of one argument, or
         a sequence with one of these for each hidden layer.
@@ -106,7 +107,8 @@ class MLPClassifier(Perceptron):
         that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
         arrays.
     callbacks
-        Functions of the estimator, called after every epoch; one that returns True ends the training.
+        Functions of the estimator, called after every epoch of a stochastic solver; one that returns True
+        ends the training.
     n_threads
         How many threads may share the work. Results do not depend on it.
     loss
@@ -134,11 +136,12 @@ class MLPClassifier(Perceptron):
     n_layers_, n_outputs_, out_activation_
         Layers with the inputs, outputs, and the name of the activation of the output units.
     loss_, loss_curve_, best_loss_
-        The error of the last epoch, of every epoch, and the lowest; with ``early_stopping`` None.
+        The error of the last epoch, of every epoch, and the lowest, which with ``early_stopping`` is None;
+        of ``"lbfgs"`` only the first.
     validation_scores_, best_validation_score_
         The scores on the patterns to validate on, if there are any, and the best.
     stopped_early_
-        Whether training ended by itself.
+        Whether training ended by itself. This and the scores are of stochastic solvers.
 
     Raises
     ------
@@ -193,6 +196,21 @@ class MLPClassifier(Perceptron):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            Where ``classes`` is missing in the first call, or ``y`` has others; where ``class_weight`` is
+            ``"balanced"``, which needs all patterns at once.
+
+        Examples
+        --------
+        >>> import wengert as wg
+        >>> classifier = wg.MLPClassifier(8, random_state=0)
+        >>> for piece in np.random.default_rng(0).normal(size=(5, 40, 2)):
+        ...     classifier = classifier.partial_fit(piece, piece[:, 0] > 0, classes=[False, True])
+        >>> classifier.t_, len(classifier.loss_curve_)
+        (200, 5)
         """
         allowed.check(self)
         if self.class_weight == "balanced":

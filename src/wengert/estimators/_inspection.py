@@ -152,6 +152,14 @@ class Inspection:
         Returns
         -------
         array of shape (patterns, outputs, inputs)
+
+        Examples
+        --------
+        >>> import wengert as wg
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> regressor = wg.MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0.0, random_state=0)
+        >>> regressor.fit(x, 2 * x[:, 0] - x[:, 2]).sensitivity(x[:1]).round(3) + 0.0
+        array([[[ 2.,  0., -1.]]])
         """
         e: Any = self
         e._require_fitted()

@@ -87,7 +87,8 @@ class Perceptron(Task, Inspection, Estimator):
         sample_weight
             How much each pattern counts; all the same unless given.
         X_val, y_val
-            Patterns to validate on, instead of some of X that are kept aside.
+            Patterns to validate on, instead of some of X that are kept aside. With ``"lbfgs"`` they decide
+            nothing.
 
         Returns
         -------
@@ -107,6 +108,7 @@ class Perceptron(Task, Inspection, Estimator):
             self._descend(*self._divided(sample, X_val, y_val))
         else:
             self._minimise(sample)
+            self._note_aside(self._validation(X_val, y_val))
 
     def _minimise(self, sample: Sample) -> None:
         if any(self._design.dropout) or self.batch_norm:
@@ -205,8 +207,9 @@ class Perceptron(Task, Inspection, Estimator):
 
         Parameters, fitted attributes and the optimiser's state are copied: arrays, course of the training,
         running means and their number of steps, velocities, the present rate, a ``RandomState``. ``fit`` with
-        ``warm_start``, and ``partial_fit``, go on as they would have there. What scikit-learn does not keep
-        is not to be had: a fit by ``"lbfgs"`` has no curvature to go on with, and predictions on patterns
+        ``warm_start``, and ``partial_fit``, go on as they would have there. Predictions are the same bit for
+        bit, those that apply the logistic function to rounding. What scikit-learn does not keep is not to be
+        had: a fit by ``"lbfgs"`` has no curvature to go on with, and predictions on patterns
         kept aside, which ``predict_interval`` needs, come with the next training.
 
         Parameters

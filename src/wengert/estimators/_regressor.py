@@ -53,7 +53,8 @@ class MLPRegressor(Perceptron, _WithLoss):
         that is predicted too; any other of numbers in :mod:`wengert.losses` by name; or any function of
         outputs and targets, such as ``losses.Quantile(0.9)``.
     hidden_layer_sizes
-        The numbers of hidden units, layer by layer; one number for one layer.
+        The numbers of hidden units, layer by layer; one number for one layer, ``()`` for none, which is
+        linear regression.
     activation
         What the hidden units apply: a name of :data:`wengert.nn.ACTIVATIONS`, a function of one argument, or
         a sequence with one of these for each hidden layer.
@@ -113,7 +114,8 @@ class MLPRegressor(Perceptron, _WithLoss):
         that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
         arrays.
     callbacks
-        Functions of the estimator, called after every epoch; one that returns True ends the training.
+        Functions of the estimator, called after every epoch of a stochastic solver; one that returns True
+        ends the training.
     n_threads
         How many threads may share the work. Results do not depend on it.
 
@@ -132,11 +134,12 @@ class MLPRegressor(Perceptron, _WithLoss):
     n_layers_, n_outputs_, out_activation_
         Layers with the inputs, outputs, and the name of the activation of the output units.
     loss_, loss_curve_, best_loss_
-        The error of the last epoch, of every epoch, and the lowest; with ``early_stopping`` None.
+        The error of the last epoch, of every epoch, and the lowest, which with ``early_stopping`` is None;
+        of ``"lbfgs"`` only the first.
     validation_scores_, best_validation_score_
         The scores on the patterns to validate on, if there are any, and the best.
     stopped_early_
-        Whether training ended by itself.
+        Whether training ended by itself. This and the scores are of stochastic solvers.
     distances_
         How far the targets of the patterns to validate on are from their predictions, in order, a column for
         each output.
@@ -227,6 +230,18 @@ class MLPRegressor(Perceptron, _WithLoss):
         ValueError
             Where no patterns were kept aside (set ``early_stopping=True``, or give ``X_val`` and ``y_val``),
             or too few of them for this coverage.
+
+        Examples
+        --------
+        >>> import wengert as wg
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (600, 1))
+        >>> t = x[:, 0] + 0.1 * rng.normal(size=600)
+        >>> regressor = wg.MLPRegressor(hidden_layer_sizes=8, solver="lbfgs", random_state=0)
+        >>> regressor = regressor.fit(x[:200], t[:200], X_val=x[200:400], y_val=t[200:400])
+        >>> low, high = regressor.predict_interval(x[400:])
+        >>> float(np.mean((low < t[400:]) & (t[400:] < high)).round(1))
+        0.9
         """
         self._require_fitted()
         y = self._outputs(X, self.out_activation_)
@@ -304,7 +319,8 @@ class MLPRegressor(Perceptron, _WithLoss):
         return r_squared(y, aside.t, aside.weights) if np.isfinite(y).all() else float("nan")
 
     def _note_aside(self, aside: Sample | None) -> None:
-        """How far targets were from predictions, in order."""
+        """How far targets were from predictions, in order; those of an earlier training no longer hold."""
+        vars(self).pop("distances_", None)
         if aside is not None:
             self.distances_ = np.sort(np.abs(aside.t - self._aside(aside)), axis=0)
 
