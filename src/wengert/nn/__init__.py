@@ -54,7 +54,7 @@ from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function, PReLU
 from wengert.nn._embedding import Embedding
-from wengert.nn._graph import Graph, Units
+from wengert.nn._graph import Graph, Node, Units, Wiring
 from wengert.nn._initialisers import (
     INITIALISERS,
     glorot,
@@ -68,6 +68,7 @@ from wengert.nn._initialisers import (
     uniform,
     zeros,
 )
+from wengert.nn._layer import Layer
 from wengert.nn._mlp import MLP
 from wengert.nn._normalisation import BatchNorm, LayerNorm
 from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
@@ -78,6 +79,7 @@ from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 
 __all__ = [
     # layers
+    "Layer",
     "Dense",
     "MLP",
     "Sequential",
@@ -96,6 +98,8 @@ __all__ = [
     # graphs
     "Graph",
     "Units",
+    "Node",
+    "Wiring",
     "UnitGraph",
     "Unit",
     "Connection",
