@@ -39,7 +39,7 @@ from wengert.losses._numbers import (
     poisson_of_rates,
     sum_of_squares,
 )
-from wengert.losses._penalties import L1, L2, ElasticNet
+from wengert.losses._penalties import L1, L2, ElasticNet, Penalty
 from wengert.losses._weights import class_weights
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "loss_named",
     "output_activation",
     "class_weights",
+    "Penalty",
     "L1",
     "L2",
     "ElasticNet",
