@@ -88,7 +88,9 @@ def measured(name: str, network: Network, epochs: int) -> int:
 
     def train() -> None:
         trainer = make(network, given, first)
-        for _ in range(epochs):
+        if name == "fit":  # all of them in one call
+            trainer.epochs = epochs
+        for _ in range(1 if name == "fit" else epochs):
             trainer()
 
     return peak_of(train)

@@ -154,6 +154,15 @@ def test_a_loop_may_fold_in_its_counter():
     same(f(), np.stack([random.uniform(random.fold_in(KEY, i)) for i in range(4)]))
 
 
+@pytest.mark.parametrize("number", [3, 0, -5, 2**40, np.int64(3), np.uint8(3)])
+def test_a_compiled_function_may_be_given_the_number(number):
+    f = wg.jit(lambda key, number: (random.fold_in(key, number), random.key(number)))
+    for _ in range(3):
+        folded, key = f(KEY, number)
+        same(folded, random.fold_in(KEY, number))
+        same(key, random.key(number))
+
+
 # distributions --------------------------------------------------------------------------------------------
 
 

@@ -158,7 +158,7 @@ def _new_keys(low: Any, high: Any, purpose: Any, key: Any) -> Any:
 
 def _halves(number: Any) -> list[Any]:
     """The lower and the upper word of a whole number."""
-    if isinstance(number, int):
+    if issubclass(type(number), int):  # a tracer of one says that it is an int, too
         if not -(2**63) <= number < 2**64:
             raise ValueError(
                 at_user_line(f"wg.random: {number} has more than 64 bits. Give a smaller number.")

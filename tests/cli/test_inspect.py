@@ -1,8 +1,12 @@
 """``wengert inspect``."""
 
+import dataclasses
 import json
 
+import pytest
+
 from tests.cli.helpers import QUICK
+from tests.models.helpers import model
 from tests.nn.helpers import every_layer
 from wengert import models
 
@@ -51,3 +55,14 @@ def test_what_is_refused(refuses, iris, tmp_path):
     (tmp_path / "t.csv").write_text("x\n1\n")
     assert refuses("inspect", "t.csv").startswith("t.csv: not a wengert model; name a file that")
     assert refuses("inspect", iris, "--plot", "t.csv").startswith("t.csv: exists already; choose another")
+
+
+@pytest.mark.parametrize(
+    "training",
+    [{}, {"training_error": "many"}, {"training_error": [1, "x"]},
+     {"training_error": [1.0], "best_epoch": "x"},
+     {"training_error": [1.0], "validation_error": 3, "options": [], "scores": {"a": None}}],
+)  # fmt: skip
+def test_a_training_that_makes_no_sense_is_no_mistake(wengert, tmp_path, training):
+    models.save(dataclasses.replace(model(), training=training), tmp_path / "m.wengert")
+    assert wengert("inspect", "m.wengert", "--plot", "m.png")[0] == 0

@@ -264,8 +264,73 @@ def test_explanation():
     np.testing.assert_allclose(last.deltas, probabilities - (estimator.classes_ == Y[0]))
     np.testing.assert_allclose(last.gradient, np.outer(last.inputs, last.deltas))
     np.testing.assert_allclose(first.pre_activations, X[0] @ estimator.coefs_[0] + estimator.intercepts_[0])
-    assert "1 Dense" in str(found) and "δ" in str(found) and "error" in str(found)
-    assert "δ" not in str(estimator.explain(X[:1]))
+    np.testing.assert_allclose(first.derivatives, 1 - np.square(first.outputs))
+    assert last.derivatives is None
+    assert str(found).splitlines()[0] == "forward pass"
+
+
+def _of_the_lectures():
+    """Two inputs, two hidden units, one output, with the weights of the worked example."""
+    network = wg.MLPClassifier(2, activation="logistic", solver="lbfgs", random_state=0)
+    network.fit([[0.5, 0.1], [0.1, 0.5]], [1, 0])
+    network.coefs_ = [np.array([[0.2, 0.3], [0.4, 0.7]]), np.array([[0.6], [0.9]])]
+    network.intercepts_ = [np.array([0.1, 0.2]), np.array([0.3])]
+    return network
+
+
+def test_the_worked_example_of_the_lectures():
+    found = _of_the_lectures().explain([0.5, 0.1], 1, learning_rate=0.01)
+    hidden, output = found.layers
+    # Their first pre-activation is 0.24, rounded up to 0.25 on the way: hence the tolerance.
+    for mine, theirs in [
+        (hidden.pre_activations, (0.25, 0.41)),
+        (hidden.outputs, (0.562, 0.601)),
+        (output.pre_activations, 1.185),
+        (found.output, 0.766),
+        (found.error, 0.267),
+        (output.deltas, -0.234),
+        (output.gradient[:, 0], (-0.131, -0.141)),
+        (hidden.derivatives, (0.247, 0.240)),
+        (hidden.deltas, (-0.0346, -0.0505)),
+        (hidden.gradient, ((-0.0173, -0.0253), (-0.00346, -0.00505))),
+    ]:
+        np.testing.assert_allclose(mine, np.broadcast_to(theirs, np.shape(mine)), rtol=0.01, atol=0.0101)
+    lines = str(found).splitlines()
+    parts = [line.split("  ")[0] for line in lines if not line.startswith(" ")]
+    assert parts == [
+        *("forward pass", "1 Dense", "2 Dense", "output", "error"),
+        *("backward pass", "2 Dense", "1 Dense", "update", "1 Dense", "2 Dense"),
+    ]
+    assert "[[0.601317] [0.90142 ]]" in lines[-2] and "[0.302352]" in lines[-1]
+
+
+def test_without_a_target_there_is_only_the_forward_pass():
+    found = _of_the_lectures().explain([[0.5, 0.1]])
+    assert found.error is None and all(layer.deltas is None for layer in found.layers)
+    assert [word for word in ("δ", "∂E", "error", "backward", "update") if word in str(found)] == []
+    with pytest.raises(ValueError, match=r"one pattern, not 2; give one row, such as X\[:1\]"):
+        _of_the_lectures().explain(X[:2, :2])
+    with pytest.raises(ValueError, match="a step needs the target"):
+        _of_the_lectures().explain([0.5, 0.1], learning_rate=0.1)
+
+
+def test_layers_inside_others_are_explained_too():
+    estimator = _classifier(dropout=0.1, batch_norm=True, skip="concatenate", max_iter=2).fit(X, Y)
+    found = estimator.explain(X[0], Y[0])
+    names = [layer.name.split()[1] for layer in found.layers]
+    assert names == [*("Dense", "BatchNorm", "Function", "Dropout", "Skip") * 2, "Dense"]
+    matrices = [layer.weights for layer in found.layers if layer.weights is not None]
+    assert all(map(np.array_equal, matrices, estimator.coefs_)) and len(matrices) == 3
+    first, errors = found.layers[0], []
+    for step in (1e-6, -1e-6):
+        estimator.intercepts_[0] = first.biases + step * np.eye(len(first.biases))[3]
+        errors.append(estimator.explain(X[0], Y[0]).error)
+    np.testing.assert_allclose(first.deltas[3], (errors[0] - errors[1]) / 2e-6, rtol=1e-5, atol=1e-9)
+
+
+def test_a_softmax_of_hidden_units_has_no_slope_of_its_own():
+    found = _classifier(activation="softmax", max_iter=2).fit(X, Y).explain(X[0], Y[0])
+    assert found.layers[0].derivatives is None and np.any(found.layers[0].deltas)
 
 
 def test_learning_curve():

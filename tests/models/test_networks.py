@@ -60,7 +60,7 @@ NETWORKS = {
     "dictionary in an order of its own": lambda dtype: nn.Parallel(
         {name: nn.Dense.init(generator(), 2, 1, dtype=dtype) for name in "zab"}
     ),
-    "tree": lambda dtype: {"b": [np.ones(2, dtype), None], "a": (nn.relu, 3, 0.5, "text")},
+    "tree": lambda dtype: nn.Frozen({"b": [np.ones(2, dtype), None], "a": (3, 0.5, dtype(2))}),
     "embedded": lambda dtype: models.Embedded(
         (np.ones((5, 2), dtype),), nn.MLP.init(generator(), (4, 3, 1), dropout=0.1, dtype=dtype)
     ),
@@ -140,12 +140,17 @@ def own(a):
         (nn.Sequential([nn.relu, lambda a: a]), r"^layers\.1\.function: <lambda> cannot be stored"),
         (nn.Residual(np.vectorize(own)), r"^layer\.function: .* cannot be stored, for a model file holds no"),
         (Own(np.ones((2, 2))), "^network: an object of class Own cannot be stored"),
-        ({"a": {1, 2}}, "^a: an object of class set cannot be stored"),
+        (nn.Frozen({"a": {1, 2}}), r"^layer\.a: an object of class set cannot be stored"),
+        ({"a": np.ones(2)}, "^network: an object of class dict cannot be stored"),
+        (nn.relu, "^network: relu cannot be stored"),
         (nn.Dense(np.array([["a"]])), "^weights: cannot be stored: an array of <U1 holds no real numbers"),
         (nn.Dense(np.array([[1j]])), "^weights: cannot be stored: an array of complex128 holds no real"),
         (nn.Dense(np.array([[np.nan]])), "^weights: cannot be stored: holds nan or infinite numbers"),
         (nn.BatchNorm.init(2, epsilon=np.inf), "^epsilon: cannot be stored: inf is not a finite number"),
-        ({"a.b": np.ones(1), "a": {"b": np.ones(1)}}, r"^a\.b: cannot be stored: two arrays have this name"),
+        (
+            nn.Frozen({"a.b": np.ones(1), "a": {"b": np.ones(1)}}),
+            r"^layer\.a\.b: cannot be stored: two arrays have this name",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )

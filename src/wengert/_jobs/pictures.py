@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert import nn
 from wengert.models import Model
+from wengert.nn._summary import parts
 
 Array = np.ndarray
 Draw = Callable[[Any], None]
 MANY_CLASSES = 30  # beyond which numbers in a confusion matrix cannot be read
 MANY_POINTS = 5000
+MANY_LAYERS = 16
 
 
 def drawn(pictures: Sequence[Draw], kind: str = "png") -> bytes:
@@ -65,6 +66,7 @@ def _reliability(axes: Any, found: dict[str, Any]) -> None:
         title=f"Reliability (calibration error {error:.3f})",
     )  # fmt: skip
     axes.grid(color="0.9")
+    axes.set_axisbelow(True)
 
 
 def _some(y: Array, t: Array) -> tuple[Array, Array]:
@@ -81,6 +83,7 @@ def _predicted(axes: Any, y: Array, t: Array) -> None:
     axes.scatter(y, t, s=8, alpha=0.5, linewidths=0)
     axes.set(xlabel="predicted", ylabel="true", title="Predictions")
     axes.grid(color="0.9")
+    axes.set_axisbelow(True)
 
 
 def _residuals(axes: Any, y: Array, t: Array) -> None:
@@ -89,23 +92,38 @@ def _residuals(axes: Any, y: Array, t: Array) -> None:
     axes.scatter(y, t - y, s=8, alpha=0.5, linewidths=0)
     axes.set(xlabel="predicted", ylabel="true - predicted", title="Residuals")
     axes.grid(color="0.9")
+    axes.set_axisbelow(True)
 
 
 # ------------------------------------------------------------------------------------------ network
 
 
 def of_network(network: Any) -> Draw:
-    """The layers of a network from left to right, each with its kind and size."""
-    lines = [line.split("  ")[0:] for line in nn.summary(network).splitlines()[1:-1]]
-    names = [" ".join(part.strip() for part in line if part.strip()).split("(")[0] for line in lines]
+    """The layers of a network from top to bottom, each with its kind and the shapes of its arrays."""
+    labels = [_label(part) for part in parts(network)]
+    shown = (
+        labels
+        if len(labels) <= MANY_LAYERS
+        else [*labels[:MANY_LAYERS], f"and {len(labels) - MANY_LAYERS} more"]
+    )
 
     def draw(axes: Any) -> None:
         axes.axis("off")
-        axes.set(xlim=(0, 1), ylim=(0, max(1, len(names))), title="Layers")
-        for place, name in enumerate(reversed(names)):
-            axes.text(0.5, place + 0.5, name, ha="center", va="center", bbox={"boxstyle": "round", "fc": "w"})
+        axes.set(xlim=(0, 1), ylim=(0, max(1, len(shown))), title="Layers, from the inputs down")
+        box = {"boxstyle": "round", "facecolor": "w"}
+        for place, label in enumerate(reversed(shown)):
+            axes.text(0.5, place + 0.5, label, ha="center", va="center", fontsize=9, bbox=box, zorder=2)
+        axes.plot([0.5, 0.5], [0.5, len(shown) - 0.5], color="0.6", zorder=1)
 
     return draw
+
+
+def _label(part: Any) -> str:
+    """``layers.0 Dense 64×32, 32, relu``."""
+    shapes = ["×".join(map(str, np.shape(array))) or "1" for array in part.arrays.values()]
+    function = getattr(part.layer, "activation", getattr(part.layer, "function", None))
+    named = [] if function is None else [getattr(function, "__name__", repr(function))]
+    return f"{part.name} {type(part.layer).__name__} {', '.join([*shapes, *named])}".strip()
 
 
 def of_curve(training: Sequence[float], validation: Sequence[float], best: int | None) -> Draw:

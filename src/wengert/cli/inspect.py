@@ -82,23 +82,48 @@ def _about(model: "Model") -> list[str]:
 def _training(model: "Model") -> list[str]:
     from wengert.train import Epoch, LearningCurve
 
-    known = model.training
-    errors = known.get("training_error") or []
-    watched = known.get("validation_error") or [None] * len(errors)
-    if not errors or len(watched) != len(errors):
+    known, (errors, watched, best) = model.training, _curve(model)
+    if not errors:
         return []
-    curve = LearningCurve([Epoch(i, *pair) for i, pair in enumerate(zip(errors, watched), start=1)])
-    options = ", ".join(f"{name} {value}" for name, value in known.get("options", {}).items() if value)
-    scores = [f"{name} {score:.4f}" for name, score in known.get("scores", {}).items()]
-    return ["", options, "", repr(curve), f"weights of epoch {known.get('best_epoch')}", *scores]
+    epochs = [Epoch(i, error) for i, error in enumerate(errors, start=1)]
+    if watched:
+        epochs = [Epoch(i, *pair) for i, pair in enumerate(zip(errors, watched), start=1)]
+    curve = LearningCurve(epochs)
+    options = ", ".join(f"{name} {value}" for name, value in _dictionary(known, "options").items() if value)
+    scores = [
+        f"{name} {score:.4f}" for name, score in _dictionary(known, "scores").items() if _is_number(score)
+    ]
+    return ["", options, "", repr(curve), f"weights of epoch {best}", *scores]
+
+
+def _curve(model: "Model") -> tuple[list[float], list[float], int | None]:
+    """Training and validation errors and the best epoch; nothing where a file holds something else there."""
+    training, validation = (_numbers(model, name) for name in ("training_error", "validation_error"))
+    best = model.training.get("best_epoch")
+    watched = validation if len(validation) == len(training) else []
+    return training, watched, best if type(best) is int else None
+
+
+def _numbers(model: "Model", name: str) -> list[float]:
+    values = model.training.get(name)
+    known = isinstance(values, list) and all(map(_is_number, values))
+    return [float(value) for value in values] if known and values else []
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+def _dictionary(known: Any, name: str) -> dict[str, Any]:
+    found = known.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _picture(network: Any, model: "Model | None") -> bytes:
     from wengert._jobs import pictures
 
-    known = {} if model is None else model.training
     shown = [pictures.of_network(network)]
-    if known.get("training_error"):
-        curve = known["training_error"], known.get("validation_error") or []
-        shown.append(pictures.of_curve(*curve, known.get("best_epoch")))
+    training, validation, best = ([], [], None) if model is None else _curve(model)
+    if training:
+        shown.append(pictures.of_curve(training, validation, best))
     return pictures.drawn(shown)

@@ -161,6 +161,8 @@ class MLPClassifier(Perceptron):
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6 and 8.1.
     """
 
+    _twin = "MLPClassifier"
+
     loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.FUNCTION, kw_only=True)
     class_weight: Any = parameter(
         None, allowed.choice("balanced") | allowed.WEIGHTS | allowed.NONE, kw_only=True

@@ -73,11 +73,15 @@ class Sample:
 class Descent:
     """The update rule and its state, which the next call of ``partial_fit`` goes on with."""
 
-    def __init__(self, estimator: Any) -> None:
-        self.rule = _rule(estimator)
-        state = self.rule.init(nn.parameters(objective_of(estimator)))
-        self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
+    def __init__(self, rule: optim.Steps, objective: Penalised) -> None:
+        self.rule: Any = rule
         self.trainers: dict[Any, Trainer] = {}
+        self.begin(objective)
+
+    def begin(self, objective: Penalised) -> None:
+        """The state before the first step."""
+        state = self.rule.init(nn.parameters(objective))
+        self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the trainers, which are machine code."""
@@ -102,18 +106,30 @@ class Descent:
         self.state = self.rule.with_schedule(self.state, rate)
 
 
-def _rule(estimator: Any) -> optim.Steps:
+def rule_of(estimator: Any) -> optim.Steps:
+    """The update rule that the parameters of an estimator name."""
     e = estimator
     if e.optimizer is not None:
         return e.optimizer
     rate = e.learning_rate_init if isinstance(e.learning_rate, str) else e.learning_rate
     if e.solver == "adam":
-        return optim.Adam(rate, e.beta_1, e.beta_2, eps=0.0, eps_hat=e.epsilon)
-    made = optim.Nesterov if e.nesterovs_momentum else optim.Momentum
-    return made(rate, min(e.momentum, np.nextafter(1.0, 0.0)))  # which are below one
+        return adam(rate, e.beta_1, e.beta_2, e.epsilon)
+    return momentum(rate, e.momentum, e.nesterovs_momentum)
+
+
+def adam(rate: Any, beta_1: float, beta_2: float, epsilon: float) -> optim.Adam:
+    """Adam as scikit-learn has it."""
+    return optim.Adam(rate, beta_1, beta_2, eps=0.0, eps_hat=epsilon)
+
+
+def momentum(rate: Any, share: float, nesterov: bool) -> optim.Momentum:
+    """Momentum as scikit-learn has it, whose share may be 1: here the largest number below."""
+    made = optim.Nesterov if nesterov else optim.Momentum
+    return made(rate, min(share, np.nextafter(1.0, 0.0)))
 
 
 def objective_of(estimator: Any) -> Penalised:
+    """What training makes small: the network, with the penalty on its weights."""
     dtype = estimator.coefs_[0].dtype
     return Penalised(estimator.network_, np.asarray(estimator.alpha, dtype))
 
@@ -131,6 +147,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     except DivergenceError:
+        estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
         estimator._adopt(_trained(estimator, trainer))

@@ -13,7 +13,6 @@ Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, *Distribution-free predictive in
 """
 
 from math import ceil
-from statistics import NormalDist
 
 import numpy as np
 
@@ -46,6 +45,8 @@ def conformal_radius(distances: Array | None, coverage: float) -> Array:
 
 def normal_radius(deviations: Array, coverage: float) -> Array:
     """The radius for each prediction, from standard deviations."""
+    from statistics import NormalDist
+
     _require_coverage(coverage)
     return NormalDist().inv_cdf((1 + coverage) / 2) * deviations
 

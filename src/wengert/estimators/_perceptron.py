@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from wengert import nn
 from wengert.estimators import _descent, _draws, _prediction
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import Estimator, Task
-from wengert.estimators._descent import Descent, Sample
+from wengert.estimators._descent import Descent, Sample, objective_of, rule_of
 from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
 from wengert.estimators._listeners import told_of_training
@@ -36,6 +36,8 @@ def has_partial_fit(estimator: Any) -> None:
 @dataclass(eq=False, repr=False)
 class Perceptron(Task, Inspection, Estimator):
     """The parameters of a multilayer perceptron, and its training."""
+
+    _twin: ClassVar[str]  # its name in scikit-learn
 
     hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
     activation: Any = parameter("relu", allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION | allowed.SEQUENCE)
@@ -101,7 +103,7 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _train(self, sample: Sample, X_val: Any, y_val: Any) -> None:
         if self._is_stochastic:
-            self._optimizer = Descent(self)
+            self._optimizer = Descent(rule_of(self), objective_of(self))
             self._descend(*self._divided(sample, X_val, y_val))
         else:
             self._minimise(sample)
@@ -140,7 +142,7 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _train_on(self, sample: Sample, aside: Sample | None) -> None:
         if not hasattr(self, "_optimizer"):
-            self._optimizer = Descent(self)
+            self._optimizer = Descent(rule_of(self), objective_of(self))
         _descent.descend(self, sample, aside, 1)
         if self._has_stopped():
             self._adopt(self._best)
@@ -194,6 +196,84 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _note_aside(self, aside: Sample | None) -> None:
         """What the patterns aside tell about the trained network."""
+
+    # ---------------------------------------------------------------------------------- conversions
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> Self:
+        """A fitted network of scikit-learn, to predict with and to train on here.
+
+        Parameters, fitted attributes and the optimiser's state are copied: arrays, course of the training,
+        running means and their number of steps, velocities, the present rate, a ``RandomState``. ``fit`` with
+        ``warm_start``, and ``partial_fit``, go on as they would have there. What scikit-learn does not keep
+        is not to be had: a fit by ``"lbfgs"`` has no curvature to go on with, and predictions on patterns
+        kept aside, which ``predict_interval`` needs, come with the next training.
+
+        Parameters
+        ----------
+        model
+            A fitted ``sklearn.neural_network`` estimator of the same name.
+
+        Returns
+        -------
+        estimator
+            Of this class; the two share nothing.
+
+        Raises
+        ------
+        TypeError
+            Where the model is something else.
+        ValueError
+            Where it has not been fitted.
+
+        Examples
+        --------
+        >>> from sklearn import neural_network
+        >>> import wengert as wg
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> theirs = neural_network.MLPRegressor(hidden_layer_sizes=8, max_iter=800, random_state=0)
+        >>> theirs = theirs.fit(x, np.abs(x[:, 0]))
+        >>> ours = wg.MLPRegressor.from_sklearn(theirs)
+        >>> np.allclose(ours.predict(x), theirs.predict(x), rtol=1e-12)
+        True
+        """
+        from wengert.estimators._conversion import from_sklearn
+
+        return from_sklearn(cls, model)  # type: ignore[no-any-return]
+
+    def to_sklearn(self) -> Any:
+        """The fitted network as scikit-learn's, which can predict and go on training without this package.
+
+        What goes over is what :meth:`from_sklearn` brings here. ``stopped_early_`` and distances on patterns
+        kept aside stay behind: scikit-learn has no such attributes.
+
+        Returns
+        -------
+        estimator
+            The ``sklearn.neural_network`` estimator of the same name; the two share nothing.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter has no counterpart there (``dropout``, ``batch_norm``, ``skip``, ``optimizer``,
+            a function for ``activation`` or ``loss``, ...), where the table that was trained on had
+            categories or missing values, or where parameters are no longer those of the training.
+        ImportError
+            Where scikit-learn is not installed.
+
+        Examples
+        --------
+        >>> import wengert as wg
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> kind = np.where(x[:, 0] > 0, "right", "left")
+        >>> ours = wg.MLPClassifier(8, solver="lbfgs", random_state=0).fit(x, kind)
+        >>> theirs = ours.to_sklearn()
+        >>> theirs.predict([[-0.5], [0.5]]).tolist()
+        ['left', 'right']
+        """
+        from wengert.estimators._conversion import to_sklearn
+
+        return to_sklearn(self)
 
     # -------------------------------------------------------------------------------------- network
 

@@ -68,7 +68,7 @@ def _program(error: Any) -> Any:
     return jit(value_and_grad(of_vector))
 
 
-def _in_order(objective: Penalised) -> dict[str, Array]:
+def in_order(objective: Penalised) -> dict[str, Array]:
     """The parameters, matrices first."""
     found = nn.parameters(objective)
     return dict(sorted(found.items(), key=lambda item: item[1].ndim < 2))
@@ -76,13 +76,13 @@ def _in_order(objective: Penalised) -> dict[str, Array]:
 
 def packed(objective: Penalised) -> Array:
     """The parameters as one vector."""
-    return np.concatenate([w.ravel() for w in _in_order(objective).values()])
+    return np.concatenate([w.ravel() for w in in_order(objective).values()])
 
 
 def unpacked(w: Array, objective: Penalised) -> Penalised:
     """The network whose parameters a vector holds."""
     arrays, start = {}, 0
-    for name, like in _in_order(objective).items():
+    for name, like in in_order(objective).items():
         arrays[name] = w[start : start + like.size].reshape(like.shape)
         start += like.size
     return nn.replaced(objective, arrays)

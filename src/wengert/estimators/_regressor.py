@@ -162,6 +162,8 @@ class MLPRegressor(Perceptron, _WithLoss):
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6 and 8.1.
     """
 
+    _twin = "MLPRegressor"
+
     @available_if(has_partial_fit)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None

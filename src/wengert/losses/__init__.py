@@ -19,28 +19,35 @@ References
 Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 6.4 and 8.1.3.
 """
 
-from wengert.losses._classes import (
-    BinaryFocal,
-    Focal,
-    SmoothedCrossEntropy,
-    binary_cross_entropy,
-    hinge,
-    multiclass_hinge,
-    softmax_cross_entropy,
-)
-from wengert.losses._likelihood import LIKELIHOODS, LOSSES, Likelihood, loss_named, output_activation
-from wengert.losses._numbers import (
-    GaussianNLL,
-    Huber,
-    Quantile,
-    mean_absolute_error,
-    mean_squared_error,
-    poisson,
-    poisson_of_rates,
-    sum_of_squares,
-)
-from wengert.losses._penalties import L1, L2, ElasticNet, Penalty
-from wengert.losses._weights import class_weights
+from typing import TYPE_CHECKING
+
+from wengert._lazy import found_in
+
+if TYPE_CHECKING:
+    from wengert.losses._classes import (
+        BinaryFocal,
+        Focal,
+        SmoothedCrossEntropy,
+        binary_cross_entropy,
+        hinge,
+        multiclass_hinge,
+        softmax_cross_entropy,
+    )
+    from wengert.losses._likelihood import LIKELIHOODS, LOSSES, Likelihood, loss_named, output_activation
+    from wengert.losses._numbers import (
+        GaussianNLL,
+        Huber,
+        Quantile,
+        mean_absolute_error,
+        mean_squared_error,
+        poisson,
+        poisson_of_rates,
+        sum_of_squares,
+    )
+    from wengert.losses._penalties import L1, L2, ElasticNet, Penalty
+    from wengert.losses._weights import class_weights
+else:
+    __getattr__, __dir__ = found_in(__name__, "_numbers", "_classes", "_likelihood", "_weights", "_penalties")
 
 __all__ = [
     "sum_of_squares",

@@ -14,7 +14,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -59,6 +59,8 @@ def described(network: Any) -> tuple[Any, dict[str, Array]]:
     ModelFileError
         Where something in the network cannot be described, such as a function of the user's own.
     """
+    if type(network) not in NAMES:
+        _refuse(network, ())
     writer = _Writer()
     return writer.value(network, ()), writer.arrays
 
@@ -121,6 +123,11 @@ def _function(value: Any, path: tuple[str, ...]) -> Any:
         return {"activation": name}
     if isinstance(value, np.ufunc) and vars(np).get(name) is value:
         return {"ufunc": name}
+    _refuse(value, path)
+
+
+def _refuse(value: Any, path: tuple[str, ...]) -> NoReturn:
+    name = getattr(value, "__name__", type(value).__name__)
     what = name if callable(value) and hasattr(value, "__name__") else f"an object of class {name}"
     raise ModelFileError(
         f"{'.'.join(path) or 'network'}: {what} cannot be stored, for a model file holds no code; "
@@ -152,6 +159,8 @@ def built(description: Any, arrays: Mapping[str, Array]) -> Any:
     network = reader.value(description, 0)
     if reader.arrays:
         raise ValueError(f"array {next(iter(reader.arrays))!r} belongs to nothing")
+    if type(network) not in NAMES:
+        raise ValueError("it holds no network")
     return network
 
 

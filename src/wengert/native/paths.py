@@ -18,7 +18,7 @@ from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
 from wengert.errors import location
-from wengert.native.machine.underflow import Underflow
+from wengert.native.options import Options
 from wengert.native.program import Run, compile
 
 MAX_PATHS = 64
@@ -34,7 +34,7 @@ class Path:
     """
 
     def __init__(
-        self, recording: Recording, guards: Sequence[tuple[Var, Any, str]], underflow: Underflow
+        self, recording: Recording, guards: Sequence[tuple[Var, Any, str]], options: Options, given: int
     ) -> None:
         self.structure = recording.structure
         traced = [o.variable for o in recording.outputs if recording.is_traced(o)]
@@ -46,7 +46,9 @@ class Path:
         self.types = [var.type for var, _, _ in guards]
         self.conditions = [f"{where}the answer is {answer}" for _, answer, where in guards]
         outputs = [*traced, *(var for var, _, _ in guards)]
-        self.run: Run = compile(Trace(recording.inputs, recording.recorder.equations, outputs), underflow)
+        trace = Trace(recording.inputs, recording.recorder.equations, outputs)
+        # Where an answer may turn out another, the arguments are needed once more.
+        self.run: Run = compile(trace, options.underflow, 0 if guards else given)
 
     def __call__(self, leaves: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
         """The results, and the answers for these arguments."""
@@ -66,10 +68,10 @@ def _copied(value: Any) -> Any:
 
 
 class Paths:
-    """The paths of a function for arguments of one signature."""
+    """The paths of a function for arguments of one signature, the first of whose numbers are given away."""
 
-    def __init__(self, f: Callable[..., Any], underflow: Underflow) -> None:
-        self.f, self.underflow = f, underflow
+    def __init__(self, f: Callable[..., Any], options: Options, given: int) -> None:
+        self.f, self.options, self.given = f, options, given
         self.paths: list[Path] = []
         self.interpreted = ""
 
@@ -107,7 +109,7 @@ class Paths:
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):
-            self.paths.append(Path(recording, guards, self.underflow))
+            self.paths.append(Path(recording, guards, self.options, self.given))
             return self.paths[-1](leaves)[0], recording.structure
         return found
 
@@ -122,7 +124,7 @@ class Paths:
             return None
         recording.recorder.keep()
         shown = recording.recorder.opaque
-        return None if shown or _is_bound(recording) else Path(recording, [], self.underflow)
+        return None if shown or _is_bound(recording) else Path(recording, [], self.options, self.given)
 
     def _record(self, leaves: list[Any], call: Call) -> Any:
         guards: list[tuple[Var, Any, str]] = []

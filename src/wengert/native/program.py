@@ -35,10 +35,11 @@ class Native:
     """A compiled trace.
 
     Its plan and its text are made when somebody asks for them, or when there is no code of it in the cache.
+    The first so many inputs are ``given`` away: outputs may take their memory.
     """
 
-    def __init__(self, trace: Trace, underflow: Underflow = Underflow.GRADUAL) -> None:
-        self.trace, self.underflow = trace, underflow
+    def __init__(self, trace: Trace, underflow: Underflow = Underflow.GRADUAL, given: int = 0) -> None:
+        self.trace, self.underflow, self.given = trace, underflow, given
         self.made = self._found()
         self.constants = self.made.constants
         self.code: Code = link(*self.made.objects)
@@ -55,7 +56,7 @@ class Native:
     @cached_property
     def _planned(self) -> tuple[Plan, bool]:
         """The kernels, and whether threads share their work."""
-        plan = Plan(simplify(self.trace))
+        plan = Plan(simplify(self.trace), carries=_replaced(self.trace, self.given))
         shared = team.has_threads() and is_worth_sharing(plan)
         if shared:
             plan.spread()
@@ -68,7 +69,7 @@ class Native:
 
     def _found(self) -> Made:
         """What the cache has of this trace, or else what is made now."""
-        name = fingerprint.name_of(self.trace, team.has_threads(), self.underflow)
+        name = fingerprint.name_of(self.trace, team.has_threads(), self.underflow, self.given)
         made = None if name is None else fingerprint.load(name)
         if made is None:
             return self._make(name)
@@ -81,7 +82,7 @@ class Native:
         self._share(shared)
         constants = [np.ascontiguousarray(c) for c in plan.constants]
         sizes = plan.shared_bytes, scratch_bytes(plan, machine)
-        made = Made(objects_of(self.ir), constants, *sizes, self.shared, is_long(plan.trace))
+        made = Made(objects_of(self.ir), constants, *sizes, self.shared, is_long(plan.trace), plan.in_place)
         if name is not None and FOREIGN.search(self.ir) is None:
             fingerprint.store(name, made)
         return made
@@ -97,7 +98,11 @@ class Native:
             np.ascontiguousarray(v, dtype=var.type.dtype)
             for v, var in zip(values, self.trace.inputs, strict=True)
         ]
-        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.trace.outputs]
+        replaced = {o: _taken(inputs, i, values[i]) for i, o in self.made.in_place}
+        outputs = [
+            replaced[o] if o in replaced else np.empty(a.type.shape, a.type.dtype)
+            for o, a in enumerate(self.trace.outputs)
+        ]
         table = np.array([a.ctypes.data for a in (*inputs, *outputs, *self.constants)], dtype=np.uintp)
         arena = np.empty(self.arena_bytes + 64, np.uint8)
         start = -(-arena.ctypes.data // 64) * 64
@@ -125,6 +130,25 @@ class Native:
     def interpreted(self) -> list[str]:
         """Operations that the interpreter runs: none."""
         return []
+
+
+def _replaced(trace: Trace, given: int) -> list[tuple[int, int]]:
+    """Which inputs, of the first so many, which outputs are to replace: arrays of one type, in order."""
+    left = {o: a.type for o, a in enumerate(trace.outputs) if a.type.shape}
+    pairs = []
+    for i, var in enumerate(trace.inputs[:given]):
+        o = next((o for o, t in left.items() if (t.shape, t.dtype) == (var.type.shape, var.type.dtype)), None)
+        if o is not None:
+            pairs.append((i, o))
+            del left[o]
+    return pairs
+
+
+def _taken(inputs: list[Any], i: int, value: Any) -> Any:
+    """The memory of an input for an output: the array itself, or a copy of one that must not be changed."""
+    if inputs[i] is not value or not value.flags.writeable:
+        inputs[i] = inputs[i].copy()
+    return inputs[i]
 
 
 def _returned(array: Any, atom: Atom) -> Any:
@@ -200,9 +224,9 @@ def _piece(trace: Trace, run: Sequence[Equation]) -> Trace:
 Run = Native | Pieces
 
 
-def compile(trace: Trace, underflow: Underflow = Underflow.GRADUAL) -> Run:
-    """A function of flat values that gives a trace's outputs by native code."""
+def compile(trace: Trace, underflow: Underflow = Underflow.GRADUAL, given: int = 0) -> Run:
+    """A function of flat values, the first so many of them given away, that has a trace's outputs."""
     try:
-        return Native(trace, underflow)
+        return Native(trace, underflow, given)
     except Unlowerable:
         return Pieces(simplify(trace), underflow)

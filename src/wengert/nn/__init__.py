@@ -24,58 +24,88 @@ Sequential(
 (:func:`forward`); what training changes are its :func:`parameters`.
 """
 
-from wengert.nn._activations import (
-    ACTIVATIONS,
-    activation_named,
-    elu,
-    exponential,
-    gaussian,
-    gelu,
-    gelu_tanh,
-    gudermannian,
-    hard_tanh,
-    identity,
-    leaky_relu,
-    log_softmax,
-    logistic,
-    mish,
-    relu,
-    selu,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    step,
-    tanh,
-)
-from wengert.nn._connections import Fixed
-from wengert.nn._containers import Branches, Concatenate, Frozen, Parallel, Residual, Sequential, Skip
-from wengert.nn._dense import Dense
-from wengert.nn._dropout import Dropout
-from wengert.nn._elementwise import Function, PReLU
-from wengert.nn._embedding import Embedding
-from wengert.nn._graph import Graph, Node, Units, Wiring
-from wengert.nn._initialisers import (
-    INITIALISERS,
-    glorot,
-    glorot_normal,
-    he,
-    he_uniform,
-    initialiser_named,
-    lecun,
-    lecun_uniform,
-    orthogonal,
-    uniform,
-    zeros,
-)
-from wengert.nn._layer import Layer
-from wengert.nn._mlp import MLP
-from wengert.nn._normalisation import BatchNorm, LayerNorm
-from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
-from wengert.nn._single_layer import linear_regression, logistic_regression, softmax_regression, with_output
-from wengert.nn._summary import summary
-from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
-from wengert.nn._unit_graph import Connection, Unit, UnitGraph
+from typing import TYPE_CHECKING
+
+from wengert._lazy import found_in
+
+if TYPE_CHECKING:
+    from wengert.nn._activations import (
+        ACTIVATIONS,
+        activation_named,
+        elu,
+        exponential,
+        gaussian,
+        gelu,
+        gelu_tanh,
+        gudermannian,
+        hard_tanh,
+        identity,
+        leaky_relu,
+        log_softmax,
+        logistic,
+        mish,
+        relu,
+        selu,
+        silu,
+        softmax,
+        softplus,
+        softsign,
+        step,
+        tanh,
+    )
+    from wengert.nn._connections import Fixed
+    from wengert.nn._containers import Branches, Concatenate, Frozen, Parallel, Residual, Sequential, Skip
+    from wengert.nn._dense import Dense
+    from wengert.nn._dropout import Dropout
+    from wengert.nn._elementwise import Function, PReLU
+    from wengert.nn._embedding import Embedding
+    from wengert.nn._graph import Graph, Node, Units, Wiring
+    from wengert.nn._initialisers import (
+        INITIALISERS,
+        glorot,
+        glorot_normal,
+        he,
+        he_uniform,
+        initialiser_named,
+        lecun,
+        lecun_uniform,
+        orthogonal,
+        uniform,
+        zeros,
+    )
+    from wengert.nn._layer import Layer
+    from wengert.nn._mlp import MLP
+    from wengert.nn._normalisation import BatchNorm, LayerNorm
+    from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+    from wengert.nn._single_layer import (
+        linear_regression,
+        logistic_regression,
+        softmax_regression,
+        with_output,
+    )
+    from wengert.nn._summary import summary
+    from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
+    from wengert.nn._unit_graph import Connection, Unit, UnitGraph
+else:
+    __getattr__, __dir__ = found_in(
+        __name__,
+        "_activations",
+        "_dense",
+        "_containers",
+        "_mlp",
+        "_training",
+        "_dropout",
+        "_elementwise",
+        "_normalisation",
+        "_connections",
+        "_initialisers",
+        "_embedding",
+        "_summary",
+        "_single_layer",
+        "_perceptron",
+        "_graph",
+        "_unit_graph",
+    )
 
 __all__ = [
     # layers

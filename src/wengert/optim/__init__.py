@@ -14,39 +14,57 @@ Where all patterns are taken at once the error is one function, which :func:`min
 :class:`LevenbergMarquardt` train networks so.
 """
 
-from wengert.optim._around import (
-    L1,
-    L2,
-    ClipNorm,
-    ClipValues,
-    MovingAverage,
-    PolyakAverage,
-    WeightDecay,
-)
-from wengert.optim._descent import SGD, Momentum, Nesterov
-from wengert.optim._least_squares import least_squares
-from wengert.optim._minimize import minimize
-from wengert.optim._moments import Adam, AdamW, Nadam
-from wengert.optim._rates import DeltaBarDelta, Rprop
-from wengert.optim._rule import Optimiser, Rule, State, Steps
-from wengert.optim._schedules import (
-    Adaptive,
-    Called,
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Exponential,
-    InverseScaling,
-    InverseTime,
-    Milestones,
-    OneCycle,
-    PerEpoch,
-    Schedule,
-    StepDecay,
-    WarmUp,
-)
-from wengert.optim._squares import AdaGrad, CentredRMSProp, RMSProp
-from wengert.optim._whole_batch import LBFGS, ConjugateGradients, LevenbergMarquardt, Minimiser
+from typing import TYPE_CHECKING
+
+from wengert._lazy import found_in
+
+if TYPE_CHECKING:
+    from wengert.optim._around import (
+        L1,
+        L2,
+        ClipNorm,
+        ClipValues,
+        MovingAverage,
+        PolyakAverage,
+        WeightDecay,
+    )
+    from wengert.optim._descent import SGD, Momentum, Nesterov
+    from wengert.optim._least_squares import least_squares
+    from wengert.optim._minimize import minimize
+    from wengert.optim._moments import Adam, AdamW, Nadam
+    from wengert.optim._rates import DeltaBarDelta, Rprop
+    from wengert.optim._rule import Minimiser, Optimiser, Rule, State, Steps
+    from wengert.optim._schedule import Called, Constant, Schedule
+    from wengert.optim._schedules import (
+        Adaptive,
+        Cosine,
+        CosineRestarts,
+        Exponential,
+        InverseScaling,
+        InverseTime,
+        Milestones,
+        OneCycle,
+        PerEpoch,
+        StepDecay,
+        WarmUp,
+    )
+    from wengert.optim._squares import AdaGrad, CentredRMSProp, RMSProp
+    from wengert.optim._whole_batch import LBFGS, ConjugateGradients, LevenbergMarquardt
+else:
+    __getattr__, __dir__ = found_in(
+        __name__,
+        "_schedule",
+        "_rule",
+        "_descent",
+        "_moments",
+        "_schedules",
+        "_squares",
+        "_rates",
+        "_around",
+        "_whole_batch",
+        "_minimize",
+        "_least_squares",
+    )
 
 __all__ = [
     "Optimiser",

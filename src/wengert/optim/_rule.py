@@ -10,7 +10,7 @@ the rate instead of containing it: another rate, or one that is changed between 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -18,10 +18,12 @@ import numpy as np
 
 from wengert._refusals import require, require_positive
 from wengert.core import tree
-from wengert.optim._schedules import Schedule, as_schedule
+from wengert.optim._schedule import Schedule, as_schedule
 
 Tree = Any
 Rate = float | Schedule
+Function = Callable[..., Any]
+Told = Callable[[Any, float], None]
 
 
 class Optimiser(Protocol):
@@ -32,6 +34,26 @@ class Optimiser(Protocol):
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """The parameters and the state after a step."""
+
+
+class Minimiser(Protocol):
+    """What :func:`wengert.train.fit` asks of an optimiser that takes all patterns at once.
+
+    Attributes
+    ----------
+    wants
+        ``"error"`` or ``"residuals"``: what the function that it is given returns.
+    """
+
+    wants: ClassVar[str]
+
+    def minimise(
+        self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
+    ) -> Any:
+        """A result whose ``x`` are the parameters, after at most so many iterations.
+
+        The callback is told parameters and error after each; it may raise ``StopIteration``.
+        """
 
 
 class State(NamedTuple):

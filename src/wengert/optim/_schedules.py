@@ -7,92 +7,23 @@ converges where (Robbins and Monro, *A stochastic approximation method*, 1951)
 
 .. math:: \sum_\tau \eta_\tau = \infty, \qquad \sum_\tau \eta_\tau^2 < \infty.
 
-A schedule is a tree of numbers that can be called, and is written in NumPy: in a compiled loop both the steps
-taken and the numbers are traced. One schedule, :class:`Adaptive`, is no function of the steps: it looks at
-the training error between two epochs.
+One schedule, :class:`Adaptive`, is no function of the steps: it looks at the training error between two
+epochs.
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from wengert._refusals import require, require_at_least, require_positive
-from wengert.core import tree
-
-
-@dataclass(frozen=True)
-class Schedule(ABC):
-    """A learning rate that depends on the number of steps taken."""
-
-    @abstractmethod
-    def __call__(self, steps: Any) -> Any:
-        """The rate after so many steps."""
-
-    def after_epoch(self, error: float) -> Self:
-        """The schedule after an epoch of this training error; only an adaptive one changes."""
-        return self
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the rate should fall again and is at its lowest: a reason to end the training."""
-        return False
-
-    @property
-    def kind(self) -> Self:
-        """The same schedule whatever its numbers."""
-        return tree.map(lambda _: 0.0, self)
-
-
-def as_schedule(rate: Any) -> Schedule:
-    """A schedule from a schedule, a number or any function of the number of steps."""
-    if isinstance(rate, Schedule):
-        return rate
-    return Called(rate) if callable(rate) else Constant(rate)
+from wengert.optim._schedule import Schedule, as_schedule
 
 
 def _ease(first: Any, last: Any, share: Any) -> Any:
     """From one rate to another along half a wave of the cosine."""
     return last + (first - last) * (1 + np.cos(math.pi * share)) / 2
-
-
-@dataclass(frozen=True)
-class Constant(Schedule):
-    r"""The same rate throughout.
-
-    .. math:: \eta_\tau = \eta
-
-    Examples
-    --------
-    >>> Constant(0.1)(1000)
-    0.1
-    """
-
-    rate: float
-
-    def __post_init__(self) -> None:
-        require_positive(rate=self.rate)
-
-    def __call__(self, steps: Any) -> Any:
-        """The rate."""
-        return self.rate
-
-
-@dataclass(frozen=True)
-class Called(Schedule):
-    """Any function of the number of steps, written in NumPy.
-
-    Its own numbers are part of the compiled code.
-    """
-
-    function: Callable[[Any], Any] = field(metadata={"static": True})
-
-    def __call__(self, steps: Any) -> Any:
-        """The value of the function."""
-        return self.function(steps)
 
 
 @dataclass(frozen=True)

@@ -13,35 +13,12 @@ summed over the patterns, are the error.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from wengert._refusals import require_at_least
 from wengert.optim._least_squares import Limits, fitted
 from wengert.optim._minimize import minimize
-from wengert.optim._rule import Tree
-
-Function = Callable[..., Any]
-Told = Callable[[Any, float], None]
-
-
-class Minimiser(Protocol):
-    """What :func:`wengert.train.fit` asks of an optimiser that takes all patterns at once.
-
-    Attributes
-    ----------
-    wants
-        ``"error"`` or ``"residuals"``: what the function that it is given returns.
-    """
-
-    wants: ClassVar[str]
-
-    def minimise(
-        self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None
-    ) -> Any:
-        """A result whose ``x`` are the parameters, after at most so many iterations.
-
-        The callback is told parameters and error after each; it may raise ``StopIteration``.
-        """
+from wengert.optim._rule import Function, Told, Tree
 
 
 def _telling(callback: Told | None, error: str) -> Callable[[Any], None] | None:

@@ -9,13 +9,22 @@ The error on the *validation* part first falls and then rises again, when the ne
 training patterns by heart: there training stops, and the weights of the best epoch are given back.
 """
 
-from wengert.train._curve import Epoch, LearningCurve
-from wengert.train._diagnostics import Diagnostics, diagnose
-from wengert.train._fit import fit
-from wengert.train._parquet import ParquetBatches
-from wengert.train._progress import training_progress
-from wengert.train._trainer import Trainer
-from wengert.train._training import Fit, Training
+from typing import TYPE_CHECKING
+
+from wengert._lazy import found_in
+
+if TYPE_CHECKING:
+    from wengert.train._curve import Epoch, LearningCurve
+    from wengert.train._diagnostics import Diagnostics, diagnose
+    from wengert.train._fit import fit
+    from wengert.train._parquet import ParquetBatches
+    from wengert.train._progress import training_progress
+    from wengert.train._trainer import Trainer
+    from wengert.train._training import Fit, Training
+else:
+    __getattr__, __dir__ = found_in(
+        __name__, "_trainer", "_curve", "_training", "_fit", "_diagnostics", "_progress", "_parquet"
+    )
 
 __all__ = [
     "Diagnostics",

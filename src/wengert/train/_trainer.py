@@ -7,6 +7,9 @@ A step takes a minibatch :math:`B` of :math:`m'` patterns, estimates the gradien
 
 and lets the optimiser turn it into new weights; an epoch is a scan over such steps, in which weights and the
 optimiser's state are changed in place. The penalty :math:`\Omega` is zero unless one is given.
+
+Every network that anybody has been given stays as it is, for the weights at the end of an epoch stand beside
+those at its beginning. Of the optimiser's state there is one.
 """
 
 import functools
@@ -23,6 +26,7 @@ from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
+from wengert.native.options import Options
 from wengert.optim import Minimiser, Optimiser
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
@@ -36,6 +40,8 @@ Data = Any
 OPERATIONS_AT_A_TIME = 20_000_000_000
 # Patterns that predictions are made for at a time, unless a minibatch has more.
 PATTERNS_AT_A_TIME = 256
+# Weights from which on they are copied once, and then changed in place, rather than made anew by every call.
+MANY = 1 << 17
 
 
 class Piece(NamedTuple):
@@ -67,7 +73,8 @@ class Trainer:
     Attributes
     ----------
     carry
-        The network and the optimiser's state, as the next step takes them.
+        The network and the optimiser's state, as the next step takes them. The next epoch changes the arrays
+        of the state, unless `keep` is called or a carry is put here.
     steps, epochs
         How many have been made.
 
@@ -100,9 +107,10 @@ class Trainer:
         parameters = nn.parameters(network)
         # Methods that take all patterns at once keep nothing from one call to the next.
         state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
-        self.carry = tree.map(_as_numpy, (network, state))
+        self._carry = tree.map(_as_numpy, (network, state))
+        self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
-        self._averages = averaged(self.carry[1], parameters) is not parameters
+        self._averages = averaged(state, parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
@@ -110,6 +118,22 @@ class Trainer:
         )
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
+        self._is_large = weights > MANY
+        self._epochs = self.programs.epochs_of_a_copy if self._is_large else self.programs.epochs
+
+    @property
+    def carry(self) -> tuple[Network, Any]:
+        """The network and the optimiser's state."""
+        return self._carry
+
+    @carry.setter
+    def carry(self, carry: tuple[Network, Any]) -> None:
+        self._owns_state = self._owns_state and carry[1] is self._carry[1]
+        self._carry = carry
+
+    def keep(self) -> None:
+        """Leave the carry as it is from now on: the next epoch copies the optimiser's state, too."""
+        self._owns_state = False
 
     @property
     def network(self) -> Network:
@@ -132,7 +156,8 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            When an error stops being a finite number; the network stays as it was.
+            When an error stops being a finite number; the network stays as it was, and the optimiser begins
+            anew.
         """
         return self.run_epochs(data, order[None])[0]
 
@@ -140,7 +165,8 @@ class Trainer:
         """One epoch for every row of ``orders``, in one call where they are short; their errors."""
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders]
-        carry, errors = self._run(self.carry, self.steps, Piece(data, orders, self.batch_size))
+        piece = Piece(data, orders, self.batch_size)
+        carry, errors = self._run(self._to_change(), self.steps, piece)
         shares = _shares(data, orders, self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
@@ -154,7 +180,7 @@ class Trainer:
 
     def _epoch_of(self, pieces: Iterable[Piece]) -> float:
         """One epoch in several calls, so that an interruption is noticed in between."""
-        carry, steps, total, weight = self.carry, 0, 0.0, 0.0
+        carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
         for piece in pieces:
             carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
             self._require_finite(errors, steps)
@@ -174,7 +200,15 @@ class Trainer:
         return _pieces(data, order, self.at_a_time, self.batch_size)
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
-        self.carry, self.steps, self.epochs = carry, self.steps + steps, self.epochs + epochs
+        self._carry, self._owns_state = carry, True
+        self.steps, self.epochs = self.steps + steps, self.epochs + epochs
+
+    def _to_change(self) -> tuple[Network, Any]:
+        """The carry in arrays that an epoch may change."""
+        if not self._owns_state:
+            self._carry, self._owns_state = (self._carry[0], tree.map(_copied, self._carry[1])), True
+        network, state = self._carry
+        return tree.map(_copied, network) if self._is_large else network, state
 
     def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
         """Carry and errors, a row for each epoch, after a piece whose order has one too."""
@@ -183,7 +217,8 @@ class Trainer:
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                carry, errors = self.programs.epochs(carry, whole, rest, keys, piece.data)
+                (state, network), errors = self._epochs(carry[1], carry[0], whole, rest, keys, piece.data)
+                carry = network, state
             except ControlFlowError:
                 carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
         return carry, np.asarray(errors, np.float64)
@@ -243,7 +278,8 @@ class Trainer:
         network, state = self.carry
         if not self._averages:
             return network
-        return nn.replaced(network, self.optimiser.averaged(state, nn.parameters(network)))
+        averages = self.optimiser.averaged(state, nn.parameters(network))
+        return nn.replaced(network, tree.map(_copied, averages))
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -288,6 +324,7 @@ class Trainer:
             first = int(np.argmin(finite))
             epoch, step = divmod(first, errors.shape[1])
             where = f"epoch {self.epochs + epoch + 1}, step {steps + step + 1}"
+            self.carry = tree.map(_as_numpy, (self.network, self.optimiser.init(nn.parameters(self.network))))
             self.require_finite(errors.flat[first], "training", where)
 
     def require_finite(self, error: float, which: str, where: str) -> None:
@@ -354,11 +391,16 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 # ------------------------------------------------------------------------------------------ programs
 
 
+QUICK = Options(Underflow.ABRUPT)
+
+
 class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        self.epochs = _quick(_epochs_of(loss, optimiser, penalty))
+        epochs = _epochs_of(loss, optimiser, penalty)
+        self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
+        self.epochs_of_a_copy = compiled(epochs, QUICK._replace(given=2))  # and the network
         self.step = _quick(_step_of(loss, optimiser, penalty))
         self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
@@ -369,7 +411,7 @@ def _quick(f: Callable[..., Any]) -> Compiled:
 
     The probabilities of a converged classifier are full of them, and made its steps four times as long.
     """
-    return compiled(f, Underflow.ABRUPT)
+    return compiled(f, QUICK)
 
 
 # Whoever trains many networks alike, as in cross-validation, has them compiled once.
@@ -385,6 +427,27 @@ def _is_constant(network: Network, loss: Loss, optimiser: Any, penalty: Penalty 
 def _as_numpy(leaf: Any) -> Any:
     """Python's numbers as NumPy's, which they become in the first step: all epochs have one signature."""
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
+
+
+def _copied(leaf: Any) -> Any:
+    """An array as one that nobody else has."""
+    return leaf.copy() if type(leaf) is np.ndarray else _as_numpy(leaf)
+
+
+def _is_ours(optimiser: Any) -> bool:
+    """Whether this package has made an optimiser's arrays, and has forgotten them."""
+    ours = type(optimiser).__module__.startswith("wengert.")
+    return ours and (not hasattr(optimiser, "rule") or _is_ours(optimiser.rule))
+
+
+def _stand_alone(network: Network, state: Any) -> bool:
+    """Whether no array of a state has memory in common with another one, or with the network."""
+    others = [leaf for leaf in tree.flatten(network)[0] if type(leaf) is np.ndarray]
+    for leaf in (leaf for leaf in tree.flatten(state)[0] if type(leaf) is np.ndarray):
+        if not leaf.flags.owndata or any(np.may_share_memory(leaf, other) for other in others):
+            return False
+        others.append(leaf)
+    return True
 
 
 def _step_of(
@@ -427,11 +490,16 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
         carry, last = on(carry, (rest, rows_of(keys, -1)))
         return carry, np.append(errors, last)
 
-    def epochs(carry: Any, whole: Array, rest: Array, keys: Any, data: Data) -> tuple[Any, Any]:
+    def epochs(
+        state: Any, network: Network, whole: Array, rest: Array, keys: Any, data: Data
+    ) -> tuple[Any, Any]:
+        carry = network, state
         if len(whole) > 1:
-            return scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
-        carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
-        return carry, np.stack([errors])
+            carry, errors = scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
+        else:
+            carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
+            errors = np.stack([errors])
+        return carry[::-1], errors
 
     return epochs
 

@@ -194,6 +194,8 @@ class Training:
         if self.keeps_best and self.standing.best_epoch == epoch:
             best = self.trainer.trained
         position = self.patterns.position() if self.checkpoint else None
+        if self.checkpoint:
+            self.trainer.keep()
         return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
 
     @property
@@ -213,7 +215,8 @@ class Training:
     def result(self) -> Fit:
         """The outcome as of the last whole epoch."""
         moment = self.moment
-        self.trainer.carry = moment.carry
+        state = moment.carry[1] if self.checkpoint else self.trainer.carry[1]
+        self.trainer.carry = moment.carry[0], state
         del self.curve.epochs[moment.epoch :]
         if moment.best is None:
             network, best_epoch = self.trainer.trained, moment.epoch

@@ -17,10 +17,12 @@ from wengert.native import program as native_program
 from wengert.native.calling.call import compiled
 from wengert.native.machine import host, ir, team
 from wengert.native.machine.underflow import MXCSR, Underflow
+from wengert.native.options import Options
 from wengert.native.planning.plan import Plan
 from wengert.native.writing.emit import write_module
 
 ABRUPT, GRADUAL = Underflow.ABRUPT, Underflow.GRADUAL
+QUICK = Options(ABRUPT)
 REALS = ("float32", "float64")
 
 reals = pytest.mark.parametrize("dtype", REALS)
@@ -101,11 +103,11 @@ def test_other_processors_have_no_such_register():
 @reals
 def test_results_and_operands_count_as_zero(dtype):
     x = small(dtype)
-    np.testing.assert_array_equal(compiled(halved, ABRUPT)(x), flushed(halved(x)))
+    np.testing.assert_array_equal(compiled(halved, QUICK)(x), flushed(halved(x)))
     np.testing.assert_array_equal(
-        compiled(np.multiply, ABRUPT)(halved(x), x.dtype.type(8)), 8 * flushed(halved(x))
+        compiled(np.multiply, QUICK)(halved(x), x.dtype.type(8)), 8 * flushed(halved(x))
     )
-    np.testing.assert_array_equal(compiled(np.greater, ABRUPT)(halved(x), x * 0), flushed(halved(x)) > 0)
+    np.testing.assert_array_equal(compiled(np.greater, QUICK)(halved(x), x * 0), flushed(halved(x)) > 0)
 
 
 @reals
@@ -114,7 +116,7 @@ def test_plain_jit_has_numpy_s_numbers(dtype, underflow):
     """Also after a function with the other arithmetic, and from the cache on disk."""
     x = small(dtype)
     for _ in range(2):
-        compiled(halved, underflow)(x)
+        compiled(halved, Options(underflow))(x)
         found = wg.jit(halved)(x)
         assert found.tobytes() == halved(x).tobytes() and np.any(flushed(found) != found)
 
@@ -142,7 +144,7 @@ def test_functions_of_and_to_small_numbers(f, dtype):
     )
     with np.errstate(all="ignore"):
         expected = flushed(np.asarray(wg.jit(f)(flushed(x))))
-        found = np.asarray(compiled(f, ABRUPT)(x))
+        found = np.asarray(compiled(f, QUICK)(x))
     np.testing.assert_allclose(flushed(found), expected, rtol=4 * info.eps, atol=0)
 
 
@@ -150,12 +152,12 @@ def test_functions_of_and_to_small_numbers(f, dtype):
 def test_copies_are_as_the_function():
     x = small("float32")
     for made in (copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))):
-        np.testing.assert_array_equal(made(compiled(halved, ABRUPT))(x), flushed(halved(x)))
+        np.testing.assert_array_equal(made(compiled(halved, QUICK))(x), flushed(halved(x)))
 
 
 @abrupt_here
 def test_pieces_between_the_interpreter_s():
-    f = compiled(lambda x: np.real((x + 1j) * 0) + x * 0.5, ABRUPT)
+    f = compiled(lambda x: np.real((x + 1j) * 0) + x * 0.5, QUICK)
     x = small("float64")
     np.testing.assert_array_equal(f(x), flushed(halved(x)))
     assert "interpreter" in str(f.explain(x))
@@ -169,7 +171,7 @@ def test_pieces_between_the_interpreter_s():
 @reals
 def test_workers_change_their_arithmetic_and_back(shared, dtype):
     x = small(dtype, 4096)
-    quick, exact = compiled(halved, ABRUPT), wg.jit(lambda x: x * 0.5)
+    quick, exact = compiled(halved, QUICK), wg.jit(lambda x: x * 0.5)
     for _ in range(20):
         assert quick(x).tobytes() == flushed(halved(x)).tobytes()
         assert exact(x).tobytes() == halved(x).tobytes()
@@ -203,10 +205,10 @@ def calls():
     def guarded(x):
         return x * 0.5 if x > 1.0 else x * 0.25
 
-    taken, picked = compiled(guarded, ABRUPT), compiled(lambda t, i: t[i] * 0.5, ABRUPT)
-    looped = compiled(lambda x: wg.scan(lambda c, y: (c * 0.5, c), x, None, length=9), ABRUPT)
+    taken, picked = compiled(guarded, QUICK), compiled(lambda t, i: t[i] * 0.5, QUICK)
+    looped = compiled(lambda x: wg.scan(lambda c, y: (c * 0.5, c), x, None, length=9), QUICK)
     for _ in range(3):
-        compiled(halved, ABRUPT)(x)
+        compiled(halved, QUICK)(x)
         looped(x)
         taken(2.0)
         taken(0.5)

@@ -157,7 +157,7 @@ def plans(monkeypatch, tmp_path):
     """How many traces have been planned, the cache being empty."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     made, original = [], program.Plan
-    monkeypatch.setattr(program, "Plan", lambda trace: made.append(trace) or original(trace))
+    monkeypatch.setattr(program, "Plan", lambda trace, **more: made.append(trace) or original(trace, **more))
     return made
 
 

@@ -36,9 +36,9 @@ class Frame(ctypes.Structure):
     """The state of a call.
 
     ``objects`` are the arguments and what was found in them, ``inputs`` the addresses of numbers; ``scratch``
-    holds numbers that had to be converted, ``owned`` the references that the call must give back. ``made``
-    are new arrays, ``outputs`` the addresses of the results' numbers; ``stack`` holds finished objects.
-    ``next`` is the path to try next.
+    holds numbers that had to be converted and arrays that are given away, ``owned`` the references that the
+    call must give back. ``made`` are arrays for results, ``outputs`` the addresses of the results' numbers;
+    ``stack`` holds finished objects. ``next`` is the path to try next.
     """
 
     _fields_ = [
@@ -227,6 +227,17 @@ def _match_array(a: Action) -> None:
     a.f.start(done)
 
 
+@action("match_given_array")
+def _match_given_array(a: Action) -> None:
+    """The same of an array that is given away: one that a result can be written over."""
+    o = a.source()
+    _require_array(a, o)
+    wanted = ir.constant(layout.CONTIGUOUS_AND_ALIGNED | layout.WRITEABLE, "i32")
+    a.require_equal(a.f.binary("and", word(a.f, o, layout.FLAGS, "i32"), wanted), wanted)
+    put_at(a.f, a.room("scratch"), a.given("target"), o)
+    a.found(word(a.f, o, layout.DATA, "ptr"))
+
+
 def _require_array(a: Action, o: ir.Value) -> None:
     a.require_equal(word(a.f, o, layout.TYPE, "ptr"), NDARRAY)
     count = a.f.cast("trunc", a.given("count"), "i32")
@@ -305,6 +316,12 @@ def _new_array(a: Action) -> ir.Value:
     )  # fmt: skip
 
 
+@action("take_array")
+def _take_array(a: Action) -> None:
+    """The array of an input, by its number, for a result."""
+    _keep_array(a, a.kept(at(a.f, a.room("scratch"), a.given("source"))))
+
+
 def _keep_array(a: Action, array: ir.Value) -> None:
     a.require(is_some(a.f, array))
     put_at(a.f, a.room("made"), a.given("target"), array)
@@ -342,7 +359,7 @@ def _push_numpy_boolean(a: Action) -> None:
 
 @action("push_array")
 def _push_array(a: Action) -> None:
-    """An array of `_make_array`."""
+    """An array for a result."""
     a.push(at(a.f, a.room("made"), a.given("source")))
     put_at(a.f, a.room("made"), a.given("source"), NULL)
 

@@ -23,7 +23,7 @@ from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native.calling import layout
 from wengert.native.calling.vectorcall import answer_by, place_of_slot, with_room
-from wengert.native.machine.underflow import Underflow
+from wengert.native.options import PLAIN, Options
 
 if TYPE_CHECKING:
     from wengert.native.explain import Explanation
@@ -41,9 +41,9 @@ class Compiled:
     __slots__ = ("__dict__", "__weakref__", "_door")
     __wrapped__: Function
 
-    def __init__(self, f: Function, underflow: Underflow) -> None:
+    def __init__(self, f: Function, options: Options) -> None:
         functools.update_wrapper(self, f, ("__module__", "__name__", "__qualname__", "__doc__"))
-        self._calls = Calls(f, underflow, weakref.ref(self))
+        self._calls = Calls(f, options, weakref.ref(self))
         self._door: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         name = getattr(self, "__qualname__", "")
-        made = compiled, (self.__wrapped__, self._calls.underflow)
+        made = compiled, (self.__wrapped__, self._calls.options)
         return name if _named(getattr(self, "__module__", ""), name) is self else made
 
     def __copy__(self) -> Any:
@@ -74,7 +74,7 @@ class Compiled:
 
     def __deepcopy__(self, memo: Any) -> Any:
         f = copy.deepcopy(self.__wrapped__, memo)
-        return self if f is self.__wrapped__ else compiled(f, self._calls.underflow)
+        return self if f is self.__wrapped__ else compiled(f, self._calls.options)
 
     def memory(self, *args: Any, **kwargs: Any) -> int:
         """Bytes of the memory that a call needs for values in between."""
@@ -117,16 +117,16 @@ _CLASS = with_room(Compiled)
 _PLACE = place_of_slot(_CLASS, "_door") if _CLASS is not Compiled else 0
 
 
-def compiled(f: Function, underflow: Underflow = Underflow.GRADUAL) -> Compiled:
+def compiled(f: Function, options: Options = PLAIN) -> Compiled:
     """A function as one that runs as native code."""
-    return _CLASS(f, underflow)  # type: ignore[no-any-return]
+    return _CLASS(f, options)  # type: ignore[no-any-return]
 
 
 class Calls:
     """The Python form of a jitted function: records new paths."""
 
-    def __init__(self, f: Function, underflow: Underflow, owner: Callable[[], Compiled | None]) -> None:
-        self.f, self.underflow, self.owner = f, underflow, owner
+    def __init__(self, f: Function, options: Options, owner: Callable[[], Compiled | None]) -> None:
+        self.f, self.options, self.owner = f, options, owner
         self.known: dict[Any, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -139,7 +139,7 @@ class Calls:
         results, shape = paths(given.values, given.call)
         if again:
             self._admit(given, paths)
-        return tree.unflatten(shape, own_all(results, given.values))
+        return tree.unflatten(shape, own_all(results, given.values[self.given(given) :]))
 
     def _admit(self, given: Arguments, paths: Any) -> None:
         """Let native code take calls like this one.
@@ -156,8 +156,12 @@ class Calls:
 
         key = given.signature()
         if key not in self.known:
-            self.known.setdefault(key, Paths(self.f, self.underflow))
+            self.known.setdefault(key, Paths(self.f, self.options, self.given(given)))
         return self.known[key]
+
+    def given(self, given: Arguments) -> int:
+        """How many of the numbers, from the first on, are given away."""
+        return given.count_in(self.options.given)
 
     def path(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The compiled path that a call with these arguments takes."""
@@ -183,6 +187,11 @@ class Arguments:
         self.traced = any(isinstance(leaf, Tracer) for leaf in self.leaves)
         self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_number(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
+
+    def count_in(self, count: int) -> int:
+        """How many numbers there are in so many arguments, from the first on."""
+        leaves = len(tree.flatten(self.args[:count])[0]) if count else 0
+        return sum(i < leaves for i in self.numbers)
 
     def signature(self) -> Any:
         """What a trace is made for: equal for calls that may share one."""

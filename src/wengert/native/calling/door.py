@@ -49,7 +49,7 @@ class Door(entry.State):
         if choices is None or self.count >= MAX_FORMS:
             return
         try:
-            form = Form(given.args, given.kwargs, given.numbers, self.runtime.actions)
+            form = Form(given.args, given.kwargs, given.numbers, self.runtime.actions, paths.given)
         except Unmatched:
             return
         if form.has_leaves(given.leaves) and form.key() not in self.forms:
@@ -107,7 +107,7 @@ def native_path(path: Path, native: Native, made: entry.Runtime) -> _Path:
         Leaf(place, constant, None if place is None else types[place])
         for place, constant in zip(path.places, path.constants, strict=True)
     ]
-    results = Results(types, leaves, path.structure, made)
+    results = Results(types, leaves, path.structure, made, {o: i for i, o in native.made.in_place})
     prepare, build = results.prepare.array(), results.build.array()
     constants = (ctypes.c_void_p * len(native.constants))(*(c.ctypes.data for c in native.constants))
     answers = ctypes.create_string_buffer(b"".join(path.answers), ANSWER * len(path.answers) + 1)

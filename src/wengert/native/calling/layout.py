@@ -27,6 +27,7 @@ VALUE = 16  # of a float or a NumPy scalar: the number
 DATA = 16  # of an array: where the elements are, and so on
 NDIM, SHAPE, DESCR, FLAGS = 24, 32, 56, 64
 CONTIGUOUS_AND_ALIGNED = 0x0101
+WRITEABLE = 0x0400
 
 BYTE_ORDER, TYPE_NUMBER = 26, 28  # of a dtype
 BUFFER = 16  # of a ctypes structure: where its fields are

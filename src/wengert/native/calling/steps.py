@@ -8,7 +8,8 @@ upwards, on a stack, as a calculator in reverse Polish notation would.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -68,17 +69,23 @@ def _address(data: Any, kept: list[Any]) -> int:
 class Form:
     """How the arguments of a call look: steps that find the numbers in arguments of the same form.
 
-    ``numbers`` says which leaves are numbers; the others belong to the form.
+    ``numbers`` says which leaves are numbers; the others belong to the form. The first so many numbers are
+    ``given`` away.
     """
 
     def __init__(
-        self, args: Sequence[Any], kwargs: dict[str, Any], numbers: Iterable[int], actions: Any
+        self,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        numbers: Iterable[int],
+        actions: Any,
+        given: int = 0,
     ) -> None:
         self.steps = Steps(actions)
         self.positional, self.names = len(args), tuple(kwargs)
         self.leaves: list[Any] = []
         self.objects = len(args) + len(kwargs)
-        self.inputs = 0
+        self.inputs, self._given = 0, given
         self._numbers = set(numbers)
         for i, argument in enumerate(args):
             self._visit(argument, i)
@@ -115,11 +122,14 @@ class Form:
         if number not in self._numbers:
             self.steps.add("match_identical", place, object=o)
             return
-        match = _NUMBERS.get(type(o))
+        match = _given_array if self._is_given(o) else _NUMBERS.get(type(o))
         if match is None:
             raise Unmatched(type(o).__name__)
         match(self.steps, o, place, self.inputs)
         self.inputs += 1
+
+    def _is_given(self, o: Any) -> bool:
+        return self.inputs < self._given and type(o) is np.ndarray
 
     def _enter(self, action: str, o: Any, place: int, parts: Sequence[Any], data: Any = None) -> int:
         """A step into an object; where its parts will be."""
@@ -169,10 +179,14 @@ def _integer(steps: Steps, o: Any, place: int, number: int) -> None:
     steps.add("match_integer", place, number, int)
 
 
-def _array(steps: Steps, o: Any, place: int, number: int) -> None:
+def _array(steps: Steps, o: Any, place: int, number: int, action: str = "match_array") -> None:
     if not is_plain(o.dtype):
         raise Unmatched(f"an array of {o.dtype}")
-    steps.add("match_array", place, number, np.dtype(o.dtype.str), o.ndim, o.shape)
+    steps.add(action, place, number, np.dtype(o.dtype.str), o.ndim, o.shape)
+
+
+def _given_array(steps: Steps, o: Any, place: int, number: int) -> None:
+    _array(steps, o, place, number, "match_given_array")
 
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
@@ -204,23 +218,29 @@ class Leaf:
 
 
 class Results:
-    """The steps that make room for results (``prepare``) and that build them (``build``)."""
+    """The steps that make room for results (``prepare``) and that build them (``build``).
+
+    ``replaced`` are the inputs whose memory outputs take, by the number of the output.
+    """
 
     def __init__(
-        self, types: Sequence[Type], leaves: Sequence[Leaf], structure: Any, made: entry.Runtime
-    ) -> None:
+        self, types: Sequence[Type], leaves: Sequence[Leaf], structure: Any, made: entry.Runtime,
+        replaced: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.prepare, self.build = Steps(made.actions), Steps(made.actions)
         self.depth = 0
-        self._prepare(types, made)
+        self._prepare(types, made, replaced)
         try:
             self._visit(tree.unflatten(structure, leaves))
         except Unmatched:
             self.build = Steps(made.actions)
             self._finish(leaves, structure)
 
-    def _prepare(self, types: Sequence[Type], made: entry.Runtime) -> None:
+    def _prepare(self, types: Sequence[Type], made: entry.Runtime, replaced: Mapping[int, int]) -> None:
         for i, type in enumerate(types):
-            if type.nbytes >= recycle.LARGE:
+            if i in replaced:
+                self.prepare.add("take_array", replaced[i], i)
+            elif type.nbytes >= recycle.LARGE:
                 self.prepare.add("make_large_array", id(made.handler), i, type.dtype, type.ndim, type.shape)
             elif type.shape:
                 self.prepare.add("make_array", 0, i, type.dtype, type.ndim, type.shape)

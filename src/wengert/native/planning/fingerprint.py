@@ -33,7 +33,8 @@ class Unnamed(Exception):
 class Made(NamedTuple):
     """What a compiled trace needs: its objects and constants, its memory, and how it is to be called.
 
-    ``values`` are the bytes in the arena that threads share, ``scratch`` those of each.
+    ``values`` are the bytes in the arena that threads share, ``scratch`` those of each; ``in_place`` says
+    which inputs which outputs are written over.
     """
 
     objects: Sequence[bytes]
@@ -42,6 +43,7 @@ class Made(NamedTuple):
     scratch: int
     shared: bool
     long: bool
+    in_place: Sequence[tuple[int, int]]
 
 
 # --- the text -----------------------------------------------------------------------------------------------

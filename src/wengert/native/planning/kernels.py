@@ -49,6 +49,10 @@ class Buffer:
     last: int = 0
     offset: int = 0
 
+    def is_as(self, other: Buffer) -> bool:
+        """Whether it is the same memory: the same buffer, or the same output."""
+        return self is other or (self.kind, self.index) == (other.kind, other.index) == ("output", self.index)
+
     @property
     def nbytes(self) -> int:
         """Bytes, rounded up so that the next buffer is aligned."""

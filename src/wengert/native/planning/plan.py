@@ -122,8 +122,9 @@ class Piece(NamedTuple):
 class Plan:
     """The kernels of a trace in order, and its memory.
 
-    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand:
-    by the strides of each, in elements, and by which outputs may overwrite which inputs.
+    A body's plan shares the constants of the plan around it, and is told where its inputs and outputs stand,
+    by the strides of each in elements. ``carries`` says which inputs are given away, each with the output
+    that may be written over it; ``in_place`` are those that are.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class Plan:
 
     def _finish(self) -> None:
         """Bring the kernels into order, and give every buffer its place in the arena."""
-        working = [kernel for kernel in self.kernels if kernel.has_work()]
+        working = [k for k in self.kernels if k.has_work() and not self._is_idle(k)]
         self.kernels = sorted(working, key=lambda kernel: kernel.stage)
         for buffer in self.arena:
             buffer.first, buffer.last = len(self.kernels), -1
@@ -531,40 +532,62 @@ class Plan:
         self.outputs[i] = buffer
 
     def _overwrites(self, i: int, o: int) -> bool:
-        """Whether the loop that writes output o may do so in the memory of input i: nobody reads it then.
+        """Whether output o stands in the memory of input i.
 
-        The loop is put behind all readers if need be. It may itself read the input element by element.
+        A loop whose state begins as the input, and is read when the output is written, stands there too.
         """
-        atom, var = self.trace.outputs[o], self.trace.inputs[i]
-        writers = [k for k in self.kernels if any(a.buffer is self.outputs[o] for a in k.writing())]
-        if atom is var or len(writers) != 1 or self.trace.outputs.count(atom) > 1:
+        atom = self.trace.outputs[o]
+        if atom is self.trace.inputs[i] or self.trace.outputs.count(atom) > 1:
             return False
-        (writer,) = writers
-        written = [a for a in writer.writing() if a.buffer is self.outputs[o]]
-        read = [a for a in writer.elementwise() if a.buffer is self.inputs[i]]
+        state = self._begins_as(self.inputs[i])
+        if state is not None and state.size == self.outputs[o].size and self._takes(self.outputs[o], state):
+            self._let_be_output(o, state)
+        return self._takes(self.outputs[o], self.inputs[i])
+
+    def _begins_as(self, buffer: Buffer) -> Buffer | None:
+        """What in the arena is a copy of all of a buffer at first."""
+        pairs = (k.copied() for k in self.kernels if isinstance(k, Map))
+        found = (p[1].buffer for p in pairs if p is not None and p[0].buffer is buffer)
+        return next((b for b in found if b.kind == "arena" and b.size == buffer.size), None)
+
+    def _takes(self, taker: Buffer, buffer: Buffer) -> bool:
+        """Whether the loop that first writes to memory may do so where a buffer is: nobody reads that then.
+
+        The loop is put behind all readers if need be. It may itself read the buffer element by element.
+        """
+        writers = [k for k in self.kernels if any(a.buffer.is_as(taker) for a in k.writing())]
+        if not writers:
+            return False
+        writer = min(writers, key=lambda kernel: kernel.stage)
+        written = [a for a in writer.writing() if a.buffer.is_as(taker)]
+        read = [a for a in writer.elementwise() if a.buffer is buffer]
         if len(written) != 1 or not all(a.stands_as(written[0]) for a in read):
             return False
         looked_up = (look.index for a in writer.elementwise() for look in a.lookups)
-        if any(a.buffer is self.inputs[i] for a in (*writer.wholly(), *looked_up)):
+        if any(a.buffer is buffer for a in (*writer.wholly(), *looked_up)):
             return False
-        return self._moves_behind(writer, self.inputs[i])
+        return self._moves_behind(writer, buffer, [k for k in writers if k is not writer])
 
-    def _moves_behind(self, writer: Kernel, buffer: Buffer) -> bool:
-        readers = [
-            k for k in self.kernels if k is not writer and any(a.buffer is buffer for a in k.reading())
-        ]
-        stage = max([writer.stage, *(k.stage + 0.5 for k in readers)])
+    def _moves_behind(self, writer: Kernel, buffer: Buffer, later: Sequence[Kernel]) -> bool:
+        others = [k for k in self.kernels if k is not writer]
+        before = [k for k in others if any(a.buffer is buffer for a in (*k.reading(), *k.writing()))]
+        stage = max([writer.stage, *(k.stage + 0.5 for k in before)])
         made = {id(a.buffer) for a in writer.writing()}
-        users = [
-            k for k in self.kernels if k is not writer and any(id(a.buffer) in made for a in k.reading())
-        ]
+        after = [*later, *(k for k in others if any(id(a.buffer) in made for a in k.reading()))]
         read = {id(a.buffer) for a in writer.reading()}
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
-        if gone or any(user.stage <= stage for user in users):
+        if gone or any(kernel.stage <= stage for kernel in after):
             return False
         writer.stage = stage
         self._overwritten.append((buffer, writer))
         return True
+
+    def _is_idle(self, kernel: Kernel) -> bool:
+        """Whether a loop only copies an input to the output that stands there."""
+        pair = kernel.copied() if isinstance(kernel, Map) else None
+        if pair is None or pair[0].buffer.kind != "input" or pair[1].buffer.kind != "output":
+            return False
+        return (pair[0].buffer.index, pair[1].buffer.index) in self.in_place and pair[0].stands_as(pair[1])
 
 
 def _is_cheap(equation: Equation) -> bool:

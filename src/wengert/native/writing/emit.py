@@ -448,7 +448,8 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
     for number, value in enumerate([constants, arena, f.param("arena"), scratch, *numbers]):
         f.store(value, f.offset(frame, "i64", ir.index(number)), 8)
     f.copy(f.offset(frame, "i64", ir.index(FIRST)), table, ir.index(8 * count))
-    writer = Writer(plan, host, threads, f, frame)
+    same: Same = {("input", i): ("output", o) for i, o in plan.in_place}
+    writer = Writer(plan, host, threads, f, frame, same)
     writer.stands_around()
     writer.write()
     f.ret()
