@@ -1,7 +1,6 @@
 """How arguments are refused: what must hold, and an answer to a name that stands for nothing."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 Named = TypeVar("Named")
@@ -34,6 +33,8 @@ def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:
 
 def choice(name: str, known: Iterable[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
+    from difflib import get_close_matches
+
     names = list(known)
     near = get_close_matches(name, names, n=1)
     guess = f"did you mean {near[0]!r}? Choose" if near else "choose"

@@ -1,5 +1,7 @@
 """``wengert train``: what it prints, what it writes, how it ends."""
 
+import dataclasses
+import inspect
 import json
 import os
 import re
@@ -9,6 +11,8 @@ import pytest
 
 from tests.cli.helpers import QUICK
 from wengert import models, train
+from wengert._jobs.options import Options
+from wengert.cli.train import train as command
 
 
 def test_train_classification(wengert, tmp_path):
@@ -308,3 +312,13 @@ def test_ctrl_c_before_the_first_epoch_keeps_the_old_model(wengert, monkeypatch,
     assert code == 130
     assert err == "wengert: error: interrupted before the end of the first epoch; nothing was written\n"
     assert (tmp_path / "iris.wengert").read_bytes() == before
+
+
+def test_options_are_the_same_where_nobody_chooses():
+    given = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+    written = {
+        f.name: f.default for f in dataclasses.fields(Options) if f.name in given and f.name != "hidden"
+    }
+    assert len(written) >= 25
+    assert written == {name: getattr(given[name], "value", given[name]) for name in written}
+    assert [int(size) for size in given["hidden"].split(",")] == list(Options().hidden)

@@ -11,7 +11,7 @@ from wengert import nn
 from wengert.errors import ExchangeError
 from wengert.exchange import to_c, to_numpy, to_onnx
 from wengert.exchange._program import Rows, Target, merged, program, shown, source_of
-from wengert.nn._layer import Layer
+from wengert.nn import Layer
 
 TURNS = generator().normal(size=(4, 3, 3))
 

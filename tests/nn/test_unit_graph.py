@@ -168,7 +168,9 @@ def test_units_without_biases_and_outputs_joined_by_the_logarithm_of_softmax():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"dropout": 0.5}, r"Dropout\(.*\) has no single units; give a network of dense layers only"),
+        ({"dropout": 0.5}, "a Dropout has no single units; give a network of dense layers only"),
+        ({"normalisation": "batch"}, "a BatchNorm has no single units"),
+        ({"skip": "concatenate"}, "a Skip has no single units"),
         ({"activation": "softmax"}, "softmax is the activation of 'z1.1', 'z1.2'; it joins all output units"),
     ],
 )

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from wengert import nn
-from wengert.data import Encoder, Standardiser
+from wengert.data import MISSING_CODE, UNSEEN_CODE, Encoder, Standardiser
 from wengert.errors import SettingError
 from wengert.exchange import TARGETS
 from wengert.models import Model
 
 Array = np.ndarray
-
-MISSING, UNSEEN = -1, -2  # codes of what is no label, as encoders have them
 
 
 def exported(found: Any, language: str, inputs: int | None = None) -> bytes:
@@ -56,7 +54,7 @@ def _name_of_outputs(model: Model) -> str:
 def _codes(encoder: Encoder) -> dict[str | None, int]:
     """The number of each word, that of nothing, and that of every other word."""
     labels: tuple[str, ...] = encoder.labels  # type: ignore[attr-defined]
-    return {**{label: code for code, label in enumerate(labels)}, "": MISSING, None: UNSEEN}
+    return {**{label: code for code, label in enumerate(labels)}, "": MISSING_CODE, None: UNSEEN_CODE}
 
 
 def _of_network(write: Callable[..., Any], network: Any, inputs: int | None) -> Any:

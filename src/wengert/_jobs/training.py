@@ -172,11 +172,8 @@ class Course:
 
 def train(model: Model, problem: Problem, options: Options, course: Course) -> Fit:
     """Train the network of a model on the training part, watching the validation part."""
-    t, parts, size = (
-        model.targets_for_error(problem.target.values),
-        problem.parts,
-        batch_size(problem, options),
-    )
+    t, parts = model.targets_for_error(problem.target.values), problem.parts
+    size = batch_size(problem, options)
     weights = _weights(problem, options)
     own = None if weights is None else weights[parts.training]
     watched = () if weights is None else (weights[parts.validation],)
@@ -251,13 +248,7 @@ def scores(model: Model, predicted: Array, values: Array) -> dict[str, float]:
 def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tuple[Model, dict[str, float]]:
     """The trained model with its history, and its scores on the test part."""
     trained = replace(model, network=result.network)
-    test = problem.parts.test
-    tested = (
-        scores(trained, trained.predict_inputs(problem.x.test), problem.target.values[test])
-        if len(test)
-        else {}
-    )
-    named = {f"test {name}": score for name, score in tested.items()}
+    named = {f"test {name}": score for name, score in _tested(trained, problem).items()}
     history = {
         "options": options.known | {"batch_size": batch_size(problem, options)},
         "best_epoch": result.best_epoch,
@@ -266,6 +257,14 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
         "scores": named,
     }
     return replace(trained, training=history), named
+
+
+def _tested(model: Model, problem: Problem) -> dict[str, float]:
+    """The scores on the test part, if there is one."""
+    rows = problem.parts.test
+    if not len(rows):
+        return {}
+    return scores(model, model.predict_inputs(problem.x.test), problem.target.values[rows])
 
 
 def true_values(model: Model, table: Table) -> Array:

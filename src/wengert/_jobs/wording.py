@@ -27,7 +27,7 @@ def _concrete(module: Any, base: type) -> dict[str, type]:
 OPTIMISERS = _concrete(optim, optim.Rule)
 _INNER = ("called", "warmup", "perepoch")  # those that are made of another one
 SCHEDULES = {name: cls for name, cls in _concrete(optim, optim.Schedule).items() if name not in _INNER}
-PENALTIES = {cls.__name__.lower(): cls for cls in (losses.L1, losses.L2, losses.ElasticNet)}
+PENALTIES = _concrete(losses, losses.Penalty)
 
 
 def entry(option: str, text: str, known: Mapping[str, Any]) -> Any:

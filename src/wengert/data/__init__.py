@@ -9,7 +9,17 @@ by the *training part alone*, so that pre-activations start near one and nothing
 parts leaks into training.
 """
 
-from wengert.data._encoders import ENCODERS, Boolean, Category, Date, Embedding, Encoder, Number
+from wengert.data._encoders import (
+    ENCODERS,
+    MISSING_CODE,
+    UNSEEN_CODE,
+    Boolean,
+    Category,
+    Date,
+    Embedding,
+    Encoder,
+    Number,
+)
 from wengert.data._frames import from_frame
 from wengert.data._preprocessing import Described, Preprocessing
 from wengert.data._scale import Standardiser
@@ -44,6 +54,8 @@ __all__ = [
     "Described",
     "Encoder",
     "ENCODERS",
+    "MISSING_CODE",
+    "UNSEEN_CODE",
     "Number",
     "Boolean",
     "Category",

@@ -23,6 +23,7 @@ from wengert.errors import DataError
 
 Array = np.ndarray
 
+# What an encoder of words reads where there is none, and where there is one that it has not been fitted on.
 MISSING_CODE, UNSEEN_CODE = -1, -2
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 PERIODS = {"day": 1.0, "week": 7.0, "year": 365.2425}  # days

@@ -27,8 +27,6 @@ from wengert.exchange._onnx_nodes import FOLDED, READERS, Node, weights_of
 from wengert.exchange._onnx_steps import Simplified, Step, reached
 from wengert.exchange._protobuf import Message, decode
 from wengert.exchange._tensors import DATA_TYPES
-from wengert.nn._graph import Node as GraphNode
-from wengert.nn._graph import Wiring
 
 Array = np.ndarray
 
@@ -202,10 +200,10 @@ class _Reader:
     def _graph(self, steps: Mapping[str, Step], outputs: Mapping[str, str]) -> nn.Graph:
         read = {name for step in steps.values() for name in step.reads}
         inputs = tuple(name for name in self.inputs if name in read)
-        nodes = tuple(GraphNode(name, s.reads, _function(s)) for name, s in steps.items())
+        nodes = tuple(nn.Node(name, s.reads, _function(s)) for name, s in steps.items())
         layers = {name: s.layer for name, s in steps.items() if _function(s) is None}
         keys = tuple(outputs) if len(outputs) > 1 else None
-        return nn.Graph(layers, Wiring(inputs, nodes, tuple(outputs.values()), keys, keys is None))
+        return nn.Graph(layers, nn.Wiring(inputs, nodes, tuple(outputs.values()), keys, keys is None))
 
 
 def _needed(nodes: Sequence[Message], wanted: Sequence[str]) -> list[Message]:

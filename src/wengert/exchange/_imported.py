@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.nn._layer import Layer
+from wengert.nn import Layer
 
 Array = np.ndarray
 

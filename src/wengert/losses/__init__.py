@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         poisson_of_rates,
         sum_of_squares,
     )
-    from wengert.losses._penalties import L1, L2, ElasticNet
+    from wengert.losses._penalties import L1, L2, ElasticNet, Penalty
     from wengert.losses._weights import class_weights
 else:
     __getattr__, __dir__ = found_in(__name__, "_numbers", "_classes", "_likelihood", "_weights", "_penalties")
@@ -71,6 +71,7 @@ __all__ = [
     "loss_named",
     "output_activation",
     "class_weights",
+    "Penalty",
     "L1",
     "L2",
     "ElasticNet",

@@ -12,6 +12,7 @@ Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 9.2.
 """
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,22 @@ Network = Any
 
 
 @dataclass(frozen=True)
-class L2:
+class Penalty(ABC):
+    """A penalty of some strength; what derives from it has its name wherever penalties are named."""
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        set_number(self, "strength")
+        require_at_least(0, strength=self.strength)
+
+    @abstractmethod
+    def __call__(self, network: Network) -> Array:
+        """The penalty, in the dtype of the weights."""
+
+
+@dataclass(frozen=True)
+class L2(Penalty):
     r"""Quadratic penalty, :math:`\frac12 \lambda \sum w^2`: every weight is drawn to zero by its size.
 
     Parameters
@@ -46,18 +62,13 @@ class L2:
     0.5
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        _check_strength(self)
-
     def __call__(self, network: Network) -> Array:
         """The penalty, in the dtype of the weights."""
         return 0.5 * self.strength * _over_weights(np.square, network)
 
 
 @dataclass(frozen=True)
-class L1:
+class L1(Penalty):
     r"""Absolute penalty, :math:`\lambda \sum |w|`: every weight is drawn to zero by the same force.
 
     Many end there; at zero the derivative is 0.
@@ -78,18 +89,13 @@ class L1:
     0.4
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        _check_strength(self)
-
     def __call__(self, network: Network) -> Array:
         """The penalty, in the dtype of the weights."""
         return self.strength * _over_weights(np.abs, network)
 
 
 @dataclass(frozen=True)
-class ElasticNet:
+class ElasticNet(Penalty):
     r"""Both: :math:`\lambda \bigl\{\rho \sum |w| + \frac12 (1 - \rho) \sum w^2\bigr\}`.
 
     Parameters
@@ -114,11 +120,10 @@ class ElasticNet:
     Zou and Hastie, *Regularization and variable selection via the elastic net* (2005).
     """
 
-    strength: float
     l1_ratio: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_strength(self)
+        super().__post_init__()
         set_number(self, "l1_ratio")
         require(0 <= self.l1_ratio <= 1, f"l1_ratio must be from 0 to 1, not {self.l1_ratio}")
 
@@ -126,11 +131,6 @@ class ElasticNet:
         """The penalty, in the dtype of the weights."""
         share = self.l1_ratio
         return L1(share * self.strength)(network) + L2((1 - share) * self.strength)(network)
-
-
-def _check_strength(penalty: Any) -> None:
-    set_number(penalty, "strength")
-    require_at_least(0, strength=penalty.strength)
 
 
 def _over_weights(f: Callable[[Array], Array], network: Network) -> Array:

@@ -22,7 +22,6 @@ from wengert import nn
 from wengert.errors import ModelFileError
 from wengert.models._embedded import Embedded
 from wengert.nn._activations import Parametrised
-from wengert.nn._graph import Node, Wiring
 from wengert.nn._schedule import Topology
 
 Array = np.ndarray
@@ -41,7 +40,7 @@ def _layers() -> dict[str, type]:
     }
 
 
-CLASSES: dict[str, type] = _layers() | {cls.__name__: cls for cls in (Embedded, Wiring, Node, Topology)}
+CLASSES: dict[str, type] = _layers() | {cls.__name__: cls for cls in (Embedded, nn.Wiring, nn.Node, Topology)}
 NAMES = {cls: name for name, cls in CLASSES.items()}
 
 

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from wengert.nn._dropout import Dropout
     from wengert.nn._elementwise import Function, PReLU
     from wengert.nn._embedding import Embedding
-    from wengert.nn._graph import Graph, Units
+    from wengert.nn._graph import Graph, Node, Units, Wiring
     from wengert.nn._initialisers import (
         INITIALISERS,
         glorot,
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         uniform,
         zeros,
     )
+    from wengert.nn._layer import Layer
     from wengert.nn._mlp import MLP
     from wengert.nn._normalisation import BatchNorm, LayerNorm
     from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
@@ -108,6 +109,7 @@ else:
 
 __all__ = [
     # layers
+    "Layer",
     "Dense",
     "MLP",
     "Sequential",
@@ -126,6 +128,8 @@ __all__ = [
     # graphs
     "Graph",
     "Units",
+    "Node",
+    "Wiring",
     "UnitGraph",
     "Unit",
     "Connection",

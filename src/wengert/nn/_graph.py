@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert._refusals import choice
 from wengert.core import tree
 from wengert.nn._activations import Activation
 from wengert.nn._containers import passed
@@ -289,9 +290,7 @@ def _description(name: str, node: Any) -> tuple[Any, tuple[str, ...]]:
         )
     layer, *reads = node
     if isinstance(layer, str) and layer not in JOINS:
-        raise ValueError(
-            f"Graph: node {name!r} is an unknown join {layer!r}; choose one of {', '.join(JOINS)}"
-        )
+        raise ValueError(f"Graph: node {name!r} is an unknown join {layer!r}; {choice(layer, JOINS)}")
     if not isinstance(layer, str | Units) and not callable(layer):
         raise ValueError(f"Graph: node {name!r} computes {layer!r}, which is no layer and no function")
     return layer, tuple(reads)

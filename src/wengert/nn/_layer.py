@@ -12,9 +12,23 @@ Array = np.ndarray
 
 
 class Layer:
-    """A dataclass of arrays that maps the activations before it to its own.
+    """A dataclass of arrays that maps the activations before it to its own; the base of all layers here.
 
-    Two layers are equal when they are of one structure and hold equal arrays.
+    Two layers are equal when they are of one structure and hold equal arrays. A layer of your own has this,
+    and a short ``repr``, where its class is declared as here.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True, repr=False, eq=False)
+    ... class Scale(Layer):
+    ...     factors: Array
+    ...
+    ...     def __call__(self, x):
+    ...         return x * self.factors
+    >>> Scale(np.ones(3))
+    Scale(factors=float64[3])
+    >>> Scale(np.ones(3)) == Scale(np.ones(3)), Scale(np.ones(3)) == Scale(np.zeros(3))
+    (True, False)
     """
 
     __hash__ = None  # type: ignore[assignment]

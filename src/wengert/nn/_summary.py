@@ -25,6 +25,9 @@ class Part(NamedTuple):
 def summary(network: Any) -> str:
     """A table of the layers of a network, with the shapes of their arrays and the numbers of parameters.
 
+    What joins the layers of a :class:`Graph <wengert.nn.Graph>` has no arrays; the graph's own ``repr`` shows
+    it.
+
     Examples
     --------
     >>> from wengert import nn

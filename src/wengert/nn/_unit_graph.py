@@ -435,7 +435,8 @@ class UnitGraph(Layer):
 def _dense_layers(network: MLP) -> tuple[Dense, ...]:
     other = [layer for layer in network.layers if not isinstance(layer, Dense)]
     if other:
-        raise ValueError(f"UnitGraph: {other[0]!r} has no single units; give a network of dense layers only")
+        kind = type(other[0]).__name__
+        raise ValueError(f"UnitGraph: a {kind} has no single units; give a network of dense layers only")
     return network.layers
 
 

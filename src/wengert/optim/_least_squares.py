@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from wengert._refusals import choice
 from wengert.api import jacobian, jit, jvp, vjp, vmap
 from wengert.core import tree
 from wengert.errors import ControlFlowError
@@ -270,7 +271,7 @@ def _problem(residuals: Function, layout: Layout, args: tuple[Any, ...], rows: t
 
 def _method_named(name: str) -> Method:
     if name not in METHODS:
-        raise ValueError(f"least_squares has no method {name!r}; choose one of {', '.join(METHODS)}")
+        raise ValueError(f"least_squares has no method {name!r}; {choice(name, METHODS)}")
     return METHODS[name]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import choice
 from wengert.api import hessian, hvp, jit, value_and_grad
 from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
 
@@ -149,7 +150,7 @@ def _method_named(method: str | None, bounds: Any) -> str:
         return "BFGS" if bounds is None else "L-BFGS-B"
     found = {name.lower(): name for name in DERIVATIVES}.get(method.lower())
     if found is None:
-        raise ValueError(f"minimize has no method {method!r}; choose one of {', '.join(DERIVATIVES)}")
+        raise ValueError(f"minimize has no method {method!r}; {choice(method, DERIVATIVES)}")
     return found
 
 

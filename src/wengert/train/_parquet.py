@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_at_least
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -46,6 +47,8 @@ class ParquetBatches:
 
     Raises
     ------
+    ValueError
+        Where a minibatch would hold no pattern.
     ImportError
         Where pyarrow is not installed.
     DataError
@@ -68,8 +71,7 @@ class ParquetBatches:
     dtype: Any = np.float32
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        require_at_least(1, batch_size=self.batch_size)
 
     def __call__(self, epoch: int) -> Iterator[tuple[Array, ...]]:
         """The minibatches of an epoch."""
