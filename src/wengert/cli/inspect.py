@@ -90,7 +90,12 @@ def _training(model: "Model") -> list[str]:
     curve = LearningCurve([Epoch(i, *pair) for i, pair in enumerate(zip(errors, watched), start=1)])
     options = ", ".join(f"{name} {value}" for name, value in known.get("options", {}).items() if value)
     scores = [f"{name} {score:.4f}" for name, score in known.get("scores", {}).items()]
-    return ["", options, "", repr(curve), f"weights of epoch {known.get('best_epoch')}", *scores]
+    return ["", options, "", repr(curve), _chosen(known.get("best_epoch"), watched), *scores]
+
+
+def _chosen(best: Any, watched: list[float | None]) -> str:
+    error = dict(enumerate(watched, start=1)).get(best)
+    return f"weights of epoch {best}" + (f", validation error {error:.4f}" if error is not None else "")
 
 
 def _picture(network: Any, model: "Model | None") -> bytes:
