@@ -1,6 +1,7 @@
 """Pictures of what a model is and how good it is, each drawn into Matplotlib's axes."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ Array = np.ndarray
 Draw = Callable[[Any], None]
 MANY_CLASSES = 30  # beyond which numbers in a confusion matrix cannot be read
 MANY_POINTS = 5000
+FEW_LAYERS = 9  # that have room for two lines each
 
 
 def drawn(pictures: Sequence[Draw], kind: str = "png") -> bytes:
@@ -96,15 +98,17 @@ def _residuals(axes: Any, y: Array, t: Array) -> None:
 
 
 def of_network(network: Any) -> Draw:
-    """The layers of a network from left to right, each with its kind and size."""
-    lines = [line.split("  ")[0:] for line in nn.summary(network).splitlines()[1:-1]]
-    names = [" ".join(part.strip() for part in line if part.strip()).split("(")[0] for line in lines]
+    """The layers of a network from the top down, each with its kind and arrays."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in nn.summary(network).splitlines()[1:-1]]
+    between = "\n" if len(lines) <= FEW_LAYERS else "  "
+    texts, size = [between.join(line[1:-1]) for line in lines], min(10, 140 / max(1, len(lines)))
 
     def draw(axes: Any) -> None:
         axes.axis("off")
-        axes.set(xlim=(0, 1), ylim=(0, max(1, len(names))), title="Layers")
-        for place, name in enumerate(reversed(names)):
-            axes.text(0.5, place + 0.5, name, ha="center", va="center", bbox={"boxstyle": "round", "fc": "w"})
+        axes.set(xlim=(0, 1), ylim=(len(texts), 0), title="Layers")
+        box = {"boxstyle": "round", "fc": "w"}
+        for place, text in enumerate(texts):
+            axes.text(0.5, place + 0.5, text, ha="center", va="center", size=size, bbox=box)
 
     return draw
 
