@@ -192,7 +192,7 @@ def is_table(X: Any) -> bool:
 
 
 def columns_of(X: Any) -> list[Array]:
-    """The columns as arrays: numbers, moments with NaT, and words as objects with None where one is missing."""
+    """The columns as arrays: numbers, moments with NaT, words as objects with None where one is missing."""
     if not is_table(X):
         return list(np.asarray(X).T)
     from wengert.data import from_frame
