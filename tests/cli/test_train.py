@@ -14,7 +14,7 @@ from wengert import models, train
 def test_train_classification(wengert, tmp_path):
     code, out, err = wengert("train", "iris", *QUICK)
     assert code == 0
-    assert "target target: classification into 3 classes (text; --task regression overrides)" in out
+    assert "target target: classification into 3 classes (text)" in out
     assert "rows 105 training, 15 validation, 30 test" in out
     assert "network 4-8-3 relu, 67 weights" in out
     assert out.splitlines()[-1].startswith("test accuracy 0.")
