@@ -221,7 +221,10 @@ def test_digits_are_learnt(wengert):
             ["iris", "--schedule", "cosine(rise=1)"],
             r"--schedule 'cosine\(rise=1\)': got an unexpected keywor",
         ),
-        (["iris", "--loss", "huber"], "--loss for classification: there is no 'huber'; choose one of softmax_cross_entropy"),
+        (
+            ["iris", "--loss", "huber"],
+            "--loss for classification: there is no 'huber'; choose one of softmax_cross_entropy",
+        ),
         (["diabetes", "--loss", "quantile(q=[0.1,0.9])"], ".*one quantile is predicted; write quantile"),
         (["iris", "--loss", "mean_squared_error(2)"], ".*: has no options; write the name alone"),
         (["iris", "--penalty", "l2(-1)"], r"--penalty 'l2\(-1\)': strength must be at least 0, not -1"),
