@@ -25,6 +25,7 @@ def draw_learning_curve(axes: Any, lines: Lines, title: str, best: int | None = 
     if min((error for line in lines.values() for error in line.values()), default=0.0) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="epoch", ylabel="error", title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="0.9")
     axes.legend()
 

@@ -48,7 +48,7 @@ def start(tmp_path):
     processes = []
 
     def run(*arguments):
-        command = [sys.executable, "-m", "wengert.cli", *arguments]
+        command = [sys.executable, "-m", "wengert", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         processes.append(subprocess.Popen(command, text=True, cwd=tmp_path, **pipes))
         return processes[-1]

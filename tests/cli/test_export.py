@@ -55,6 +55,7 @@ def test_numpy(wengert, people, tmp_path):
     model, table = people
     code, out, _ = wengert("export", "people.wengert", "--to", "numpy")
     assert code == 0 and out.startswith("numpy people.py, ")
+    assert out.splitlines()[1] == "probabilities of a, b, c, in this order"
     predict = runpy.run_path(str(tmp_path / "people.py"))["predict"]
     np.testing.assert_allclose(predict(**given(model, table)), model.predict_table(table), rtol=1e-4)
 

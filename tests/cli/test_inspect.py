@@ -22,6 +22,8 @@ def test_what_is_in_a_model(wengert, iris):
     assert "67 parameters in float32" in out
     assert "hidden [8]" in out
     assert "epoch  training  validation\n    1 " in out
+    best = models.load(iris).training["best_epoch"]
+    assert f"\nweights of epoch {best}, validation error 0." in out
     assert out.splitlines()[-1].startswith("test ")
 
 

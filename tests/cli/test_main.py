@@ -29,7 +29,11 @@ def test_version(wengert):
 
 
 def test_an_unknown_command(refuses):
-    assert refuses("tarin").startswith("No such command 'tarin'")
+    assert refuses("tarin") == "No such command 'tarin'. Did you mean 'train'?; see wengert --help"
+
+
+def test_an_unknown_option_is_answered_with_the_help_of_its_command(refuses):
+    assert refuses("train", "iris", "--epoch", "3").endswith("; see wengert train --help")
 
 
 def test_a_reader_that_leaves_early_is_no_error(start, iris):
@@ -37,6 +41,25 @@ def test_a_reader_that_leaves_early_is_no_error(start, iris):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() in (0, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes stdout in a shell")
+def test_a_closed_stdout_is_no_error(tmp_path, iris):
+    command = f"{shlex.quote(sys.executable)} -m wengert.cli predict {shlex.quote(str(iris))} iris"
+    for closed in (">&-", ">&- --output p.csv"):
+        done = subprocess.run(f"{command} {closed}", shell=True, cwd=tmp_path, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "p.csv").read_text().startswith("prediction,")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+def test_a_full_disk_is_said_in_one_line(iris):
+    command = [sys.executable, "-m", "wengert.cli", "inspect", iris]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("wengert: error: what was to be written does not fit: No space left")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

@@ -18,7 +18,7 @@ from wengert.cli.train import train as command
 def test_train_classification(wengert, tmp_path):
     code, out, err = wengert("train", "iris", *QUICK)
     assert code == 0
-    assert "target target: classification into 3 classes (text; --task regression overrides)" in out
+    assert "target target: classification into 3 classes (text)" in out
     assert "rows 105 training, 15 validation, 30 test" in out
     assert "network 4-8-3 relu, 67 weights" in out
     assert out.splitlines()[-1].startswith("test accuracy 0.")
@@ -157,7 +157,7 @@ def test_digits_are_learnt(wengert):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing argument '(DATA|data)'; see wengert --help$"),
+        ([], "Missing argument '(DATA|data)'; see wengert train --help$"),
         (["nosuch.csv"], "nosuch.csv: no such file; there are also the embedded sets digits, iris"),
         (["digts"], r"digts: no such file; did you mean 'digits'\?"),
         (["t.csv"], r"t.csv:1: which column is to be predicted\? Write --target with one of a, b, text"),
@@ -179,7 +179,7 @@ def test_digits_are_learnt(wengert):
             ["iris", "--hidden", "8,x"],
             "--hidden '8,x': no sizes of layers; write for instance 64,32, or 0 for none$",
         ),
-        (["iris", "--epochs", "0"], "Invalid value for '--epochs': .*; see wengert --help$"),
+        (["iris", "--epochs", "0"], "Invalid value for '--epochs': .*; see wengert train --help$"),
         (
             ["iris", "--learning-rate", "0"],
             "--learning-rate 0: not a positive number; write for instance 0.001$",
@@ -225,7 +225,10 @@ def test_digits_are_learnt(wengert):
             ["iris", "--schedule", "cosine(rise=1)"],
             r"--schedule 'cosine\(rise=1\)': got an unexpected keywor",
         ),
-        (["iris", "--loss", "huber"], "--loss: there is no 'huber'; choose one of softmax_cross_entropy"),
+        (
+            ["iris", "--loss", "huber"],
+            "--loss for classification: there is no 'huber'; choose one of softmax_cross_entropy",
+        ),
         (["diabetes", "--loss", "quantile(q=[0.1,0.9])"], ".*one quantile is predicted; write quantile"),
         (["iris", "--loss", "mean_squared_error(2)"], ".*: has no options; write the name alone"),
         (["iris", "--penalty", "l2(-1)"], r"--penalty 'l2\(-1\)': strength must be at least 0, not -1"),

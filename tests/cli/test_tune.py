@@ -28,6 +28,7 @@ def test_the_best_options_train(wengert, counted, tmp_path):
     code, out, err = wengert("tune", "wine", *FEW)
     assert code == 0
     assert out.startswith("best of 4 trainings: ")
+    assert ", hidden [" in out and "None" not in out
     assert [chosen["epochs"] for chosen in counted] == [3, 3, 3, 9]
     assert len(err.splitlines()) == 4
     best = tomllib.loads((tmp_path / "wine.toml").read_text())

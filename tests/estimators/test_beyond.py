@@ -419,8 +419,23 @@ def test_pandas_categories_and_ordinal_encoding():
 
 def test_times_are_numbers_and_what_is_no_column_is_refused():
     days = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 5, 120), "D")
-    estimator = _regressor(max_iter=2).fit(pd.DataFrame({"day": days, "size": X[:, 0]}), T)
+    table = pd.DataFrame({"day": days, "size": X[:, 0]})
+    estimator = _regressor(max_iter=2).fit(table, T)
     assert estimator.coefs_[0].shape[0] == 2
+    day = (days - days.mean()) / days.to_series().std(ddof=0)
+    alike = _regressor(max_iter=2).fit(table.assign(day=day), T)
+    np.testing.assert_allclose(estimator.predict(table), alike.predict(table.assign(day=day)), rtol=1e-6)
+    with pytest.raises(ValueError, match="X holds numbers where training had moments"):
+        estimator.predict(table.assign(day=day))
+    with pytest.raises(ValueError, match="X holds moments where training had numbers"):
+        _regressor(max_iter=2).fit(table.assign(size=CITY, day=day), T).predict(table.assign(size=CITY))
+    with pytest.warns(UserWarning, match="valid feature names"):
+        np.testing.assert_array_equal(estimator.predict(table.to_numpy()), estimator.predict(table))
+    table.loc[3, "day"] = pd.NaT
+    estimator = _regressor(max_iter=2).fit(table, T)
+    assert estimator.coefs_[0].shape[0] == 3 and np.isfinite(estimator.predict(table)).all()
+    same = pd.DataFrame({"day": days[:1].repeat(120), "size": X[:, 0]})
+    assert np.isfinite(_regressor(max_iter=2).fit(same, T).predict(same)).all()
     with pytest.raises(ValueError, match="column 'parts' holds"):
         _regressor().fit(pl.DataFrame({"parts": [[1, 2]] * 120, "size": X[:, 0]}), T)
 

@@ -64,6 +64,12 @@ def test_numbers_that_are_refused():
         wg.MLPRegressor().fit(X, np.full(20, np.nan))
 
 
+def test_negative_weights_are_refused():
+    for model in (wg.MLPClassifier(), wg.MLPRegressor()):
+        with pytest.raises(ValueError, match="weights cannot be negative: that of pattern 3 is -2"):
+            model.fit(X, Y, np.where(np.arange(20) == 3, -2.0, 1.0))
+
+
 def test_other_features_are_refused():
     with pytest.raises(
         ValueError, match="X has 1 features, but MLPClassifier is expecting 2 features as input"

@@ -39,3 +39,9 @@ def test_a_plot(monkeypatch):
     assert axes.get_yscale() == "log"
     assert CURVE.plot(axes) is axes
     matplotlib.pyplot.close(axes.figure)
+
+
+def test_epochs_are_counted_in_whole_numbers():
+    axes = matplotlib.figure.Figure().add_subplot()
+    LearningCurve([Epoch(i, 1 / i) for i in range(1, 19)]).plot(axes)
+    assert [tick % 1 for tick in axes.get_xticks()] == [0] * len(axes.get_xticks())

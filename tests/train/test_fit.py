@@ -157,6 +157,9 @@ def test_divergence_on_the_validation_data_is_named():
     [
         ({"epochs": 0}, "fit: epochs must be at least 1, not 0"),
         ({"batch_size": 0}, "fit: batch_size must be at least 1, not 0"),
+        ({"batch_size": 2.5}, "fit: batch_size must be a whole number, not 2.5"),
+        ({"batch_size": None}, "fit: batch_size must be a whole number, not None"),
+        ({"optimiser": optim.Adam}, "fit: the optimiser is <class .*>; give one of wengert.optim, such as"),
         ({"patience": 0, "validation": HELD_OUT}, "fit: patience must be at least 1, not 0"),
         ({"patience": 3}, r"fit: patience needs validation=\(x, y\) to watch"),
     ],
@@ -164,6 +167,23 @@ def test_divergence_on_the_validation_data_is_named():
 def test_settings_that_make_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
         run(**options)
+
+
+@pytest.mark.parametrize("wrong", [{"w": np.ones((2, 1))}, [np.ones((2, 1))], np.tanh, object()])
+def test_what_is_no_network(wrong):
+    message = f"fit: the network is a {type(wrong).__name__}, not a tree of arrays that can be called"
+    with pytest.raises(ValueError, match=message):
+        fit(wrong, losses.mean_squared_error, X, Y)
+
+
+def test_a_loss_by_its_name():
+    with pytest.raises(ValueError, match="fit: the loss is 'mean_squared_error'; give a function, such as"):
+        fit(network(), "mean_squared_error", X, Y)
+
+
+def test_single_numbers_for_arrays():
+    with pytest.raises(ValueError, match="fit: y has a single number for an array; give one row for each"):
+        fit(network(), losses.mean_squared_error, X, 1.0)
 
 
 def test_rows_that_do_not_belong_together():

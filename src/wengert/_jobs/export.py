@@ -22,6 +22,13 @@ def exported(found: Any, language: str, inputs: int | None = None) -> bytes:
     return content if isinstance(content, bytes) else content.encode()
 
 
+def outputs_of(found: Any) -> dict[str, list[str]]:
+    """What the columns of the output stand for, by its name; nothing for a network by itself."""
+    if not isinstance(found, Model):
+        return {}
+    return {_name_of_outputs(found): list(found.classes or found.targets)}
+
+
 def _of_model(write: Callable[..., Any], model: Model) -> Any:
     """From columns, of which words are given as such where the language has words."""
     encoders = model.preprocessing.encoders

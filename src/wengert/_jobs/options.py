@@ -166,7 +166,7 @@ def loss_of(options: Options, task: Task, classes: Sequence[str]) -> tuple[str, 
         return kind, losses.LIKELIHOODS[kind].loss
     known = losses_for(task, classes)
     name, *_ = wording.parsed("--loss", options.loss)
-    kind, _ = wording.entry("--loss", name, known)
+    kind, _ = wording.entry(f"--loss for {task}", name, known)
     made = wording.made("--loss", options.loss, {name: loss for name, (_, loss) in known.items()})
     if isinstance(made, losses.Quantile) and np.ndim(made.q):
         raise SettingError(f"--loss {options.loss!r}: one quantile is predicted; write quantile(q=0.9)")

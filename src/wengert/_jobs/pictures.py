@@ -25,6 +25,7 @@ def drawn(pictures: Sequence[Draw], kind: str = "png") -> bytes:
     axes = figure.subplots(1, len(pictures), squeeze=False)[0]
     with mpl.rc_context({"svg.hashsalt": "wengert"}):
         for draw, place in zip(pictures, axes):
+            place.set_axisbelow(True)
             draw(place)
         buffer = io.BytesIO()
         metadata = {"Software": None} if kind == "png" else {"Date": None}
@@ -59,7 +60,7 @@ def _confusion(axes: Any, table: list[list[int]], classes: Sequence[str]) -> Non
 def _reliability(axes: Any, found: dict[str, Any]) -> None:
     bins = found["bins"]
     axes.plot([0, 1], [0, 1], color="0.7", linestyle=":")
-    axes.plot([b["probability"] for b in bins], [b["share"] for b in bins], marker="o")
+    axes.plot([b["probability"] for b in bins], [b["share"] for b in bins], marker="o", clip_on=False)
     error = found["calibration_error"]
     axes.set(
         xlim=(0, 1), ylim=(0, 1), xlabel="probability given", ylabel="share that it came to",

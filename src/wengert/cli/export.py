@@ -51,9 +51,17 @@ def export(
     output = output or Path(model).with_suffix(ENDINGS[to.value]).relative_to(Path(model).parent)
     refuse_output(output, [model], force)
     found = models.open_file(model)
-    from wengert._jobs.export import exported
+    from wengert._jobs.export import exported, outputs_of
 
     content = exported(found, to.value, inputs)
     write(output, content)
     report = {"model": model, "language": to.value, "file": str(output), "bytes": len(content)}
-    print_json(report) if as_json else print(f"{to.value} {output}, {len(content)} bytes")
+    outputs = outputs_of(found)
+    if as_json:
+        print_json({**report, "outputs": outputs})
+    else:
+        print(f"{to.value} {output}, {len(content)} bytes")
+        for name, columns in outputs.items():
+            print(
+                f"{name} of {', '.join(columns)}, in this order" if columns[1:] else f"{name} of {columns[0]}"
+            )

@@ -93,7 +93,7 @@ def _training(model: "Model") -> list[str]:
     scores = [
         f"{name} {score:.4f}" for name, score in _dictionary(known, "scores").items() if _is_number(score)
     ]
-    return ["", options, "", repr(curve), f"weights of epoch {best}", *scores]
+    return ["", options, "", repr(curve), _chosen(best, watched), *scores]
 
 
 def _curve(model: "Model") -> tuple[list[float], list[float], int | None]:
@@ -117,6 +117,11 @@ def _is_number(value: Any) -> bool:
 def _dictionary(known: Any, name: str) -> dict[str, Any]:
     found = known.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _chosen(best: int | None, watched: list[float]) -> str:
+    error = dict(enumerate(watched, start=1)).get(best or 0)
+    return f"weights of epoch {best}" + (f", validation error {error:.4f}" if error is not None else "")
 
 
 def _picture(network: Any, model: "Model | None") -> bytes:

@@ -251,7 +251,8 @@ def _about_target(target: "Target") -> str:
     kinds = " " + nouns[target.task].format(len(target.classes)) if target.classes else ""
     one = "classification" if len(target.names) == 1 else "multi-label"
     other = "regression" if target.task == one else one
-    override = "" if target.reason == "as told" else f"; --task {other} overrides"
+    settled = target.reason in ("as told", "text")  # words are no numbers, whatever is asked for
+    override = "" if settled else f"; --task {other} overrides"
     return f"{target.task}{kinds} ({target.reason}{override})"
 
 

@@ -138,7 +138,8 @@ def _value(value: Any) -> str:
 
 
 def _text(report: dict[str, Any]) -> str:
-    best = ", ".join(f"{name} {value}" for name, value in report["options"].items())
+    chosen = {name: value for name, value in report["options"].items() if value is not None}
+    best = ", ".join(f"{name} {list(v) if isinstance(v, tuple) else v}" for name, v in chosen.items())
     return (
         f"best of {report['tried']} trainings: {best}\nvalidation error {report['error']:.4f}\n"
         f"options {report['file']}"

@@ -139,7 +139,7 @@ def weights_of(sample_weight: Any, patterns: int, dtype: Any = np.float64) -> Ar
     Raises
     ------
     ValueError
-        Where they are not one finite number a pattern, or all zero.
+        Where they are not one finite number a pattern, none negative and not all zero.
     """
     if sample_weight is None:
         return None
@@ -150,6 +150,8 @@ def weights_of(sample_weight: Any, patterns: int, dtype: Any = np.float64) -> Ar
     _require_real(w)
     w = w.astype(dtype)
     require_finite(w, "sample_weight", "training")
+    if (w < 0).any():
+        raise ValueError(f"Sample weights cannot be negative: that of pattern {np.argmin(w)} is {w.min()}")
     if not w.any():
         raise ValueError("Sample weights must contain at least one non-zero number: all weights are zero")
     return w

@@ -6,7 +6,8 @@ order, from 0 to 1 (*ordinal*). A missing number becomes the mean of its column,
 .. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
 
 and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
-middle. pandas, Polars and Arrow are read through narwhals. Moments are numbers, of days.
+middle. pandas, Polars and Arrow are read through narwhals. A moment is a number too, of
+days since the mean in units of the standard deviation: days since 1970 would drown every other column.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ class Numbers:
 
     def encode(self, column: Array) -> list[Array]:
         """The numbers, and where they are missing."""
+        if column.dtype.kind == "M":
+            raise ValueError("X holds moments where training had numbers; give them as in training")
         x = column.astype(np.float64)
         if not self.indicated:
             return [x]
@@ -44,6 +47,31 @@ class Numbers:
     def names(self, name: str) -> list[str]:
         """Names of the encoded columns."""
         return [name, f"{name} is missing"] if self.indicated else [name]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A column of moments, as days since 1970.
+
+    Attributes
+    ----------
+    mean, deviation
+        Of the days that are there.
+    standardised
+        What they become.
+    """
+
+    mean: float
+    deviation: float
+    standardised: Numbers
+
+    def encode(self, column: Array) -> list[Array]:
+        """Days since the mean, in standard deviations, and where they are missing."""
+        return self.standardised.encode((_days(column) - self.mean) / self.deviation)
+
+    def names(self, name: str) -> list[str]:
+        """Names of the encoded columns."""
+        return self.standardised.names(name)
 
 
 @dataclass(frozen=True)
@@ -118,11 +146,29 @@ def _is_plain(x: Array, missing: str) -> bool:
 
 
 def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
+    if column.dtype.kind == "M":
+        return _moments_encoder(column, missing)
     if column.dtype.kind not in "fiub":
         return CATEGORICAL[categorical](_categories(column))
     there = column[~np.isnan(column)] if column.dtype.kind == "f" else column
     mean = float(there.mean()) if len(there) else 0.0
     return Numbers(mean, indicated=missing != "error" and len(there) < len(column))
+
+
+def _moments_encoder(column: Array, missing: str) -> Moments:
+    days = _days(column[~np.isnat(column)])
+    mean, deviation = (float(days.mean()), float(days.std())) if len(days) else (0.0, 1.0)
+    indicated = missing != "error" and len(days) < len(column)
+    return Moments(mean, deviation or 1.0, Numbers(0.0, indicated))
+
+
+def _days(column: Array) -> Array:
+    """Since 1970; NaN where a moment is missing."""
+    if column.dtype.kind not in "MO":
+        raise ValueError(
+            "X holds numbers where training had moments; give a table of the columns of training"
+        )
+    return (column.astype("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "D")
 
 
 def _categories(column: Array) -> tuple[Any, ...]:
@@ -146,7 +192,7 @@ def is_table(X: Any) -> bool:
 
 
 def columns_of(X: Any) -> list[Array]:
-    """The columns as arrays: numbers as such, words as objects with None where one is missing."""
+    """The columns as arrays: numbers, moments with NaT, words as objects with None where one is missing."""
     if not is_table(X):
         return list(np.asarray(X).T)
     from wengert.data import from_frame
@@ -155,7 +201,6 @@ def columns_of(X: Any) -> list[Array]:
 
 
 def _column(name: str, column: Any) -> Array:
-    """Moments count in days since 1970."""
     kind = type(column).__name__
     if kind == "Opaque":
         raise ValueError(
@@ -164,6 +209,5 @@ def _column(name: str, column: Any) -> Array:
     if kind == "Words":
         return np.array([*column.labels, None], dtype=object)[column.codes]
     if kind == "Times":
-        days = (column.values - np.datetime64(0, "us")) / np.timedelta64(1, "D")
-        return np.where(column.missing, np.nan, days)
+        return np.where(column.missing, np.datetime64("NaT"), column.values)
     return column.values

@@ -166,6 +166,9 @@ def require(holds: bool, message: str) -> None:
 def require_rows(*parts: Any) -> None:
     """Refuse data without rows, or with parts of different lengths."""
     names = ("x", "y", "the weights")
+    for name, part in zip(names, parts):
+        if not all(np.ndim(leaf) for leaf in tree.flatten(part)[0]):
+            raise ValueError(f"fit: {name} has a single number for an array; give one row for each pattern")
     lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
     count = lengths["x"][0]
     for name, found in lengths.items():

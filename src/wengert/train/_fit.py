@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wengert.core import tree
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
@@ -162,6 +163,7 @@ def fit(
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 9.3.1 (early stopping).
     """
     metrics, optimiser = metrics or {}, optimiser or Adam()
+    _check_functions(network, loss)
     _check_optimiser(optimiser)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
     rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
@@ -285,12 +287,24 @@ def _check_numbers(
         "patience": 1 if patience is None else patience,
     }
     for name, count in counts.items():
+        require(isinstance(count, Integral), f"{name} must be a whole number, not {count!r}")
         require(count >= 1, f"{name} must be at least 1, not {count}")
     require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
 
 
+def _check_functions(network: Any, loss: Any) -> None:
+    is_network = callable(network) and all(leaf is not network for leaf in tree.flatten(network)[0])
+    require(
+        is_network,
+        f"the network is a {type(network).__name__}, not a tree of arrays that can be called with patterns; "
+        "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
+    )
+    require(callable(loss), f"the loss is {loss!r}; give a function, such as losses.mean_squared_error")
+
+
 def _check_optimiser(optimiser: Any) -> None:
     is_one = all(hasattr(optimiser, name) for name in ("init", "update")) or is_minimiser(optimiser)
+    is_one = is_one and not isinstance(optimiser, type)
     require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 

@@ -1,0 +1,33 @@
+"""Pictures, by what is drawn into the axes."""
+
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tests.nn.helpers import every_layer
+from wengert import nn
+from wengert._jobs import pictures
+
+
+def _drawn(network):
+    figure = Figure(figsize=(5.4, 4.4))
+    axes = figure.add_subplot()
+    pictures.of_network(network)(axes)
+    figure.draw_without_rendering()
+    return axes.texts
+
+
+def test_layers_from_the_top_down_with_their_arrays():
+    texts = _drawn(nn.MLP.init(np.random.default_rng(0), (13, 64, 3), "relu"))
+    assert [text.get_text() for text in texts] == [
+        "Dense(activation=relu)\nweights 13×64, biases 64",
+        "Dense(activation=identity)\nweights 64×3, biases 3",
+    ]
+    assert texts[0].get_window_extent().y0 > texts[1].get_window_extent().y1
+
+
+def test_many_layers_do_not_cover_each_other():
+    extents = [text.get_window_extent() for text in _drawn(every_layer())]
+    assert len(extents) > 20
+    assert all(upper.y0 >= lower.y1 for upper, lower in pairwise(extents))
