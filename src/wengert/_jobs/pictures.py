@@ -110,9 +110,9 @@ def of_network(network: Any) -> Draw:
 
     def draw(axes: Any) -> None:
         axes.axis("off")
-        axes.set(xlim=(0, 1), ylim=(0, max(1, len(shown))), title="Layers, from the inputs down")
+        axes.set(xlim=(0, 1), ylim=(max(1, len(shown)), 0), title="Layers, from the inputs down")
         box = {"boxstyle": "round", "facecolor": "w"}
-        for place, label in enumerate(reversed(shown)):
+        for place, label in enumerate(shown):
             axes.text(0.5, place + 0.5, label, ha="center", va="center", fontsize=9, bbox=box, zorder=2)
         axes.plot([0.5, 0.5], [0.5, len(shown) - 0.5], color="0.6", zorder=1)
 

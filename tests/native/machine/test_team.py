@@ -246,10 +246,7 @@ def test_calls_while_another_thread_compiles_and_changes_the_number(shared):
 # --- processes --------------------------------------------------------------------------------------------
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-ignores_fork = pytest.mark.filterwarnings(
-    "ignore:.*multi-threaded.*fork:DeprecationWarning",
-    "ignore:os.fork.. was called:RuntimeWarning",  # by JAX, where a test has loaded it
-)
+ignores_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
 def forked(job):
