@@ -5,17 +5,15 @@ compared with the best so far. When it has not improved by ``tol`` for more than
 in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
-import functools
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from wengert import nn, optim, random
+from wengert._blas import one_blas_thread
 from wengert.core import tree
 from wengert.errors import DivergenceError
 from wengert.estimators import _draws
@@ -187,19 +185,6 @@ def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
 def _trained(estimator: Any, trainer: Trainer) -> Any:
     """The network to predict with; a rule of the user's may average weights."""
     return (trainer.network if estimator.optimizer is None else trainer.trained).network
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Sums inside the BLAS come out in another order on another number of threads."""
-    with _blas().limit(limits=1, user_api="blas"):
-        yield
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """The libraries of this process, which it takes a millisecond to find."""
-    return ThreadpoolController()
 
 
 def _stops(estimator: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from wengert import nn
+from wengert._blas import one_blas_thread
 from wengert.api import jit, value_and_grad
-from wengert.estimators._descent import NOT_FINITE, Sample, objective_of, one_blas_thread
+from wengert.estimators._descent import NOT_FINITE, Sample, objective_of
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of

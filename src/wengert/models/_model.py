@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from wengert import nn
+from wengert._blas import one_blas_thread
 from wengert.data import Preprocessing, Standardiser, Table, Task
 from wengert.errors import DataError
 from wengert.losses import LIKELIHOODS, Likelihood
@@ -105,7 +105,7 @@ class Model:
 
     def predict_inputs(self, x: Array) -> Array:
         """The same for inputs as the network takes them."""
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             starts = range(0, max(1, len(x)), BLOCK)
             return np.concatenate([self.from_outputs(self.network(x[i : i + BLOCK])) for i in starts])
 

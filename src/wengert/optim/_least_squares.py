@@ -15,14 +15,13 @@ and Jacobian are one native call; the equations are solved through the QR decomp
 condition of the problem is not squared.
 """
 
-import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from wengert._blas import one_blas_thread
 from wengert._refusals import choice
 from wengert.api import jacobian, jit, jvp, vjp, vmap
 from wengert.core import tree
@@ -237,21 +236,13 @@ def fitted(
     if limits.max_nfev is None:
         limits = limits._replace(max_nfev=200 * (layout.size + 1))
     chosen = _method_named(method)
-    with quiet, _blas().limit(limits=1, user_api="blas"):
+    with quiet, one_blas_thread():
         natively = type(chosen) is Damped and callback is None and isinstance(residuals, Compiled)
         begin = _begun_natively if natively else _begun
         point, chosen, status = begin(problem, chosen, first, limits)
         if status == RUNNING:
             point, status = descend(problem, chosen, point, limits, telling)
     return _result(point, layout, problem, status), problem, point
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """The libraries whose threads are limited; looking for them takes longer than a small fit."""
-    import scipy.linalg  # noqa: F401  loads one more
-
-    return ThreadpoolController()
 
 
 def _start(x0: Tree) -> tuple[Layout, Array]:

@@ -32,6 +32,7 @@ class Source(Protocol):
     """What epochs are made of."""
 
     count: int
+    last: int  # epoch, as far as is known
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs."""
@@ -72,9 +73,13 @@ class Rows:
         self.data, self.rows, self.rng = data, rows, rng
         self.count, self.whole = len(rows), len(rows) == count_of(data)
         self.drawing = Drawing(rng, len(rows) if self.whole else rows)
-        self.order: Order = (lambda number: self.drawing.next()) if order else lambda number: self.rows
+        self.last = UNKNOWN
+        self.order: Order = self._drawn if order else lambda number: self.rows
         if callable(order):
             self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
+
+    def _drawn(self, number: int) -> Array:
+        return self.drawing.next(is_last=number >= self.last)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, in one call where they are short."""
@@ -115,7 +120,7 @@ class Batches:
     Each batch is a pair of patterns and targets, or a triple with weights.
     """
 
-    count = UNKNOWN
+    count = last = UNKNOWN
 
     def __init__(self, batches: Any, check: Callable[[Data, str], Data]) -> None:
         self.batches, self.check = batches, check

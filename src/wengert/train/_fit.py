@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from wengert._blas import one_blas_thread
 from wengert.core import tree
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
@@ -237,8 +237,7 @@ def _surroundings(
     """Threads and the progress bar, while it lasts."""
     before = get_threads()
     with ExitStack() as stack:
-        # Sums inside the BLAS come out in another order on another number of threads.
-        stack.enter_context(threadpool_limits(1, user_api="blas"))
+        stack.enter_context(one_blas_thread())
         if threads is not None:
             stack.callback(set_threads, before)
             set_threads(threads)

@@ -25,11 +25,11 @@ class Drawing:
         self.is_long = (rows if isinstance(rows, int) else len(rows)) >= WORTH_A_THREAD
         self.ahead: _Ahead | None = None
 
-    def next(self) -> Array:
-        """The next order."""
+    def next(self, is_last: bool = False) -> Array:
+        """The next order; after the last one none is drawn."""
         order = self._draw() if self.ahead is None else self.ahead.order()
-        if self.is_long:
-            self.ahead = _Ahead(self.rng.bit_generator.state, self._draw)
+        draws = self.is_long and not is_last
+        self.ahead = _Ahead(self.rng.bit_generator.state, self._draw) if draws else None
         return order
 
     def _draw(self) -> Array:

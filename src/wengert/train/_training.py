@@ -137,7 +137,7 @@ class Training:
         return self.result()
 
     def _train(self, epochs: int) -> None:
-        span = self._span(epochs - self.moment.epoch)
+        span, self.patterns.last = self._span(epochs - self.moment.epoch), epochs
         while self.moment.epoch < epochs and not self.is_over:
             self._advance(span)
 
