@@ -236,6 +236,8 @@ def fitted(
     if limits.max_nfev is None:
         limits = limits._replace(max_nfev=200 * (layout.size + 1))
     chosen = _method_named(method)
+    import scipy.linalg  # noqa: F401  whose library can only be limited once it is there
+
     with quiet, one_blas_thread():
         natively = type(chosen) is Damped and callback is None and isinstance(residuals, Compiled)
         begin = _begun_natively if natively else _begun
