@@ -7,6 +7,7 @@ are given is one function of the weights: so nothing may be drawn on the way.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,17 +33,18 @@ class WholeBatchTraining(Training):
     def _train(self, epochs: int) -> None:
         self._check()
         network, minimiser = self.trainer.network, self.trainer.optimiser
-        f = RESIDUALS_OR_ERROR[minimiser.wants](self)
-        minimiser.minimise(f, nn.parameters(network), self._data(), epochs, self._iteration)
+        f, data = RESIDUALS_OR_ERROR[minimiser.wants](self), self._data()
+        told = partial(self._iteration, data)
+        minimiser.minimise(f, nn.parameters(network), data, epochs, told)
 
     def _data(self) -> tuple[Any, ...]:
         assert isinstance(self.patterns, Rows)
         whole = self.patterns.whole
         return tuple(self.patterns.data if whole else rows_of(self.patterns.data, self.patterns.rows))
 
-    def _iteration(self, parameters: Any, told: float) -> None:
+    def _iteration(self, data: tuple[Any, ...], parameters: Any, told: float) -> None:
         """What a minimiser tells after each iteration."""
-        trainer, data = self.trainer, self._data()
+        trainer = self.trainer
         network = nn.replaced(trainer.network, parameters)
         trainer.carry = nn.forward(network, data[0])[1] if _changes(network) else network, ()
         trainer.epochs = trainer.steps = self.moment.epoch + 1
@@ -66,8 +68,8 @@ class WholeBatchTraining(Training):
 
 
 def _changes(network: Any) -> bool:
-    """Whether the pass in training gives another network."""
-    return hasattr(network, "forward")
+    """Whether the pass in training gives a network with other arrays, which can only be those not trained."""
+    return hasattr(network, "forward") and nn.state(network).keys() != nn.parameters(network).keys()
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
