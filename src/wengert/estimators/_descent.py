@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert import nn, optim, random
+from wengert._ahead import WORTH_A_THREAD
 from wengert._blas import one_blas_thread
 from wengert.core import tree
 from wengert.errors import DivergenceError
@@ -177,7 +178,7 @@ def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
     """The orders of the epochs. A generator of the user's is left where the last one leads it."""
     orders = _draws.orders(estimator._random_state, patterns, estimator.shuffle)
     is_users = estimator._random_state is estimator.random_state
-    if is_users or epochs == 1 or not estimator.shuffle or patterns < _draws.WORTH_A_THREAD:
+    if is_users or epochs == 1 or not estimator.shuffle or patterns < WORTH_A_THREAD:
         return orders
     return _draws.drawn_ahead(orders)
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert._ahead import Ahead
+
 Array = np.ndarray
 RandomState = np.random.RandomState
-
-# Patterns from which on starting a thread costs little beside the shuffle.
-WORTH_A_THREAD = 20_000
 
 
 def random_state(seed: Any) -> RandomState:
@@ -48,13 +47,13 @@ def orders(rng: RandomState, patterns: int, shuffle: bool) -> Iterator[Array]:
 
 def drawn_ahead(orders: Iterator[Array]) -> Iterator[Array]:
     """The same orders, each drawn in a thread while the epoch before runs: native code lets others work."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, orders)
+    following = Ahead(lambda: next(orders))
+    try:
         while True:
-            order, following = following.result(), thread.submit(next, orders)
+            order, following = following.order(), Ahead(lambda: next(orders))
             yield order
+    finally:
+        following.order()  # so that nobody draws any more
 
 
 def split(rng: RandomState, patterns: int, fraction: float) -> tuple[Array, Array]:

@@ -5,16 +5,13 @@ the order of the next epoch is drawn beside this one, in a thread: native code a
 the interpreter to others. The orders are the same either way.
 """
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Array = np.ndarray
+from wengert._ahead import WORTH_A_THREAD, Ahead
 
-# Rows from which on starting a thread costs little beside the shuffle.
-WORTH_A_THREAD = 20_000
+Array = np.ndarray
 
 
 class Drawing:
@@ -23,13 +20,15 @@ class Drawing:
     def __init__(self, rng: np.random.Generator, rows: int | Array) -> None:
         self.rng, self.rows = rng, rows
         self.is_long = (rows if isinstance(rows, int) else len(rows)) >= WORTH_A_THREAD
-        self.ahead: _Ahead | None = None
+        self.ahead: Ahead | None = None
+        self.before: Any = None
 
     def next(self, is_last: bool = False) -> Array:
         """The next order; after the last one none is drawn."""
         order = self._draw() if self.ahead is None else self.ahead.order()
-        draws = self.is_long and not is_last
-        self.ahead = _Ahead(self.rng.bit_generator.state, self._draw) if draws else None
+        self.ahead = None
+        if self.is_long and not is_last:
+            self.before, self.ahead = self.rng.bit_generator.state, Ahead(self._draw)
         return order
 
     def _draw(self) -> Array:
@@ -37,7 +36,7 @@ class Drawing:
 
     def position(self) -> Any:
         """Where the random numbers stand before the next order."""
-        return self.rng.bit_generator.state if self.ahead is None else self.ahead.before
+        return self.rng.bit_generator.state if self.ahead is None else self.before
 
     def move_to(self, position: Any) -> None:
         """Go on from there."""
@@ -45,21 +44,3 @@ class Drawing:
             self.ahead.order()
             self.ahead = None
         self.rng.bit_generator.state = position
-
-
-class _Ahead(threading.Thread):
-    """An order in the making, and where the random numbers stood before it."""
-
-    def __init__(self, before: Any, draw: Callable[[], Array]) -> None:
-        super().__init__(name="wengert order", daemon=True)
-        self.before, self.draw = before, draw
-        self.start()
-
-    def run(self) -> None:
-        """Draw it."""
-        self.drawn = self.draw()
-
-    def order(self) -> Array:
-        """The order, as soon as it is there."""
-        self.join()
-        return self.drawn
