@@ -19,6 +19,7 @@ import numpy as np
 
 from wengert import losses, nn
 from wengert.api import stop_gradient
+from wengert.train._own_losses import watched
 
 Array = np.ndarray
 
@@ -124,13 +125,15 @@ def error_of(loss: Any, activation: str) -> Callable[..., Array]:
 
 
 def _of_function(loss: Callable[..., Array]) -> Callable[..., Array]:
+    of_data = watched(loss)
+
     def error(y: tuple[Any, Array], targets: Any) -> Array:
         outputs, penalty = y
         if not isinstance(targets, tuple):
-            return loss(outputs, targets) + penalty / len(targets)
+            return of_data(outputs, targets) + penalty / len(targets)
         t, weights = targets
         total = np.sum(weights)
-        return loss(outputs, t, weights) + penalty / np.where(total == 0, 1, total)
+        return of_data(outputs, t, weights) + penalty / np.where(total == 0, 1, total)
 
     # Whose code it is decides whether it can change between two trainings.
     error.__module__ = getattr(loss, "__module__", None) or "unknown"

@@ -16,6 +16,7 @@ from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
 from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
+from wengert.train._own_losses import name_of, takes
 from wengert.train._progress import lines_every, progress_if_long, training_progress
 from wengert.train._stopping import Mode, Rule
 from wengert.train._storage import count_of
@@ -299,6 +300,14 @@ def _check_functions(network: Any, loss: Any) -> None:
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
     require(callable(loss), f"the loss is {loss!r}; give a function, such as losses.mean_squared_error")
+    require(
+        not isinstance(loss, type),
+        f"the loss is the class {getattr(loss, '__name__', '')}; give one of its objects, with parentheses",
+    )
+    require(
+        takes(loss, 2) or takes(loss, 3),
+        f"{name_of(loss)} does not take outputs and targets; write it as {name_of(loss)}(y, t)",
+    )
 
 
 def _check_optimiser(optimiser: Any) -> None:
