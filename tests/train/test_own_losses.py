@@ -42,7 +42,9 @@ def line_of(function, offset):
 @pytest.mark.parametrize("loss, offset", [(unpaired, 1), (unpaired_far_away, 2)])
 def test_rows_that_broadcast_against_each_other_are_refused(loss, offset, optimiser):
     count = 32 if optimiser is OPTIMISERS["minibatches"] else 60
-    message = f"{line_of(loss, offset)}outputs of shape ({count}, 1) and targets or weights of shape ({count},)"
+    message = (
+        f"{line_of(loss, offset)}outputs of shape ({count}, 1) and targets or weights of shape ({count},)"
+    )
     with pytest.raises(MismatchError, match=re.escape(message)) as caught:
         trained(loss, FLAT, optimiser=optimiser)
     assert f"broadcast to ({count}, {count})" in str(caught.value) and "t[:, None]" in str(caught.value)

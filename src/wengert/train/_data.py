@@ -13,10 +13,10 @@ from zlib import crc32
 import numpy as np
 
 from wengert import _refusals, nn
+from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.errors import DataError
 from wengert.train._orders import Drawing
-from wengert.train._own_losses import name_of, takes
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 

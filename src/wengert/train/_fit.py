@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from wengert._blas import one_blas_thread
+from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
 from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
-from wengert.train._own_losses import name_of, takes
 from wengert.train._progress import lines_every, progress_if_long, training_progress
 from wengert.train._stopping import Mode, Rule
 from wengert.train._storage import count_of

@@ -10,13 +10,13 @@ it where the error does not depend on the outputs, or depends on them by steps, 
 recording is made once and run for all epochs, so looking costs training nothing.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from wengert._refusals import name_of
 from wengert.core import tree
 from wengert.core.recorder import Recorder, Tracer
 from wengert.core.recording import record
@@ -31,22 +31,6 @@ def is_own(function: Any) -> bool:
     """Whether a function or an object is the user's own, not of this package."""
     module = getattr(function, "__module__", None) or ""
     return not module.startswith("wengert.")
-
-
-def takes(function: Any, count: int) -> bool:
-    """Whether a function can be called with so many arguments, as far as Python knows."""
-    try:
-        inspect.signature(function).bind(*(None,) * count)
-    except TypeError:
-        return False
-    except ValueError:  # of compiled code nothing is known
-        return True
-    return True
-
-
-def name_of(function: Any) -> str:
-    """What a function, or the class of an object, is called."""
-    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def watched(loss: Loss) -> Loss:

@@ -74,7 +74,11 @@ def _changes(network: Any) -> bool:
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
-    network, loss, penalty = training.trainer.network, watched(training.trainer.loss), training.trainer.penalty
+    network, loss, penalty = (
+        training.trainer.network,
+        watched(training.trainer.loss),
+        training.trainer.penalty,
+    )
 
     def error(parameters: Any, x: Any, *targets: Any) -> Any:
         now = nn.replaced(network, parameters)
