@@ -28,6 +28,7 @@ from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
 from wengert.optim import Minimiser, Optimiser
+from wengert.train._own_losses import watched
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 Array = np.ndarray
@@ -398,6 +399,7 @@ class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
+        loss = watched(loss)
         epochs = _epochs_of(loss, optimiser, penalty)
         self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
         self.epochs_of_a_copy = compiled(epochs, QUICK._replace(given=2))  # and the network

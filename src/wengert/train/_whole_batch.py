@@ -16,6 +16,7 @@ from wengert import nn
 from wengert.losses import mean_squared_error, sum_of_squares
 from wengert.train._curve import Epoch
 from wengert.train._data import Rows, require
+from wengert.train._own_losses import watched
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
 
@@ -73,7 +74,11 @@ def _changes(network: Any) -> bool:
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
-    network, loss, penalty = training.trainer.network, training.trainer.loss, training.trainer.penalty
+    network, loss, penalty = (
+        training.trainer.network,
+        watched(training.trainer.loss),
+        training.trainer.penalty,
+    )
 
     def error(parameters: Any, x: Any, *targets: Any) -> Any:
         now = nn.replaced(network, parameters)
