@@ -131,8 +131,12 @@ def _streams(options: Options) -> Streams:
 
 
 def batch_size(problem: Problem, options: Options) -> int:
-    """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch."""
-    return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
+    """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch.
+
+    All of them where the optimiser takes them at once.
+    """
+    rows = len(problem.parts.training)
+    return rows if options.takes_all_rows else options.batch_size or min(32, max(4, rows // 32))
 
 
 def start(problem: Problem, options: Options) -> Model:
