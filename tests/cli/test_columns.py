@@ -104,7 +104,8 @@ def test_several_labels(wengert, houses):
         assert names == ";".join(likely)
     report = json.loads(wengert("evaluate", "houses.wengert", houses, "--json")[1])
     scores = {"cross_entropy", "labels_right", "accuracy"}
-    assert set(report) == {"task", "target", "rows", "intervals", "classes", "reliability"} | scores
+    about = {"task", "target", "rows", "part", "parts", "share_seen"}
+    assert set(report) == about | {"intervals", "classes", "reliability"} | scores
 
 
 def test_labels_in_one_column(wengert, houses):
