@@ -212,7 +212,7 @@ def _scan_body(
         found = [atom.type for atom in body.outputs[: len(carry)]]
         if [strong(t) for t in found] == types:
             break
-        carry = [_promoted(leaf, t, new) for leaf, t, new in zip(carry, types, found, strict=True)]
+        carry = [_promoted("scan", *change) for change in zip(carry, types, found, strict=True)]
     else:
         raise MismatchError(
             at_user_line(f"scan: the carry goes in as {types} and comes out as {found}. Keep its type.")
@@ -220,11 +220,11 @@ def _scan_body(
     return body, captured, structure, carry
 
 
-def _promoted(leaf: Any, before: Type, after: Type) -> Any:
+def _promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
     if before.shape != after.shape:
         raise MismatchError(
             at_user_line(
-                f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}."
+                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}."
             )
         )
     dtype = np.result_type(before.dtype, after.dtype)
@@ -454,21 +454,21 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     cond : callable
         Gives one truth value.
     body : callable
-        Gives a carry of the same tree, shapes and dtypes.
+        Gives a carry of the same tree and shapes.
     carry : tree
         The first state.
 
     Returns
     -------
     tree
-        The last state, with the shapes and dtypes of the first.
+        The last state, with the shapes of the first, and dtypes that both it and the body's results fit in.
 
     Raises
     ------
     TypeError
         In reverse mode.
     ValueError
-        Where the body changes the tree, a shape or a dtype of the carry.
+        Where the body changes the tree or a shape of the carry, or its dtype once more each time.
 
     Examples
     --------
@@ -487,14 +487,18 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         return f(tree.unflatten(structure, tracers))
 
-    types = [strong(type_of(leaf)) for leaf in leaves]
-    test, test_captured, _ = _body(cond, types, call)
-    step, step_captured, step_structure = _body(body, types, call)
-    found = [strong(atom.type) for atom in step.outputs]
+    for _ in range(2):
+        types = [strong(type_of(leaf)) for leaf in leaves]
+        step, step_captured, step_structure = _body(body, types, call)
+        found = [strong(atom.type) for atom in step.outputs]
+        if found == types or not tree.same_structure(structure, step_structure):
+            break
+        leaves = [_promoted("while_loop", *change) for change in zip(leaves, types, found, strict=True)]
     if found != types or not tree.same_structure(structure, step_structure):
         raise MismatchError(
             at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type.")
         )
+    test, test_captured, _ = _body(cond, types, call)
     params = {"test": test, "step": step, "tests": len(test_captured), "steps": len(step_captured)}
     return tree.unflatten(structure, bind(while_p, [*test_captured, *step_captured, *leaves], params))
 
