@@ -166,3 +166,15 @@ def _batched_type(type: Type, size: int) -> Type:
 def choose(mask: Any, a: Any, b: Any) -> Any:
     """For every example of a batch one or the other."""
     return np.where(np.reshape(mask, mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+
+def promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
+    """A leaf of a carry in a dtype that holds what comes out of the body too."""
+    if before.shape != after.shape:
+        raise MismatchError(
+            at_user_line(
+                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}."
+            )
+        )
+    dtype = np.result_type(before.dtype, after.dtype)
+    return leaf if dtype == before.dtype else leaf.astype(dtype)

@@ -22,6 +22,7 @@ from wengert.control._bodies import (
     filled,
     is_recording,
     leaves_of,
+    promoted,
     pulled,
     pushed,
     record_trace,
@@ -145,23 +146,12 @@ def _scan_body(
         found = [atom.type for atom in body.outputs[: len(carry)]]
         if [strong(t) for t in found] == types:
             break
-        carry = [_promoted(leaf, t, new) for leaf, t, new in zip(carry, types, found, strict=True)]
+        carry = [promoted("scan", *change) for change in zip(carry, types, found, strict=True)]
     else:
         raise MismatchError(
             at_user_line(f"scan: the carry goes in as {types} and comes out as {found}. Keep its type.")
         )
     return body, captured, structure, carry
-
-
-def _promoted(leaf: Any, before: Type, after: Type) -> Any:
-    if before.shape != after.shape:
-        raise MismatchError(
-            at_user_line(
-                f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}."
-            )
-        )
-    dtype = np.result_type(before.dtype, after.dtype)
-    return leaf if dtype == before.dtype else leaf.astype(dtype)
 
 
 def _run_scan(

@@ -20,6 +20,7 @@ from wengert.control._bodies import (
     filled,
     is_recording,
     leaves_of,
+    promoted,
     pushed,
     record_trace,
     split,
@@ -52,21 +53,21 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     cond : callable
         Gives one truth value.
     body : callable
-        Gives a carry of the same tree, shapes and dtypes.
+        Gives a carry of the same tree and shapes.
     carry : tree
         The first state.
 
     Returns
     -------
     tree
-        The last state, with the shapes and dtypes of the first.
+        The last state, with the shapes of the first, and dtypes that both it and the body's results fit in.
 
     Raises
     ------
     TypeError
         In reverse mode.
     ValueError
-        Where the body changes the tree, a shape or a dtype of the carry.
+        Where the body changes the tree or a shape of the carry, or its dtype once more each time.
 
     Examples
     --------
@@ -85,14 +86,18 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         return f(tree.unflatten(structure, tracers))
 
-    types = [strong(type_of(leaf)) for leaf in leaves]
-    test, test_captured, _ = body_of(cond, types, call)
-    step, step_captured, step_structure = body_of(body, types, call)
-    found = [strong(atom.type) for atom in step.outputs]
+    for _ in range(2):
+        types = [strong(type_of(leaf)) for leaf in leaves]
+        step, step_captured, step_structure = body_of(body, types, call)
+        found = [strong(atom.type) for atom in step.outputs]
+        if found == types or not tree.same_structure(structure, step_structure):
+            break
+        leaves = [promoted("while_loop", *change) for change in zip(leaves, types, found, strict=True)]
     if found != types or not tree.same_structure(structure, step_structure):
         raise MismatchError(
             at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type.")
         )
+    test, test_captured, _ = body_of(cond, types, call)
     params = {"test": test, "step": step, "tests": len(test_captured), "steps": len(step_captured)}
     return tree.unflatten(structure, bind(while_p, [*test_captured, *step_captured, *leaves], params))
 
