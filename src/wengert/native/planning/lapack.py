@@ -25,9 +25,10 @@ from wengert.core.trace import Atom, Equation, Type, Var, type_for
 from wengert.native.machine import ir
 from wengert.native.machine.symbols import define
 from wengert.native.planning.compositions import Composition, composed, expand
-from wengert.native.planning.kernels import ALIGNMENT, Access, Routine, Shape, Unlowerable, row_major
+from wengert.native.planning.kernels import ALIGNMENT, Access, Routine, Shape, row_major
 from wengert.native.planning.lower import lowers
 from wengert.native.planning.plan import Plan, literal
+from wengert.native.planning.unlowerable import Unlowerable
 
 LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
 INTEGER = np.dtype(np.int32)

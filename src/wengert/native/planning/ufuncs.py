@@ -19,8 +19,9 @@ import numpy as np
 from wengert.core.trace import Equation, Type, type_for
 from wengert.native.machine import ir
 from wengert.native.machine.symbols import define
-from wengert.native.planning.kernels import Access, Routine, Shape, Unlowerable, row_major
+from wengert.native.planning.kernels import Access, Routine, Shape, row_major
 from wengert.native.planning.plan import Plan
+from wengert.native.planning.unlowerable import Unlowerable
 
 POINTER = 8
 EACH = 64  # operations that a special function counts as
