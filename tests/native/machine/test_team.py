@@ -16,7 +16,7 @@ import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
 from wengert.core.tree import flatten
-from wengert.native import program as native_program
+from wengert.native import compilation
 from wengert.native.calling import layout
 from wengert.native.machine import team
 
@@ -49,7 +49,7 @@ def cache_of_shared_code(tmp_path_factory):
 def shared(monkeypatch, cache_of_shared_code):
     """Everything is worth sharing."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
-    monkeypatch.setattr(native_program, "is_worth_sharing", lambda plan: True)
+    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: True)
 
 
 def leaves(tree):

@@ -26,7 +26,7 @@ import time
 from functools import cache
 from typing import Any
 
-from wengert.native.machine import identity, ir
+from wengert.native.machine import identity, ir, symbols
 from wengert.native.machine.host import LINE, Host, fork_safe, kept, link, objects_of, this_host
 
 RUN = "wengert_team_run"
@@ -317,12 +317,10 @@ _lock = fork_safe(threading.RLock())
 @cache
 def _code() -> Any:
     """The team's code. It is never freed: workers sleep in it until the process ends."""
-    from llvmlite import binding
-
     name = identity.key("team")
     code = link(*kept(name, lambda: objects_of(_module(this_host()))))
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(code))
-    binding.add_symbol(RUN, code.address(RUN))
+    symbols.define(RUN, code.address(RUN))
     _call(code, "prepare", None)()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_call(code, "prepare", None))
