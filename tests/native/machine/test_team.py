@@ -469,7 +469,7 @@ def test_threads_that_cannot_be_had_are_done_without():
         LARGE
         + """
 wg.set_threads(1)
-f(x)
+f(x), f(x)
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(54321); os.setuid(54321)
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
