@@ -48,7 +48,10 @@ def test_a_row_has_one_hash_wherever_it_stands():
 
 
 def test_a_file_has_one_fingerprint_in_every_format(tmp_path):
-    lines = [f"{i},{i / 3:.4f},town {i % 40},{np.datetime64('2024-01-01') + i}" for i in range(5000)]
+    lines = [
+        f"{i},{i / 3:.4f},town {i % 40},{np.datetime64('2024-01-01') + np.timedelta64(i, 'D')}"
+        for i in range(5000)
+    ]
     (tmp_path / "t.csv").write_text("n,x,town,day\n" + "\n".join(lines) + "\n")
     duckdb.sql(f"COPY (FROM '{tmp_path}/t.csv') TO '{tmp_path}/t.parquet'")
     tables = [data.read_table(f"{tmp_path}/t.{ending}") for ending in ("csv", "parquet")]
