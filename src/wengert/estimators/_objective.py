@@ -147,7 +147,6 @@ CLASSES = {
     "focal": (losses.BinaryFocal(), losses.Focal()),
     "hinge": (losses.hinge, losses.multiclass_hinge),
 }
-MARGINS = (losses.hinge, losses.multiclass_hinge)
 
 _OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
 NUMBERS = {

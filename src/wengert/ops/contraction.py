@@ -34,10 +34,6 @@ def _outer_last(a: Any, b: Any) -> Any:
     return a[..., :, None] * b[..., None, :]
 
 
-def _batch_shape(a: Type, b: Type, core: int) -> tuple[int, ...]:
-    return np.broadcast_shapes(a.shape[: a.ndim - core], b.shape[: b.ndim - core])
-
-
 def _matmul_cost(inputs: Any, outputs: Any, **_: Any) -> int:
     return int(2 * outputs[0].size * inputs[0].shape[-1])
 
