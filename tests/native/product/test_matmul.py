@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wengert.native.machine import host, ir
-from wengert.native.product.matmul import Product, Start
+from wengert.native.product.matmul import Product
 from wengert.native.product.packing import transpose
+from wengert.native.product.writer import Start
 
 HOSTS = ("avx512", "avx2", "sse2", "neon", "portable")
 ROUNDING = {"float32": 2e-6, "float64": 4e-15}
