@@ -32,7 +32,6 @@ from wengert.native.product.plans import Plan, make_plan, round_up
 from wengert.native.product.tiles import ZERO, Arithmetic, arithmetic
 from wengert.native.product.writer import Apart, Epilogue, Start, Writer, times
 
-
 POINTERS = ("a", "b", "c", "scratch")
 
 
