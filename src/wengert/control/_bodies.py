@@ -91,13 +91,17 @@ def check_carry(name: str, before: Any, after: Any) -> None:
     (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
     if not tree.same_structure(old_structure, new_structure):
         raise MismatchError(
-            at_user_line(f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}.")
+            at_user_line(
+                f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}. "
+                "Keep its tree."
+            )
         )
     for a, b in zip(old, new, strict=True):
         if np.shape(a) != np.shape(b):
             raise MismatchError(
                 at_user_line(
-                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}."
+                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}. "
+                    "Keep its shape."
                 )
             )
 

@@ -98,7 +98,8 @@ def _length(xs: Any, length: int | None) -> int:
         {int(length)} if length is not None else set()
     )
     if len(sizes) != 1:
-        what = f"the lengths {sorted(sizes)}" if sizes else "no length: give length= where xs is None"
+        several = f"the lengths {sorted(sizes)}. Give xs and length= that agree"
+        what = several if sizes else "none. Give length= where xs is None"
         raise MismatchError(at_user_line(f"scan needs one length, and found {what}."))
     return sizes.pop()
 
@@ -157,7 +158,8 @@ def _promoted(leaf: Any, before: Type, after: Type) -> Any:
     if before.shape != after.shape:
         raise MismatchError(
             at_user_line(
-                f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}."
+                f"scan: the carry goes in with shape {before.shape} and comes out with {after.shape}. "
+                "Keep its shape."
             )
         )
     dtype = np.result_type(before.dtype, after.dtype)
