@@ -301,8 +301,8 @@ def test_train_refuses(refuses, tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        ("a/t.csv.gz", "t"), ("part-*.csv", "part"), ("*.csv", "model"), ("folder/", "folder"), ("-", "model"),
-        ("x[12].parquet", "x"), ("my.data", "my.data"), ("2024/**/*.jsonl", "model"),
+        ("a/t.csv.gz", "t"), ("part-*.csv", "part"), ("*.csv", "model"), ("folder/", "folder"),
+        ("-", "model"), ("x[12].parquet", "x"), ("my.data", "my.data"), ("2024/**/*.jsonl", "model"),
     ],
 )  # fmt: skip
 def test_models_are_named_after_their_data(data, name):
