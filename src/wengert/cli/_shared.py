@@ -28,7 +28,9 @@ DataArgument = Annotated[
 ModelArgument = Annotated[str, typer.Argument(help="A model file written by `wengert train`.")]
 QueryOption = Annotated[
     str | None,
-    typer.Option(help="What to take of the data, in SQL, for instance SELECT * FROM data WHERE x > 0."),
+    typer.Option(
+        metavar="SQL", help="What to take of the data, in SQL, for instance SELECT * FROM data WHERE x > 0."
+    ),
 ]
 FillOption = Annotated[
     bool, typer.Option("--fill-columns", help="Take columns that are not there as missing in every row.")

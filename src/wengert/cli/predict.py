@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     FillOption,
@@ -18,7 +18,7 @@ from wengert.cli._shared import (
 )
 
 
-@app.command()
+@command
 def predict(
     model: ModelArgument,
     data: DataArgument,
