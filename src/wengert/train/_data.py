@@ -76,7 +76,10 @@ class Rows:
         self.last = UNKNOWN
         self.order: Order = self._drawn if order else lambda number: self.rows
         if callable(order):
-            self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
+            self.count, self.order = (
+                UNKNOWN,
+                lambda number: _rows_given(order(number), number, count_of(data)),
+            )
 
     def _drawn(self, number: int) -> Array:
         return self.drawing.next(is_last=number >= self.last)
@@ -112,6 +115,23 @@ class Rows:
         kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
         content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
         return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
+
+
+def _rows_given(order: Any, epoch: int, count: int) -> Array:
+    """An order of the user's, refused where it does not name rows."""
+    rows = np.asarray(order)
+    named = (
+        rows.ndim == 1
+        and rows.size
+        and rows.dtype.kind in "iu"
+        and -count <= rows.min() <= rows.max() < count
+    )
+    require(
+        bool(named),
+        f"shuffle gives {order!r:.60} for epoch {epoch}; give the rows to visit, whole numbers from 0 to "
+        f"{count - 1}",
+    )
+    return rows
 
 
 class Batches:
@@ -242,13 +262,25 @@ def _dtype_of(network: Network) -> Any:
 def _as_arrays(part: Any, name: str) -> Any:
     """A tree of arrays of numbers; a list of arrays is one too, and any other list is an array."""
     is_tree = not isinstance(part, list) or any(isinstance(item, np.ndarray) for item in part)
-    arrays = tree.map(np.asarray, part) if is_tree else np.asarray(part)
-    for leaf in tree.flatten(arrays)[0]:
-        if leaf.dtype.kind not in "biufc":
-            raise DataError(
-                f"fit: {name} holds {leaf.dtype}, not numbers; give arrays of numbers, and number the classes"
-            )
-    return arrays
+    return tree.map(lambda leaf: _as_array(leaf, name), part) if is_tree else _as_array(part, name)
+
+
+def _as_array(leaf: Any, name: str) -> Array:
+    """An array of numbers, with NaN where it is masked."""
+    if hasattr(leaf, "tocsr"):
+        raise DataError(
+            f"fit: {name} is a sparse matrix; give {name}.toarray(), or batches that are made dense"
+        )
+    try:
+        found = np.asarray(leaf.astype(np.float64).filled(np.nan) if hasattr(leaf, "filled") else leaf)
+    except ValueError as error:
+        raise DataError(f"fit: {name} is no array: {error} Give rows of one length") from error
+    if found.dtype.kind not in "biufc":
+        raise DataError(
+            f"fit: {name} holds {found.dtype}, not numbers; give an array of numbers, as by "
+            f"{name}.astype(float), and number the classes"
+        )
+    return found
 
 
 # ---------------------------------------------------------------------------------------- splitting
