@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
@@ -154,7 +155,7 @@ def test_batches_that_are_used_up():
 def test_a_batch_with_a_number_that_is_not_finite():
     batches = batches_of(np.arange(40))
     batches[2] = (batches[2][0] * np.nan, batches[2][1])
-    with pytest.raises(DataError, match=r"fit: x of batch 3 of epoch 1\[0, 0\] is nan"):
+    with pytest.raises(DataError, match=r"fit: batch 3 of epoch 1: x\[0, 0\] is nan"):
         fit(network(), losses.mean_squared_error, batches)
 
 
@@ -350,7 +351,17 @@ def test_a_minibatch_of_more_patterns_than_there_are_is_all_of_them():
     assert same(large.network, whole.network)
 
 
+@pytest.mark.parametrize("x, what", [(5, "5"), (lambda epoch: None, "None")])
+def test_what_gives_no_batches(x, what):
+    with pytest.raises(
+        ValueError, match=f"fit: x is {what} in epoch 1, and without y an iterable of batches"
+    ):
+        fit(network(), losses.mean_squared_error, x)
+
+
 def test_targets_that_were_forgotten():
+    with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
+        fit(network(), losses.mean_squared_error, pd.DataFrame(X))
     with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
         fit(network(), losses.mean_squared_error, X)
 

@@ -24,8 +24,8 @@ Order = Callable[[int], Array]
 
 # Of patterns, where it may be another number in every epoch.
 UNKNOWN = sys.maxsize
-# Rows that a data set is known by.
-SAMPLED = 64
+# Rows that a data set is known by where it has more bytes than this.
+SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 
 
 class Source(Protocol):
@@ -109,9 +109,11 @@ class Rows:
         self.drawing.move_to(position)
 
     def known_by(self) -> str:
-        """Shapes, dtypes, and a checksum over some of the rows."""
-        some = self.rows[np.linspace(0, len(self.rows) - 1, min(SAMPLED, len(self.rows))).astype(np.intp)]
+        """Shapes, dtypes, and a checksum over all rows, or some where there are very many."""
         leaves = tree.flatten(self.data)[0]
+        is_small = sum(leaf.nbytes for leaf in leaves) <= KNOWN_WHOLE
+        count = len(self.rows) if is_small else min(SAMPLED, len(self.rows))
+        some = self.rows[np.linspace(0, len(self.rows) - 1, count).astype(np.intp)]
         kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
         content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
         return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
@@ -147,6 +149,10 @@ class Batches:
 
     def _of(self, epoch: int) -> Iterator[Data]:
         batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        require(
+            hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
+            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or batches",
+        )
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
         if not found:

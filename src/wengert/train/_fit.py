@@ -206,7 +206,7 @@ class _Reader:
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
         """What is learned from, and what the error is watched on."""
         if y is None:
-            require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
+            require(not hasattr(x, "shape"), "y is missing; give a target for each pattern in x")
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
@@ -219,7 +219,7 @@ class _Reader:
     def _batches(self, batches: Any) -> Batches:
         def read(batch: Any, where: str) -> Any:
             _require_batch(batch, where)
-            return self.checked(batch, tuple(f"{part} of {where}" for part in ("x", "y", "weights")))
+            return self.checked(batch, tuple(f"{where}: {part}" for part in ("x", "y", "weights")))
 
         return Batches(batches, read)
 
