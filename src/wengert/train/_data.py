@@ -151,7 +151,8 @@ class Batches:
         batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
         require(
             hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
-            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or batches",
+            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
+            "batches",
         )
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
