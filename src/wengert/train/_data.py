@@ -5,7 +5,6 @@ an iterable in the order in which it gives them. Both are checked before anythin
 number that is not finite, or a class that the network has no output for, is named with its row.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 from zlib import crc32
@@ -16,14 +15,14 @@ from wengert import _refusals, nn
 from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.errors import DataError
-from wengert.train._orders import Drawing
+from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
 Order = Callable[[int], Array]
 
-# Of patterns, where it may be another number in every epoch.
-UNKNOWN = sys.maxsize
+# Rows are numbered in 32 bits.
+MOST_ROWS = 1 << 32
 # Rows that a data set is known by where it has more bytes than this.
 SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 
@@ -31,8 +30,8 @@ SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 class Source(Protocol):
     """What epochs are made of."""
 
-    count: int
-    last: int  # epoch, as far as is known
+    def most(self, trainer: Trainer) -> int:
+        """How many epochs one call makes at most."""
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs."""
@@ -42,12 +41,6 @@ class Source(Protocol):
 
     def outputs_and_targets(self, trainer: Trainer) -> tuple[Any, Any]:
         """What is predicted, and what should be."""
-
-    def position(self) -> Any:
-        """Where the random numbers stand, as JSON has it."""
-
-    def move_to(self, position: Any) -> None:
-        """Go on from there."""
 
     def known_by(self) -> str:
         """What tells these data from others."""
@@ -65,31 +58,26 @@ class Rows:
     order
         ``True`` for a new random order in every epoch, ``False`` for the rows as they stand, or a function
         of the number of the epoch that gives the rows themselves.
-    rng
-        Where orders are drawn from.
+    key
+        What random orders are drawn with.
     """
 
-    def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
-        self.data, self.rows, self.rng = data, rows, rng
-        self.count, self.whole = len(rows), len(rows) == count_of(data)
-        self.drawing = Drawing(rng, len(rows) if self.whole else rows)
-        self.last = UNKNOWN
-        self.order: Order = self._drawn if order else lambda number: self.rows
+    def __init__(self, data: Data, rows: Array, order: bool | Order, key: Array) -> None:
+        require(count_of(data) <= MOST_ROWS, "x has more than 2**32 rows; give batches of them")
+        self.data, self.rows = data, rows
+        self.whole = len(rows) == count_of(data)
+        self.orders: Orders = Shuffled(rows, key) if order else AsTheyStand(rows)
         if callable(order):
-            self.count, self.order = (
-                UNKNOWN,
-                lambda number: _rows_given(order(number), number, count_of(data)),
-            )
+            self.orders = Told(lambda epoch: _rows_given(order(epoch), epoch, count_of(data)))
 
-    def _drawn(self, number: int) -> Array:
-        return self.drawing.next(is_last=number >= self.last)
+    def most(self, trainer: Trainer) -> int:
+        """How many epochs one call makes at most."""
+        return self.orders.most(trainer.at_a_time)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
-        """The training errors of so many epochs, in one call where they are short."""
-        first = trainer.epochs + 1
-        if count == 1:
-            return trainer.run_epochs(self.data, self.order(first)[None])
-        return trainer.run_epochs(self.data, np.stack([self.order(first + i) for i in range(count)]))
+        """The training errors of so many epochs, made in one call."""
+        orders = self.orders.of(trainer.epochs + 1, count, self.most(trainer))
+        return trainer.run_epochs(self.data, orders, count)
 
     def error(self, trainer: Trainer) -> float:
         """The error in prediction."""
@@ -99,14 +87,6 @@ class Rows:
         """What is predicted, and what should be."""
         targets = self.data[1] if self.whole else rows_of(self.data[1], self.rows)
         return trainer.outputs(self.data, self.rows), targets
-
-    def position(self) -> Any:
-        """Where the random numbers stand."""
-        return self.drawing.position()
-
-    def move_to(self, position: Any) -> None:
-        """Go on from there."""
-        self.drawing.move_to(position)
 
     def known_by(self) -> str:
         """Shapes, dtypes, and a checksum over all rows, or some where there are very many."""
@@ -142,8 +122,6 @@ class Batches:
     Each batch is a pair of patterns and targets, or a triple with weights.
     """
 
-    count = last = UNKNOWN
-
     def __init__(self, batches: Any, check: Callable[[Data, str], Data]) -> None:
         self.batches, self.check = batches, check
 
@@ -162,6 +140,10 @@ class Batches:
                 "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
             )
 
+    def most(self, trainer: Trainer) -> int:
+        """One epoch: its batches are calls of their own."""
+        return 1
+
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs."""
         return [trainer.epoch_of_batches(self._of(trainer.epochs + 1)) for _ in range(count)]
@@ -174,13 +156,6 @@ class Batches:
         """What is predicted, and what should be."""
         pairs = [(trainer.outputs(batch), batch[1]) for batch in self._of(trainer.epochs)]
         return tree.map(lambda *parts: np.concatenate(parts), pairs[0], *pairs[1:])
-
-    def position(self) -> Any:
-        """None: the order is that of whoever makes the batches."""
-        return None
-
-    def move_to(self, position: Any) -> None:
-        """Nothing moves here."""
 
     def known_by(self) -> str:
         """That these are batches; they are not looked at before their turn."""

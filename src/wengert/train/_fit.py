@@ -26,8 +26,8 @@ from wengert.train._training import EVENTS, Callback, Fit, Metric, Training
 from wengert.train._whole_batch import WholeBatchTraining, is_minimiser
 
 Seed = int | np.random.SeedSequence | None
-# Streams of random numbers beside that of the orders, by their last spawn key.
-DRAWN_BY_THE_NETWORK, SPLIT = 2**32 - 1, 2**32 - 2
+# Streams of random numbers, by their last spawn key.
+DRAWN_BY_THE_NETWORK, SPLIT, ORDERS = 2**32 - 1, 2**32 - 2, 2**32 - 3
 
 
 def fit(
@@ -196,11 +196,11 @@ class _Reader:
     def __init__(self, network: Network, loss: Loss, order: bool | Order, seed: Seed) -> None:
         self.seed = _sequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
-        self.order, self.rng = order, np.random.default_rng(self.seed)
+        self.order, self.orders = order, self.stream(ORDERS).generate_state(2)
         self.checked = partial(checked, network, loss)
 
     def stream(self, number: int) -> np.random.SeedSequence:
-        """Random numbers that have nothing to do with those of the orders."""
+        """Random numbers that have nothing to do with those of another one."""
         return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
 
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
@@ -212,9 +212,9 @@ class _Reader:
         data = self.checked(data, ("x", "y", "sample_weight"))
         rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
         if not isinstance(validation, Real):
-            return Rows(data, rows, self.order, self.rng), self._watched(validation)
+            return Rows(data, rows, self.order, self.orders), self._watched(validation)
         kept, aside = split(data[1], rows, float(validation), np.random.default_rng(self.stream(SPLIT)))
-        return Rows(data, kept, self.order, self.rng), Rows(data, aside, False, self.rng)
+        return Rows(data, kept, self.order, self.orders), Rows(data, aside, False, self.orders)
 
     def _batches(self, batches: Any) -> Batches:
         def read(batch: Any, where: str) -> Any:
@@ -232,7 +232,7 @@ class _Reader:
             return self._batches(validation)
         _require_batch(validation, "validation")
         data = self.checked(validation, ("validation x", "validation y", "validation weights"))
-        return Rows(data, np.arange(count_of(data)), False, self.rng)
+        return Rows(data, np.arange(count_of(data)), False, self.orders)
 
 
 def _sequence(seed: Any) -> np.random.SeedSequence:

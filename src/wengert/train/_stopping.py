@@ -8,6 +8,7 @@ and training ends when that many looks in a row have been none. The weights of t
 also when they are better by less than the tolerance.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -77,3 +78,8 @@ class Standing:
     def is_over(self) -> bool:
         """Whether there were too many looks without an improvement."""
         return self.rule.patience is not None and self.waited >= self.rule.patience
+
+    @property
+    def left(self) -> int:
+        """How many looks there are at least until it is over: one even where it might be at once."""
+        return sys.maxsize if self.rule.patience is None else max(1, self.rule.patience - self.waited)

@@ -21,7 +21,7 @@ import numpy as np
 
 from wengert import nn, random
 from wengert.api import value_and_grad
-from wengert.control import scan
+from wengert.control import scan, while_loop
 from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
@@ -120,7 +120,8 @@ class Trainer:
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY
-        self._epochs = self.programs.epochs_of_a_copy if self._is_large else self.programs.epochs
+        # The state is given away, and a copy of the network where it is large.
+        self._epochs = self.programs.epochs(batch_size, 2 if self._is_large else 1)
 
     @property
     def carry(self) -> tuple[Network, Any]:
@@ -162,17 +163,21 @@ class Trainer:
         """
         return self.run_epochs(data, order[None])[0]
 
-    def run_epochs(self, data: Data, orders: Array) -> list[float]:
-        """One epoch for every row of ``orders``, in one call where they are short; their errors."""
+    def run_epochs(self, data: Data, orders: Array, count: int | None = None) -> list[float]:
+        """One epoch for every row of ``orders``, in one call where they are short; their errors.
+
+        With a count only the first so many rows are visited: the code is that for all rows.
+        """
+        count = len(orders) if count is None else count
         if orders.size > self.at_a_time or self._reads_a_file(data):
-            return [self._epoch_of(self._pieces(data, order)) for order in orders]
+            return [self._epoch_of(self._pieces(data, order)) for order in orders[:count]]
         piece = Piece(data, orders, self.batch_size)
-        carry, errors = self._run(self._to_change(), self.steps, piece)
-        shares = _shares(data, orders, self.batch_size)
+        carry, errors = self._run(self._to_change(), self.steps, piece, count)
+        shares = _shares(data, orders[:count], self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
             self._require_finite(errors, 0)
-        self._advance(carry, errors.size, len(orders))
+        self._advance(carry, errors.size, count)
         return found
 
     def epoch_of_batches(self, batches: Iterable[Data]) -> float:
@@ -211,36 +216,30 @@ class Trainer:
         network, state = self._carry
         return tree.map(_copied, network) if self._is_large else network, state
 
-    def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
-        """Carry and errors, a row for each epoch, after a piece whose order has one too."""
-        whole, rest = _minibatches(piece.order, piece.batch_size)
-        keys = self._keys(steps, len(whole), whole.shape[1] + (rest.size > 0))
+    def _run(self, carry: Any, steps: int, piece: Piece, count: int = 1) -> tuple[Any, Array]:
+        """Carry and errors, a row for each epoch, after the first orders of a piece."""
+        key = (self.key, np.int64(steps)) if self._draws else None
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                (state, network), errors = self._epochs(carry[1], carry[0], whole, rest, keys, piece.data)
+                (state, network), errors = self._epochs(
+                    carry[1], carry[0], np.int64(count), piece.order, key, piece.data
+                )
                 carry = network, state
             except ControlFlowError:
-                carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
-        return carry, np.asarray(errors, np.float64)
+                carry, errors = self._step_by_step(carry, key, piece._replace(order=piece.order[:count]))
+        return carry, np.asarray(errors[:count], np.float64)
 
-    def _keys(self, steps: int, epochs: int, count: int) -> Array | None:
-        """A key for each of the next steps, if the network draws."""
-        if not self._draws:
-            return None
-        numbers = steps + np.arange(epochs * count)
-        return random.fold_in(self.key, numbers).reshape(epochs, count, 2)
-
-    def _step_by_step(
-        self, carry: Any, whole: Array, rest: Array, keys: Array | None, data: Data
-    ) -> tuple[Any, Any]:
+    def _step_by_step(self, carry: Any, key: Any, piece: Piece) -> tuple[Any, Any]:
         """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
+        whole, rest = _minibatches(piece.order, piece.batch_size)
         errors = np.empty((len(whole), whole.shape[1] + (rest.size > 0)))
         for number in range(len(whole)):
+            keys = _keys(key, errors.shape[1], number)
             batches = (*whole[number], *([rest[number]] if rest.size else []))
             for i, batch in enumerate(batches):
-                key = None if keys is None else keys[number, i]
-                carry, errors[number, i] = self.programs.step(carry, key, rows_of(data, batch))
+                now = None if keys is None else keys[i]
+                carry, errors[number, i] = self.programs.step(carry, now, rows_of(piece.data, batch))
         return carry, errors
 
     def after_epoch(self, error: float) -> None:
@@ -404,9 +403,8 @@ class _Programs:
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
         loss = watched(loss)
-        epochs = _epochs_of(loss, optimiser, penalty)
-        self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
-        self.epochs_of_a_copy = compiled(epochs, QUICK._replace(given=2))  # and the network
+        made = functools.partial(_epochs_of, loss, optimiser, penalty)
+        self.epochs = functools.cache(lambda size, given: compiled(made(size), QUICK._replace(given=given)))
         self.step = _quick(_step_of(loss, optimiser, penalty))
         self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
@@ -482,12 +480,14 @@ def _step_of(
     return step
 
 
-def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Callable[..., tuple[Any, Any]]:
-    """Some epochs: minibatches are named by the indices of their patterns."""
+def _epochs_of(
+    loss: Loss, optimiser: Optimiser, penalty: Penalty | None, batch_size: int
+) -> Callable[..., tuple[Any, Any]]:
+    """Some epochs, of which the first so many are made: minibatches are named by indices of patterns."""
     step = _step_of(loss, optimiser, penalty)
 
-    def epoch(carry: Any, order: Any, data: Data) -> tuple[Any, Any]:
-        whole, rest, keys = order
+    def epoch(carry: Any, order: Any, keys: Any, data: Data) -> tuple[Any, Any]:
+        whole, rest = _minibatches(order, batch_size)
 
         def on(carry: Any, now: Any) -> tuple[Any, Any]:
             batch, key = now
@@ -500,17 +500,30 @@ def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Cal
         return carry, np.append(errors, last)
 
     def epochs(
-        state: Any, network: Network, whole: Array, rest: Array, keys: Any, data: Data
+        state: Any, network: Network, count: Any, orders: Array, key: Any, data: Data
     ) -> tuple[Any, Any]:
-        carry = network, state
-        if len(whole) > 1:
-            carry, errors = scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
-        else:
-            carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
-            errors = np.stack([errors])
+        carry, steps = (network, state), -(-orders.shape[1] // batch_size)
+        if len(orders) == 1:
+            carry, errors = epoch(carry, orders[0], _keys(key, steps), data)
+            return carry[::-1], np.stack([errors])
+
+        def one_more(now: Any) -> Any:
+            i, carry, errors = now
+            carry, errors[i] = epoch(carry, orders[i], _keys(key, steps, i), data)
+            return i + 1, carry, errors
+
+        start = np.int64(0), carry, np.zeros((len(orders), steps))
+        _, carry, errors = while_loop(lambda now: now[0] < count, one_more, start)
         return carry[::-1], errors
 
     return epochs
+
+
+def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:
+    """A key for each step of an epoch, from the key of all and the number of the first step; if there is one."""
+    if key is None:
+        return None
+    return random.fold_in(key[0], key[1] + epoch * steps + np.arange(steps))
 
 
 def _batch_by_batch(f: Callable[..., Any]) -> Callable[..., Any]:

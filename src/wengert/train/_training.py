@@ -1,6 +1,5 @@
 """The loop: epochs, a look at the patterns kept aside, and whoever wants to know or to stop."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -19,8 +18,6 @@ Metric = Callable[[Any, Any], Any]
 Callback = Any
 # What callbacks are told of.
 EVENTS = ("on_start", "on_epoch", "on_end")
-# Numbers of rows that are drawn before they are needed, one for every pattern and epoch of a call.
-DRAWN_AT_A_TIME = 1 << 17
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,26 +139,24 @@ class Training:
         return self.result()
 
     def _train(self, epochs: int) -> None:
-        span, self.patterns.last = self._span(epochs - self.moment.epoch), epochs
         while self.moment.epoch < epochs and not self.is_over:
-            self._advance(span)
+            self._advance(self._span(epochs))
 
     @property
     def is_over(self) -> bool:
         """Whether there is a reason to stop."""
         return self.is_stopped or self.standing.is_over or self.trainer.is_exhausted
 
-    def _span(self, remaining: int) -> int:
-        """How many epochs a call makes: as many as nobody wants to look in between."""
-        looks = [remaining]
-        looks += [self.looks_every] if self.watched or self.metrics else []
+    def _span(self, epochs: int) -> int:
+        """How many epochs the next call makes: as many as nobody wants to look in between."""
+        if self.callbacks or self.trainer.acts_between_epochs:
+            return 1
+        looks = [self.looks_every] if self.watched or self.metrics else []
         looks += [self.checkpoint_every] if self.checkpoint else []
         looks += [self.reports_every] if self.reports_every else []
-        watches_training = self.rule.monitor == "training" and self.rule.patience is not None
-        if self.callbacks or watches_training or self.trainer.acts_between_epochs:
-            return 1
-        most = max(1, min(self.trainer.at_a_time, DRAWN_AT_A_TIME) // self.patterns.count)
-        return max(d for d in range(1, most + 1) if math.gcd(*looks) % d == 0)
+        left = [epochs - self.moment.epoch, *(every - self.moment.epoch % every for every in looks)]
+        left += [self.standing.left] if self.rule.monitor == "training" else []
+        return min(self.patterns.most(self.trainer), *left)
 
     def _advance(self, span: int) -> None:
         """So many epochs."""
@@ -200,10 +195,9 @@ class Training:
         best = self.moment.best
         if self.keeps_best and self.standing.best_epoch == epoch:
             best = self.trainer.trained
-        position = self.patterns.position() if self.checkpoint else None
         if self.checkpoint:
             self.trainer.keep()
-        return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
+        return Moment(self.trainer.carry, epoch, self.trainer.steps, best)
 
     @property
     def keeps_best(self) -> bool:
@@ -243,7 +237,6 @@ class Training:
         self.trainer.epochs = self.moment.epoch
         self.standing = Standing(self.rule).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
-        self.patterns.move_to(self.moment.position)
 
 
 def _number(name: str, found: Any) -> float:

@@ -92,6 +92,10 @@ def _residuals_of(training: Training) -> Callable[..., Any]:
     is_squares = any(training.trainer.loss is squares for squares in SUMS_OF_SQUARES)
     require(is_squares, f"{name} needs a sum of squares; give losses.mean_squared_error")
     require(training.trainer.penalty is None, f"{name} takes no penalty; take optim.LBFGS")
+    require(
+        not _changes(network),
+        f"{name} looks at pattern by pattern, and the network normalises over batches; take optim.LBFGS",
+    )
 
     def residuals(parameters: Any, x: Any, t: Any, weight: Any = 1.0) -> Any:
         y = nn.replaced(network, parameters)(x[None])
