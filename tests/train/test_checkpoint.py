@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,16 @@ def test_a_checkpoint_of_other_data(tmp_path, data):
     with pytest.raises(CheckpointError, match=r"data was 40 rows of .* and is"):
         fit(network(), losses.mean_squared_error, *data, optimiser=optim.Adam(0.01), batch_size=8,
             checkpoint=tmp_path / "c", resume=True)  # fmt: skip
+
+
+def test_a_single_other_number_is_noticed_in_data_of_some_size(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5000, 2))
+    other = x.copy()
+    other[1234, 1] += 1e-9
+    train = partial(fit, network(), losses.mean_squared_error, checkpoint=tmp_path / "c", epochs=1)
+    train(x, x[:, :1])
+    with pytest.raises(CheckpointError, match=r"data was 5000 rows of .* and is"):
+        train(other, x[:, :1], resume=True)
 
 
 def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):

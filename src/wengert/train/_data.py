@@ -23,8 +23,8 @@ Order = Callable[[int], Array]
 
 # Rows are numbered in 32 bits.
 MOST_ROWS = 1 << 32
-# Rows that a data set is known by.
-SAMPLED = 64
+# Rows that a data set is known by where it has more bytes than this.
+SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 
 
 class Source(Protocol):
@@ -68,7 +68,7 @@ class Rows:
         self.whole = len(rows) == count_of(data)
         self.orders: Orders = Shuffled(rows, key) if order else AsTheyStand(rows)
         if callable(order):
-            self.orders = Told(order)
+            self.orders = Told(lambda epoch: _rows_given(order(epoch), epoch, count_of(data)))
 
     def most(self, trainer: Trainer) -> int:
         """How many epochs one call makes at most."""
@@ -89,12 +89,31 @@ class Rows:
         return trainer.outputs(self.data, self.rows), targets
 
     def known_by(self) -> str:
-        """Shapes, dtypes, and a checksum over some of the rows."""
-        some = self.rows[np.linspace(0, len(self.rows) - 1, min(SAMPLED, len(self.rows))).astype(np.intp)]
+        """Shapes, dtypes, and a checksum over all rows, or some where there are very many."""
         leaves = tree.flatten(self.data)[0]
+        is_small = sum(leaf.nbytes for leaf in leaves) <= KNOWN_WHOLE
+        count = len(self.rows) if is_small else min(SAMPLED, len(self.rows))
+        some = self.rows[np.linspace(0, len(self.rows) - 1, count).astype(np.intp)]
         kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
         content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
         return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
+
+
+def _rows_given(order: Any, epoch: int, count: int) -> Array:
+    """An order of the user's, refused where it does not name rows."""
+    rows = np.asarray(order)
+    named = (
+        rows.ndim == 1
+        and rows.size
+        and rows.dtype.kind in "iu"
+        and -count <= rows.min() <= rows.max() < count
+    )
+    require(
+        bool(named),
+        f"shuffle gives {order!r:.60} for epoch {epoch}; give the rows to visit, whole numbers from 0 to "
+        f"{count - 1}",
+    )
+    return rows
 
 
 class Batches:
@@ -108,6 +127,11 @@ class Batches:
 
     def _of(self, epoch: int) -> Iterator[Data]:
         batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        require(
+            hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
+            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
+            "batches",
+        )
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
         if not found:
@@ -220,13 +244,25 @@ def _dtype_of(network: Network) -> Any:
 def _as_arrays(part: Any, name: str) -> Any:
     """A tree of arrays of numbers; a list of arrays is one too, and any other list is an array."""
     is_tree = not isinstance(part, list) or any(isinstance(item, np.ndarray) for item in part)
-    arrays = tree.map(np.asarray, part) if is_tree else np.asarray(part)
-    for leaf in tree.flatten(arrays)[0]:
-        if leaf.dtype.kind not in "biufc":
-            raise DataError(
-                f"fit: {name} holds {leaf.dtype}, not numbers; give arrays of numbers, and number the classes"
-            )
-    return arrays
+    return tree.map(lambda leaf: _as_array(leaf, name), part) if is_tree else _as_array(part, name)
+
+
+def _as_array(leaf: Any, name: str) -> Array:
+    """An array of numbers, with NaN where it is masked."""
+    if hasattr(leaf, "tocsr"):
+        raise DataError(
+            f"fit: {name} is a sparse matrix; give {name}.toarray(), or batches that are made dense"
+        )
+    try:
+        found = np.asarray(leaf.astype(np.float64).filled(np.nan) if hasattr(leaf, "filled") else leaf)
+    except ValueError as error:
+        raise DataError(f"fit: {name} is no array: {error} Give rows of one length") from error
+    if found.dtype.kind not in "biufc":
+        raise DataError(
+            f"fit: {name} holds {found.dtype}, not numbers; give an array of numbers, as by "
+            f"{name}.astype(float), and number the classes"
+        )
+    return found
 
 
 # ---------------------------------------------------------------------------------------- splitting

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert._refusals import name_of, takes
 from wengert.core import tree
@@ -21,7 +22,7 @@ from wengert.train._progress import lines_every, progress_if_long, training_prog
 from wengert.train._stopping import Mode, Rule
 from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
-from wengert.train._training import Callback, Fit, Metric, Training
+from wengert.train._training import EVENTS, Callback, Fit, Metric, Training
 from wengert.train._whole_batch import WholeBatchTraining, is_minimiser
 
 Seed = int | np.random.SeedSequence | None
@@ -164,8 +165,10 @@ def fit(
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 9.3.1 (early stopping).
     """
     metrics, optimiser = metrics or {}, optimiser or Adam()
-    _check_functions(network, loss)
+    _check_network(network)
+    _check_loss(loss)
     _check_optimiser(optimiser)
+    _check_listeners(metrics, callbacks, penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
     rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
     _check_rule(rule, validation, metrics)
@@ -191,7 +194,7 @@ class _Reader:
     """How the arguments become sources of minibatches."""
 
     def __init__(self, network: Network, loss: Loss, order: bool | Order, seed: Seed) -> None:
-        self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self.seed = _sequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
         self.order, self.orders = order, self.stream(ORDERS).generate_state(2)
         self.checked = partial(checked, network, loss)
@@ -203,7 +206,7 @@ class _Reader:
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
         """What is learned from, and what the error is watched on."""
         if y is None:
-            require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
+            require(not hasattr(x, "shape"), "y is missing; give a target for each pattern in x")
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
@@ -216,7 +219,7 @@ class _Reader:
     def _batches(self, batches: Any) -> Batches:
         def read(batch: Any, where: str) -> Any:
             _require_batch(batch, where)
-            return self.checked(batch, tuple(f"{part} of {where}" for part in ("x", "y", "weights")))
+            return self.checked(batch, tuple(f"{where}: {part}" for part in ("x", "y", "weights")))
 
         return Batches(batches, read)
 
@@ -227,8 +230,16 @@ class _Reader:
             raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)
+        _require_batch(validation, "validation")
         data = self.checked(validation, ("validation x", "validation y", "validation weights"))
         return Rows(data, np.arange(count_of(data)), False, self.orders)
+
+
+def _sequence(seed: Any) -> np.random.SeedSequence:
+    try:
+        return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"fit: the seed is a whole number of at least 0 or None, not {seed!r}") from None
 
 
 @contextmanager
@@ -289,16 +300,24 @@ def _check_numbers(
     for name, count in counts.items():
         require(isinstance(count, Integral), f"{name} must be a whole number, not {count!r}")
         require(count >= 1, f"{name} must be at least 1, not {count}")
-    require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
+    is_number = isinstance(tolerance, Real) and tolerance >= 0
+    require(is_number, f"tolerance must be a number of at least 0, not {tolerance!r}")
 
 
-def _check_functions(network: Any, loss: Any) -> None:
+def _check_network(network: Any) -> None:
     is_network = callable(network) and all(leaf is not network for leaf in tree.flatten(network)[0])
     require(
         is_network,
         f"the network is a {type(network).__name__}, not a tree of arrays that can be called with patterns; "
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
+    parameters = nn.parameters(network)
+    require(bool(parameters), "the network has no array of floating-point numbers that could be trained")
+    for name, array in parameters.items():
+        require(bool(np.isfinite(array).all()), f"the network holds nan or inf in {name}; draw it anew")
+
+
+def _check_loss(loss: Any) -> None:
     require(callable(loss), f"the loss is {loss!r}; give a function, such as losses.mean_squared_error")
     require(
         not isinstance(loss, type),
@@ -316,6 +335,29 @@ def _check_optimiser(optimiser: Any) -> None:
     require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 
+def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -> None:
+    named = isinstance(metrics, Mapping) and all(map(callable, metrics.values()))
+    require(
+        named,
+        f"metrics are functions of outputs and targets by name, such as {{'error': f}}, not {metrics!r}",
+    )
+    require(
+        isinstance(callbacks, Sequence), f"callbacks is a {type(callbacks).__name__}; give a list of them"
+    )
+    for callback in callbacks:
+        listens = callable(callback) or any(hasattr(callback, event) for event in EVENTS)
+        require(
+            listens and not isinstance(callback, type),
+            f"{callback!r} is no callback; give a function of the training, or an object with any of "
+            f"{', '.join(EVENTS)}",
+        )
+    require(
+        penalty is None or callable(penalty), f"the penalty is {penalty!r}; give one such as losses.L2(0.01)"
+    )
+    is_order = isinstance(shuffle, bool | np.bool_) or callable(shuffle)
+    require(is_order, f"shuffle is True, False or a function of the epoch's number, not {shuffle!r}")
+
+
 def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
     known = ("training", "validation", *metrics)
     require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
@@ -327,5 +369,6 @@ def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> N
 
 
 def _require_batch(batch: Any, where: str) -> None:
-    is_batch = isinstance(batch, tuple | list) and len(batch) in (2, 3)
-    require(is_batch, f"{where} is a {type(batch).__name__}; give (x, y) or (x, y, weights)")
+    is_pair = isinstance(batch, tuple | list)
+    what = f"{type(batch).__name__}{f' of {len(batch)}' * is_pair}"
+    require(is_pair and len(batch) in (2, 3), f"{where} is a {what}; give (x, y) or (x, y, weights)")

@@ -342,8 +342,12 @@ class Trainer:
 
 
 def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
-    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each."""
+    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each.
+
+    Fewer patterns than a minibatch takes are a whole one: no memory is planned for those that are not there.
+    """
     *several, count = order.shape
+    size = min(size, count) or size
     whole = count // size * size
     return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from wengert.errors import DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
@@ -13,6 +16,8 @@ from wengert.train._trainer import Network, Trainer
 
 Metric = Callable[[Any, Any], Any]
 Callback = Any
+# What callbacks are told of.
+EVENTS = ("on_start", "on_epoch", "on_end")
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,7 +188,7 @@ class Training:
 
     def _measured(self) -> dict[str, float]:
         outputs, targets = (self.watched or self.patterns).outputs_and_targets(self.trainer)
-        return {name: float(metric(outputs, targets)) for name, metric in self.metrics.items()}
+        return {name: _number(name, metric(outputs, targets)) for name, metric in self.metrics.items()}
 
     def _now(self, epoch: int) -> Moment:
         """The moment after this epoch, with the best network."""
@@ -232,3 +237,11 @@ class Training:
         self.trainer.epochs = self.moment.epoch
         self.standing = Standing(self.rule).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
+
+
+def _number(name: str, found: Any) -> float:
+    """What a metric gives, refused where it is not one number."""
+    if np.shape(found) or not isinstance(found, Real | np.generic | np.ndarray):
+        what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
+        raise ValueError(f"fit: the metric {name!r} gives {what}; return one number")
+    return float(found)
