@@ -514,7 +514,7 @@ def _epochs_of(
 
 
 def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:
-    """A key for each step of an epoch, from the key of all and the number of the first step; if there is one."""
+    """If there is a key of all, and the number of the first step: a key for each step of an epoch."""
     if key is None:
         return None
     return random.fold_in(key[0], key[1] + epoch * steps + np.arange(steps))

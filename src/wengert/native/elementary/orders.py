@@ -214,7 +214,6 @@ def _mask(f: ir.Function, i: ir.Value) -> ir.Value:
 def _write_refill(module: ir.Module) -> None:
     """``refill(state)``: the next words of the recurrence, in the place of the last."""
     f = module.function("refill", "void", [("state", "ptr")], "internal")
-    state = f.param("state")
     for begin, end, apart in ((0, WORDS - APART, APART), (WORDS - APART, WORDS - 1, APART - WORDS)):
         for lanes, first, last in _stretches(begin, end):
             with f.loop(ir.index(first), ir.index(last), lanes) as loop:
@@ -256,13 +255,19 @@ def _write_temper(module: ir.Module) -> None:
     f.ret()
 
 
+class _Again(ir.Loop):
+    """A loop that runs once more if ``more`` holds at its end."""
+
+    more: ir.Value
+
+
 @contextmanager
-def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[ir.Loop]:
+def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[_Again]:
     """Code that runs once, and again as long as ``loop.more`` holds at its end, with values carried round."""
     before, head, after = f.label, f.new_label("again"), f.new_label("done")
     f.jump(head)
     f.start(head)
-    place, loop = len(f.lines), ir.Loop(f, carried)
+    place, loop = len(f.lines), _Again(f, carried)
     yield loop
     last = f.label
     f.branch(loop.more, head, after)
@@ -287,11 +292,12 @@ WRITERS = {"drawn": write_drawn, "shuffled": write_shuffled}
 
 @cache
 def _function(name: str) -> Any:
-    """A function, and its code, which stays where it is as long as the process lives."""
-    code = host.link(*host.kept(identity.key("orders", name), lambda: host.objects_of(_module(name))))
-    function = ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.address(name))
-    function.code = code
-    return function
+    return ctypes.CFUNCTYPE(None, *SIGNATURES[name])(_code(name).address(name))
+
+
+@cache
+def _code(name: str) -> host.Code:
+    return host.link(*host.kept(identity.key("orders", name), lambda: host.objects_of(_module(name))))
 
 
 def _module(name: str) -> str:
