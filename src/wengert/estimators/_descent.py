@@ -95,10 +95,12 @@ class Descent:
     def trainer(self, objective: Penalised, error: Any, batch_size: int) -> Trainer:
         """A trainer that goes on from here."""
         found = self.trainers.get((error, batch_size))
-        if found is None:
-            rule = getattr(self.rule, "kind", self.rule)
-            self.trainers = {(error, batch_size): (found := Trainer(objective, error, rule, batch_size))}
-        found.carry = (objective, self.state)
+        if found is not None:
+            found.carry = (objective, self.state)
+            return found
+        rule = getattr(self.rule, "kind", self.rule)
+        found = Trainer(objective, error, rule, batch_size, state=self.state)
+        self.trainers = {(error, batch_size): found}
         return found
 
     @property

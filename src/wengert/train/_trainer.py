@@ -69,6 +69,8 @@ class Trainer:
         number of the step.
     penalty
         As in :func:`fit`.
+    state
+        That of the optimiser, to go on from. The first epoch changes its arrays.
 
     Attributes
     ----------
@@ -97,16 +99,17 @@ class Trainer:
         batch_size: int,
         key: Any = None,
         penalty: Penalty | None = None,
+        state: Any = None,
     ) -> None:
         self.optimiser: Any = optimiser
         self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
-        self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
+        self.key, self.steps, self.epochs = _first_key() if key is None else key, 0, 0
         self._read: tuple[Data, bool] = None, False
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        # Methods that take all patterns at once keep nothing from one call to the next.
-        state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        if state is None:  # methods that take all patterns at once keep nothing from one call to the next
+            state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
         self._carry = tree.map(_as_numpy, (network, state))
         self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
@@ -391,6 +394,12 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 
 
 QUICK = Options(Underflow.ABRUPT)
+
+
+@functools.cache
+def _first_key() -> Array:
+    """What a network draws with that is given nothing else."""
+    return np.asarray(random.key(0))
 
 
 class _Programs:
