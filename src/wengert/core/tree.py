@@ -86,11 +86,12 @@ def by_structure(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def metadata(step: optree.PyTreeEntry) -> Mapping[Any, Any]:
     """What the dataclass on the way says of the field that the step goes to."""
-    return _metadata_of(step.type)[str(step.entry)] if isinstance(step, optree.DataclassEntry) else {}
+    return metadata_of(step.type)[str(step.entry)] if isinstance(step, optree.DataclassEntry) else {}
 
 
 @functools.cache
-def _metadata_of(cls: type) -> Mapping[str, Mapping[Any, Any]]:
+def metadata_of(cls: type) -> Mapping[str, Mapping[Any, Any]]:
+    """What a dataclass says of each of its fields."""
     return {f.name: f.metadata for f in dataclasses.fields(cls)}
 
 

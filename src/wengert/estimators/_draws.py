@@ -42,10 +42,11 @@ class Orders(Several):
         self.rng, self.shuffle = rng, shuffle
 
     def of(self, count: int, most: int) -> Array:
-        """At most so many orders, of which the first ``count`` are those of the next epochs."""
+        """Room for so many orders, of which the first ``count`` are those of the next epochs."""
+        if not self.shuffle:
+            return self.as_they_stand(most)
         memory = self.memory(most)
-        if self.shuffle:
-            shuffled(self.rng, self.rows, memory[:count])
+        shuffled(self.rng, self.rows, memory[:count])
         return memory
 
 

@@ -134,7 +134,7 @@ def is_known(network: Network) -> bool:
     if isinstance(network, tuple | list):
         return all(map(is_known, network))
     if dataclasses.is_dataclass(network):
-        fields = (getattr(network, f.name) for f in dataclasses.fields(network))
+        fields = (getattr(network, name) for name in tree.metadata_of(type(network)))
         return _is_own(type(network)) and all(map(is_known, fields))
     return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
 

@@ -14,7 +14,7 @@ from wengert.native.elementary import orders
 Array = np.ndarray
 
 # Rows that are drawn at a time, and epochs of a call.
-ROWS_AT_A_TIME, EPOCHS_AT_A_TIME = 1 << 16, 64
+ROWS_AT_A_TIME, EPOCHS_AT_A_TIME = 1 << 17, 64
 
 
 class Orders(Protocol):
@@ -39,7 +39,13 @@ class Several:
         return max(1, min(EPOCHS_AT_A_TIME, min(limit, ROWS_AT_A_TIME) // len(self.rows)))
 
     def memory(self, most: int) -> Array:
-        """Room for so many orders, which is used again; the rows as they stand in the beginning."""
+        """Room for so many orders, which is used again."""
+        if len(self._memory) != most:
+            self._memory = np.empty((most, len(self.rows)), np.uint32)
+        return self._memory
+
+    def as_they_stand(self, most: int) -> Array:
+        """So many orders, all of them the rows as they stand."""
         if len(self._memory) != most:
             self._memory = np.tile(self.rows, (most, 1))
         return self._memory
@@ -50,7 +56,7 @@ class AsTheyStand(Several):
 
     def of(self, first: int, count: int, most: int) -> Array:
         """At most so many orders, all of them alike."""
-        return self.memory(most)
+        return self.as_they_stand(most)
 
 
 class Shuffled(Several):
@@ -61,9 +67,10 @@ class Shuffled(Several):
         self.key = key
 
     def of(self, first: int, count: int, most: int) -> Array:
-        """At most so many orders, of which the first ``count`` are drawn."""
-        orders.drawn(self.key, first, self.rows, self.memory(most)[:count])
-        return self.memory(most)
+        """Room for so many orders, of which the first ``count`` are drawn."""
+        memory = self.memory(most)
+        orders.drawn(self.key, first, self.rows, memory[:count])
+        return memory
 
 
 class Told:

@@ -261,6 +261,8 @@ class Trainer:
             return False
         state = self.carry[1]
         told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
+        if told is state:
+            return False
         leaves = tree.flatten(state)[0], tree.flatten(told)[0]
         return not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
 
