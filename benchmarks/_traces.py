@@ -16,7 +16,7 @@ from wengert.core.trace import Trace
 from wengert.native.machine import team
 from wengert.native.machine.host import Host, load, target, this_host
 from wengert.native.planning.plan import Plan
-from wengert.native.writing.emit import arena_bytes, scratch_bytes, write_module
+from wengert.native.writing.emit import arena_parts, write_module
 from wengert.transforms.simplify import simplify
 
 # Memory of so many bytes; the first number says what addresses are to be multiples of.
@@ -61,9 +61,8 @@ def run(
     outputs = [_array(a.type.shape, a.type.dtype, place) for a in trace.outputs]
     constants = [_copied(c, c.dtype, place) for c in plan.constants]
     table = np.array([a.ctypes.data for a in (*arrays, *outputs, *constants)], np.uintp)
-    arena = place(
-        64, arena_bytes(plan.shared_bytes, scratch_bytes(plan, machine), team.LIMIT if threads else 1)
-    )
+    common, each = arena_parts(plan, machine)
+    arena = place(64, common + each * (team.LIMIT if threads else 1))
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(code.address("run"))
     if function(table.ctypes.data, arena.ctypes.data):
         raise IndexError("native code says that it has failed")

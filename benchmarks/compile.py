@@ -170,17 +170,17 @@ def first_call_of_wengert() -> dict[str, Any]:
     """Seconds of the parts of the first call under `jit`."""
     import wengert as wg
     from wengert.core import tree
-    from wengert.native import paths, program
-    from wengert.native.machine import cache, host, team
+    from wengert.native import compilation, paths, program
+    from wengert.native.machine import cache, llvm, team
     from wengert.native.planning import fingerprint
 
     clock = Clock()
     for part, module, names in (
         ("record", paths, ("record",)),
         ("name", fingerprint, ("name_of",)),
-        ("plan", program, ("simplify", "Plan")),
-        ("text", program, ("write_module",)),
-        ("compile", host, ("object_code",)),
+        ("plan", compilation, ("simplify", "Plan")),
+        ("text", compilation, ("write_module",)),
+        ("compile", llvm, ("object_code",)),
         ("cache", cache, ("load", "store")),
         ("load", program, ("link",)),
         ("load", team, ("link",)),

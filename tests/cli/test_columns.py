@@ -22,7 +22,7 @@ def houses(tmp_path):
         price = 3 - age / 30 + worth[town] + garden + i / 360
         tags = ";".join(name for name, is_so in (("old", age > 45), ("green", garden)) if is_so)
         kept = (f"{age:.1f}" if i % 11 else "", f"town {town}", "red" if i % 3 else "")
-        cells = (*kept, np.datetime64("2024-01-01") + i, "yes" if garden else "no", f"{price:.3f}",
+        cells = (*kept, np.datetime64("2024-01-01") + np.timedelta64(i, "D"), "yes" if garden else "no", f"{price:.3f}",
                  int(price > 2), int(age > 45), tags, i // 6, i % 12 + 1)  # fmt: skip
         lines.append(",".join(map(str, cells)))
     (tmp_path / "houses.csv").write_text("\n".join(lines) + "\n")
@@ -104,7 +104,8 @@ def test_several_labels(wengert, houses):
         assert names == ";".join(likely)
     report = json.loads(wengert("evaluate", "houses.wengert", houses, "--json")[1])
     scores = {"cross_entropy", "labels_right", "accuracy"}
-    assert set(report) == {"task", "target", "rows", "intervals", "classes", "reliability"} | scores
+    about = {"task", "target", "rows", "part", "parts", "share_seen"}
+    assert set(report) == about | {"intervals", "classes", "reliability"} | scores
 
 
 def test_labels_in_one_column(wengert, houses):

@@ -27,7 +27,7 @@ def people(wengert, tmp_path):
         age, member, day = (
             "" if i % 11 == 0 else f"{i % 7}.5",
             ("yes", "no")[i % 2],
-            np.datetime64("2024-01-01") + i,
+            np.datetime64("2024-01-01") + np.timedelta64(i, "D"),
         )
         lines.append(f"{age},{towns[i]},{('red', 'blue')[i % 2]},{member},{day},{('a', 'b', 'c')[i % 3]}")
     (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")

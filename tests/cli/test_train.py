@@ -63,6 +63,9 @@ def test_train_two_classes_from_a_file(wengert, tmp_path):
         ["--skip", "concatenate", "--normalisation", "layer", "--initialiser", "orthogonal"],
         ["--normalisation", "batch", "--schedule", "cosine", "--warm-up", "1", "--clip-norm", "1"],
         ["--schedule", "milestones(at=[1,2])", "--split", "random", "--threads", "1", "--tolerance", "0.1"],
+        ["--optimiser", "lbfgs(history=5)", "--penalty", "l2(0.01)", "--normalisation", "batch"],
+        ["--optimiser", "conjugategradients", "--class-weights", "balanced"],
+        ["--optimiser", "levenbergmarquardt", "--task", "regression", "--normalisation", "layer"],
     ],
     ids=" ".join,
 )
@@ -83,6 +86,19 @@ def test_a_seed_and_an_option_determine_the_bytes(wengert, tmp_path):
         wengert("train", "wine", *QUICK, *more, "--output", f"{name}.wengert")
     a, b, c = ((tmp_path / f"{name}.wengert").read_bytes() for name in "abc")
     assert a == b != c
+
+
+def test_all_rows_at_once(wengert):
+    _, out, _ = wengert(
+        "train", "wine", "--optimiser", "lbfgs", "--hidden", "8", "--validation-fraction", "0"
+    )
+    assert "optimiser lbfgs, all 142 rows at once\nseed 0\n" in out
+    assert re.search(
+        r"trained \d\d of 100 epochs \(no step lowers the training error further\); weights", out
+    )
+    assert float(out.split()[-1]) > 0.9
+    known = models.load("wine.wengert").training["options"]
+    assert (known["batch_size"], known["learning_rate"], known["weight_decay"]) == (142, None, None)
 
 
 def test_the_outcome_as_json(wengert):
@@ -218,6 +234,28 @@ def test_digits_are_learnt(wengert):
         (
             ["iris", "--optimiser", "adam(beta=1)"],
             r"--optimiser 'adam\(beta=1\)': got an unexpected keyword a",
+        ),
+        (["iris", "--optimiser", "lbfg"], r"--optimiser: there is no 'lbfg'; did you mean 'lbfgs'\?"),
+        (["iris", "--optimiser", "lbfgs(history=0)"], r"--optimiser 'lbfgs\(history=0\)': history must be"),
+        (
+            ["iris", "--optimiser", "lbfgs", "--weight-decay", "0.1", "--batch-size", "8"],
+            "--optimiser lbfgs takes all rows at once and has no use for --batch-size, --weight-decay; leave",
+        ),
+        (
+            ["iris", "--optimiser", "lbfgs", "--resume"],
+            "--optimiser lbfgs keeps nothing to go on from; leave",
+        ),
+        (
+            ["diabetes", "--optimiser", "levenbergmarquardt", "--penalty", "l1(1)", "--normalisation=batch"],
+            "--optimiser levenbergmarquardt .* has no use for --penalty, --normalisation; leave that out, or",
+        ),
+        (
+            ["iris", "--optimiser", "levenbergmarquardt"],
+            "--optimiser levenbergmarquardt takes a sum of squares, which is for regression without --loss",
+        ),
+        (
+            ["diabetes", "--optimiser", "levenbergmarquardt(method='qr')"],
+            "--optimiser .*no method 'qr'; choose one of lm, lm-accelerated, gauss-newton$",
         ),
         (["iris", "--optimiser", "adam(b1=2)"], r"--optimiser 'adam\(b1=2\)': b1 must"),
         (["iris", "--optimiser", "adam(b1=exit())"], "--optimiser .*: is no name with options; write for"),

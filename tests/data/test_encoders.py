@@ -38,8 +38,8 @@ HOLES = np.where(np.arange(100) % 7 == 0, np.nan, NUMBERS)
 WORDS = list(rng.choice(["red", "green", "blue"], 100))
 GAPS = [None if i % 9 == 0 else w for i, w in enumerate(WORDS)]
 TRUTHS = ["yes" if i % 3 else "no" for i in range(100)]
-DATES = [str(np.datetime64("2019-12-31") + 11 * i) for i in range(100)]
-TIMES = [str(np.datetime64("2019-12-31T05:30") + 517 * i) for i in range(100)]
+DATES = [str(np.datetime64("2019-12-31") + np.timedelta64(11 * i, "D")) for i in range(100)]
+TIMES = [str(np.datetime64("2019-12-31T05:30") + np.timedelta64(517 * i, "m")) for i in range(100)]
 
 EXAMPLES = {
     "number": (data.Number, NUMBERS),
@@ -185,7 +185,7 @@ def test_dates_have_a_trend_and_the_cycles_they_pass_through():
     x = encoded(encoder, DATES)
     np.testing.assert_allclose([x[:, 0].mean(), x[:, 0].std()], [0, 1], atol=1e-12)
     np.testing.assert_allclose(x[:, 1] ** 2 + x[:, 2] ** 2, 1)
-    week_later = [str(np.datetime64(d) + 7) for d in DATES]
+    week_later = [str(np.datetime64(d) + np.timedelta64(7, "D")) for d in DATES]
     np.testing.assert_allclose(encoded(encoder, week_later)[:, 1:3], x[:, 1:3], atol=1e-9)
     assert fitted(data.Date, DATES[:1] * 3).features == ("c",)
     assert "c sine of day" in fitted(data.Date, TIMES).features

@@ -5,7 +5,7 @@ import pytest
 
 import wengert as wg
 from wengert.core.tree import flatten
-from wengert.native import program
+from wengert.native import compilation
 from wengert.native.planning.kernels import Repeat
 from wengert.native.planning.plan import all_plans
 
@@ -129,7 +129,7 @@ def weights():
 @pytest.fixture
 def alone(monkeypatch):
     """Nothing is worth sharing: memory is used again at once."""
-    monkeypatch.setattr(program, "is_worth_sharing", lambda plan: False)
+    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: False)
 
 
 def test_a_chain_needs_two_values(weights, alone):

@@ -235,7 +235,7 @@ def test_a_long_epoch_is_the_same_in_pieces(monkeypatch):
 
 
 def test_numbers_of_threads_cannot_be_seen(monkeypatch):
-    monkeypatch.setattr("wengert.native.program.is_worth_sharing", lambda plan: True)
+    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: True)
     before = wg.get_threads()
     try:
         found = []
@@ -265,7 +265,7 @@ def step_by_step(*_):
 @pytest.mark.parametrize("way", ["threads", "pieces", "steps"])
 def test_small_numbers_count_alike_in_every_way(monkeypatch, way):
     expected, errors = sure_run()
-    monkeypatch.setattr("wengert.native.program.is_worth_sharing", lambda plan: way == "threads")
+    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: way == "threads")
     if way == "pieces":
         monkeypatch.setattr("wengert.train._trainer.OPERATIONS_AT_A_TIME", 1)
     elif way == "steps":

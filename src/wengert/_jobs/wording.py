@@ -14,17 +14,24 @@ from wengert._refusals import choice
 from wengert.errors import SettingError
 
 
-def _concrete(module: Any, base: type) -> dict[str, type]:
-    """The classes of a module's public face that are of a kind, by their names in small letters."""
+def _classes(module: Any) -> dict[str, type]:
+    """The classes of a module's public face, by their names in small letters."""
     found = (getattr(module, name) for name in module.__all__)
+    return {cls.__name__.lower(): cls for cls in found if inspect.isclass(cls)}
+
+
+def _concrete(module: Any, base: type) -> dict[str, type]:
+    """Those that are of a kind."""
     return {
-        cls.__name__.lower(): cls
-        for cls in found
-        if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
+        name: cls
+        for name, cls in _classes(module).items()
+        if issubclass(cls, base) and not inspect.isabstract(cls)
     }
 
 
-OPTIMISERS = _concrete(optim, optim.Rule)
+RULES = _concrete(optim, optim.Rule)
+MINIMISERS = {name: cls for name, cls in _classes(optim).items() if hasattr(cls, "wants")}
+OPTIMISERS = RULES | MINIMISERS
 _INNER = ("called", "warmup", "perepoch")  # those that are made of another one
 SCHEDULES = {name: cls for name, cls in _concrete(optim, optim.Schedule).items() if name not in _INNER}
 PENALTIES = _concrete(losses, losses.Penalty)

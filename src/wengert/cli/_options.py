@@ -68,7 +68,13 @@ Dropout = Annotated[str, typer.Option(help="How often hidden units are dropped; 
 Normalisation = Annotated[str | None, typer.Option(help="Of pre-activations: batch or layer.")]
 Skip = Annotated[str | None, typer.Option(help="Inputs of hidden layers go on: add or concatenate.")]
 Initialiser = Annotated[str | None, typer.Option(help="Of the weights, such as he, glorot or orthogonal.")]
-Optimiser = Annotated[str, typer.Option(help="How gradients become steps, such as adam(b1=0.8) or sgd.")]
+Optimiser = Annotated[
+    str,
+    typer.Option(
+        help="How gradients become steps, such as adam(b1=0.8) or sgd; lbfgs, conjugategradients and, for "
+        "regression, levenbergmarquardt take all rows at once, and an epoch is one iteration."
+    ),
+]
 LearningRate = Annotated[
     float | None,
     typer.Option(callback=_rate, help="Step length (by default that of the optimiser, such as 0.002)."),
@@ -79,7 +85,10 @@ Schedule = Annotated[
 ]
 WarmUp = Annotated[int, typer.Option(min=0, help="Epochs in which the rate rises to its first value.")]
 WeightDecay = Annotated[
-    float, typer.Option(min=0, max=10, help="How much every step shrinks the weights, times the rate.")
+    float | None,
+    typer.Option(
+        min=0, max=10, help="How much each step shrinks the weights, times the rate (by default 0.1)."
+    ),
 ]
 ClipNorm = Annotated[float | None, typer.Option(min=0, help="The most that a gradient may measure.")]
 Loss = Annotated[

@@ -1,7 +1,7 @@
 """``wengert train``: from a table to a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -56,7 +56,7 @@ def train(
     learning_rate: option.LearningRate = None,
     schedule: option.Schedule = None,
     warm_up: option.WarmUp = 0,
-    weight_decay: option.WeightDecay = 0.1,
+    weight_decay: option.WeightDecay = None,
     clip_norm: option.ClipNorm = None,
     epochs: option.Epochs = 100,
     batch_size: option.BatchSize = None,
@@ -120,6 +120,8 @@ def train(
     output = output or Path(f"{stem(data)}.wengert")
     refuse_output(output, [data], force)
     refuse_output(plot, [data, str(output)], force)
+    if options.takes_all_rows and (resume or checkpoint):
+        _refuse_checkpoint(options.optimiser_name)
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])
     course = Course(checkpoint, checkpoint_every, resume, threads)
     said = _print_nothing if as_json else _print
@@ -136,6 +138,12 @@ def _print(line: str) -> None:
 
 def _print_nothing(line: str) -> None:
     """What is said in words is in the JSON object, too."""
+
+
+def _refuse_checkpoint(optimiser: str) -> NoReturn:
+    raise SettingError(
+        f"--optimiser {optimiser} keeps nothing to go on from; leave out --checkpoint and --resume"
+    )
 
 
 def _checkpoint(checkpoint: Path | None, output: Path, resume: bool, sources: list[str]) -> Path | None:
@@ -267,10 +275,17 @@ def _about_network(model: "Model", problem: "Problem", options: "Options", batch
         [
             f"{network}, {_count_of_weights(model)} weights",
             *([", ".join(extras).replace("_", " ")] if extras else []),
-            f"optimiser {options.optimiser}, learning rate {options.rate:g}, "
-            f"weight decay {options.weight_decay:g}",
-            f"batches of {batch_size}, seed {options.seed}",
+            _about_steps(options, batch_size),
         ]
+    )
+
+
+def _about_steps(options: "Options", batch_size: int) -> str:
+    if options.takes_all_rows:
+        return f"optimiser {options.optimiser}, all {batch_size} rows at once\nseed {options.seed}"
+    return (
+        f"optimiser {options.optimiser}, learning rate {options.rate:g}, weight decay {options.decay:g}\n"
+        f"batches of {batch_size}, seed {options.seed}"
     )
 
 
@@ -286,4 +301,6 @@ def _about_training(result: "Fit", options: "Options") -> str:
         why = " (interrupted)"
     elif result.stopped_early:
         why = f" (the validation error had not fallen for {options.patience})"
+    elif result.epochs < options.epochs:
+        why = " (no step lowers the training error further)"
     return f"trained {result.epochs} of {options.epochs} epochs{why}; weights of epoch {result.best_epoch}"

@@ -21,6 +21,7 @@ from wengert.data._encoders import (
     Number,
 )
 from wengert.data._frames import from_frame
+from wengert.data._hashes import fingerprint, row_hashes
 from wengert.data._preprocessing import Described, Preprocessing
 from wengert.data._scale import Standardiser
 from wengert.data._sources import read_csv, read_table
@@ -63,4 +64,6 @@ __all__ = [
     "Date",
     "Standardiser",
     "suspicions",
+    "row_hashes",
+    "fingerprint",
 ]

@@ -163,7 +163,7 @@ def _finished(kind: str, column: _Growing) -> Column:
 
 def _moments(values: Array) -> Array:
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-    return np.where(missing, np.datetime64("NaT"), np.where(missing, 0, values).astype(MICROSECONDS))
+    return np.where(missing, np.datetime64("NaT", "us"), np.where(missing, 0, values).astype(MICROSECONDS))
 
 
 # ---------------------------------------------------------------------------------------------- text

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wengert.data._hashes import row_hashes
 from wengert.data._table import Numbers, Table, Words
 from wengert.data._target import Target
 
@@ -19,7 +20,6 @@ Array = np.ndarray
 LEAST_ROWS = 30  # below, coincidences are common
 STRAIGHT = 1e-9
 SAMPLED = 2000  # rows that most columns are cleared by
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits without a pattern
 
 
 def suspicions(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
@@ -87,12 +87,9 @@ def _counts(values: Array) -> bool:
 
 
 def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
-    """Rows that occur more than once, target included: by a hash of 64 bits each."""
-    hashes = np.zeros(len(rows), np.uint64)
-    labels = np.ascontiguousarray(target.values[rows], np.float64).reshape(len(rows), -1)
-    for values in [*(_codes(table, name, rows) for name in columns), *labels.T]:
-        hashes *= MULTIPLIER
-        hashes += _bits(values)
+    """Rows that occur more than once, target included."""
+    targets = map(Numbers, target.values.reshape(len(table), -1).T)
+    hashes = row_hashes([*(table.columns[name] for name in columns), *targets], rows)
     count = len(rows) - len(np.unique(hashes))
     if not count:
         return []
@@ -103,13 +100,6 @@ def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array)
         else "rows of the training part repeat others"
     )
     return [f"{count} {rows_are} ({share:.2g} %); parts may share such rows"]
-
-
-def _bits(values: Array) -> Array:
-    """64 bits that are equal where the values are."""
-    if values.dtype.kind == "f":
-        return np.ascontiguousarray(values + 0.0, np.float64).view(np.uint64)  # -0.0 is 0.0
-    return values.astype(np.uint64)
 
 
 # ----------------------------------------------------------------------------------------------- leaks

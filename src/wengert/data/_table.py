@@ -153,7 +153,7 @@ def _all_numbers(labels: Sequence[str], codes: Array) -> Numbers | None:
 
 
 def _all_times(labels: Sequence[str], codes: Array) -> Times | None:
-    values = np.array([moment(label) for label in labels] + [np.datetime64("NaT")], MICROSECONDS)
+    values = np.array([moment(label) for label in labels] + [np.datetime64("NaT", "us")], MICROSECONDS)
     blank = np.array([label.lower() in MISSING for label in labels] + [True])
     return Times(values[codes]) if (blank | ~np.isnat(values)).all() else None
 

@@ -10,7 +10,7 @@ from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
-from wengert.estimators._objective import CLASSES
+from wengert.estimators._objective import CLASSES, is_of_margins, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
@@ -22,7 +22,7 @@ Array = np.ndarray
 
 def _has_probabilities(estimator: Any) -> None:
     """Refuse probabilities where the error is about margins."""
-    if estimator.loss == "hinge":
+    if estimator.loss == "hinge" or is_of_margins(estimator.loss):
         raise AttributeError(
             "loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'"
         )
@@ -61,7 +61,8 @@ class MLPClassifier(Perceptron):
     learning_rate
         For ``"sgd"``: ``"constant"``; ``"invscaling"``, which divides by :math:`(n + 1)^p` after :math:`n`
         patterns, with p ``power_t``; or ``"adaptive"``, which divides by 5 whenever nothing has improved for
-        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`.
+        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`, or a
+        function of the number of steps.
     learning_rate_init
         The first rate.
     power_t
@@ -166,7 +167,7 @@ class MLPClassifier(Perceptron):
 
     _twin = "MLPClassifier"
 
-    loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.FUNCTION, kw_only=True)
+    loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.ERROR, kw_only=True)
     class_weight: Any = parameter(
         None, allowed.choice("balanced") | allowed.WEIGHTS | allowed.NONE, kw_only=True
     )
@@ -314,6 +315,7 @@ class MLPClassifier(Perceptron):
     def _set_labels(self, labels: Labels) -> None:
         self._labels, self.classes_ = labels, labels.classes
         self.n_outputs_, self.out_activation_ = labels.units, labels.activation
+        require_kind(self._loss, labels.kind)
 
     def _new_targets(self, y: Any, x: Any) -> Array:
         """The targets of a new training; one that goes on must have the same classes."""

@@ -39,13 +39,16 @@ class Perceptron(Task, Inspection, Estimator):
 
     _twin: ClassVar[str]  # its name in scikit-learn
 
-    hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
-    activation: Any = parameter("relu", allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION | allowed.SEQUENCE)
-    solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), kw_only=True)
+    hidden_layer_sizes: Any = parameter((100,), allowed.SIZES)
+    activation: Any = parameter("relu", allowed.each(allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION))
+    solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), allowed.optimisers, kw_only=True)
     alpha: float = parameter(0.0001, allowed.number("[0, inf)"), kw_only=True)
     batch_size: Any = parameter("auto", allowed.choice("auto") | allowed.integer("[1, inf)"), kw_only=True)
     learning_rate: Any = parameter(
-        "constant", allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE, kw_only=True
+        "constant",
+        allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE,
+        allowed.rates,
+        kw_only=True,
     )
     learning_rate_init: float = parameter(0.001, allowed.number("(0, inf)"), kw_only=True)
     power_t: float = parameter(0.5, allowed.number("[0, inf)"), kw_only=True)
@@ -64,10 +67,10 @@ class Perceptron(Task, Inspection, Estimator):
     epsilon: float = parameter(1e-8, allowed.number("(0, inf)"), kw_only=True)
     n_iter_no_change: Any = parameter(10, allowed.integer("[1, inf)") | allowed.FOREVER, kw_only=True)
     max_fun: int = parameter(15000, allowed.integer("[1, inf)"), kw_only=True)
-    dropout: Any = parameter(0.0, allowed.number("[0, 1)") | allowed.SEQUENCE, kw_only=True)
+    dropout: Any = parameter(0.0, allowed.each(allowed.number("[0, 1)")), kw_only=True)
     batch_norm: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
     skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
-    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
+    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, allowed.optimisers, kw_only=True)
     categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
     missing: str = parameter("auto", allowed.choice("auto", "error", "indicator"), kw_only=True)
     callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)

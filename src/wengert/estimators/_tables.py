@@ -209,5 +209,5 @@ def _column(name: str, column: Any) -> Array:
     if kind == "Words":
         return np.array([*column.labels, None], dtype=object)[column.codes]
     if kind == "Times":
-        return np.where(column.missing, np.datetime64("NaT"), column.values)
+        return np.where(column.missing, np.datetime64("NaT", "us"), column.values)
     return column.values

@@ -50,6 +50,11 @@ class Labels:
         """The activation function of these units."""
         return "softmax" if self.units > 1 and not self.multilabel else "logistic"
 
+    @property
+    def kind(self) -> str:
+        """What these units tell apart."""
+        return "several labels" if self.multilabel else "classes" if self.units > 1 else "two classes"
+
     def encode(self, y: Array, dtype: Any) -> Array:
         """Targets of the output units: an index for each pattern, or a column of 0 and 1 for each unit."""
         if self.multilabel:

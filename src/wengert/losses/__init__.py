@@ -33,7 +33,14 @@ if TYPE_CHECKING:
         multiclass_hinge,
         softmax_cross_entropy,
     )
-    from wengert.losses._likelihood import LIKELIHOODS, LOSSES, Likelihood, loss_named, output_activation
+    from wengert.losses._likelihood import (
+        LIKELIHOODS,
+        LOSSES,
+        Likelihood,
+        kinds_of,
+        loss_named,
+        output_activation,
+    )
     from wengert.losses._numbers import (
         GaussianNLL,
         Huber,
@@ -68,6 +75,7 @@ __all__ = [
     "LIKELIHOODS",
     "LOSSES",
     "Likelihood",
+    "kinds_of",
     "loss_named",
     "output_activation",
     "class_weights",

@@ -1,7 +1,8 @@
 """A trace as a native function: compile it, and call it on NumPy arrays.
 
-Equations that the compiler cannot lower are run by the reference interpreter between compiled pieces; the
-result is the same.
+What the cache has of a trace is loaded without the compiler (`wengert.native.compilation`), which is imported
+when there is something to compile or to show. Equations that it cannot lower are run by the reference
+interpreter between compiled pieces; the result is the same.
 """
 
 from __future__ import annotations
@@ -10,22 +11,21 @@ import ctypes
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wengert.core.evaluate import environment, evaluate, read
 from wengert.core.trace import Atom, Equation, Trace, Var
 from wengert.native.machine import team
-from wengert.native.machine.host import Code, link, objects_of, this_host
+from wengert.native.machine.host import Code, link
 from wengert.native.machine.underflow import Underflow
 from wengert.native.planning import fingerprint
 from wengert.native.planning.fingerprint import Made
-from wengert.native.planning.kernels import Unlowerable
-from wengert.native.planning.plan import Plan
-from wengert.native.planning.work import is_long, is_worth_sharing
-from wengert.native.writing.emit import arena_bytes, scratch_bytes, write_module
-from wengert.transforms.simplify import simplify
+from wengert.native.planning.unlowerable import Unlowerable
+
+if TYPE_CHECKING:
+    from wengert.native.planning.plan import Plan
 
 # Functions of other libraries, which planning makes known to the linker: their code is planned every time.
 FOREIGN = re.compile(r"@wengert_(?!team_)")
@@ -56,16 +56,16 @@ class Native:
     @cached_property
     def _planned(self) -> tuple[Plan, bool]:
         """The kernels, and whether threads share their work."""
-        plan = Plan(simplify(self.trace), carries=_replaced(self.trace, self.given))
-        shared = team.has_threads() and is_worth_sharing(plan)
-        if shared:
-            plan.spread()
-        return plan, shared
+        from wengert.native import compilation
+
+        return compilation.planned(self.trace, self.given)
 
     @cached_property
     def ir(self) -> str:
         """The code in LLVM's language."""
-        return write_module(self.plan, this_host(), threads=self.shared, underflow=self.underflow)
+        from wengert.native import compilation
+
+        return compilation.written(*self._planned, self.underflow)
 
     def _found(self) -> Made:
         """What the cache has of this trace, or else what is made now."""
@@ -78,11 +78,10 @@ class Native:
 
     def _make(self, name: fingerprint.Name | None) -> Made:
         """Compile the trace, and keep what can be kept."""
-        (plan, shared), machine = self._planned, this_host()
-        self._share(shared)
-        constants = [np.ascontiguousarray(c) for c in plan.constants]
-        sizes = plan.shared_bytes, scratch_bytes(plan, machine)
-        made = Made(objects_of(self.ir), constants, *sizes, self.shared, is_long(plan.trace), plan.in_place)
+        from wengert.native import compilation
+
+        self._share(self._planned[1])
+        made = compilation.made(self.ir, *self._planned)
         if name is not None and FOREIGN.search(self.ir) is None:
             fingerprint.store(name, made)
         return made
@@ -111,7 +110,7 @@ class Native:
         return [_returned(o, atom) for o, atom in zip(outputs, self.trace.outputs, strict=True)]
 
     def _arena_bytes(self, threads: int) -> int:
-        return arena_bytes(self.made.values, self.made.scratch, threads)
+        return self.made.common + threads * self.made.each
 
     @property
     def threads(self) -> int:
@@ -132,18 +131,6 @@ class Native:
         return []
 
 
-def _replaced(trace: Trace, given: int) -> list[tuple[int, int]]:
-    """Which inputs, of the first so many, which outputs are to replace: arrays of one type, in order."""
-    left = {o: a.type for o, a in enumerate(trace.outputs) if a.type.shape}
-    pairs = []
-    for i, var in enumerate(trace.inputs[:given]):
-        o = next((o for o, t in left.items() if (t.shape, t.dtype) == (var.type.shape, var.type.dtype)), None)
-        if o is not None:
-            pairs.append((i, o))
-            del left[o]
-    return pairs
-
-
 def _taken(inputs: list[Any], i: int, value: Any) -> Any:
     """The memory of an input for an output: the array itself, or a copy of one that must not be changed."""
     if inputs[i] is not value or not value.flags.writeable:
@@ -161,13 +148,14 @@ class Pieces:
     """A trace in pieces: compiled runs of equations, and single ones that the interpreter runs."""
 
     def __init__(self, trace: Trace, underflow: Underflow) -> None:
-        self.trace = trace
+        from wengert.native import compilation
+
+        self.trace = compilation.simplify(trace)
         self.steps: list[tuple[Native | Equation, Sequence[Var], Sequence[Var]]] = []
-        for run in _runs(trace):
-            if len(run) == 1 and not _lowers(run[0]):
-                self.steps.append((run[0], (), ()))
+        for piece in compilation.pieces(self.trace):
+            if isinstance(piece, Equation):
+                self.steps.append((piece, (), ()))
             else:
-                piece = _piece(trace, run)
                 self.steps.append((Native(piece, underflow), piece.inputs, piece.outputs))  # type: ignore[arg-type]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
@@ -190,37 +178,6 @@ class Pieces:
         return [step.primitive.name for step, _, _ in self.steps if isinstance(step, Equation)]
 
 
-def _runs(trace: Trace) -> list[list[Equation]]:
-    runs: list[list[Equation]] = []
-    for equation in trace.equations:
-        able = _lowers(equation)
-        if able and runs and _lowers(runs[-1][0]):
-            runs[-1].append(equation)
-        else:
-            runs.append([equation])
-    return runs
-
-
-def _lowers(equation: Equation) -> bool:
-    """Whether the compiler can lower an equation: try it alone."""
-    variables = list(dict.fromkeys(equation.variables()))
-    try:
-        write_module(Plan(Trace(variables, [equation], equation.outputs)), this_host())
-    except Unlowerable:
-        return False
-    return True
-
-
-def _piece(trace: Trace, run: Sequence[Equation]) -> Trace:
-    """A run of equations as a trace of its own: what it needs from outside, and what others need of it."""
-    made = {v for e in run for v in e.outputs}
-    inputs = list(dict.fromkeys(v for e in run for v in e.variables() if v not in made))
-    inside = {id(e) for e in run}
-    used = {v for e in trace.equations if id(e) not in inside for v in e.variables()}
-    used |= {a for a in trace.outputs if type(a) is Var}
-    return Trace(inputs, run, [v for e in run for v in e.outputs if v in used])
-
-
 Run = Native | Pieces
 
 
@@ -229,4 +186,4 @@ def compile(trace: Trace, underflow: Underflow = Underflow.GRADUAL, given: int =
     try:
         return Native(trace, underflow, given)
     except Unlowerable:
-        return Pieces(simplify(trace), underflow)
+        return Pieces(trace, underflow)

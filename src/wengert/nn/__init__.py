@@ -31,6 +31,9 @@ from wengert._lazy import found_in
 if TYPE_CHECKING:
     from wengert.nn._activations import (
         ACTIVATIONS,
+        SELU_ALPHA,
+        SELU_SCALE,
+        activation_name,
         activation_named,
         elu,
         exponential,
@@ -77,13 +80,14 @@ if TYPE_CHECKING:
     from wengert.nn._mlp import MLP
     from wengert.nn._normalisation import BatchNorm, LayerNorm
     from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+    from wengert.nn._schedule import Topology
     from wengert.nn._single_layer import (
         linear_regression,
         logistic_regression,
         softmax_regression,
         with_output,
     )
-    from wengert.nn._summary import summary
+    from wengert.nn._summary import parts, summary
     from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
     from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 else:
@@ -104,6 +108,7 @@ else:
         "_single_layer",
         "_perceptron",
         "_graph",
+        "_schedule",
         "_unit_graph",
     )
 
@@ -131,6 +136,7 @@ __all__ = [
     "Node",
     "Wiring",
     "UnitGraph",
+    "Topology",
     "Unit",
     "Connection",
     "Fixed",
@@ -146,6 +152,7 @@ __all__ = [
     # activations
     "ACTIVATIONS",
     "activation_named",
+    "activation_name",
     "identity",
     "step",
     "logistic",
@@ -157,6 +164,8 @@ __all__ = [
     "leaky_relu",
     "elu",
     "selu",
+    "SELU_SCALE",
+    "SELU_ALPHA",
     "softplus",
     "exponential",
     "gelu",
@@ -185,5 +194,7 @@ __all__ = [
     "replaced",
     "state",
     "is_known",
+    # looking at one
     "summary",
+    "parts",
 ]

@@ -283,6 +283,19 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     return _with_options(activation, options) if options else activation
 
 
+def activation_name(activation: Activation) -> str | None:
+    """The name from which :func:`activation_named` makes this activation; None for any other function.
+
+    Examples
+    --------
+    >>> activation_name(activation_named("elu", alpha=0.5)), activation_name(np.tanh)
+    ('elu(alpha=0.5)', None)
+    """
+    plain = activation.function if isinstance(activation, Parametrised) else activation
+    known = ACTIVATIONS.get(getattr(plain, "__name__", ""))
+    return activation.__name__ if known is plain else None
+
+
 def _with_options(h: Callable[..., Array], options: dict[str, float]) -> Activation:
     """The activation with these options; those that are as usual make no difference."""
     usual = {p.name: p.default for p in [*inspect.signature(h).parameters.values()][1:]}

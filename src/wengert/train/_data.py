@@ -5,7 +5,6 @@ an iterable in the order in which it gives them. Both are checked before anythin
 number that is not finite, or a class that the network has no output for, is named with its row.
 """
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 from zlib import crc32
@@ -13,6 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from wengert import _refusals, nn
+from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.errors import DataError
 from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
@@ -189,14 +189,11 @@ def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
 
 def require_weights(weights: Array, loss: Loss) -> None:
     """Refuse numbers that are no weights, and an error that takes none."""
-    try:
-        inspect.signature(loss).bind(None, None, None)
-    except TypeError:
-        name = getattr(loss, "__name__", type(loss).__name__)
-        raise ValueError(
-            f"fit: {name} takes no weights of patterns; write it as {name}(y, t, weights), "
-            "the error weighted by them"
-        ) from None
+    name = name_of(loss)
+    require(
+        takes(loss, 3),
+        f"{name} takes no weights of patterns; write it as {name}(y, t, weights), the error weighted by them",
+    )
     if weights.ndim != 1 or weights.min(initial=0) < 0 or not np.sum(weights, dtype=np.float64) > 0:
         raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
 

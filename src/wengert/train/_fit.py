@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert._blas import one_blas_thread
+from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
@@ -299,6 +300,14 @@ def _check_functions(network: Any, loss: Any) -> None:
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
     require(callable(loss), f"the loss is {loss!r}; give a function, such as losses.mean_squared_error")
+    require(
+        not isinstance(loss, type),
+        f"the loss is the class {getattr(loss, '__name__', '')}; give one of its objects, with parentheses",
+    )
+    require(
+        takes(loss, 2) or takes(loss, 3),
+        f"{name_of(loss)} does not take outputs and targets; write it as {name_of(loss)}(y, t)",
+    )
 
 
 def _check_optimiser(optimiser: Any) -> None:

@@ -28,6 +28,7 @@ from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
 from wengert.optim import Minimiser, Optimiser
+from wengert.train._own_losses import watched
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 Array = np.ndarray
@@ -408,6 +409,7 @@ class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
+        loss = watched(loss)
         made = functools.partial(_epochs_of, loss, optimiser, penalty)
         self.epochs = functools.cache(lambda size, given: compiled(made(size), QUICK._replace(given=given)))
         self.step = _quick(_step_of(loss, optimiser, penalty))

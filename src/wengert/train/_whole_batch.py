@@ -16,6 +16,7 @@ from wengert import nn
 from wengert.losses import mean_squared_error, sum_of_squares
 from wengert.train._curve import Epoch
 from wengert.train._data import Rows, require
+from wengert.train._own_losses import watched
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
 
@@ -73,7 +74,11 @@ def _changes(network: Any) -> bool:
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
-    network, loss, penalty = training.trainer.network, training.trainer.loss, training.trainer.penalty
+    network, loss, penalty = (
+        training.trainer.network,
+        watched(training.trainer.loss),
+        training.trainer.penalty,
+    )
 
     def error(parameters: Any, x: Any, *targets: Any) -> Any:
         now = nn.replaced(network, parameters)
@@ -89,6 +94,10 @@ def _residuals_of(training: Training) -> Callable[..., Any]:
     is_squares = any(training.trainer.loss is squares for squares in SQUARES)
     require(is_squares, f"{name} needs a sum of squares; give losses.mean_squared_error")
     require(training.trainer.penalty is None, f"{name} takes no penalty; take optim.LBFGS")
+    require(
+        not _changes(network),
+        f"{name} looks at pattern by pattern, and the network normalises over batches; take optim.LBFGS",
+    )
 
     def residuals(parameters: Any, x: Any, t: Any, weight: Any = 1.0) -> Any:
         y = nn.replaced(network, parameters)(x[None])

@@ -21,11 +21,9 @@ from wengert.core.recorder import Tracer, bind, infer, type_of
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
 from wengert.core.verify import bodies
 from wengert.ops.elementwise import add, subtract
+from wengert.transforms.constants import SMALL
 
 Pass = Callable[[Trace], Trace]
-
-# Constants are looked into, and folded, up to this size.
-SMALL = 1 << 12
 
 
 def simplify(trace: Trace, passes: Sequence[Pass] | None = None) -> Trace:

@@ -16,13 +16,14 @@ import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
 from wengert.core.tree import flatten
-from wengert.native import program as native_program
+from wengert.native import compilation
 from wengert.native.calling import layout
 from wengert.native.machine import team
 
 pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
 
 COUNTS = (1, 2, 3, 4, 7)
+ENDLESS = 1 << 60
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 80)).astype(np.float32)
 W = RNG.normal(size=(80, 48)).astype(np.float32) * np.float32(0.1)
@@ -31,8 +32,11 @@ B = RNG.normal(size=48).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def threads():
+    """The team runs every call, however busy the machine is."""
     before = wg.get_threads()
+    team.set_patience(ENDLESS)
     yield
+    team.set_patience(team.PATIENCE)
     wg.set_threads(before)
 
 
@@ -45,7 +49,7 @@ def cache_of_shared_code(tmp_path_factory):
 def shared(monkeypatch, cache_of_shared_code):
     """Everything is worth sharing."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
-    monkeypatch.setattr(native_program, "is_worth_sharing", lambda plan: True)
+    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: True)
 
 
 def leaves(tree):
@@ -378,6 +382,22 @@ def test_the_environment_sets_the_number(given, count):
     assert run("import wengert as wg; print(wg.get_threads())", WENGERT_NUM_THREADS=given)[:2] == (0, count)
 
 
+@pytest.mark.parametrize(
+    "given, most", [("1", 1), ("1,8", 1), ("500", 500), ("", 500), ("none", 500), ("0", 1)]
+)
+def test_openmp_variable_is_a_limit(given, most):
+    code, printed, error = run(
+        "import os, wengert as wg; print(wg.get_threads(), len(os.sched_getaffinity(0)))"
+        if hasattr(os, "sched_getaffinity")
+        else "import os, wengert as wg; print(wg.get_threads(), os.cpu_count())",
+        OMP_NUM_THREADS=given,
+        WENGERT_NUM_THREADS="",
+    )
+    assert code == 0, error
+    count, cores = map(int, printed.split())
+    assert count == min(cores, most, team.LIMIT)
+
+
 @pytest.mark.parametrize("given", ["0", "-1", "65", "two", "1.5", " "])
 def test_a_wrong_number_in_the_environment_is_named(given):
     _, _, error = run(LARGE + "f(x)", WENGERT_NUM_THREADS=given)
@@ -421,12 +441,35 @@ def test_more_threads_than_cores_end(shared):
     assert time.perf_counter() - start < 30
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on one core")
+def test_a_team_that_is_not_given_its_cores_is_left_alone():
+    code, printed, error = run(
+        LARGE
+        + """
+from wengert.native.machine import team
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+wg.set_threads(2)
+expected = f(x)
+calls = lambda: team._word(team._GENERATION).value
+def together(patience):
+    team.set_patience(patience)
+    f(x)
+    before = calls()
+    for _ in range(30):
+        assert np.array_equal(f(x), expected)
+    return calls() - before
+print(together(1 << 60), together(team.PATIENCE) < 10, together(1 << 60))
+"""
+    )
+    assert (code, printed) == (0, "30 True 30"), error
+
+
 def test_threads_that_cannot_be_had_are_done_without():
     code, printed, error = run(
         LARGE
         + """
 wg.set_threads(1)
-f(x)
+f(x), f(x)
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(54321); os.setuid(54321)
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

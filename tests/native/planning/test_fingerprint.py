@@ -14,7 +14,7 @@ from tests.transforms import programs
 from wengert.core.primitive import REGISTRY
 from wengert.core.recording import record
 from wengert.core.trace import Equation, Literal, Trace, Var, type_for
-from wengert.native import program
+from wengert.native import compilation
 from wengert.native.machine import cache, identity
 from wengert.native.planning import fingerprint
 from wengert.native.program import Native
@@ -156,8 +156,10 @@ def test_an_operation_that_only_bears_the_name_has_none():
 def plans(monkeypatch, tmp_path):
     """How many traces have been planned, the cache being empty."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
-    made, original = [], program.Plan
-    monkeypatch.setattr(program, "Plan", lambda trace, **more: made.append(trace) or original(trace, **more))
+    made, original = [], compilation.Plan
+    monkeypatch.setattr(
+        compilation, "Plan", lambda trace, **more: made.append(trace) or original(trace, **more)
+    )
     return made
 
 

@@ -12,8 +12,8 @@ from wengert.core.evaluate import evaluate
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import Recorder
 from wengert.native.machine.host import this_host
-from wengert.native.planning.kernels import Unlowerable
 from wengert.native.planning.plan import Plan
+from wengert.native.planning.unlowerable import Unlowerable
 from wengert.native.writing.emit import write_module
 
 # What native code does not do (docs/operations.md says the same): complex numbers.

@@ -18,7 +18,6 @@ import ctypes
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from wengert.native.calling import layout, recycle
@@ -38,6 +37,7 @@ from wengert.native.calling.structures import (
 )
 from wengert.native.machine import identity, ir
 from wengert.native.machine.host import Code, kept, link, objects_of
+from wengert.native.machine.symbols import define
 
 ELSEWHERE = ir.Value("inttoptr (i64 1 to ptr)", "ptr")  # no object: the call is not for this piece of code
 POOL = ir.Value("@recycle_pool", "ptr")
@@ -398,7 +398,7 @@ class Runtime:
         self.pool = recycle.Pool()
         here = {"numpy_ndarray": id(np.ndarray), "recycle_pool": ctypes.addressof(self.pool)}
         for name, address in (layout.symbols() | here).items():
-            llvm.add_symbol(name, address)
+            define(name, address)
         name = identity.key("entry", place)
         self.code: Code = link(*kept(name, lambda: objects_of(write_runtime(place))))
         self.actions = {name: self.code.address(name) for name in ACTIONS}

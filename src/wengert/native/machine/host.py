@@ -2,28 +2,28 @@
 
 The width of a vector, the number of vector registers and the features of the processor decide the shape of
 every kernel, so they stand in one place; any target can be described, and code for a target that is not this
-machine can be inspected. What was compiled once is found again in `wengert.native.machine.cache`.
+machine can be inspected. What was compiled once is found again in `wengert.native.machine.cache`, and loaded
+without LLVM (`wengert.native.machine.loader`), which is loaded itself when there is something to compile.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
+import json
 import os
-import re
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import llvmlite
-import llvmlite.binding as llvm
 import numpy as np
 
 from wengert._version import __version__
-from wengert.native.machine import cache, parts
-
-DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
-
+from wengert.native.machine import cache, loader, parts, processor, symbols
 
 LINE = 64  # bytes of a line of the cache
 
@@ -77,12 +77,37 @@ def target(name: str) -> Host:
 @functools.cache
 def this_host() -> Host:
     """The processor that this process runs on."""
-    _initialise()
-    features = llvm.get_host_cpu_features()
+    triple, cpu, features = _described()
     flags = ",".join(("+" if on else "-") + name for name, on in sorted(features.items()))
-    triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     size, registers, fused = _vector_unit(triple, features)
     return Host(triple, cpu, flags, size, registers, fused, **_caches())
+
+
+def _described() -> tuple[str, str, dict[str, bool]]:
+    """What LLVM says of this processor, or has said before of one that gives the same answers."""
+    answers = processor.answers()
+    if answers is None:
+        return _ask_llvm()
+    name = cache.key("processor", *library(), sys.platform, answers)
+    (text,) = kept(name, lambda: [json.dumps(_ask_llvm()).encode()])
+    return tuple(json.loads(text))
+
+
+def _ask_llvm() -> tuple[str, str, dict[str, bool]]:
+    from wengert.native.machine import llvm
+
+    return llvm.described()
+
+
+@functools.cache
+def library() -> tuple[str, str]:
+    """Which LLVM there is, told without loading it: its version, and the size of its code."""
+    spec = importlib.util.find_spec("llvmlite")
+    if spec is None or spec.origin is None:
+        raise ImportError("wengert needs llvmlite, which is not installed; pip install llvmlite")
+    place = Path(spec.origin).parent
+    sizes = [f"{f.name} {f.stat().st_size}" for f in sorted(place.glob("binding/*llvmlite.*"))]
+    return (place / "_version.py").read_text(), " ".join(sizes)
 
 
 CACHES, LEVELS = Path("/sys/devices/system/cpu/cpu0/cache"), 8
@@ -127,21 +152,22 @@ def fork_safe(lock: Any) -> Any:
     return lock
 
 
-# llvmlite's own, around every call of LLVM: a child would have nobody to give it back.
-fork_safe(llvm.ffi.lib._lock)
+class _LockOfLLVM:
+    """llvmlite's own around every call, once it is loaded: a child would have nobody to give it back."""
+
+    def __init__(self) -> None:
+        self.held = threading.local()
+
+    def __enter__(self) -> None:
+        library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+        self.held.lock = nullcontext() if library is None else library._lock
+        self.held.lock.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.held.lock.__exit__(*error)
 
 
-@functools.cache
-def _initialise() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    _engine(llvm.get_process_triple()).close()  # the first one makes the symbols of the process known to LLVM
-
-
-@functools.cache
-def _initialise_all() -> None:
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
+fork_safe(_LockOfLLVM())
 
 
 # --- code generation ----------------------------------------------------------------------------------------
@@ -152,54 +178,28 @@ GENERATOR: dict[str, Any] = {"opt": 2, "jit": True, "codemodel": "jitdefault"}
 QUICK = 0  # the level for code that stands around others: a quarter of the time, and code half as fast
 
 
-@functools.cache
-def target_machine(host: Host) -> Any:
-    """LLVM's code generator for a processor."""
-    _initialise_all()
-    return _machine(host, reloc="pic", **{**GENERATOR, "codemodel": "default"})
-
-
-@functools.cache
-def _generator(level: int = GENERATOR["opt"]) -> Any:
-    """LLVM's code generator for this machine."""
-    _initialise()
-    return _machine(this_host(), **{**GENERATOR, "opt": level})
-
-
-def _machine(host: Host, **options: Any) -> Any:
-    found = llvm.Target.from_triple(host.triple or llvm.get_process_triple())
-    return found.create_target_machine(cpu=host.cpu, features=host.features, **options)
-
-
-def _parse(ir: str) -> Any:
-    """A module in a context of its own: contexts keep what was in them, and are not made for many threads."""
-    return llvm.parse_assembly(ir, llvm.create_context())
-
-
 def assembly(ir: str, host: Host | None = None) -> str:
     """The assembly of a module for a processor, which need not be this one."""
-    return str(target_machine(host or this_host()).emit_assembly(_parse(ir)))
+    from wengert.native.machine import llvm
+
+    return llvm.assembly(ir, host or this_host())
 
 
 def object_code(ir: str) -> bytes:
     """Compile a module for this machine to object code."""
-    module = _parse(ir)
-    module.verify()
-    return bytes(_generator(*[QUICK] * parts.is_cold(ir)).emit_object(module))
+    from wengert.native.machine import llvm
+
+    return llvm.object_code(ir)
 
 
 # --- loading ------------------------------------------------------------------------------------------------
 
 
-class Code:
+class Code(Protocol):
     """Machine code in memory. Keep it alive as long as its addresses are used."""
-
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
 
     def address(self, name: str) -> int:
         """Where a function starts."""
-        return int(self._engine.get_function_address(name))
 
 
 def load(ir: str) -> Code:
@@ -207,18 +207,21 @@ def load(ir: str) -> Code:
     return link(*kept(cache.key(*identity(), ir), lambda: objects_of(ir)))
 
 
-def kept(name: str, make: Callable[[], list[bytes]]) -> list[bytes]:
-    """The objects under a name in the cache, or else those that ``make`` gives, from now on."""
-    objects = cache.load(name)
-    if objects is None:
-        objects = make()
-        cache.store(name, objects)
-    return objects
+def kept(name: str, make: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
+    """What is under a name in the cache, or else what ``make`` gives, from now on."""
+    found = cache.load(name)
+    if found is not None:
+        return found
+    made = make()
+    cache.store(name, made)
+    return made
 
 
 def objects_of(ir: str) -> list[bytes]:
     """A module as objects: those of its parts that other modules share come from the cache."""
-    _require_symbols(ir)
+    from wengert.native.machine import llvm
+
+    llvm.require_symbols(ir)
     texts = parts.split(ir)
     if len(texts) == 1:
         return [object_code(ir)]
@@ -229,41 +232,18 @@ def _kept_object(text: str) -> bytes:
     return kept(cache.key(*identity(), text), lambda: [object_code(text)])[0]
 
 
-def _require_symbols(ir: str) -> None:
-    """See that outside functions exist: where one does not, LLVM ends the process."""
-    _initialise()
-    lines = (line for line in ir.splitlines() if line.startswith("declare "))
-    outside = [name for name in DECLARED.findall("\n".join(lines)) if not name.startswith("llvm.")]
-    missing = [name for name in outside if llvm.address_of_symbol(name) is None]
-    if missing:
-        raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")
-
-
 @functools.cache
 def identity() -> tuple[str, ...]:
     """What object code depends on besides its IR."""
     host = this_host()
-    versions = (__version__, llvmlite.__version__, str(llvm.llvm_version_info))
-    return (*versions, host.triple, host.cpu, host.features, str(GENERATOR))
+    return (__version__, *library(), host.triple, host.cpu, host.features, str(GENERATOR))
 
 
 def link(*objects: bytes) -> Code:
     """Load object code that belongs together."""
-    _initialise()
-    engine = _engine(this_host().triple)
-    for code in objects:
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return Code(engine)
+    if loader.is_possible():
+        with suppress(loader.Refused):
+            return loader.link(objects, symbols.find)
+    from wengert.native.machine import llvm
 
-
-def _engine(triple: str) -> Any:
-    """An engine without a module.
-
-    LLVM wants one to make an engine from. It is taken out again at once, because the engine would run the
-    whole code generator for it, empty as it is, and that takes longer than the loading.
-    """
-    empty, target = llvm.parse_assembly(""), llvm.Target.from_triple(triple)
-    engine = llvm.create_mcjit_compiler(empty, target.create_target_machine(jit=True))
-    engine.remove_module(empty)
-    return engine
+    return llvm.link(objects)

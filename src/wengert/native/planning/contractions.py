@@ -17,9 +17,10 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native.planning.compositions import expand
-from wengert.native.planning.kernels import Access, Map, Reduction, Shape, Unlowerable
+from wengert.native.planning.kernels import Access, Map, Reduction, Shape
 from wengert.native.planning.lower import add_reduction, filled, in_memory, is_product, lowers, type_of, zero
 from wengert.native.planning.plan import Plan, literal
+from wengert.native.planning.unlowerable import Unlowerable
 
 
 class Labels(NamedTuple):

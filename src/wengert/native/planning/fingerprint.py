@@ -20,8 +20,7 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
 from wengert.native.machine import cache, identity
-from wengert.native.planning.plan import uniform
-from wengert.transforms.simplify import SMALL
+from wengert.transforms.constants import SMALL, uniform
 
 Array = np.ndarray[Any, Any]
 
@@ -33,14 +32,14 @@ class Unnamed(Exception):
 class Made(NamedTuple):
     """What a compiled trace needs: its objects and constants, its memory, and how it is to be called.
 
-    ``values`` are the bytes in the arena that threads share, ``scratch`` those of each; ``in_place`` says
+    ``common`` are the bytes in the arena that threads share, ``each`` those of every one; ``in_place`` says
     which inputs which outputs are written over.
     """
 
     objects: Sequence[bytes]
     constants: Sequence[Array]
-    values: int
-    scratch: int
+    common: int
+    each: int
     shared: bool
     long: bool
     in_place: Sequence[tuple[int, int]]

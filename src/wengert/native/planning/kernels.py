@@ -30,10 +30,6 @@ Shape = tuple[int, ...]
 ALIGNMENT = 64
 
 
-class Unlowerable(Exception):
-    """An equation that the compiler has no way to lower; the reference interpreter runs it."""
-
-
 @dataclass(eq=False)
 class Buffer:
     """Memory: an ``input``, ``output`` or ``constant`` (by its place in the table), or of the ``arena``.

@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Type, Var, type_for
 from wengert.native.machine import ir
+from wengert.native.machine.symbols import define
 from wengert.native.planning.compositions import Composition, composed, expand
-from wengert.native.planning.kernels import ALIGNMENT, Access, Routine, Shape, Unlowerable, row_major
+from wengert.native.planning.kernels import ALIGNMENT, Access, Routine, Shape, row_major
 from wengert.native.planning.lower import lowers
 from wengert.native.planning.plan import Plan, literal
+from wengert.native.planning.unlowerable import Unlowerable
 
 LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
 INTEGER = np.dtype(np.int32)
@@ -53,7 +54,7 @@ def address(name: str) -> int:
 def symbol(name: str) -> str:
     """The name by which native code calls a LAPACK function, the same in every process."""
     full = f"wengert_lapack_{name}"
-    llvm.add_symbol(full, address(name))
+    define(full, address(name))
     return full
 
 

@@ -25,7 +25,6 @@ from wengert.native.planning.kernels import (
     Reduction,
     Repeat,
     Shape,
-    Unlowerable,
     While,
     Write,
     one_stride,
@@ -34,6 +33,7 @@ from wengert.native.planning.kernels import (
     walking,
 )
 from wengert.native.planning.plan import Piece, Plan
+from wengert.native.planning.unlowerable import Unlowerable
 from wengert.ops.indexing import ARRAY
 
 Rule = Callable[[Plan, Equation], None]

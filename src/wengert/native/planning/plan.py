@@ -32,12 +32,13 @@ from wengert.native.planning.kernels import (
     Kernel,
     Map,
     Shape,
-    Unlowerable,
     Window,
     Write,
     row_major,
     whole,
 )
+from wengert.native.planning.unlowerable import Unlowerable
+from wengert.transforms.constants import uniform
 
 LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
 
@@ -603,18 +604,6 @@ def _may_wait(home: Map) -> bool:
 def literal(value: Any) -> Literal:
     """A constant operand."""
     return Literal(value, type_for(value.shape, value.dtype))
-
-
-def uniform(atom: Literal) -> Any:
-    """The number that every element of a constant is, if it is one."""
-    if not atom.type.shape:
-        return atom.value
-    value = np.asarray(atom.value)
-    if not value.size or value.dtype.kind not in "biuf":
-        return None
-    first = value.flat[0]
-    same = value.view(f"i{value.dtype.itemsize}") if value.flags.c_contiguous else value
-    return first if (same == same.flat[0]).all() else None
 
 
 def _stored(type: Type) -> np.dtype[Any]:

@@ -14,13 +14,14 @@ import ctypes
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from wengert.core.trace import Equation, Type, type_for
 from wengert.native.machine import ir
-from wengert.native.planning.kernels import Access, Routine, Shape, Unlowerable, row_major
+from wengert.native.machine.symbols import define
+from wengert.native.planning.kernels import Access, Routine, Shape, row_major
 from wengert.native.planning.plan import Plan
+from wengert.native.planning.unlowerable import Unlowerable
 
 POINTER = 8
 EACH = 64  # operations that a special function counts as
@@ -47,7 +48,7 @@ def symbols(ufunc: np.ufunc, name: str, number: int) -> tuple[str, str]:
     head = _Ufunc.from_address(id(ufunc))
     names = f"wengert_ufunc_{name}_{number}", f"wengert_ufunc_{name}_{number}_data"
     for full, address in zip(names, (head.functions[number], head.data[number]), strict=True):
-        llvm.add_symbol(full, address or 0)
+        define(full, address or 0)
     return names
 
 

@@ -390,7 +390,7 @@ def write_module(
 ) -> str:
     """A module with ``i64 run(ptr table, ptr arena)``: 0, or 1 where an index is out of bounds.
 
-    The table holds the addresses of inputs, outputs and constants; the arena has `arena_bytes`.
+    The table holds the addresses of inputs, outputs and constants; the arena has `arena_parts`.
     """
     module = ir.Module()
     _write_body(module, plan, host, threads)
@@ -407,9 +407,9 @@ def write_module(
     return str(module)
 
 
-def arena_bytes(values: int, scratch: int, threads: int = 1) -> int:
-    """Memory that a run needs: header, values, and for every thread the scratch memory of its products."""
-    return HEADER + _up(values) + threads * _up(scratch)
+def arena_parts(plan: Plan, host: Host) -> tuple[int, int]:
+    """Bytes of the arena that threads share, header and values; and of each the scratch memory of its own."""
+    return HEADER + _up(plan.shared_bytes), _up(scratch_bytes(plan, host))
 
 
 def scratch_bytes(plan: Plan, host: Host) -> int:

@@ -19,8 +19,9 @@ from wengert.core.trace import Atom, Equation, Literal, Type
 from wengert.native.elementary.lanes import Lanes
 from wengert.native.machine import ir
 from wengert.native.machine.host import Host
-from wengert.native.planning.kernels import Unlowerable
-from wengert.native.planning.plan import COSTLY, UNCHANGED, uniform
+from wengert.native.planning.plan import COSTLY, UNCHANGED
+from wengert.native.planning.unlowerable import Unlowerable
+from wengert.transforms.constants import uniform
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""LLVM: what it knows of this processor, machine code from its language, and code into memory.
+
+Loading it takes 40 ms and 40 MB, so nothing imports this module before there is something to compile.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from wengert.native.machine import parts, symbols
+from wengert.native.machine.host import GENERATOR, QUICK, Host, this_host
+
+DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
+
+
+@functools.cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@functools.cache
+def _initialise_all() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def described() -> tuple[str, str, dict[str, bool]]:
+    """Triple and name of the processor at hand, and which features it has."""
+    _initialise()
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features())
+
+
+# --- code generation ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def target_machine(host: Host) -> Any:
+    """LLVM's code generator for a processor."""
+    _initialise_all()
+    return _machine(host, reloc="pic", **{**GENERATOR, "codemodel": "default"})
+
+
+@functools.cache
+def _generator(level: int = GENERATOR["opt"]) -> Any:
+    """LLVM's code generator for this machine."""
+    _initialise()
+    return _machine(this_host(), **{**GENERATOR, "opt": level})
+
+
+def _machine(host: Host, **options: Any) -> Any:
+    found = llvm.Target.from_triple(host.triple or llvm.get_process_triple())
+    return found.create_target_machine(cpu=host.cpu, features=host.features, **options)
+
+
+def _parse(ir: str) -> Any:
+    """A module in a context of its own: contexts keep what was in them, and are not made for many threads."""
+    return llvm.parse_assembly(ir, llvm.create_context())
+
+
+def assembly(ir: str, host: Host) -> str:
+    """The assembly of a module for a processor, which need not be this one."""
+    return str(target_machine(host).emit_assembly(_parse(ir)))
+
+
+def object_code(ir: str) -> bytes:
+    """Compile a module for this machine to object code."""
+    module = _parse(ir)
+    module.verify()
+    return bytes(_generator(*[QUICK] * parts.is_cold(ir)).emit_object(module))
+
+
+def require_symbols(ir: str) -> None:
+    """See that outside functions exist: where one does not, LLVM ends the process."""
+    lines = (line for line in ir.splitlines() if line.startswith("declare "))
+    outside = [name for name in DECLARED.findall("\n".join(lines)) if not name.startswith("llvm.")]
+    missing = [name for name in outside if symbols.find(name) is None and _find(name) is None]
+    if missing:
+        raise LookupError(f"native code calls what this process does not have: {', '.join(missing)}")
+
+
+def _find(name: str) -> int | None:
+    """What LLVM finds under a name: on some systems more than Python does."""
+    _know_process()
+    return llvm.address_of_symbol(name)  # type: ignore[no-any-return]
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+
+
+class Code:
+    """Machine code in memory. Keep it alive as long as its addresses are used."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def address(self, name: str) -> int:
+        """Where a function starts."""
+        return int(self._engine.get_function_address(name))
+
+
+def link(objects: Sequence[bytes]) -> Code:
+    """Load object code that belongs together."""
+    _know_process()
+    for name, address in symbols.known.items():
+        llvm.add_symbol(name, address)
+    engine = _engine(this_host().triple)
+    for code in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Code(engine)
+
+
+@functools.cache
+def _know_process() -> None:
+    """The first engine makes the symbols of the process known to LLVM."""
+    _initialise()
+    _engine(llvm.get_process_triple()).close()
+
+
+def _engine(triple: str) -> Any:
+    """An engine without a module.
+
+    LLVM wants one to make an engine from. It is taken out again at once, because the engine would run the
+    whole code generator for it, empty as it is, and that takes longer than the loading.
+    """
+    empty, target = llvm.parse_assembly(""), llvm.Target.from_triple(triple)
+    engine = llvm.create_mcjit_compiler(empty, target.create_target_machine(jit=True))
+    engine.remove_module(empty)
+    return engine
