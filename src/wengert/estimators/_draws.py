@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.native.elementary.orders import shuffled
+from wengert.native.orders import shuffled
 from wengert.train._orders import Several
 
 Array = np.ndarray

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.native.elementary import orders
+from wengert.native import orders
 
 Array = np.ndarray
 
