@@ -1,11 +1,11 @@
 import pytest
 
 from wengert.train import Epoch
-from wengert.train._stopping import Rule, Standing
+from wengert.train._stopping import Criterion, Standing
 
 
 def after(values, **rule):
-    return Standing(Rule(**rule)).after_all(Epoch(i + 1, 9.0, value) for i, value in enumerate(values))
+    return Standing(Criterion(**rule)).after_all(Epoch(i + 1, 9.0, value) for i, value in enumerate(values))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_too_many_looks_without_an_improvement():
 
 def test_what_is_watched():
     epoch = Epoch(1, 2.0, 3.0, {"accuracy": 0.5})
-    values = [Rule(monitor, mode).value(epoch) for monitor in ("training", "validation", "accuracy")
+    values = [Criterion(monitor, mode).value(epoch) for monitor in ("training", "validation", "accuracy")
               for mode in ("min", "max")]  # fmt: skip
     assert values == [2, -2, 3, -3, 0.5, -0.5]
-    assert Rule("accuracy").value(Epoch(1, 2.0)) is None
+    assert Criterion("accuracy").value(Epoch(1, 2.0)) is None

@@ -17,9 +17,10 @@ from wengert.native.machine.team import get_threads, set_threads
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
-from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
+from wengert.train._data import Batches, Order, Rows, Source, checked, split
 from wengert.train._progress import lines_every, progress_if_long, training_progress
-from wengert.train._stopping import Mode, Rule
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Mode
 from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
 from wengert.train._training import EVENTS, Callback, Fit, Metric, Training
@@ -170,7 +171,7 @@ def fit(
     _check_optimiser(optimiser)
     _check_listeners(metrics, callbacks, penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
-    rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
+    rule = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
     _check_rule(rule, validation, metrics)
     read = _Reader(network, loss, shuffle, seed)
     patterns, watched = read.sources(x, y, sample_weight, validation)
@@ -226,8 +227,8 @@ class _Reader:
     def _watched(self, validation: Any) -> Source | None:
         if validation is None:
             return None
-        if isinstance(validation, Real):
-            raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
+        is_fraction = isinstance(validation, Real)
+        require(not is_fraction, "batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)
         _require_batch(validation, "validation")
@@ -236,10 +237,11 @@ class _Reader:
 
 
 def _sequence(seed: Any) -> np.random.SeedSequence:
-    try:
-        return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"fit: the seed is a whole number of at least 0 or None, not {seed!r}") from None
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    is_seed = seed is None or (isinstance(seed, int | np.integer) and seed >= 0)
+    require(is_seed, f"the seed is a whole number of at least 0 or None, not {seed!r}")
+    return np.random.SeedSequence(None if seed is None else int(seed))
 
 
 @contextmanager
@@ -358,7 +360,7 @@ def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -
     require(is_order, f"shuffle is True, False or a function of the epoch's number, not {shuffle!r}")
 
 
-def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
+def _check_rule(rule: Criterion, validation: Any, metrics: Mapping[str, Metric]) -> None:
     known = ("training", "validation", *metrics)
     require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
     require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")

@@ -19,7 +19,7 @@ Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Criterion:
     """What is watched, and for how long it may fail to improve.
 
     Attributes
@@ -50,7 +50,7 @@ class Rule:
 class Standing:
     """How it stands after some epochs: the best one, and how many looks in a row were no improvement."""
 
-    rule: Rule
+    rule: Criterion
     best_epoch: int = 0
     best: float | None = None
     waited: int = 0

@@ -11,7 +11,8 @@ from wengert.errors import DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
 from wengert.train._data import Source
-from wengert.train._stopping import Rule, Standing
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
 
 Metric = Callable[[Any, Any], Any]
@@ -92,7 +93,7 @@ class Training:
     patterns: Source
     watched: Source | None
     metrics: Mapping[str, Metric]
-    rule: Rule
+    rule: Criterion
     looks_every: int = 1
     callbacks: Sequence[Callback] = ()
     checkpoint: Checkpoint | None = None
@@ -241,7 +242,7 @@ class Training:
 
 def _number(name: str, found: Any) -> float:
     """What a metric gives, refused where it is not one number."""
-    if np.shape(found) or not isinstance(found, Real | np.generic | np.ndarray):
-        what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
-        raise ValueError(f"fit: the metric {name!r} gives {what}; return one number")
+    what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
+    is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
+    require(is_number, f"the metric {name!r} gives {what}; return one number")
     return float(found)
