@@ -240,7 +240,7 @@ def _sequence(seed: Any) -> np.random.SeedSequence:
     if isinstance(seed, np.random.SeedSequence):
         return seed
     is_seed = seed is None or (isinstance(seed, int | np.integer) and seed >= 0)
-    require(is_seed, f"the seed is a whole number of at least 0 or None, not {seed!r}")
+    require(bool(is_seed), f"the seed is a whole number of at least 0 or None, not {seed!r}")
     return np.random.SeedSequence(None if seed is None else int(seed))
 
 
