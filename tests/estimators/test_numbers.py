@@ -164,7 +164,7 @@ def test_a_random_state_object_and_none_are_drawn_from():
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
 
 
-def test_orders_that_are_drawn_ahead():
+def test_orders_of_many_patterns():
     theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
 

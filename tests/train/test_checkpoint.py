@@ -2,15 +2,13 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import wengert as wg
-from tests.train.helpers import HELD_OUT, X, Y, network, run, same
+from tests.train.helpers import HELD_OUT, Noisy, X, Y, network, run, same
 from wengert import losses, nn, optim
 from wengert.errors import CheckpointError, DivergenceError
 from wengert.train import Trainer, _trainer, fit
@@ -54,20 +52,6 @@ def test_resumed_is_uninterrupted(tmp_path, options, first):
     resumed = run(epochs=10, checkpoint=path, resume=True, **options)
     assert equal(resumed, whole)
     assert equal(run(epochs=10, checkpoint=path, resume=True, **options), whole)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A linear unit whose inputs are noisy in training, and which counts its steps."""
-
-    weights: np.ndarray
-    steps: np.ndarray = field(metadata={"trained": False})
-
-    def __call__(self, x):
-        return x @ self.weights
-
-    def forward(self, x, key):
-        return self(x + wg.random.normal(key, x.shape)), replace(self, steps=self.steps + 1)
 
 
 def test_a_network_that_draws_is_resumed(tmp_path):

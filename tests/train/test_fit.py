@@ -1,12 +1,12 @@
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import wengert as wg
 import wengert.train._trainer
-from tests.train.helpers import HELD_OUT, X, Y, arrays, network, run, same, squares
+from tests.train.helpers import HELD_OUT, Noisy, X, Y, arrays, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train import Epoch, LearningCurve, Trainer, fit
@@ -16,20 +16,6 @@ from wengert.train._trainer import _minibatches
 def test_minibatches_are_the_rows_in_order():
     whole, rest = _minibatches(np.arange(10), 4)
     assert (whole.tolist(), rest.tolist()) == ([[0, 1, 2, 3], [4, 5, 6, 7]], [8, 9])
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A linear unit whose inputs are noisy in training, and which counts its steps."""
-
-    weights: np.ndarray
-    steps: np.ndarray = field(metadata={"trained": False})
-
-    def __call__(self, x):
-        return x @ self.weights
-
-    def forward(self, x, key):
-        return self(x + wg.random.normal(key, x.shape)), replace(self, steps=self.steps + 1)
 
 
 def test_a_network_may_draw_and_change_in_training():

@@ -214,11 +214,8 @@ def loss_of(options: Options, task: Task, classes: Sequence[str]) -> tuple[str, 
     kind, loss = (
         _default_loss(task, classes) if options.loss is None else _chosen_loss(options, task, classes)
     )
-    if (
-        options.takes_all_rows
-        and _minimiser(options).wants == "residuals"
-        and loss not in losses.SUMS_OF_SQUARES
-    ):
+    wants_squares = options.takes_all_rows and _minimiser(options).wants == "residuals"
+    if wants_squares and loss not in losses.SUMS_OF_SQUARES:
         raise SettingError(
             f"--optimiser {options.optimiser_name} takes a sum of squares, which is for regression without "
             "--loss; choose lbfgs, which takes any error"

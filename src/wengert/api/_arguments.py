@@ -180,7 +180,7 @@ def split_aux(result: Any) -> tuple[Any, Any]:
         raise DerivativeError(
             at_user_line(
                 "has_aux=True needs a function that returns a pair (number, aux), and it returned something "
-                "else."
+                "else. Write return number, aux."
             )
         )
     return result[0], result[1]

@@ -58,7 +58,12 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
     def batched(*args: Any, **kwargs: Any) -> Any:
         axes = in_axes if isinstance(in_axes, tuple | list) else (in_axes,) * len(args)
         if len(axes) != len(args):
-            raise MismatchError(at_user_line(f"vmap has {len(axes)} in_axes for {len(args)} arguments."))
+            raise MismatchError(
+                at_user_line(
+                    f"vmap has {len(axes)} in_axes for {len(args)} arguments. Give one for each, or a single "
+                    "number for all."
+                )
+            )
         selection = Selection(args, kwargs, range(len(args)))
         flat_axes = [axis for arg, axis in zip(args, axes, strict=True) for axis in _prefix(arg, axis)]
         return _vmapped(f, selection, flat_axes, out_axes)
@@ -116,7 +121,12 @@ def _batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:
         sizes.add(leaf.shape[axis])
     if len(sizes) != 1:
         found = f"they have the sizes {sorted(sizes)}" if sizes else "all in_axes are None"
-        raise MismatchError(at_user_line(f"vmap needs batch axes of one size, and {found}."))
+        raise MismatchError(
+            at_user_line(
+                f"vmap needs batch axes of one size, and {found}. Give in_axes the axis of the examples in "
+                "each argument, and None only for what all examples share."
+            )
+        )
     return int(sizes.pop())
 
 

@@ -6,7 +6,9 @@ with ``field(metadata={"static": True})``, which belong to the structure.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,7 +28,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     if type(tree) in _LEAVES:
         return [tree], _LEAF
     leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
-    unknown = {type(leaf) for leaf in leaves if _is_dataclass(leaf)}
+    unknown = [cls for cls in {*builtins.map(type, leaves)} - _LEAVES if _is_dataclass(cls)]
     if not unknown:
         return leaves, structure
     for cls in unknown:
@@ -60,14 +62,37 @@ def paths(tree: Any) -> list[str]:
 
 def entries(tree: Any) -> list[Path]:
     """Where each leaf stands, as the steps that lead there."""
-    return [()] if is_leaf(tree) else list(optree.tree_accessors(tree, namespace=NAMESPACE))
+    return entries_of(flatten(tree)[1])
+
+
+def entries_of(structure: Any) -> list[Path]:
+    """Where each leaf of a structure stands, as the steps that lead there."""
+    return list(optree.treespec_accessors(structure))
+
+
+def by_structure(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of a structure that is called once for all alike, as far as they can be told apart."""
+    known = functools.lru_cache(maxsize=256)(f)
+
+    @functools.wraps(f)
+    def call(structure: Any) -> Any:
+        try:
+            return known(structure)
+        except TypeError:  # what a dataclass declares as static has no hash
+            return f(structure)
+
+    return call
 
 
 def metadata(step: optree.PyTreeEntry) -> Mapping[Any, Any]:
     """What the dataclass on the way says of the field that the step goes to."""
-    if not isinstance(step, optree.DataclassEntry):
-        return {}
-    return {f.name: f.metadata for f in dataclasses.fields(step.type)}[str(step.entry)]
+    return metadata_of(step.type)[str(step.entry)] if isinstance(step, optree.DataclassEntry) else {}
+
+
+@functools.cache
+def metadata_of(cls: type) -> Mapping[str, Mapping[Any, Any]]:
+    """What a dataclass says of each of its fields."""
+    return {f.name: f.metadata for f in dataclasses.fields(cls)}
 
 
 def is_leaf(tree: Any) -> bool:
@@ -80,8 +105,7 @@ def same_structure(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _is_dataclass(leaf: Any) -> bool:
-    cls = type(leaf)
+def _is_dataclass(cls: type) -> bool:
     return dataclasses.is_dataclass(cls) and cls not in _registered
 
 

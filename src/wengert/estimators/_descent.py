@@ -5,14 +5,15 @@ compared with the best so far. When it has not improved by ``tol`` for more than
 in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from wengert import nn, optim, random
-from wengert._ahead import WORTH_A_THREAD
 from wengert._blas import one_blas_thread
 from wengert.core import tree
 from wengert.errors import DivergenceError, warn
@@ -53,6 +54,11 @@ class Sample:
     def __len__(self) -> int:
         return self.x.shape[0] if self.rows is None else len(self.rows)
 
+    @property
+    def visited(self) -> Array:
+        """The rows that are trained on."""
+        return np.arange(len(self)) if self.rows is None else self.rows
+
     def take(self, chosen: Array) -> "Sample":
         """Some of the patterns, copied."""
         return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
@@ -88,10 +94,12 @@ class Descent:
     def trainer(self, objective: Penalised, error: Any, batch_size: int) -> Trainer:
         """A trainer that goes on from here."""
         found = self.trainers.get((error, batch_size))
-        if found is None:
-            rule = getattr(self.rule, "kind", self.rule)
-            self.trainers = {(error, batch_size): (found := Trainer(objective, error, rule, batch_size))}
-        found.carry = (objective, self.state)
+        if found is not None:
+            found.carry = (objective, self.state)
+            return found
+        rule = getattr(self.rule, "kind", self.rule)
+        found = Trainer(objective, error, rule, batch_size, state=self.state)
+        self.trainers = {(error, batch_size): found}
         return found
 
     @property
@@ -152,34 +160,41 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _orders(estimator, len(sample), epochs)
+    orders = _draws.Orders(estimator._random_state, sample.visited, estimator.shuffle)
     watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
+    alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
+    most, first = 1 if alone else orders.most(trainer.at_a_time), estimator.n_iter_
 
-    def epoch() -> None:
-        estimator.loss_ = _epoch(trainer, sample, next(orders))
+    def some(count: int) -> None:
+        errors = _errors(trainer, sample, orders.of(count, most), count)
         if told:
-            trainer.after_epoch(estimator.loss_)
+            trainer.after_epoch(errors[-1])
         estimator._optimizer.state = trainer.carry[1]
         if watched:
             estimator._adopt(_trained(estimator, trainer))
-        _note(estimator, len(sample), aside)
+        for estimator.loss_ in errors:
+            _note(estimator, len(sample), aside)
 
-    for _ in range(epochs):
-        ends = told_of_epoch(estimator, epoch)
+    while (left := first + epochs - estimator.n_iter_) > 0:
+        ends = told_of_epoch(estimator, partial(some, min(most, left, _until_over(estimator))))
         if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
 
 
-def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
-    """The orders of the epochs. A generator of the user's is left where the last one leads it."""
-    orders = _draws.orders(estimator._random_state, patterns, estimator.shuffle)
-    is_users = estimator._random_state is estimator.random_state
-    if is_users or epochs == 1 or not estimator.shuffle or patterns < WORTH_A_THREAD:
-        return orders
-    return _draws.drawn_ahead(orders)
+def _changes_rate(estimator: Any, trainer: Trainer, told: bool) -> bool:
+    """Whether the learning rate may be another one after every epoch."""
+    if told:
+        return trainer.acts_between_epochs
+    return estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
+
+
+def _until_over(estimator: Any) -> int:
+    """After how many epochs a lack of improvement may end the training at the earliest."""
+    left = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+    return sys.maxsize if left == np.inf else max(1, left)
 
 
 def _trained(estimator: Any, trainer: Trainer) -> Any:
@@ -225,16 +240,16 @@ def _batch_size(wanted: Any, patterns: int) -> int:
     return min(int(wanted), patterns)
 
 
-def _epoch(trainer: Trainer, sample: Sample, order: Array) -> float:
-    """The mean error of one epoch."""
-    order = order if sample.rows is None else sample.rows[order]
+def _errors(trainer: Trainer, sample: Sample, orders: Array, count: int) -> list[float]:
+    """The mean errors of so many epochs."""
     if not is_sparse(sample.x):
-        return trainer.epoch(sample.arrays, order)
+        return trainer.run_epochs(sample.arrays, orders, count)
+    (order,) = orders
     errors = [
         trainer.epoch(piece.arrays, np.arange(len(piece))) * len(piece)
         for piece in _dense_pieces(sample, order, trainer.batch_size)
     ]
-    return sum(errors) / len(order)
+    return [sum(errors) / len(order)]
 
 
 def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sample]:

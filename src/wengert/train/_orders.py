@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.native.elementary import orders
+from wengert.native import orders
 
 Array = np.ndarray
 
 # Rows that are drawn at a time, and epochs of a call.
-ROWS_AT_A_TIME, EPOCHS_AT_A_TIME = 1 << 16, 64
+ROWS_AT_A_TIME, EPOCHS_AT_A_TIME = 1 << 17, 64
 
 
 class Orders(Protocol):
@@ -32,10 +32,23 @@ class Several:
 
     def __init__(self, rows: Array) -> None:
         self.rows = rows.astype(np.uint32)
+        self._memory = np.empty((0, len(rows)), np.uint32)
 
     def most(self, limit: int) -> int:
         """How many epochs one call makes at most, where it may visit so many rows."""
         return max(1, min(EPOCHS_AT_A_TIME, min(limit, ROWS_AT_A_TIME) // len(self.rows)))
+
+    def memory(self, most: int) -> Array:
+        """Room for so many orders, which is used again."""
+        if len(self._memory) != most:
+            self._memory = np.empty((most, len(self.rows)), np.uint32)
+        return self._memory
+
+    def as_they_stand(self, most: int) -> Array:
+        """So many orders, all of them the rows as they stand."""
+        if len(self._memory) != most:
+            self._memory = np.tile(self.rows, (most, 1))
+        return self._memory
 
 
 class AsTheyStand(Several):
@@ -43,22 +56,21 @@ class AsTheyStand(Several):
 
     def of(self, first: int, count: int, most: int) -> Array:
         """At most so many orders, all of them alike."""
-        return np.tile(self.rows, (most, 1))
+        return self.as_they_stand(most)
 
 
 class Shuffled(Several):
-    """Random orders of the rows, in memory that is used again."""
+    """Random orders of the rows."""
 
     def __init__(self, rows: Array, key: Array) -> None:
         super().__init__(rows)
-        self.key, self.memory = key, np.empty((0, 0), np.uint32)
+        self.key = key
 
     def of(self, first: int, count: int, most: int) -> Array:
-        """At most so many orders, of which the first ``count`` are drawn."""
-        if len(self.memory) != most:
-            self.memory = np.zeros((most, len(self.rows)), np.uint32)
-        orders.drawn(self.key, first, self.rows, self.memory[:count])
-        return self.memory
+        """Room for so many orders, of which the first ``count`` are drawn."""
+        memory = self.memory(most)
+        orders.drawn(self.key, first, self.rows, memory[:count])
+        return memory
 
 
 class Told:

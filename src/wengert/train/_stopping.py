@@ -10,7 +10,7 @@ also when they are better by less than the tolerance.
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from wengert.train._curve import Epoch
@@ -41,8 +41,8 @@ class Criterion:
 
     def value(self, epoch: Epoch) -> float | None:
         """The number that is watched, so that low is good; None where it was not looked at."""
-        known = {"training": epoch.training, "validation": epoch.validation, **epoch.metrics}
-        found = known.get(self.monitor)
+        known = self.monitor in ("training", "validation")
+        found = getattr(epoch, self.monitor) if known else epoch.metrics.get(self.monitor)
         return None if found is None else float(found) if self.mode == "min" else -float(found)
 
 
@@ -57,22 +57,20 @@ class Standing:
 
     def after(self, epoch: Epoch) -> "Standing":
         """How it stands after one more epoch."""
-        value = self.rule.value(epoch)
-        if value is None:
-            return self
-        if self.best is None:
-            return replace(self, best_epoch=epoch.number, best=value)
-        waited = 0 if value < self.best - self.rule.tolerance else self.waited + 1
-        if value < self.best:
-            return Standing(self.rule, epoch.number, value, waited)
-        return Standing(self.rule, self.best_epoch, self.best, waited)
+        return self.after_all([epoch])
 
     def after_all(self, epochs: Iterable[Epoch]) -> "Standing":
         """How it stands after these epochs."""
-        standing = self
+        best_epoch, best, waited = self.best_epoch, self.best, self.waited
         for epoch in epochs:
-            standing = standing.after(epoch)
-        return standing
+            value = self.rule.value(epoch)
+            if value is None:
+                continue
+            if best is not None:
+                waited = 0 if value < best - self.rule.tolerance else waited + 1
+            if best is None or value < best:
+                best_epoch, best = epoch.number, value
+        return Standing(self.rule, best_epoch, best, waited)
 
     @property
     def is_over(self) -> bool:

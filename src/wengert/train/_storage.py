@@ -115,9 +115,10 @@ def _mode(array: Any) -> str | None:
 
 def require_finite(data: Data, name: str, rows: Array | None = None) -> None:
     """Refuse numbers that are not finite, in all rows or in copies of these."""
-    for leaf, path in zip(tree.flatten(data)[0], tree.paths(data)):
-        place = _not_finite(leaf) if np.issubdtype(leaf.dtype, np.inexact) else None
+    for i, leaf in enumerate(tree.flatten(data)[0]):
+        place = _not_finite(leaf) if leaf.dtype.kind in "fc" else None
         if place is not None:
+            path = tree.paths(data)[i]
             row = place[0] if rows is None else rows[place[0]]
             raise unusable(
                 f"{name}{path}[{', '.join(map(str, (row, *place[1:])))}] is {leaf[place]}; "

@@ -70,6 +70,8 @@ class Trainer:
         number of the step.
     penalty
         As in :func:`fit`.
+    state
+        That of the optimiser, to go on from. The first epoch changes its arrays.
 
     Attributes
     ----------
@@ -98,16 +100,17 @@ class Trainer:
         batch_size: int,
         key: Any = None,
         penalty: Penalty | None = None,
+        state: Any = None,
     ) -> None:
         self.optimiser: Any = optimiser
         self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
-        self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
+        self.key, self.steps, self.epochs = _first_key() if key is None else key, 0, 0
         self._read: tuple[Data, bool] = None, False
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        # Methods that take all patterns at once keep nothing from one call to the next.
-        state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        if state is None:  # methods that take all patterns at once keep nothing from one call to the next
+            state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
         self._carry = tree.map(_as_numpy, (network, state))
         self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
@@ -259,6 +262,8 @@ class Trainer:
             return False
         state = self.carry[1]
         told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
+        if told is state:
+            return False
         leaves = tree.flatten(state)[0], tree.flatten(told)[0]
         return not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
 
@@ -398,6 +403,12 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 QUICK = Options(Underflow.ABRUPT)
 
 
+@functools.cache
+def _first_key() -> Array:
+    """What a network draws with that is given nothing else."""
+    return np.asarray(random.key(0))
+
+
 class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
@@ -524,7 +535,7 @@ def _epoch(
 
 
 def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:
-    """A key for each step of an epoch, from the key of all and the number of the first step; if there is one."""
+    """If there is a key of all, and the number of the first step: a key for each step of an epoch."""
     if key is None:
         return None
     return random.fold_in(key[0], key[1] + epoch * steps + np.arange(steps))

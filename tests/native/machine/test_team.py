@@ -15,6 +15,7 @@ import pytest
 import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
+from tests.threads import in_threads
 from wengert.core.tree import flatten
 from wengert.native import compilation
 from wengert.native.calling import layout
@@ -192,26 +193,6 @@ def large(x, w, b):
 
 
 BIG = [RNG.normal(size=s) * 0.1 for s in ((400, 256), (256, 200), (200,))]
-
-
-def in_threads(*jobs):
-    """Run jobs at once; what any of them raised is raised here."""
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    started = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_calls_from_several_threads_at_once(shared):

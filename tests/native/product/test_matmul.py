@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wengert.native.machine import host, ir
-from wengert.native.product.matmul import Product, Start
+from wengert.native.product.matmul import Product
 from wengert.native.product.packing import transpose
+from wengert.native.product.writer import Start
 
 HOSTS = ("avx512", "avx2", "sse2", "neon", "portable")
 ROUNDING = {"float32": 2e-6, "float64": 4e-15}
@@ -161,8 +162,9 @@ def test_vector_out_of_a_matrix():
 
 
 def test_nothing_to_do():
-    a, b, c = np.zeros((0, 4)), np.zeros((4, 5)), np.zeros((0, 5))
+    a, b, c = np.zeros((1, 4)), np.zeros((4, 5)), np.ones((1, 5))
     native(Product(0, 5, 4, "float64", (4, 1), (5, 1), 5))(a, b, c)
+    np.testing.assert_array_equal(c, np.ones((1, 5)))
 
 
 def test_batch():

@@ -22,7 +22,8 @@ from wengert.native.machine.host import Host
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
-from wengert.native.product.matmul import Inside, Product
+from wengert.native.product.matmul import Product
+from wengert.native.product.writer import Inside
 from wengert.native.writing.vectors import Place, Values
 
 if TYPE_CHECKING:

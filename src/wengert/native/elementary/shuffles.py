@@ -1,55 +1,34 @@
-r"""Random orders in native code: an element takes some two nanoseconds, whatever the number of them is.
+r"""Random orders in LLVM IR: an element takes some two nanoseconds, whatever the number of them is.
 
 Fisher and Yates: every element changes places with one that is drawn from those that are not behind it. All
 orders are then equally probable,
 
 .. math:: j_i \sim U\{0, \dots, i\}, \qquad x_i \leftrightarrow x_{j_i}.
 
-`write_drawn` draws from counters, :math:`j_i = \lfloor (i + 1)\, u_i / 2^{64} \rfloor`, so an order is a
-function of a key and a number. `write_shuffled` draws as NumPy's ``RandomState.shuffle`` does, from the same
-Mersenne twister (Matsumoto and Nishimura 1998), whose state it moves on: words are masked, and those above i
-passed over. Both count the elements while they run, so this code is compiled once for all sizes.
+`write_drawn` draws from counters, :math:`j_i = \lfloor (i + 1)\, u_i / 2^{64} \rfloor`. `write_shuffled` draws
+as NumPy's ``RandomState.shuffle`` does, from the same Mersenne twister (Matsumoto and Nishimura 1998), whose
+state it moves on: words are masked, and those above i passed over. Both count the elements while they run, so
+this code is compiled once for all sizes.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from wengert.native.elementary import bits
 from wengert.native.elementary.lanes import Lanes
 from wengert.native.elementary.number import Number
-from wengert.native.machine import host, identity, ir
+from wengert.native.machine import ir
+from wengert.native.machine.host import this_host
 from wengert.ops.bits import ROUNDS
 
-Array = np.ndarray
 STREAMS = 2  # vectors of blocks at a time: their rounds need not wait for each other
 PURPOSE = 4  # the last word of a counter: what a block of `wengert.random` is for
 
 # --- orders from counters -----------------------------------------------------------------------------------
-
-
-def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
-    """The orders of some numbers, of rows (uint32).
-
-    Parameters
-    ----------
-    key
-        Two words (uint32), as of :mod:`wengert.random`.
-    first
-        The first number; all are below 2³², and each has an order of its own.
-    rows
-        What is put in order.
-    orders
-        Where to, a row (like ``rows``) for each number.
-    """
-    count, length = orders.shape
-    _function("drawn")(orders.ctypes.data, rows.ctypes.data, count, length, *key.tolist(), first)
 
 
 def write_drawn(module: ir.Module) -> None:
@@ -58,7 +37,7 @@ def write_drawn(module: ir.Module) -> None:
     words = [(name, "i32") for name in ("key0", "key1", "first")]
     f = module.function("drawn", "void", [*params, *words])
     length = f.param("length")
-    lanes = Lanes(f, np.uint32, host.this_host().lanes(np.uint64))
+    lanes = Lanes(f, np.uint32, this_host().lanes(np.uint64))
     numbers, at_a_time = f.alloca(STREAMS * 16 * lanes.count), STREAMS * 2 * lanes.count
     with f.loop(ir.index(0), f.param("count"), 1) as epochs:
         order = f.offset(f.param("orders"), "i32", f.binary("mul", epochs.index, length))
@@ -128,25 +107,6 @@ TEMPERED = (
 )
 
 
-class Twister(ctypes.Structure):
-    """NumPy's ``mt19937_state``."""
-
-    _fields_ = [("words", ctypes.c_uint32 * WORDS), ("place", ctypes.c_int)]
-
-
-def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
-    """Rows (uint32) after ``rng.shuffle(rows)``, and again, for every row of ``orders``."""
-    generator, (count, length) = rng._bit_generator, orders.shape
-    if length < 2 or not isinstance(generator, np.random.MT19937):
-        for order in orders:
-            rng.shuffle(rows)
-            order[:] = rows
-        return
-    with generator.lock:
-        state = generator.ctypes.state_address
-        _function("shuffled")(state, rows.ctypes.data, orders.ctypes.data, count, length)
-
-
 def write_shuffled(module: ir.Module) -> None:
     """``shuffled(state, rows, orders, count, length)``: from the last element on, in place, then copied."""
     _write_refill(module)
@@ -214,7 +174,6 @@ def _mask(f: ir.Function, i: ir.Value) -> ir.Value:
 def _write_refill(module: ir.Module) -> None:
     """``refill(state)``: the next words of the recurrence, in the place of the last."""
     f = module.function("refill", "void", [("state", "ptr")], "internal")
-    state = f.param("state")
     for begin, end, apart in ((0, WORDS - APART, APART), (WORDS - APART, WORDS - 1, APART - WORDS)):
         for lanes, first, last in _stretches(begin, end):
             with f.loop(ir.index(first), ir.index(last), lanes) as loop:
@@ -226,7 +185,7 @@ def _write_refill(module: ir.Module) -> None:
 
 def _stretches(begin: int, end: int) -> list[tuple[int, int, int]]:
     """Lanes, begin and end: vectors, then the words that are left."""
-    lanes = host.this_host().lanes(np.uint32)
+    lanes = this_host().lanes(np.uint32)
     middle = begin + (end - begin) // lanes * lanes
     return [(lanes, begin, middle), (1, middle, end)]
 
@@ -256,13 +215,19 @@ def _write_temper(module: ir.Module) -> None:
     f.ret()
 
 
+class _Again(ir.Loop):
+    """A loop that runs once more if ``more`` holds at its end."""
+
+    more: ir.Value
+
+
 @contextmanager
-def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[ir.Loop]:
+def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[_Again]:
     """Code that runs once, and again as long as ``loop.more`` holds at its end, with values carried round."""
     before, head, after = f.label, f.new_label("again"), f.new_label("done")
     f.jump(head)
     f.start(head)
-    place, loop = len(f.lines), ir.Loop(f, carried)
+    place, loop = len(f.lines), _Again(f, carried)
     yield loop
     last = f.label
     f.branch(loop.more, head, after)
@@ -273,28 +238,11 @@ def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[ir.Loop]:
     f.start(after)
 
 
-# --- from Python --------------------------------------------------------------------------------------------
-
-POINTER, COUNT, WORD = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint32
-SIGNATURES = {
-    "drawn": (POINTER, POINTER, COUNT, COUNT, WORD, WORD, WORD),
-    "shuffled": (POINTER, POINTER, POINTER, COUNT, COUNT),
-}
-
-
 WRITERS = {"drawn": write_drawn, "shuffled": write_shuffled}
 
 
-@cache
-def _function(name: str) -> Any:
-    """A function, and its code, which stays where it is as long as the process lives."""
-    code = host.link(*host.kept(identity.key("orders", name), lambda: host.objects_of(_module(name))))
-    function = ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.address(name))
-    function.code = code
-    return function
-
-
-def _module(name: str) -> str:
+def module(name: str) -> str:
+    """One of the two functions, and all that it calls."""
     module = ir.Module()
     WRITERS[name](module)
     return str(module)

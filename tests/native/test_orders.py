@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wengert.native.elementary import orders
+from wengert.native import orders
+from wengert.native.elementary.shuffles import PURPOSE
 from wengert.ops.bits import philox
 
 KEY = np.array([0x9E3779B9, 7], np.uint32)
@@ -20,7 +21,7 @@ def drawn(rows, count=1, first=0, key=KEY):
 def by_hand(rows, number, key=KEY):
     """Every element changes places with one that is drawn from those not behind it."""
     blocks = np.arange(-(-len(rows) // 2), dtype=np.uint32)
-    words = philox.numpy(blocks, np.uint32(number), np.uint32(0), np.uint32(orders.PURPOSE), *key)
+    words = philox.numpy(blocks, np.uint32(number), np.uint32(0), np.uint32(PURPOSE), *key)
     low, high = ([words[i].astype(object) for i in pair] for pair in ((0, 2), (1, 3)))
     numbers = np.stack([a + (b << 32) for a, b in zip(low, high)], axis=1).ravel()
     order = list(rows)
