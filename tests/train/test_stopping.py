@@ -4,12 +4,13 @@ from wengert.train import Epoch
 from wengert.train._stopping import Criterion, Standing
 
 
-def after(values, **rule):
-    return Standing(Criterion(**rule)).after_all(Epoch(i + 1, 9.0, value) for i, value in enumerate(values))
+def after(values, **criterion):
+    epochs = [Epoch(i + 1, 9.0, value) for i, value in enumerate(values)]
+    return Standing(Criterion(**criterion)).after_all(epochs)
 
 
 @pytest.mark.parametrize(
-    ("values", "rule", "best", "waited"),
+    ("values", "criterion", "best", "waited"),
     [
         ([3, 2, 1], {}, 3, 0),
         ([1, 2, 3], {}, 1, 2),
@@ -21,8 +22,8 @@ def after(values, **rule):
         ([None, None], {}, 0, 0),
     ],
 )
-def test_standings(values, rule, best, waited):
-    standing = after(values, **rule)
+def test_standings(values, criterion, best, waited):
+    standing = after(values, **criterion)
     assert (standing.best_epoch, standing.waited) == (best, waited)
 
 

@@ -171,15 +171,15 @@ def fit(
     _check_optimiser(optimiser)
     _check_listeners(metrics, callbacks, penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
-    rule = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
-    _check_rule(rule, validation, metrics)
+    criterion = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
+    _check_criterion(criterion, validation, metrics)
     read = _Reader(network, loss, shuffle, seed)
     patterns, watched = read.sources(x, y, sample_weight, validation)
     trainer = Trainer(network, loss, optimiser, batch_size, read.key, penalty)
     if on_epoch is not None:
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
     kind = WholeBatchTraining if is_minimiser(optimiser) else Training
-    training = kind(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    training = kind(trainer, patterns, watched, metrics, criterion, validation_every, callbacks)
     require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
@@ -270,7 +270,7 @@ def _settings(
     network: Network, loss: Loss, optimiser: Any, penalty: Any, training: Training, **more: Any
 ) -> dict[str, Any]:
     """What must be the same when a training is resumed."""
-    watched, rule = training.watched, training.rule
+    watched, criterion = training.watched, training.criterion
     return {
         "network": described_arrays(network),
         "loss": loss,
@@ -281,9 +281,9 @@ def _settings(
         "validation": None if watched is None else watched.known_by(),
         "validation_every": training.looks_every,
         "metrics": sorted(training.metrics),
-        "monitor": rule.monitor,
-        "mode": rule.mode,
-        "tolerance": rule.tolerance,
+        "monitor": criterion.monitor,
+        "mode": criterion.mode,
+        "tolerance": criterion.tolerance,
         **more,
     }
 
@@ -360,12 +360,12 @@ def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -
     require(is_order, f"shuffle is True, False or a function of the epoch's number, not {shuffle!r}")
 
 
-def _check_rule(rule: Criterion, validation: Any, metrics: Mapping[str, Metric]) -> None:
+def _check_criterion(criterion: Criterion, validation: Any, metrics: Mapping[str, Metric]) -> None:
     known = ("training", "validation", *metrics)
-    require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
-    require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
+    require(criterion.monitor in known, f"monitor is one of {', '.join(known)}, not {criterion.monitor!r}")
+    require(criterion.mode in ("min", "max"), f"mode is 'min' or 'max', not {criterion.mode!r}")
     require(
-        rule.monitor != "validation" or validation is not None,
+        criterion.monitor != "validation" or validation is not None,
         "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
 
