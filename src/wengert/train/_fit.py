@@ -13,7 +13,7 @@ from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.native.machine.team import get_threads, set_threads
+from wengert.native.machine import team
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
@@ -249,12 +249,9 @@ def _surroundings(
     training: Training, epochs: int, progress: bool | None, threads: int | None
 ) -> Iterator[None]:
     """Threads and the progress bar, while it lasts."""
-    before = get_threads()
     with ExitStack() as stack:
         stack.enter_context(one_blas_thread())
-        if threads is not None:
-            stack.callback(set_threads, before)
-            set_threads(threads)
+        stack.enter_context(team.threads(threads))
         if progress is not False:
             bar = training_progress if progress else progress_if_long
             training.report = stack.enter_context(bar(epochs))
