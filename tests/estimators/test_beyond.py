@@ -365,6 +365,9 @@ def test_learning_curve():
     axes = estimator.plot_learning_curve(Figure().subplots())
     assert np.array_equal(axes.lines[0].get_ydata(), estimator.loss_curve_)
     assert np.array_equal(axes.figure.axes[1].lines[0].get_ydata(), estimator.validation_scores_)
+    best = 1 + np.argmax(estimator.validation_scores_)
+    labels = [text.get_text() for text in axes.figure.axes[1].get_legend().get_texts()]
+    assert labels == ["training", f"best epoch: {best}", "validation score"]
     with pytest.raises(ValueError, match="lbfgs"):
         _classifier(solver="lbfgs", max_iter=300).fit(X, Y).plot_learning_curve()
 

@@ -1,7 +1,6 @@
 """The multilayer perceptron as an estimator: what classifier and regressor have in common."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import is_
 from typing import Any, ClassVar, Self
@@ -18,7 +17,7 @@ from wengert.estimators._inspection import Inspection
 from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._parameters import parameter
-from wengert.native.machine.team import LIMIT, get_threads, set_threads
+from wengert.native.machine.team import LIMIT, threads
 
 Array = np.ndarray
 
@@ -99,7 +98,7 @@ class Perceptron(Task, Inspection, Estimator):
         """
         allowed.check(self)
         first = not (self.warm_start and hasattr(self, "coefs_"))
-        with _threads(self.n_threads):
+        with threads(self.n_threads):
             x = patterns(self, X, first)
             sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
             told_of_training(self, X, y, lambda: self._train(sample, X_val, y_val))
@@ -140,7 +139,7 @@ class Perceptron(Task, Inspection, Estimator):
             )
         if not self._has_stopped():
             first = not hasattr(self, "coefs_")
-            with _threads(self.n_threads):
+            with threads(self.n_threads):
                 x = patterns(self, X, first)
                 sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
                 self._train_on(sample, self._validation(X_val, y_val))
@@ -354,17 +353,3 @@ def _shapes(found: Iterable[tuple[int, ...]]) -> str:
 def _are_the_same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     """Whether the arrays are the same objects; what is in them may have changed."""
     return len(some) == len(others) and all(map(is_, some, others))
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """So many threads for a while; as many as there were unless given."""
-    if count is None:
-        yield
-        return
-    before = get_threads()
-    set_threads(count)
-    try:
-        yield
-    finally:
-        set_threads(before)

@@ -11,11 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
-from wengert import _refusals, nn
+from wengert import nn
 from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.errors import DataError
 from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
+from wengert.train._refusals import require, unusable
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
@@ -135,8 +135,8 @@ class Batches:
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
         if not found:
-            raise DataError(
-                f"fit: there are no batches in epoch {epoch}; give an iterable that begins anew each time "
+            raise unusable(
+                f"there are no batches in epoch {epoch}; give an iterable that begins anew each time "
                 "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
             )
 
@@ -165,27 +165,21 @@ class Batches:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def require(holds: bool, message: str) -> None:
-    """Refuse an argument of fit."""
-    _refusals.require(holds, f"fit: {message}")
-
-
 def require_rows(*parts: Any) -> None:
     """Refuse data without rows, or with parts of different lengths."""
     names = ("x", "y", "the weights")
     for name, part in zip(names, parts):
-        if not all(np.ndim(leaf) for leaf in tree.flatten(part)[0]):
-            raise ValueError(f"fit: {name} has a single number for an array; give one row for each pattern")
+        are_arrays = all(np.ndim(leaf) for leaf in tree.flatten(part)[0])
+        require(are_arrays, f"{name} has a single number for an array; give one row for each pattern")
     lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
     count = lengths["x"][0]
     for name, found in lengths.items():
         for length in found:
-            if length != count:
-                raise ValueError(
-                    f"fit: x has {count} rows and {name} has {length}; give one target for each pattern"
-                )
-    if not count:
-        raise ValueError("fit: x has no rows; give at least one pattern")
+            require(
+                length == count,
+                f"x has {count} rows and {name} has {length}; give one target for each pattern",
+            )
+    require(count > 0, "x has no rows; give at least one pattern")
 
 
 def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
@@ -197,8 +191,8 @@ def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
     give_back(y)
     if lowest < 0 or highest >= outputs:
         place = np.argwhere((y < 0) | (y >= outputs))[0]
-        raise DataError(
-            f"fit: y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
+        raise unusable(
+            f"y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
             f"classes 0 to {outputs - 1}; number the classes from 0, or give the network more outputs"
         )
 
@@ -218,8 +212,8 @@ def require_weights(weights: Array, loss: Loss) -> None:
         takes(loss, 3),
         f"{name} takes no weights of patterns; write it as {name}(y, t, weights), the error weighted by them",
     )
-    if weights.ndim != 1 or weights.min(initial=0) < 0 or not np.sum(weights, dtype=np.float64) > 0:
-        raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
+    are_weights = weights.ndim == 1 and weights.min(initial=0) >= 0 and weights.any()
+    require(bool(are_weights), "the weights of patterns are one number each, none negative and not all zero")
 
 
 def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
@@ -250,16 +244,14 @@ def _as_arrays(part: Any, name: str) -> Any:
 def _as_array(leaf: Any, name: str) -> Array:
     """An array of numbers, with NaN where it is masked."""
     if hasattr(leaf, "tocsr"):
-        raise DataError(
-            f"fit: {name} is a sparse matrix; give {name}.toarray(), or batches that are made dense"
-        )
+        raise unusable(f"{name} is a sparse matrix; give {name}.toarray(), or batches that are made dense")
     try:
         found = np.asarray(leaf.astype(np.float64).filled(np.nan) if hasattr(leaf, "filled") else leaf)
     except ValueError as error:
-        raise DataError(f"fit: {name} is no array: {error} Give rows of one length") from error
+        raise unusable(f"{name} is no array: {error} Give rows of one length") from error
     if found.dtype.kind not in "biufc":
-        raise DataError(
-            f"fit: {name} holds {found.dtype}, not numbers; give an array of numbers, as by "
+        raise unusable(
+            f"{name} holds {found.dtype}, not numbers; give an array of numbers, as by "
             f"{name}.astype(float), and number the classes"
         )
     return found
@@ -273,17 +265,16 @@ def split(y: Any, rows: Array, fraction: float, rng: np.random.Generator) -> tup
 
     Targets of whole numbers are classes.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fit: a validation fraction lies between 0 and 1, not at {fraction:g}")
+    require(0 < fraction < 1, f"a validation fraction lies between 0 and 1, not at {fraction:g}")
     classes = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub"
     strata = [rows[y[rows] == k] for k in np.unique(y[rows])] if classes else [rows]
     dealt = [rng.permutation(stratum) for stratum in strata]
     counts = [min(round(fraction * len(stratum)), len(stratum) - 1) for stratum in strata]
     watched = np.sort(np.concatenate([stratum[:count] for stratum, count in zip(dealt, counts)]))
     kept = np.sort(np.concatenate([stratum[count:] for stratum, count in zip(dealt, counts)]))
-    if not len(watched):
-        raise ValueError(
-            f"fit: a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; "
-            "give a larger one, or validation=(x, y)"
-        )
+    require(
+        len(watched) > 0,
+        f"a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; give a larger one, or "
+        "validation=(x, y)",
+    )
     return kept, watched

@@ -13,13 +13,14 @@ from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.native.machine.team import get_threads, set_threads
+from wengert.native.machine import team
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
-from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
+from wengert.train._data import Batches, Order, Rows, Source, checked, split
 from wengert.train._progress import lines_every, progress_if_long, training_progress
-from wengert.train._stopping import Mode, Rule
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Mode
 from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
 from wengert.train._training import EVENTS, Callback, Fit, Metric, Training
@@ -170,15 +171,15 @@ def fit(
     _check_optimiser(optimiser)
     _check_listeners(metrics, callbacks, penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
-    rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
-    _check_rule(rule, validation, metrics)
+    criterion = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
+    _check_criterion(criterion, validation, metrics)
     read = _Reader(network, loss, shuffle, seed)
     patterns, watched = read.sources(x, y, sample_weight, validation)
     trainer = Trainer(network, loss, optimiser, batch_size, read.key, penalty)
     if on_epoch is not None:
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
     kind = WholeBatchTraining if is_minimiser(optimiser) else Training
-    training = kind(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    training = kind(trainer, patterns, watched, metrics, criterion, validation_every, callbacks)
     require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
@@ -226,8 +227,8 @@ class _Reader:
     def _watched(self, validation: Any) -> Source | None:
         if validation is None:
             return None
-        if isinstance(validation, Real):
-            raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
+        is_fraction = isinstance(validation, Real)
+        require(not is_fraction, "batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)
         _require_batch(validation, "validation")
@@ -236,10 +237,11 @@ class _Reader:
 
 
 def _sequence(seed: Any) -> np.random.SeedSequence:
-    try:
-        return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    except (TypeError, ValueError):
-        raise ValueError(f"fit: the seed is a whole number of at least 0 or None, not {seed!r}") from None
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    is_seed = seed is None or (isinstance(seed, int | np.integer) and seed >= 0)
+    require(bool(is_seed), f"the seed is a whole number of at least 0 or None, not {seed!r}")
+    return np.random.SeedSequence(None if seed is None else int(seed))
 
 
 @contextmanager
@@ -247,12 +249,9 @@ def _surroundings(
     training: Training, epochs: int, progress: bool | None, threads: int | None
 ) -> Iterator[None]:
     """Threads and the progress bar, while it lasts."""
-    before = get_threads()
     with ExitStack() as stack:
         stack.enter_context(one_blas_thread())
-        if threads is not None:
-            stack.callback(set_threads, before)
-            set_threads(threads)
+        stack.enter_context(team.threads(threads))
         if progress is not False:
             bar = training_progress if progress else progress_if_long
             training.report = stack.enter_context(bar(epochs))
@@ -268,7 +267,7 @@ def _settings(
     network: Network, loss: Loss, optimiser: Any, penalty: Any, training: Training, **more: Any
 ) -> dict[str, Any]:
     """What must be the same when a training is resumed."""
-    watched, rule = training.watched, training.rule
+    watched, criterion = training.watched, training.criterion
     return {
         "network": described_arrays(network),
         "loss": loss,
@@ -279,9 +278,9 @@ def _settings(
         "validation": None if watched is None else watched.known_by(),
         "validation_every": training.looks_every,
         "metrics": sorted(training.metrics),
-        "monitor": rule.monitor,
-        "mode": rule.mode,
-        "tolerance": rule.tolerance,
+        "monitor": criterion.monitor,
+        "mode": criterion.mode,
+        "tolerance": criterion.tolerance,
         **more,
     }
 
@@ -358,12 +357,12 @@ def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -
     require(is_order, f"shuffle is True, False or a function of the epoch's number, not {shuffle!r}")
 
 
-def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
+def _check_criterion(criterion: Criterion, validation: Any, metrics: Mapping[str, Metric]) -> None:
     known = ("training", "validation", *metrics)
-    require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
-    require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
+    require(criterion.monitor in known, f"monitor is one of {', '.join(known)}, not {criterion.monitor!r}")
+    require(criterion.mode in ("min", "max"), f"mode is 'min' or 'max', not {criterion.mode!r}")
     require(
-        rule.monitor != "validation" or validation is not None,
+        criterion.monitor != "validation" or validation is not None,
         "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
 

@@ -495,20 +495,7 @@ def _epochs_of(
     loss: Loss, optimiser: Optimiser, penalty: Penalty | None, batch_size: int
 ) -> Callable[..., tuple[Any, Any]]:
     """Some epochs, of which the first so many are made: minibatches are named by indices of patterns."""
-    step = _step_of(loss, optimiser, penalty)
-
-    def epoch(carry: Any, order: Any, keys: Any, data: Data) -> tuple[Any, Any]:
-        whole, rest = _minibatches(order, batch_size)
-
-        def on(carry: Any, now: Any) -> tuple[Any, Any]:
-            batch, key = now
-            return step(carry, key, rows_of(data, batch))
-
-        carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
-        if not len(rest):
-            return carry, errors
-        carry, last = on(carry, (rest, rows_of(keys, -1)))
-        return carry, np.append(errors, last)
+    epoch = functools.partial(_epoch, _step_of(loss, optimiser, penalty), batch_size)
 
     def epochs(
         state: Any, network: Network, count: Any, orders: Array, key: Any, data: Data
@@ -528,6 +515,23 @@ def _epochs_of(
         return carry[::-1], errors
 
     return epochs
+
+
+def _epoch(
+    step: Callable[..., Any], batch_size: int, carry: Any, order: Array, keys: Any, data: Data
+) -> tuple[Any, Any]:
+    """A step on each whole minibatch, and one on what is left: the carry, and the errors before the steps."""
+    whole, rest = _minibatches(order, batch_size)
+
+    def on(carry: Any, now: Any) -> tuple[Any, Any]:
+        batch, key = now
+        return step(carry, key, rows_of(data, batch))
+
+    carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
+    if not len(rest):
+        return carry, errors
+    carry, last = on(carry, (rest, rows_of(keys, -1)))
+    return carry, np.append(errors, last)
 
 
 def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:

@@ -11,7 +11,8 @@ from wengert.errors import DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
 from wengert.train._data import Source
-from wengert.train._stopping import Rule, Standing
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
 
 Metric = Callable[[Any, Any], Any]
@@ -74,7 +75,7 @@ class Training:
         What is learned from, and what the error is watched on.
     metrics
         Other functions of outputs and targets, by name.
-    rule
+    criterion
         What is watched, and when to stop.
     looks_every, checkpoint_every, reports_every
         After how many epochs the error is watched, everything is written down, and a line is printed.
@@ -92,7 +93,7 @@ class Training:
     patterns: Source
     watched: Source | None
     metrics: Mapping[str, Metric]
-    rule: Rule
+    criterion: Criterion
     looks_every: int = 1
     callbacks: Sequence[Callback] = ()
     checkpoint: Checkpoint | None = None
@@ -102,7 +103,7 @@ class Training:
     reports_every: int | None = None
 
     def __post_init__(self) -> None:
-        self.standing, self.interrupted, self.is_stopped = Standing(self.rule), False, False
+        self.standing, self.interrupted, self.is_stopped = Standing(self.criterion), False, False
         self.moment = Moment(self.trainer.carry)
 
     # ------------------------------------------------------------------------------ for callbacks
@@ -155,7 +156,7 @@ class Training:
         looks += [self.checkpoint_every] if self.checkpoint else []
         looks += [self.reports_every] if self.reports_every else []
         left = [epochs - self.moment.epoch, *(every - self.moment.epoch % every for every in looks)]
-        left += [self.standing.left] if self.rule.monitor == "training" else []
+        left += [self.standing.left] if self.criterion.monitor == "training" else []
         return min(self.patterns.most(self.trainer), *left)
 
     def _advance(self, span: int) -> None:
@@ -202,7 +203,7 @@ class Training:
     @property
     def keeps_best(self) -> bool:
         """Whether the best network is given back: a training error is not that of the weights at its end."""
-        return self.rule.monitor != "training"
+        return self.criterion.monitor != "training"
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
@@ -235,13 +236,13 @@ class Training:
         self.moment, self.curve.epochs = self.checkpoint.read(self.trainer.carry)
         self.trainer.carry, self.trainer.steps = self.moment.carry, self.moment.steps
         self.trainer.epochs = self.moment.epoch
-        self.standing = Standing(self.rule).after_all(self.curve.epochs)
+        self.standing = Standing(self.criterion).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
 
 
 def _number(name: str, found: Any) -> float:
     """What a metric gives, refused where it is not one number."""
-    if np.shape(found) or not isinstance(found, Real | np.generic | np.ndarray):
-        what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
-        raise ValueError(f"fit: the metric {name!r} gives {what}; return one number")
+    what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
+    is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
+    require(is_number, f"the metric {name!r} gives {what}; return one number")
     return float(found)

@@ -15,8 +15,9 @@ import numpy as np
 from wengert import nn
 from wengert.losses import SUMS_OF_SQUARES
 from wengert.train._curve import Epoch
-from wengert.train._data import Rows, require
+from wengert.train._data import Rows
 from wengert.train._own_losses import watched
+from wengert.train._refusals import require
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
 

@@ -519,3 +519,20 @@ def test_workers_are_kept(shared):
         for _ in range(5):
             compiled(*BIG)
     assert tasks() == before
+
+
+def test_counts_for_a_while_end_in_any_order():
+    before = wg.get_threads()
+    first, second = team.threads(before + 1), team.threads(before + 2)
+    first.__enter__()
+    second.__enter__()
+    assert wg.get_threads() == before + 2
+    first.__exit__(None, None, None)
+    assert wg.get_threads() == before + 2
+    second.__exit__(None, None, None)
+    assert wg.get_threads() == before
+    with team.threads(None):
+        assert wg.get_threads() == before
+    with pytest.raises(ValueError, match="the number of threads is 0"), team.threads(0):
+        pass
+    assert wg.get_threads() == before
