@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from wengert._refusals import choice, named, require, require_at_least, require_positive
+from wengert._refusals import choice, named, nearest, require, require_at_least, require_positive
 
 
 def test_what_holds_is_not_refused():
@@ -36,3 +36,9 @@ def test_a_name_stands_for_what_the_table_has():
 
 def test_a_name_that_resembles_none_is_not_guessed_at():
     assert choice("x", ["tanh", "relu"]) == "choose one of tanh, relu"
+
+
+def test_the_nearest_name_is_asked_for():
+    assert nearest("epoch", ["hidden", "epochs"]) == "did you mean 'epochs'?"
+    assert nearest("epoch", ["epochs"], show=str.upper) == "did you mean EPOCHS?"
+    assert nearest("colour", ["hidden", "epochs"]) == ""

@@ -1,6 +1,6 @@
 """How arguments are refused: what must hold, and an answer to a name that stands for nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 Named = TypeVar("Named")
@@ -33,9 +33,14 @@ def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:
 
 def choice(name: str, known: Iterable[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
+    names = list(known)
+    guess = nearest(name, names)
+    return f"{guess} Choose one of {', '.join(names)}" if guess else f"choose one of {', '.join(names)}"
+
+
+def nearest(name: str, known: Iterable[str], show: Callable[[str], str] = repr) -> str:
+    """A question, where one of the names looks like the one written; else nothing."""
     from difflib import get_close_matches
 
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]!r}? Choose" if near else "choose"
-    return f"{guess} one of {', '.join(names)}"
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {show(near[0])}?" if near else ""

@@ -27,7 +27,7 @@ def test_options_of_a_file(wengert, tmp_path):
     [
         ("epoch = 3", "o.toml: there is no option 'epoch'; did you mean 'epochs'?"),
         ("colour = 3", "o.toml: there is no option 'colour'; see wengert train --help"),
-        ("config = 'o.toml'", "o.toml: there is no option 'config'; did you mean 'config'?"),
+        ("config = 'o.toml'", "o.toml: there is no option 'config'; see wengert train --help"),
         ("epochs = 0", "Invalid value for '--epochs'"),
         ("epochs = 'many'", "Invalid value for '--epochs'"),
         ("epochs = ", "o.toml: is not TOML (Invalid value"),

@@ -233,7 +233,7 @@ def targets() -> Iterator[Case]:
     yield of(
         "text told to be numbers",
         half,
-        "t.csv:2: column 't' holds 'a', which is not a number",
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
         "--task",
         "regression",
     )
@@ -244,7 +244,11 @@ def targets() -> Iterator[Case]:
         "labels of numbers", numbers, "t.csv: target 't' holds numbers, not labels", "--task", "multi-label"
     )
     yield of(
-        "two targets of text", half, "t.csv:2: column 't' holds 'a', which is not a number", "--target", "x"
+        "two targets of text",
+        half,
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
+        "--target",
+        "x",
     )
     both = ("--target", "x", "--task", "multi-label")
     yield of("labels that are none", half, "t.csv:2: target 't' holds 'a'; a label is 0 or 1", *both)
