@@ -284,3 +284,16 @@ def test_a_huge_row_of_columns(tmp_path):
     names = ",".join(f"column {i}" for i in range(3000))
     path.write_bytes(gzip.compress(f"{names}\n{','.join(map(str, range(3000)))}\n".encode()))
     assert data.read_table(str(path)).columns["column 2999"].values.tolist() == [2999]
+
+
+def test_json_lines_in_a_pipe_are_told_by_their_first_bytes(tmp_path):
+    code = "from wengert import data; print(data.read_table('-').names)"
+    for start in ("", "[", " \n[\n"):
+        given = (
+            f'{start}{{"x": 1, "y": "a"}}'
+            + (", " if start else "\n")
+            + '{"x": 2, "y": "b"}'
+            + "]" * bool(start)
+        )
+        out = subprocess.check_output([sys.executable, "-c", code], input=given, text=True)
+        assert out == "('x', 'y')\n"
