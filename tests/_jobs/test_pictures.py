@@ -35,7 +35,11 @@ def test_many_layers_do_not_cover_each_other():
 
 
 def test_errors_are_written_plainly():
-    for errors, expected in (([0.54, 0.5, 0.44], "0.48"), ([0.5, 0.05, 0.01], "0.1"), ([3e-7, 1e-8], "1e-07")):
+    for errors, expected in (
+        ([0.54, 0.5, 0.44], "0.48"),
+        ([0.5, 0.05, 0.01], "0.1"),
+        ([3e-7, 1e-8], "1e-07"),
+    ):
         axes = Figure(figsize=(5.4, 4.4)).add_subplot()
         pictures.of_curve(errors, [], None)(axes)
         axes.figure.draw_without_rendering()

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from wengert import data
+from wengert.data._database import connection
 from wengert.errors import DataError
 
 ROWS = 300
@@ -297,3 +298,10 @@ def test_json_lines_in_a_pipe_are_told_by_their_first_bytes(tmp_path):
         )
         out = subprocess.check_output([sys.executable, "-c", code], input=given, text=True)
         assert out == "('x', 'y')\n"
+
+
+def test_ctrl_c_in_duckdb_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), connection():
+        raise RuntimeError("Query interrupted")  # what DuckDB makes of it
+    with pytest.raises(RuntimeError, match="other"), connection():
+        raise RuntimeError("other")
