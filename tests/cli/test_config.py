@@ -22,6 +22,14 @@ def test_options_of_a_file(wengert, tmp_path):
     assert (tmp_path / "c.png").exists()
 
 
+def test_one_column_needs_no_list(wengert, tmp_path):
+    (tmp_path / "o.toml").write_text('target = "hue"\nignore = "target"\nepochs = 2\nhidden = 8\n')
+    code, _, err = wengert("train", "wine", "--config", "o.toml")
+    assert code == 0, err
+    model = models.load("wine.wengert")
+    assert model.targets == ("hue",) and "target" not in model.features
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

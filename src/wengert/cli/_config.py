@@ -22,7 +22,7 @@ def configured(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         several = {p.name: getattr(p, "multiple", False) for p in context.command.params}
         context.default_map = {
-            key: value if several[key] and isinstance(value, list) else _worded(value)
+            key: _listed(value) if several[key] else _worded(value)
             for key, value in _read(path, [n for n in several if n and n not in NO_OPTIONS]).items()
         }
     return path
@@ -43,6 +43,11 @@ def _read(path: Path, known: list[str]) -> dict[str, Any]:
             guess = nearest(key, known) or "see wengert train --help"
             raise SettingError(f"{path}: there is no option {key!r}; {guess}")
     return found
+
+
+def _listed(value: Any) -> list[str]:
+    """What may be written several times; one alone needs no list."""
+    return list(map(str, value)) if isinstance(value, list) else [str(value)]
 
 
 def _worded(value: Any) -> Any:
