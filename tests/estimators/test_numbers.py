@@ -1,6 +1,8 @@
 """Equal settings give scikit-learn's numbers."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -235,3 +237,12 @@ def test_whoever_looks_at_every_epoch_gets_to_see_it(monkeypatch):
     _quietly(ours.fit, x, y)
     assert counts == [1, 1, 1]
     assert seen == [(i + 1, loss) for i, loss in enumerate(ours.loss_curve_)]
+
+
+def test_a_trained_estimator_holds_no_patterns():
+    _, ours, x, y = _both("numbers")
+    kept = weakref.ref(x)
+    _quietly(ours.fit, x, y)
+    del x
+    gc.collect()
+    assert kept() is None

@@ -157,6 +157,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
+        trainer.forget_data()
         estimator._adopt(_trained(estimator, trainer))
 
 

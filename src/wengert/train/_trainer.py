@@ -106,7 +106,7 @@ class Trainer:
         self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
         self.key, self.steps, self.epochs = _first_key() if key is None else key, 0, 0
-        self._read: tuple[Data, bool] = None, False
+        self._known: list[tuple[Data, bool]] = []
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         if state is None:  # methods that take all patterns at once keep nothing from one call to the next
@@ -200,13 +200,19 @@ class Trainer:
         return total / weight
 
     def _reads_a_file(self, data: Data) -> bool:
-        """Whether the data stand in a mapped file; found out once."""
-        if self._read[0] is not data:
-            self._read = data, is_mapped(data)
-        return self._read[1]
+        """Whether the data stand in a mapped file; found out once, of those learned from and those watched."""
+        for known, mapped in self._known:
+            if known is data:
+                return mapped
+        self._known = [(data, is_mapped(data)), *self._known[:1]]
+        return self._known[0][1]
+
+    def forget_data(self) -> None:
+        """Hold no data any longer: whoever keeps the trainer for more epochs need not keep them, too."""
+        self._known = []
 
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
-        return _pieces(data, order, self.at_a_time, self.batch_size)
+        return _pieces(data, order, self.at_a_time, self.batch_size, self._reads_a_file(data))
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
         self._carry, self._owns_state = carry, True
@@ -318,7 +324,7 @@ class Trainer:
     def _pieces_to_look_at(self, data: Data, rows: Array | None) -> Iterator[Piece]:
         rows = np.arange(count_of(data)) if rows is None else rows
         size = _even_size(len(rows), max(self.batch_size, PATTERNS_AT_A_TIME))
-        return _pieces(data, rows, -(-self.at_a_time // size) * size, size)
+        return _pieces(data, rows, -(-self.at_a_time // size) * size, size, self._reads_a_file(data))
 
     # --------------------------------------------------------------------------------- divergence
 
@@ -353,9 +359,8 @@ def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
     return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 
 
-def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int) -> Iterator[Piece]:
+def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int, mapped: bool) -> Iterator[Piece]:
     """An order in pieces of whole minibatches; what stands in a mapped file is read a piece at a time."""
-    mapped = is_mapped(data)
     if mapped:
         at_a_time = min(at_a_time, max(1, MAPPED_AT_A_TIME // batch_size) * batch_size)
     for start in range(0, len(order), at_a_time):
