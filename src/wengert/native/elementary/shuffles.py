@@ -34,8 +34,8 @@ PURPOSE = 4  # the last word of a counter: what a block of `wengert.random` is f
 def write_drawn(module: ir.Module) -> None:
     """``drawn(orders, rows, count, length, key0, key1, first)``: every order is built from its beginning."""
     params = [("orders", "ptr"), ("rows", "ptr"), ("count", "i64"), ("length", "i64")]
-    words = [(name, "i32") for name in ("key0", "key1", "first")]
-    f = module.function("drawn", "void", [*params, *words])
+    params += [(name, "i32") for name in ("key0", "key1", "first")]
+    f = module.function("drawn", "void", params)
     length = f.param("length")
     lanes = Lanes(f, np.uint32, this_host().lanes(np.uint64))
     words, at_a_time = f.alloca(STREAMS * 16 * lanes.count), STREAMS * 4 * lanes.count
