@@ -39,6 +39,10 @@ def of_type(x: Any, y: Any) -> Any:
     if dtype is None or dtype.kind != "f":
         return x
     x = x if hasattr(x, "dtype") else np.asarray(x)
+    if x.dtype.kind == "c":
+        raise ValueError(
+            f"targets or weights of type {x.dtype} do not go with outputs of {dtype}; take np.real"
+        )
     return x if x.dtype == dtype else x.astype(dtype)
 
 

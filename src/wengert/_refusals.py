@@ -22,6 +22,8 @@ SYNONYMS = {
     "crossentropy": ("log_loss", "softmax_cross_entropy"),
     "bce": ("log_loss", "binary_cross_entropy"),
     "residual": ("add",),
+    "xavier": ("glorot",),
+    "kaiming": ("he",),
     "onehot": ("one_hot",),
 }
 

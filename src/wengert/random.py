@@ -166,7 +166,11 @@ def _halves(number: Any) -> list[Any]:
         return [np.uint32(number & MASK), np.uint32(number >> 32 & MASK)]
     number = operand(number)
     if number.dtype.kind not in "iu":
-        raise TypeError(at_user_line(f"wg.random wants a whole number here, and got {number.dtype}."))
+        raise TypeError(
+            at_user_line(
+                f"wg.random wants a whole number here, and got {number.dtype}. Write x.astype(np.int64)."
+            )
+        )
     number = number.astype(np.uint64)
     return [(number & MASK).astype(np.uint32), (number >> 32).astype(np.uint32)]
 
@@ -212,7 +216,9 @@ def bits(key: Any, shape: Shape = (), dtype: Any = np.uint32) -> Any:
     """
     dtype = np.dtype(dtype)
     if dtype.kind != "u":
-        raise TypeError(at_user_line(f"wg.random.bits gives unsigned integers, not {dtype}."))
+        raise TypeError(
+            at_user_line(f"wg.random.bits gives unsigned integers, not {dtype}. Use wg.random.integers.")
+        )
     found = _drawn(key, shape, 1 + (dtype.itemsize == 8), variates.joined)
     return found if found.dtype == dtype else found.astype(dtype)
 
@@ -379,7 +385,9 @@ def _check_interval(low: Any, high: Any, dtype: np.dtype[Any]) -> None:
         return
     info = np.iinfo(dtype)
     if np.any(np.greater_equal(low, high)):
-        raise ValueError(at_user_line(f"wg.random.integers: no whole number is in [{low}, {high})."))
+        raise ValueError(
+            at_user_line(f"wg.random.integers: no whole number is in [{low}, {high}). Give a higher end.")
+        )
     if np.any(np.less(low, info.min)) or np.any(np.greater(high, info.max + 1)):
         raise ValueError(
             at_user_line(f"wg.random.integers: [{low}, {high}) goes beyond {dtype}. Give a dtype.")

@@ -22,8 +22,9 @@ def houses(tmp_path):
         price = 3 - age / 30 + worth[town] + garden + i / 360
         tags = ";".join(name for name, is_so in (("old", age > 45), ("green", garden)) if is_so)
         kept = (f"{age:.1f}" if i % 11 else "", f"town {town}", "red" if i % 3 else "")
-        cells = (*kept, np.datetime64("2024-01-01") + np.timedelta64(i, "D"), "yes" if garden else "no", f"{price:.3f}",
-                 int(price > 2), int(age > 45), tags, i // 6, i % 12 + 1)  # fmt: skip
+        day = np.datetime64("2024-01-01") + np.timedelta64(i, "D")
+        cells = (*kept, day, "yes" if garden else "no", f"{price:.3f}", int(price > 2), int(age > 45),
+                 tags, i // 6, i % 12 + 1)  # fmt: skip
         lines.append(",".join(map(str, cells)))
     (tmp_path / "houses.csv").write_text("\n".join(lines) + "\n")
     return "houses.csv"

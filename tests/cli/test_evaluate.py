@@ -106,9 +106,9 @@ def test_what_is_there_stays(refuses, iris, tmp_path):
 def visits(tmp_path):
     """A table with a column to split by group and one to split by time."""
     rng = np.random.default_rng(0)
+    days = np.arange("2024-01-01", 400, dtype="datetime64[D]")
     lines = [
-        f"{x:.6f},{i // 5},{np.datetime64('2024-01-01') + np.timedelta64(i, 'D')},{'high' if x > 0 else 'low'}"
-        for i, x in enumerate(rng.normal(size=400))
+        f"{x:.6f},{i // 5},{days[i]},{'high' if x > 0 else 'low'}" for i, x in enumerate(rng.normal(size=400))
     ]
     (tmp_path / "visits.csv").write_text("\n".join(["x,who,day,target", *lines]) + "\n")
     return "visits.csv"

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.helpers import QUICK
 from wengert import models, train
 from wengert._jobs.options import Options
+from wengert.cli._shared import stem
 from wengert.cli.train import train as command
 
 
@@ -295,6 +296,28 @@ def test_train_refuses(refuses, tmp_path, arguments, message):
     (tmp_path / "few.csv").write_text("x,target\n1,a\n2,b\n")
     (tmp_path / "link.csv").symlink_to("t.csv")
     assert re.match(message, refuses("train", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("a/t.csv.gz", "t"), ("part-*.csv", "part"), ("*.csv", "model"), ("folder/", "folder"),
+        ("-", "model"), ("x[12].parquet", "x"), ("my.data", "my.data"), ("2024/**/*.jsonl", "model"),
+    ],
+)  # fmt: skip
+def test_models_are_named_after_their_data(data, name):
+    assert stem(data) == name
+
+
+def test_several_files_train_one_model(wengert, refuses, tmp_path):
+    for part in range(3):
+        rows = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(20 * part, 20 * part + 20))
+        (tmp_path / f"part-{part}.csv").write_text("x,target\n" + rows)
+    code, out, _ = wengert("train", "part-*.csv", *QUICK)
+    assert code == 0
+    assert out.startswith("data part-*.csv: 60 rows, 1 features\n") and "\nmodel part.wengert\n" in out
+    message = "part-1.csv: would overwrite what part-*.csv holds; choose another name"
+    assert refuses("train", "part-*.csv", "--output", "part-1.csv", "--force") == message
 
 
 def test_force_replaces_what_is_no_model(wengert, tmp_path):

@@ -87,6 +87,21 @@ def test_every_format_reads_the_same(table):
     np.testing.assert_allclose(fitted.encoders[0].read(table), days)
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_in_blocks(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    WRITERS[name](name)
+    whole, blocks = data.read_table(name), list(data.read_blocks(name, texts=["word", "true"], rows=77))
+    assert [len(block) for block in blocks] == [77, 77, 77, 69]
+    for column in ("whole", "real", "gaps"):
+        found = np.concatenate([data_of(block, column) for block in blocks])
+        np.testing.assert_array_equal(found, data_of(whole, column))
+    for column in ("word", "true"):
+        found = [block.columns[column].text(i) for block in blocks for i in range(len(block))]
+        assert found == [whole.columns[column].text(i) for i in range(ROWS)]
+    assert blocks[2].where(5) == whole.where(2 * 77 + 5)
+
+
 def data_of(table, name):
     return table.columns[name].values
 

@@ -130,6 +130,7 @@ def test_margins_are_no_probabilities_whatever_they_are_called():
     assert hasattr(wg.MLPClassifier(loss=losses.binary_cross_entropy), "predict_proba")
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_a_function_of_the_steps_is_a_schedule():
     options = {"hidden_layer_sizes": 3, "max_iter": 3, "random_state": 0}
     falling = wg.MLPClassifier(**options, learning_rate=lambda steps: 0.1 / (steps + 1.0)).fit(X, Y)

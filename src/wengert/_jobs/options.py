@@ -12,7 +12,6 @@ from wengert._jobs import wording
 from wengert.data import Task
 from wengert.errors import SettingError
 from wengert.models import suited
-from wengert.train._whole_batch import SQUARES
 
 MANY = 100  # steps of an epoch, before the rows are counted
 LEARNING_RATES = {"adam": 2e-3, "sgd": 1e-1}  # of the others their own
@@ -215,7 +214,8 @@ def loss_of(options: Options, task: Task, classes: Sequence[str]) -> tuple[str, 
     kind, loss = (
         _default_loss(task, classes) if options.loss is None else _chosen_loss(options, task, classes)
     )
-    if options.takes_all_rows and _minimiser(options).wants == "residuals" and loss not in SQUARES:
+    wants_squares = options.takes_all_rows and _minimiser(options).wants == "residuals"
+    if wants_squares and loss not in losses.SUMS_OF_SQUARES:
         raise SettingError(
             f"--optimiser {options.optimiser_name} takes a sum of squares, which is for regression without "
             "--loss; choose lbfgs, which takes any error"

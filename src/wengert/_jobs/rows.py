@@ -18,6 +18,7 @@ import numpy as np
 
 from wengert._jobs.options import Options
 from wengert.data import (
+    Preprocessing,
     Split,
     Table,
     Target,
@@ -28,6 +29,7 @@ from wengert.data import (
     split_by_group,
     split_by_time,
     target_values,
+    words,
 )
 from wengert.models import Model
 
@@ -70,13 +72,18 @@ def _of_one_stratum(target: Target) -> Target:
 # ----------------------------------------------------------------------------------- what is kept
 
 
-def _hashes(table: Table, columns: Sequence[str]) -> Array:
-    return row_hashes([table.columns[name] for name in columns], np.arange(len(table)))
+def _hashes(table: Table, preprocessing: Preprocessing, targets: Sequence[str]) -> Array:
+    """Those of the rows by what they predict from, words as such, and by what they predict."""
+    features = [
+        words(table, name) if name in preprocessing.worded else table.columns[name]
+        for name in preprocessing.columns
+    ]
+    return row_hashes([*features, *(table.columns[name] for name in targets)], np.arange(len(table)))
 
 
-def seen(table: Table, columns: Sequence[str], dealt: Split) -> dict[str, str]:
-    """What a model keeps of the rows of its table, by these columns."""
-    hashes = _hashes(table, columns)
+def seen(table: Table, preprocessing: Preprocessing, targets: Sequence[str], dealt: Split) -> dict[str, str]:
+    """What a model keeps of the rows of its table."""
+    hashes = _hashes(table, preprocessing, targets)
     known = np.unique(hashes[np.concatenate([dealt.training, dealt.validation])])[:KEPT]
     return {
         "all": fingerprint(hashes),
@@ -109,7 +116,7 @@ def acquaintance(model: Model, table: Table) -> Acquaintance:
     kept = model.training.get("rows")
     if not isinstance(kept, dict):
         return Acquaintance(None, None)
-    hashes = _hashes(table, [*model.features, *model.targets])
+    hashes = _hashes(table, model.preprocessing, model.targets)
     try:
         found = _parts_again(model, table, hashes, kept)
         share = _share(hashes, kept["seen"]) if found is None else 1 - len(found.test) / len(table)

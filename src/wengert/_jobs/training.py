@@ -53,7 +53,7 @@ def prepare(table: Table, options: Options) -> Problem:
     preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
     each = (parts.training, parts.validation, parts.test)
     x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in each))
-    seen = rows.seen(table, [*preprocessing.columns, *target.names], parts)
+    seen = rows.seen(table, preprocessing, target.names, parts)
     notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
     scale = _target_scale(target, parts, kind)
     return Problem(preprocessing, x, target, parts, scale, kind, loss, seen, notes)

@@ -72,7 +72,10 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
 def _tangent_leaves(selection: Selection, tangents: tuple[Any, ...]) -> list[Any]:
     if len(tangents) != len(selection.structures):
         raise MismatchError(
-            at_user_line(f"there are {len(selection.structures)} primals and {len(tangents)} tangents.")
+            at_user_line(
+                f"there are {len(selection.structures)} primals and {len(tangents)} tangents. Give a tangent "
+                "for each primal."
+            )
         )
     seeds, start = [], 0
     for tangent, structure, count in zip(tangents, selection.structures, selection.counts, strict=True):

@@ -49,18 +49,34 @@ def _rate(value: float | None) -> float | None:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="The column to predict (by default: target); several are predicted together."),
+    typer.Option(
+        metavar="COLUMN",
+        help="The column to predict (by default: target); written several times, all are predicted together.",
+    ),
 ]
-Ignored = Annotated[list[str] | None, typer.Option(help="A column not to predict from; several times.")]
+Ignored = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="A column not to predict from; several times.")
+]
 Categories = Annotated[
-    list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="A column of names though it holds numbers; several times."),
 ]
 Rows = Annotated[Split, typer.Option(help="Whether every part has its share of each class.")]
-Group = Annotated[str | None, typer.Option(help="Keep rows alike in this column together, in one part.")]
-Time = Annotated[
-    str | None, typer.Option(help="Train on what is earlier in this column, and test on what is later.")
+Group = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Keep rows alike in this column together, in one part.")
 ]
-Hidden = Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.", callback=_hidden)]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="Train on what is earlier in this column, and test on what is later."
+    ),
+]
+Hidden = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZES", help="Sizes of the hidden layers, such as 64,32; 0 for none.", callback=_hidden
+    ),
+]
 Activation = Annotated[
     str, typer.Option(help="Of the hidden units; for each layer its own: relu,leaky_relu(slope=0.2).")
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     FillOption,
@@ -36,7 +36,7 @@ class Part(StrEnum):
     test = "test"
 
 
-@app.command()
+@command
 def evaluate(
     model: ModelArgument,
     data: DataArgument,

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_output, write
 
 if TYPE_CHECKING:
     from wengert.models import Model
 
 
-@app.command()
+@command
 def inspect(
     model: ModelArgument,
     plot: Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from wengert.cli import _options as option
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     ForceOption,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MANY_COLUMNS = 20  # lines about columns, at most
 
 
-@app.command()
+@command
 def train(
     data: DataArgument,
     target: option.Targets = None,

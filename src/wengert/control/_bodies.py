@@ -91,13 +91,17 @@ def check_carry(name: str, before: Any, after: Any) -> None:
     (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
     if not tree.same_structure(old_structure, new_structure):
         raise MismatchError(
-            at_user_line(f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}.")
+            at_user_line(
+                f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}. "
+                "Keep its tree."
+            )
         )
     for a, b in zip(old, new, strict=True):
         if np.shape(a) != np.shape(b):
             raise MismatchError(
                 at_user_line(
-                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}."
+                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}. "
+                    "Keep its shape."
                 )
             )
 
@@ -173,7 +177,8 @@ def promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
     if before.shape != after.shape:
         raise MismatchError(
             at_user_line(
-                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}."
+                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}. "
+                "Keep its shape."
             )
         )
     dtype = np.result_type(before.dtype, after.dtype)

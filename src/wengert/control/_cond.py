@@ -83,7 +83,10 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
     found = [[strong(atom.type) for atom in trace.outputs] for trace in (yes, no)]
     if not tree.same_structure(result, other) or found[0] != found[1]:
         raise MismatchError(
-            at_user_line(f"cond: the branches give different types, {found[0]} and {found[1]}.")
+            at_user_line(
+                f"cond: the branches give different types, {found[0]} and {found[1]}. Return the same tree, "
+                "shapes and dtypes from both."
+            )
         )
     params = {"yes": yes, "no": no, "yeses": len(yes_captured), "nos": len(no_captured)}
     return tree.unflatten(result, bind(cond_p, [operand(pred), *yes_captured, *no_captured, *leaves], params))

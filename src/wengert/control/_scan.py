@@ -99,7 +99,8 @@ def _length(xs: Any, length: int | None) -> int:
         {int(length)} if length is not None else set()
     )
     if len(sizes) != 1:
-        what = f"the lengths {sorted(sizes)}" if sizes else "no length: give length= where xs is None"
+        several = f"the lengths {sorted(sizes)}. Give xs and length= that agree"
+        what = several if sizes else "none. Give length= where xs is None"
         raise MismatchError(at_user_line(f"scan needs one length, and found {what}."))
     return sizes.pop()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wengert.data._table import Column, Numbers, Times, Words
+from wengert.data._table import Column, Numbers, Times, Words, canonical
 
 Array = np.ndarray
 Bits = Callable[[Array], Array]
@@ -71,4 +71,5 @@ def _of_numbers(values: Array) -> Array:
 
 
 def _of_word(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+    digest = hashlib.blake2b(canonical(word).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

@@ -22,10 +22,20 @@ Array = np.ndarray
 
 def _has_probabilities(estimator: Any) -> None:
     """Refuse probabilities where the error is about margins."""
-    if estimator.loss == "hinge" or is_of_margins(estimator.loss):
+    if _has_margin_error(estimator):
         raise AttributeError(
             "loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'"
         )
+
+
+def _has_margins(estimator: Any) -> None:
+    """Refuse distances from a margin where the error is about probabilities, as scikit-learn has it."""
+    if not _has_margin_error(estimator):
+        raise AttributeError("decision_function is for loss='hinge'; take predict_proba")
+
+
+def _has_margin_error(estimator: Any) -> bool:
+    return estimator.loss == "hinge" or is_of_margins(estimator.loss)
 
 
 @dataclass(eq=False, repr=False)
@@ -114,8 +124,9 @@ class MLPClassifier(Perceptron):
         How many threads may share the work. Results do not depend on it.
     loss
         ``"log_loss"``, the error above; ``"focal"``, which counts patterns that are right already less;
-        ``"hinge"``, the distance from a margin, without probabilities; or any function of pre-activations and
-        targets, such as those of :mod:`wengert.losses`.
+        ``"hinge"``, the distance from a margin, with ``decision_function`` in the place of ``predict_proba``;
+        or any function of pre-activations and targets, such as those of :mod:`wengert.losses`: of two classes
+        both are columns, of more the targets are indices of classes.
     class_weight
         ``"balanced"``, or a dictionary of the weights of classes, 1 where none is given; of several labels a
         list of such dictionaries.
@@ -253,6 +264,23 @@ class MLPClassifier(Perceptron):
         self._require_fitted()
         y = self._outputs(X, self.out_activation_)
         return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
+
+    @available_if(_has_margins)
+    def decision_function(self, X: Any) -> Array:
+        """How far each pattern is on the side of each class, with ``loss="hinge"``: the pre-activations.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row.
+
+        Returns
+        -------
+        array of shape (patterns,) or (patterns, classes)
+            Of two classes one number, above 0 for the second.
+        """
+        a = self._outputs(X, "identity")
+        return a[:, 0] if self.n_outputs_ == 1 else a
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:

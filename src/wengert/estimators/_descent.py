@@ -6,7 +6,6 @@ in a row, training ends; an adaptive rate is divided by 5 instead, until it is b
 """
 
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 from wengert import nn, optim, random
 from wengert._blas import one_blas_thread
 from wengert.core import tree
-from wengert.errors import DivergenceError
+from wengert.errors import DivergenceError, warn
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._joining import not_converged
@@ -152,7 +151,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
         with one_blas_thread():
             _descend(estimator, trainer, sample, aside, epochs)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn("Training interrupted by user.")
     except DivergenceError:
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
@@ -213,11 +212,10 @@ def warn_unless_converged(estimator: Any) -> None:
     """The warning that training went on to the last epoch it was allowed."""
     if estimator.n_iter_ < estimator.max_iter or estimator.stopped_early_:
         return
-    warnings.warn(
+    warn(
         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization "
         "hasn't converged yet. Raise max_iter, or the learning rate if the error still falls.",
         not_converged(),
-        stacklevel=4,
     )
 
 
@@ -226,7 +224,7 @@ def _trainer(estimator: Any, batch_size: int) -> Trainer:
     error = error_of(estimator._loss, estimator.out_activation_)
     trainer = estimator._optimizer.trainer(objective, error, batch_size)
     if nn.needs_key(objective):
-        trainer.key = _key(estimator)
+        trainer.key, trainer.steps = _key(estimator), 0
     return trainer
 
 
@@ -239,10 +237,7 @@ def _batch_size(wanted: Any, patterns: int) -> int:
     if isinstance(wanted, str):
         return min(200, patterns)
     if wanted > patterns:
-        warnings.warn(
-            f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped",
-            stacklevel=7,
-        )
+        warn(f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped")
     return min(int(wanted), patterns)
 
 

@@ -162,7 +162,7 @@ def _are_weights(value: Any) -> bool:
     """Weights of classes by name; for several labels a list of such."""
     if isinstance(value, list):
         return all(v == "balanced" or (isinstance(v, dict) and _are_weights(v)) for v in value)
-    return isinstance(value, dict) and all(isinstance(w, Real) and w >= 0 for w in value.values())
+    return isinstance(value, dict) and all(map(WEIGHT.holds, value.values()))
 
 
 def _is_function_of(*counts: int) -> Callable[[Any], bool]:
@@ -173,6 +173,7 @@ def _is_object_with(value: Any, *methods: str) -> bool:
     return not isinstance(value, type) and all(hasattr(value, name) for name in methods)
 
 
+WEIGHT = number("[0, inf)")
 SEED = integer("[0, 4294967295]")
 BOOLEAN = Rule(lambda v: isinstance(v, bool | np.bool_), "True or False")
 VERBOSE = BOOLEAN | integer("[0, inf)")

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         output_activation,
     )
     from wengert.losses._numbers import (
+        SUMS_OF_SQUARES,
         GaussianNLL,
         Huber,
         Quantile,
@@ -58,6 +59,7 @@ else:
 
 __all__ = [
     "sum_of_squares",
+    "SUMS_OF_SQUARES",
     "mean_squared_error",
     "mean_absolute_error",
     "Huber",

@@ -224,6 +224,10 @@ def log_softmax(a: Array) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
+# Those that join all units of a layer; every other takes each unit by itself.
+JOINT = (softmax, log_softmax)
+
+
 def _expm1_below_zero(a: Array) -> Array:
     """e^a - 1 where that is what counts; 0 in the place of exponentials that would overflow."""
     return np.expm1(np.where(a > 0, 0.0, a))

@@ -61,6 +61,12 @@ def needs_key(network: Network) -> bool:
     """Whether the pass in training draws random numbers.
 
     A network tells by its attribute ``draws``; without one, a network with a ``forward`` of its own may.
+
+    Examples
+    --------
+    >>> from wengert import nn
+    >>> needs_key(nn.Dropout(0.5)), needs_key(np.tanh)
+    (True, False)
     """
     return bool(getattr(network, "draws", hasattr(network, "forward")))
 

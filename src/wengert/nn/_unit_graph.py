@@ -19,9 +19,9 @@ Bishop, *Pattern Recognition and Machine Learning*, 5.1 and 5.3.1; Bishop and Bi
 Foundations and Concepts*, 8.1.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,12 @@ from wengert.nn._propagation import propagated
 from wengert.nn._schedule import NONE, Topology
 from wengert.tables import aligned
 
+if TYPE_CHECKING:
+    from wengert.nn._unit_passes import UnitsExplained
+
 Array = np.ndarray
 Name = Hashable
+Loss = Callable[..., Any]
 SHOWN = 20  # units in the table that stands for a network, at most
 
 
@@ -387,6 +391,78 @@ class UnitGraph(Layer):
         found = np.zeros((count, count), self.weights.dtype)
         found[topology.sources, topology.targets] = self._numbers()[topology.places]
         return found
+
+    def explain(
+        self,
+        x: Array,
+        t: Any = None,
+        loss: Loss | None = None,
+        learning_rate: float | None = None,
+    ) -> "UnitsExplained":
+        r"""One pass through the network, unit by unit: activations, error signals, derivatives, a step.
+
+        Parameters
+        ----------
+        x
+            One pattern, a number for each input.
+        t, loss
+            Its target, and the error of outputs and target as of a batch; without them nothing goes back.
+        learning_rate
+            Of the step of gradient descent to show; without one there is none.
+
+        Returns
+        -------
+        UnitsExplained
+            Printing it gives a table.
+
+        Raises
+        ------
+        ValueError
+            Where x is not one pattern, or one of t and loss is missing that the rest needs.
+
+        Examples
+        --------
+        >>> from wengert import losses
+        >>> network = UnitGraph.from_edges(
+        ...     [("x", "h", 2.0), ("h", "y", 1.0), ("x", "y", 0.5)], inputs=["x"], outputs=["y"]
+        ... )
+        >>> network.explain([0.5], 1.0, losses.sum_of_squares, learning_rate=0.1)
+        forward pass
+        x               z         0.5
+        h               a         0 + 2*0.5 = 1
+                        z         0.761594
+        y               a         0 + 1*0.761594 + 0.5*0.5 = 1.01159
+                        z         1.01159
+        output          y         [1.011594]
+        error           E         6.72122e-05
+        backward pass
+        y               h'(a)     1
+                        δ         0.0115942
+                        ∂E/∂w h   0.00883004
+                        ∂E/∂w x   0.00579708
+                        ∂E/∂b     0.0115942
+        h               h'(a)     0.419974
+                        δ         0.00486925
+                        ∂E/∂w x   0.00243462
+                        ∂E/∂b     0.00486925
+        update          η         0.1
+        h               w x       1.99976
+                        b         -0.000486925
+        y               w h       0.999117
+                        w x       0.49942
+                        b         -0.00115942
+        """
+        from wengert.nn._unit_passes import explained
+
+        x, count = np.asarray(x, np.float64), len(self.topology.inputs)
+        if x.size != count:
+            raise ValueError(
+                f"UnitGraph: explain takes {_many(count, 'number')}, not an array of shape {x.shape}"
+            )
+        if (t is None) != (loss is None) or (learning_rate is not None and loss is None):
+            raise ValueError("UnitGraph: explain goes back from an error; give the target t and the loss")
+        trained = np.arange(self.topology.size) < len(self.weights) + len(self.biases)
+        return explained(self.topology, self._numbers(), trained, x.ravel(), t, loss, learning_rate)
 
     def _numbers(self) -> Array:
         return np.concatenate([self.weights, self.biases, self.fixed])

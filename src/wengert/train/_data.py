@@ -11,11 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
-from wengert import _refusals, nn
+from wengert import nn
 from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.errors import DataError
 from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
+from wengert.train._refusals import require, unusable
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
@@ -23,8 +23,8 @@ Order = Callable[[int], Array]
 
 # Rows are numbered in 32 bits.
 MOST_ROWS = 1 << 32
-# Rows that a data set is known by.
-SAMPLED = 64
+# Rows that a data set is known by where it has more bytes than this.
+SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 
 
 class Source(Protocol):
@@ -68,7 +68,7 @@ class Rows:
         self.whole = len(rows) == count_of(data)
         self.orders: Orders = Shuffled(rows, key) if order else AsTheyStand(rows)
         if callable(order):
-            self.orders = Told(order)
+            self.orders = Told(lambda epoch: _rows_given(order(epoch), epoch, count_of(data)))
 
     def most(self, trainer: Trainer) -> int:
         """How many epochs one call makes at most."""
@@ -96,12 +96,31 @@ class Rows:
         return trainer.outputs(self.data, self.rows), targets
 
     def known_by(self) -> str:
-        """Shapes, dtypes, and a checksum over some of the rows."""
-        some = self.rows[np.linspace(0, len(self.rows) - 1, min(SAMPLED, len(self.rows))).astype(np.intp)]
+        """Shapes, dtypes, and a checksum over all rows, or some where there are very many."""
         leaves = tree.flatten(self.data)[0]
+        is_small = sum(leaf.nbytes for leaf in leaves) <= KNOWN_WHOLE
+        count = len(self.rows) if is_small else min(SAMPLED, len(self.rows))
+        some = self.rows[np.linspace(0, len(self.rows) - 1, count).astype(np.intp)]
         kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
         content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
         return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
+
+
+def _rows_given(order: Any, epoch: int, count: int) -> Array:
+    """An order of the user's, refused where it does not name rows."""
+    rows = np.asarray(order)
+    named = (
+        rows.ndim == 1
+        and rows.size
+        and rows.dtype.kind in "iu"
+        and -count <= rows.min() <= rows.max() < count
+    )
+    require(
+        bool(named),
+        f"shuffle gives {order!r:.60} for epoch {epoch}; give the rows to visit, whole numbers from 0 to "
+        f"{count - 1}",
+    )
+    return rows
 
 
 class Batches:
@@ -115,11 +134,16 @@ class Batches:
 
     def _of(self, epoch: int) -> Iterator[Data]:
         batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        require(
+            hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
+            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
+            "batches",
+        )
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
         if not found:
-            raise DataError(
-                f"fit: there are no batches in epoch {epoch}; give an iterable that begins anew each time "
+            raise unusable(
+                f"there are no batches in epoch {epoch}; give an iterable that begins anew each time "
                 "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
             )
 
@@ -148,27 +172,21 @@ class Batches:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def require(holds: bool, message: str) -> None:
-    """Refuse an argument of fit."""
-    _refusals.require(holds, f"fit: {message}")
-
-
 def require_rows(*parts: Any) -> None:
     """Refuse data without rows, or with parts of different lengths."""
     names = ("x", "y", "the weights")
     for name, part in zip(names, parts):
-        if not all(np.ndim(leaf) for leaf in tree.flatten(part)[0]):
-            raise ValueError(f"fit: {name} has a single number for an array; give one row for each pattern")
+        are_arrays = all(np.ndim(leaf) for leaf in tree.flatten(part)[0])
+        require(are_arrays, f"{name} has a single number for an array; give one row for each pattern")
     lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
     count = lengths["x"][0]
     for name, found in lengths.items():
         for length in found:
-            if length != count:
-                raise ValueError(
-                    f"fit: x has {count} rows and {name} has {length}; give one target for each pattern"
-                )
-    if not count:
-        raise ValueError("fit: x has no rows; give at least one pattern")
+            require(
+                length == count,
+                f"x has {count} rows and {name} has {length}; give one target for each pattern",
+            )
+    require(count > 0, "x has no rows; give at least one pattern")
 
 
 def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
@@ -180,8 +198,8 @@ def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
     give_back(y)
     if lowest < 0 or highest >= outputs:
         place = np.argwhere((y < 0) | (y >= outputs))[0]
-        raise DataError(
-            f"fit: y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
+        raise unusable(
+            f"y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
             f"classes 0 to {outputs - 1}; number the classes from 0, or give the network more outputs"
         )
 
@@ -201,8 +219,8 @@ def require_weights(weights: Array, loss: Loss) -> None:
         takes(loss, 3),
         f"{name} takes no weights of patterns; write it as {name}(y, t, weights), the error weighted by them",
     )
-    if weights.ndim != 1 or weights.min(initial=0) < 0 or not np.sum(weights, dtype=np.float64) > 0:
-        raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
+    are_weights = weights.ndim == 1 and weights.min(initial=0) >= 0 and weights.any()
+    require(bool(are_weights), "the weights of patterns are one number each, none negative and not all zero")
 
 
 def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
@@ -227,13 +245,23 @@ def _dtype_of(network: Network) -> Any:
 def _as_arrays(part: Any, name: str) -> Any:
     """A tree of arrays of numbers; a list of arrays is one too, and any other list is an array."""
     is_tree = not isinstance(part, list) or any(isinstance(item, np.ndarray) for item in part)
-    arrays = tree.map(np.asarray, part) if is_tree else np.asarray(part)
-    for leaf in tree.flatten(arrays)[0]:
-        if leaf.dtype.kind not in "biufc":
-            raise DataError(
-                f"fit: {name} holds {leaf.dtype}, not numbers; give arrays of numbers, and number the classes"
-            )
-    return arrays
+    return tree.map(lambda leaf: _as_array(leaf, name), part) if is_tree else _as_array(part, name)
+
+
+def _as_array(leaf: Any, name: str) -> Array:
+    """An array of numbers, with NaN where it is masked."""
+    if hasattr(leaf, "tocsr"):
+        raise unusable(f"{name} is a sparse matrix; give {name}.toarray(), or batches that are made dense")
+    try:
+        found = np.asarray(leaf.astype(np.float64).filled(np.nan) if hasattr(leaf, "filled") else leaf)
+    except ValueError as error:
+        raise unusable(f"{name} is no array: {error} Give rows of one length") from error
+    if found.dtype.kind not in "biufc":
+        raise unusable(
+            f"{name} holds {found.dtype}, not numbers; give an array of numbers, as by "
+            f"{name}.astype(float), and number the classes"
+        )
+    return found
 
 
 # ---------------------------------------------------------------------------------------- splitting
@@ -244,17 +272,16 @@ def split(y: Any, rows: Array, fraction: float, rng: np.random.Generator) -> tup
 
     Targets of whole numbers are classes.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fit: a validation fraction lies between 0 and 1, not at {fraction:g}")
+    require(0 < fraction < 1, f"a validation fraction lies between 0 and 1, not at {fraction:g}")
     classes = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub"
     strata = [rows[y[rows] == k] for k in np.unique(y[rows])] if classes else [rows]
     dealt = [rng.permutation(stratum) for stratum in strata]
     counts = [min(round(fraction * len(stratum)), len(stratum) - 1) for stratum in strata]
     watched = np.sort(np.concatenate([stratum[:count] for stratum, count in zip(dealt, counts)]))
     kept = np.sort(np.concatenate([stratum[count:] for stratum, count in zip(dealt, counts)]))
-    if not len(watched):
-        raise ValueError(
-            f"fit: a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; "
-            "give a larger one, or validation=(x, y)"
-        )
+    require(
+        len(watched) > 0,
+        f"a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; give a larger one, or "
+        "validation=(x, y)",
+    )
     return kept, watched

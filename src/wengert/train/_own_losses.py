@@ -55,10 +55,11 @@ def _recorded(loss: Loss, args: tuple[Any, ...], outputs: list[Any], data: list[
         return f(*tree.unflatten(structure, tracers))
 
     recording = record(loss, [*outputs, *data], call, kind=_Watching)
-    recording.recorder.close()
+    recorder: Any = recording.recorder
+    recorder.close()
     error = recording.result()
     _require_number(loss, error)
-    _require_dependence(loss, recording.outputs[0], recording.recorder)
+    _require_dependence(loss, recording.outputs[0], recorder)
     return error
 
 
@@ -135,7 +136,8 @@ def _require_number(loss: Loss, error: Any) -> None:
     what = f"an array of shape {np.shape(error)}" if is_array else f"a {type(error).__name__}"
     instead = "np.mean of it over the patterns" if is_array else "that alone"
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} gives {what}, and training needs one number. Return {instead}."
+        f"{_place(loss)}the loss {name_of(loss)} gives {what}, and training needs one number. "
+        f"Return {instead}."
     )
 
 
@@ -151,12 +153,12 @@ def _require_dependence(loss: Loss, error: Any, recorder: _Watching) -> None:
         else "does not depend on the outputs, its first argument"
     )
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} {how}: nothing can be learned from it. Give one that changes "
-        "smoothly with the outputs; what is only to be watched belongs in metrics."
+        f"{_place(loss)}the loss {name_of(loss)} {how}: nothing can be learned from it. Give one that "
+        "changes smoothly with the outputs; what is only to be watched belongs in metrics."
     )
 
 
 def _place(loss: Loss) -> str:
     """``file:line: `` where the loss is written, if that is Python."""
-    code = getattr(loss, "__code__", None) or getattr(getattr(type(loss), "__call__", None), "__code__", None)
+    code = getattr(loss if hasattr(loss, "__code__") else type(loss).__call__, "__code__", None)
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""

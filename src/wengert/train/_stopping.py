@@ -19,7 +19,7 @@ Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Criterion:
     """What is watched, and for how long it may fail to improve.
 
     Attributes
@@ -50,7 +50,7 @@ class Rule:
 class Standing:
     """How it stands after some epochs: the best one, and how many looks in a row were no improvement."""
 
-    rule: Rule
+    criterion: Criterion
     best_epoch: int = 0
     best: float | None = None
     waited: int = 0
@@ -63,21 +63,23 @@ class Standing:
         """How it stands after these epochs."""
         best_epoch, best, waited = self.best_epoch, self.best, self.waited
         for epoch in epochs:
-            value = self.rule.value(epoch)
+            value = self.criterion.value(epoch)
             if value is None:
                 continue
             if best is not None:
-                waited = 0 if value < best - self.rule.tolerance else waited + 1
+                waited = 0 if value < best - self.criterion.tolerance else waited + 1
             if best is None or value < best:
                 best_epoch, best = epoch.number, value
-        return Standing(self.rule, best_epoch, best, waited)
+        return Standing(self.criterion, best_epoch, best, waited)
 
     @property
     def is_over(self) -> bool:
         """Whether there were too many looks without an improvement."""
-        return self.rule.patience is not None and self.waited >= self.rule.patience
+        return self.criterion.patience is not None and self.waited >= self.criterion.patience
 
     @property
     def left(self) -> int:
         """How many looks there are at least until it is over: one even where it might be at once."""
-        return sys.maxsize if self.rule.patience is None else max(1, self.rule.patience - self.waited)
+        return (
+            sys.maxsize if self.criterion.patience is None else max(1, self.criterion.patience - self.waited)
+        )

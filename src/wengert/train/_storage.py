@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.errors import DataError
+from wengert.train._refusals import unusable
 
 Array = np.ndarray
 Data = Any
@@ -120,8 +120,8 @@ def require_finite(data: Data, name: str, rows: Array | None = None) -> None:
         if place is not None:
             path = tree.paths(data)[i]
             row = place[0] if rows is None else rows[place[0]]
-            raise DataError(
-                f"fit: {name}{path}[{', '.join(map(str, (row, *place[1:])))}] is {leaf[place]}; "
+            raise unusable(
+                f"{name}{path}[{', '.join(map(str, (row, *place[1:])))}] is {leaf[place]}; "
                 "fill such values in, or leave their rows out"
             )
 

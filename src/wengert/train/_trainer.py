@@ -399,8 +399,12 @@ class Trainer:
 
 
 def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
-    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each."""
+    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each.
+
+    Fewer patterns than a minibatch takes are a whole one: no memory is planned for those that are not there.
+    """
     *several, count = order.shape
+    size = min(size, count) or size
     whole = count // size * size
     return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 
@@ -552,20 +556,7 @@ def _epochs_of(
 
     What is ``kept`` of network and state is given for the end of every epoch.
     """
-    step = _step_of(loss, optimiser, penalty)
-
-    def epoch(carry: Any, order: Any, keys: Any, data: Data) -> tuple[Any, Any]:
-        whole, rest = _minibatches(order, batch_size)
-
-        def on(carry: Any, now: Any) -> tuple[Any, Any]:
-            batch, key = now
-            return step(carry, key, rows_of(data, batch))
-
-        carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
-        if not len(rest):
-            return carry, errors
-        carry, last = on(carry, (rest, rows_of(keys, -1)))
-        return carry, np.append(errors, last)
+    epoch = functools.partial(_epoch, _step_of(loss, optimiser, penalty), batch_size)
 
     def epochs(
         state: Any, network: Network, count: Any, orders: Array, key: Any, data: Data
@@ -599,6 +590,23 @@ def _trained(optimiser: Any, network: Network, state: Any) -> Network:
     parameters = nn.parameters(network)
     averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
     return network if averages is parameters else nn.replaced(network, averages)
+
+
+def _epoch(
+    step: Callable[..., Any], batch_size: int, carry: Any, order: Array, keys: Any, data: Data
+) -> tuple[Any, Any]:
+    """A step on each whole minibatch, and one on what is left: the carry, and the errors before the steps."""
+    whole, rest = _minibatches(order, batch_size)
+
+    def on(carry: Any, now: Any) -> tuple[Any, Any]:
+        batch, key = now
+        return step(carry, key, rows_of(data, batch))
+
+    carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
+    if not len(rest):
+        return carry, errors
+    carry, last = on(carry, (rest, rows_of(keys, -1)))
+    return carry, np.append(errors, last)
 
 
 def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:

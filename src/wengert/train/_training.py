@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
 from wengert.train._data import Rows, Source
-from wengert.train._stopping import Rule, Standing
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
 
 Metric = Callable[[Any, Any], Any]
 Callback = Any
+# What callbacks are told of.
+EVENTS = ("on_start", "on_epoch", "on_end")
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +76,7 @@ class Training:
         What is learned from, and what the error is watched on.
     metrics
         Other functions of outputs and targets, by name.
-    rule
+    criterion
         What is watched, and when to stop.
     looks_every, checkpoint_every, reports_every
         After how many epochs the error is watched, everything is written down, and a line is printed.
@@ -90,7 +94,7 @@ class Training:
     patterns: Source
     watched: Source | None
     metrics: Mapping[str, Metric]
-    rule: Rule
+    criterion: Criterion
     looks_every: int = 1
     callbacks: Sequence[Callback] = ()
     checkpoint: Checkpoint | None = None
@@ -100,7 +104,7 @@ class Training:
     reports_every: int | None = None
 
     def __post_init__(self) -> None:
-        self.standing, self.interrupted, self.is_stopped = Standing(self.rule), False, False
+        self.standing, self.interrupted, self.is_stopped = Standing(self.criterion), False, False
         self.moment = Moment(self.trainer.carry)
 
     # ------------------------------------------------------------------------------ for callbacks
@@ -181,7 +185,7 @@ class Training:
         looks += [self.checkpoint_every] if self.checkpoint else []
         looks += [self.reports_every] if self.reports_every else []
         left = [epochs - self.moment.epoch, *(every - self.moment.epoch % every for every in looks)]
-        left += [self.standing.left] if self.rule.monitor == "training" else []
+        left += [self.standing.left] if self.criterion.monitor == "training" else []
         return min(self.patterns.most(self.trainer), *left)
 
     def _advance(self, span: int) -> None:
@@ -215,7 +219,7 @@ class Training:
 
     def _measured(self) -> dict[str, float]:
         outputs, targets = (self.watched or self.patterns).outputs_and_targets(self.trainer)
-        return {name: float(metric(outputs, targets)) for name, metric in self.metrics.items()}
+        return {name: _number(name, metric(outputs, targets)) for name, metric in self.metrics.items()}
 
     def _now(self, epoch: int, networks: Network | None) -> Moment:
         """The moment after this epoch, with the best network."""
@@ -229,7 +233,7 @@ class Training:
     @property
     def keeps_best(self) -> bool:
         """Whether the best network is given back: a training error is not that of the weights at its end."""
-        return self.rule.monitor != "training"
+        return self.criterion.monitor != "training"
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
@@ -262,10 +266,18 @@ class Training:
         self.moment, self.curve.epochs = self.checkpoint.read(self.trainer.carry)
         self.trainer.carry, self.trainer.steps = self.moment.carry, self.moment.steps
         self.trainer.epochs = self.moment.epoch
-        self.standing = Standing(self.rule).after_all(self.curve.epochs)
+        self.standing = Standing(self.criterion).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
 
 
 def _in_row(networks: Network, i: int) -> Network:
     """A copy of one of several networks, which stand in the rows of their arrays."""
     return tree.map(lambda rows: np.array(rows[i])[()], networks)
+
+
+def _number(name: str, found: Any) -> float:
+    """What a metric gives, refused where it is not one number."""
+    what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
+    is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
+    require(is_number, f"the metric {name!r} gives {what}; return one number")
+    return float(found)

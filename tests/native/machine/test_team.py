@@ -15,6 +15,7 @@ import pytest
 import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
+from tests.threads import in_threads
 from wengert.core.tree import flatten
 from wengert.native import compilation
 from wengert.native.calling import layout
@@ -141,7 +142,7 @@ def test_gradients_of_scans(shared):
 def test_while_loops_and_branches(shared):
     def f(x):
         go = lambda carry: carry[1].sum() > 40
-        halve = lambda carry: (carry[0] + 1, carry[1] * 0.9)
+        halve = lambda carry: (carry[0] + 1, carry[1] * 0.5)
         count, left = wg.while_loop(go, halve, (0, np.abs(x)))
         chosen = wg.cond(left[0, 0] > x[0, 0], lambda x, y: x @ y.T, lambda x, y: y @ x.T, x, left)
         # What comes next may use the memory that the loop's answer and the branch's question stood in.
@@ -192,26 +193,6 @@ def large(x, w, b):
 
 
 BIG = [RNG.normal(size=s) * 0.1 for s in ((400, 256), (256, 200), (200,))]
-
-
-def in_threads(*jobs):
-    """Run jobs at once; what any of them raised is raised here."""
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    started = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_calls_from_several_threads_at_once(shared):
@@ -497,7 +478,7 @@ def test_an_interruption_comes_after_the_call():
         + """
 import signal
 wg.set_threads(3)
-long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=400)[0])
+long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=40)[0])
 x = x[:500] * 0.1
 first = long(x)
 threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -538,3 +519,20 @@ def test_workers_are_kept(shared):
         for _ in range(5):
             compiled(*BIG)
     assert tasks() == before
+
+
+def test_counts_for_a_while_end_in_any_order():
+    before = wg.get_threads()
+    first, second = team.threads(before + 1), team.threads(before + 2)
+    first.__enter__()
+    second.__enter__()
+    assert wg.get_threads() == before + 2
+    first.__exit__(None, None, None)
+    assert wg.get_threads() == before + 2
+    second.__exit__(None, None, None)
+    assert wg.get_threads() == before
+    with team.threads(None):
+        assert wg.get_threads() == before
+    with pytest.raises(ValueError, match="the number of threads is 0"), team.threads(0):
+        pass
+    assert wg.get_threads() == before

@@ -23,6 +23,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -422,3 +424,40 @@ def set_threads(count: int) -> None:
 def get_threads() -> int:
     """How many threads compiled functions use."""
     return _chosen[0] if _chosen else default_threads()
+
+
+# The counts that hold for a while, the newest last, and the one that holds after them.
+_lasting: list[list[int]] = []
+_afterwards: list[int] = []
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads while it lasts, in all of the process; as many as there are if None.
+
+    Several may last at once, begun by several threads and ended in any order: the newest holds, and after
+    the last of them what held before the first.
+    """
+    if count is None:
+        yield
+        return
+    mine = [_checked(count)]
+    _begin(mine)
+    try:
+        yield
+    finally:
+        _end(mine)
+
+
+def _begin(mine: list[int]) -> None:
+    with _lock:
+        if not _lasting:
+            _afterwards[:] = [get_threads()]
+        _lasting.append(mine)
+        _choose(mine[0])
+
+
+def _end(mine: list[int]) -> None:
+    with _lock:
+        _lasting[:] = [other for other in _lasting if other is not mine]
+        _choose((_lasting[-1] if _lasting else _afterwards)[0])
