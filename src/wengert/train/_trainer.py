@@ -579,6 +579,19 @@ def _epochs_of(
     return epochs
 
 
+def _with_row(i: Any, rows: Any, row: Any) -> Any:
+    """An array with another row in the place of one."""
+    rows[i] = row
+    return rows
+
+
+def _trained(optimiser: Any, network: Network, state: Any) -> Network:
+    """The network to predict with: of averaged weights where the optimiser keeps an average."""
+    parameters = nn.parameters(network)
+    averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
+    return network if averages is parameters else nn.replaced(network, averages)
+
+
 def _epoch(
     step: Callable[..., Any], batch_size: int, carry: Any, order: Array, keys: Any, data: Data
 ) -> tuple[Any, Any]:
@@ -594,19 +607,6 @@ def _epoch(
         return carry, errors
     carry, last = on(carry, (rest, rows_of(keys, -1)))
     return carry, np.append(errors, last)
-
-
-def _with_row(i: Any, rows: Any, row: Any) -> Any:
-    """An array with another row in the place of one."""
-    rows[i] = row
-    return rows
-
-
-def _trained(optimiser: Any, network: Network, state: Any) -> Network:
-    """The network to predict with: of averaged weights where the optimiser keeps an average."""
-    parameters = nn.parameters(network)
-    averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
-    return network if averages is parameters else nn.replaced(network, averages)
 
 
 def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:

@@ -270,14 +270,14 @@ class Training:
         self.is_stopped = self.moment.is_stopped
 
 
+def _in_row(networks: Network, i: int) -> Network:
+    """A copy of one of several networks, which stand in the rows of their arrays."""
+    return tree.map(lambda rows: np.array(rows[i])[()], networks)
+
+
 def _number(name: str, found: Any) -> float:
     """What a metric gives, refused where it is not one number."""
     what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
     is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
     require(is_number, f"the metric {name!r} gives {what}; return one number")
     return float(found)
-
-
-def _in_row(networks: Network, i: int) -> Network:
-    """A copy of one of several networks, which stand in the rows of their arrays."""
-    return tree.map(lambda rows: np.array(rows[i])[()], networks)
