@@ -32,6 +32,13 @@ def test_an_unknown_command(refuses):
     assert refuses("tarin") == "No such command 'tarin'. Did you mean 'train'?; see wengert --help"
 
 
+def test_a_pattern_that_the_shell_has_taken_apart(refuses):
+    message = (
+        "Got unexpected extra argument(s) (b.csv c.csv); write a pattern of files in quotes, or see wengert"
+    )
+    assert refuses("train", "a.csv", "b.csv", "c.csv") == f"{message} train --help"
+
+
 def test_a_choice_that_there_is_not(refuses):
     message = (
         "Invalid value for '--task': 'regress' is not one of 'classification', 'multi-label', 'regression'"
