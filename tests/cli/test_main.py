@@ -57,6 +57,14 @@ def test_a_reader_that_leaves_early_is_no_error(start, iris):
     assert process.wait() in (0, 1)
 
 
+def test_files_are_written_though_the_reader_has_left(start, iris, tmp_path):
+    for command in (["inspect", iris, "--plot", "i.png"], ["evaluate", iris, "iris", "--report", "e.html"]):
+        process = start(*command)
+        process.stdout.close()
+        assert process.wait() in (0, 1)
+        assert (tmp_path / command[-1]).stat().st_size > 1000
+
+
 @pytest.mark.skipif(os.name != "posix", reason="closes stdout in a shell")
 def test_a_closed_stdout_is_no_error(tmp_path, iris):
     command = f"{shlex.quote(sys.executable)} -m wengert predict {shlex.quote(str(iris))} iris"

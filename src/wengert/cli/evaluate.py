@@ -80,9 +80,9 @@ def evaluate(
     known = acquaintance(network, table)
     pairs = evaluation.pairs(network, table, _chosen(rows, known, table.source))
     found = evaluation.evaluated(network, pairs, samples, seed) | _about_rows(rows, known)
-    print_json(found) if as_json else print(_text(found))
     if plot is not None or report is not None:
         _draw(network, table.source, (pairs, found), plot, report)
+    print_json(found) if as_json else print(_text(found))
 
 
 def _draw(

@@ -32,9 +32,9 @@ def inspect(
     found = models.open_file(model)
     network = found.network if isinstance(found, models.Model) else found
     trained = found if isinstance(found, models.Model) else None
-    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
     if plot is not None:
         write(plot, _picture(network, trained))
+    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
 
 
 def _report(network: Any, model: "Model | None") -> dict[str, Any]:
