@@ -32,6 +32,13 @@ def test_an_unknown_command(refuses):
     assert refuses("tarin") == "No such command 'tarin'. Did you mean 'train'?; see wengert --help"
 
 
+def test_pictures_are_png(refuses, iris):
+    message = ": pictures are written as PNG; end the name with .png"
+    assert refuses("train", "iris", "--plot", "c.svg", "--output", "new") == f"c.svg{message}"
+    assert refuses("inspect", iris, "--plot", "c.PDF") == f"c.PDF{message}"
+    assert refuses("evaluate", iris, "iris", "--plot", "c.jpg") == f"c.jpg{message}"
+
+
 def test_a_pattern_that_the_shell_has_taken_apart(refuses):
     message = (
         "Got unexpected extra argument(s) (b.csv c.csv); write a pattern of files in quotes, or see wengert"

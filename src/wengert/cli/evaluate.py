@@ -17,6 +17,7 @@ from wengert.cli._shared import (
     print_json,
     read_for,
     refuse_output,
+    refuse_plot,
     write,
 )
 from wengert.errors import SettingError
@@ -73,8 +74,8 @@ def evaluate(
     from wengert._jobs import evaluation
     from wengert._jobs.rows import acquaintance
 
-    for path, other in ((plot, report), (report, plot)):
-        refuse_output(path, [data, model, *([str(other)] if other else [])], force)
+    refuse_plot(plot, [data, model, *([str(report)] if report else [])], force)
+    refuse_output(report, [data, model, *([str(plot)] if plot else [])], force)
     network = models.load(model)
     table = read_for(network, data, query, fill_columns)
     known = acquaintance(network, table)
