@@ -255,7 +255,7 @@ def targets() -> Iterator[Case]:
     message = "classification predicts one column, not t, x; name one"
     yield of("two classes to predict", half, message, "--target", "x", "--task", "classification")
     yield of("group of no column", half, "t.csv:1: no column 'g'", "--group", "g")
-    yield of("a single group", half, "a test fraction of 0.2 leaves no group of 1 in 't'", "--group", "t")
+    yield of("a single group", half, "a test fraction of 0.2 leaves no group of 2 in 't'", "--group", "t")
     yield of("time of no column", half, "t.csv:1: no column 'g'", "--time", "g")
     yield of(
         "time that is none",

@@ -305,3 +305,14 @@ def test_ctrl_c_in_duckdb_is_ctrl_c():
         raise RuntimeError("Query interrupted")  # what DuckDB makes of it
     with pytest.raises(RuntimeError, match="other"), connection():
         raise RuntimeError("other")
+
+
+def test_arrow_files_damaged_in_the_middle(tmp_path):
+    path, rng = tmp_path / "t.feather", np.random.default_rng(0)
+    pd.DataFrame({"x": rng.integers(0, 9, 200_000)}).to_feather(path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes(rng.integers(0, 256, 1000).tolist())
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"t.feather: damaged Arrow file \(.*\); write it again"):
+        data.read_table(str(path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wengert.cli._app import command
-from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_output, write
+from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_plot, write
 
 if TYPE_CHECKING:
     from wengert.models import Model
@@ -28,13 +28,13 @@ def inspect(
     """
     from wengert import models
 
-    refuse_output(plot, [model], force)
+    refuse_plot(plot, [model], force)
     found = models.open_file(model)
     network = found.network if isinstance(found, models.Model) else found
     trained = found if isinstance(found, models.Model) else None
-    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
     if plot is not None:
         write(plot, _picture(network, trained))
+    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
 
 
 def _report(network: Any, model: "Model | None") -> dict[str, Any]:

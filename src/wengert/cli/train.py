@@ -15,6 +15,7 @@ from wengert.cli._shared import (
     print_json,
     read,
     refuse_output,
+    refuse_plot,
     stem,
 )
 from wengert.errors import SettingError
@@ -119,7 +120,7 @@ def train(
     options.check()
     output = output or Path(f"{stem(data)}.wengert")
     refuse_output(output, [data], force)
-    refuse_output(plot, [data, str(output)], force)
+    refuse_plot(plot, [data, str(output)], force)
     if options.takes_all_rows and (resume or checkpoint):
         _refuse_checkpoint(options.optimiser_name)
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])

@@ -62,7 +62,7 @@ def read_blocks(
     """The same table so many rows at a time, however many there are.
 
     What a column holds is told block by block: one that is all numbers in the first may hold words in
-    another. Arrow files and NPZ archives are read whole.
+    another. NPZ archives are read whole.
 
     Parameters
     ----------
