@@ -1,5 +1,7 @@
 """Commands as people run them: in an empty folder, with exit code, stdout and stderr."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -42,6 +44,11 @@ def refuses(wengert, tmp_path):
     return run
 
 
+def hear_ctrl_c():
+    """Jobs in the background of a shell ignore it, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start a command as a process of its own, ended with the test."""
@@ -50,6 +57,8 @@ def start(tmp_path):
     def run(*arguments):
         command = [sys.executable, "-m", "wengert", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if os.name == "posix":
+            pipes["preexec_fn"] = hear_ctrl_c
         processes.append(subprocess.Popen(command, text=True, cwd=tmp_path, **pipes))
         return processes[-1]
 

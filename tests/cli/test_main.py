@@ -104,6 +104,24 @@ def test_a_real_ctrl_c(start, tmp_path):
     assert os.listdir(tmp_path) == ["digits.wengert"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.parametrize("module", ["typer", "wengert.cli._app"])
+def test_ctrl_c_is_heard_during_imports(tmp_path, module):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "wengert", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 # --- help
 
 COMMANDS = ("train", "predict", "evaluate", "inspect", "tune", "export", "cache", "bench")
@@ -156,6 +174,7 @@ def test_what_options_do_stands_below_their_names_where_room_is_short(wengert, m
 
 
 def test_completion_is_offered(wengert, monkeypatch):
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # no shell need be above
     code, out, _ = wengert("--show-completion", "bash")
     assert code == 0
     assert "_WENGERT_COMPLETE=complete_bash" in out

@@ -57,6 +57,8 @@ def test_predict_refuses(refuses, iris, tmp_path):
     (tmp_path / "other.wengert").write_bytes((tmp_path / iris).read_bytes())
     message = "other.wengert: exists already; choose another name, or write --force to replace it"
     assert refuses("predict", iris, "iris", "--output", "other.wengert") == message
+    message = "p.csv: its ending says no JSON; leave out --json, or end the name with .jsonl"
+    assert refuses("predict", iris, "iris", "--json", "--output", "p.csv") == message
     message = (
         "p.xls: its ending says no format; end the name with one of .csv, .jsonl, .ndjson, .json, .parquet"
     )

@@ -100,11 +100,14 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def format_of(path: Path | None, otherwise: Format) -> Format:
-    """How a file of that name is written; what has no file of its own as said otherwise."""
+def format_of(path: Path | None, as_json: bool = False) -> Format:
+    """How a file of that name is written; what has no file of its own as JSON lines or CSV."""
+    asked = to_json_lines if as_json else to_csv
     if path is None or (path.exists() and not path.is_file()):
-        return otherwise
+        return asked
     found = FORMATS.get(path.suffix.lower())
+    if as_json and found is not None and found is not asked:
+        raise SettingError(f"{path}: its ending says no JSON; leave out --json, or end the name with .jsonl")
     if found is None:
         raise SettingError(
             f"{path}: its ending says no format; end the name with one of {', '.join(FORMATS)}"

@@ -46,7 +46,7 @@ def predict(
     from wengert._jobs import predictions
 
     refuse_output(output, [data, model], force)
-    written = predictions.format_of(output, predictions.to_json_lines if as_json else predictions.to_csv)
+    written = predictions.format_of(output, as_json)
     network = models.load(model)
     tables = blocks_for(network, data, query, fill_columns)
     blocks = (predictions.columns(network, network.predict_table(table)) for table in tables)
