@@ -27,7 +27,7 @@ from _native import Array, peak, repeated, repeated_blas
 from threadpoolctl import threadpool_limits
 
 import wengert as wg
-from wengert.native.product.matmul import Product
+from wengert.native.product.plans import Product
 
 HEADER = ("m × n × k", "operands", "dtype", "threads", "GFLOP/s", "BLAS", "peak", "ratio", "best")
 TARGET = 0.95

@@ -96,13 +96,16 @@ def examples(wengert, monkeypatch):
         yield from (line.strip() for line in lines if line.strip().startswith("wengert "))
 
 
+SHORT = {"train": ["--epochs", "2"], "tune": ["--epochs", "2", "--candidates", "2"]}  # the last word counts
+
+
 def test_the_examples_of_the_help_run(wengert, monkeypatch, tmp_path):
     found = list(examples(wengert, monkeypatch))
     assert {line.split()[1] for line in found} == set(COMMANDS)
     found = [line for line in found if line != "wengert bench"]  # which times for seconds
     found.sort(key=lambda line: "--config" in line)
     for line in found:
-        quick = ["--epochs", "2"] if line.split()[1] == "train" else []
+        quick = SHORT.get(line.split()[1], [])
         code, _, err = wengert(*shlex.split(line)[1:], *quick, *(["--force"] if "train wine" in line else []))
         assert code == 0, (line, err)
 

@@ -20,13 +20,11 @@ def drawn(rows, count=1, first=0, key=KEY):
 
 def by_hand(rows, number, key=KEY):
     """Every element changes places with one that is drawn from those not behind it."""
-    blocks = np.arange(-(-len(rows) // 2), dtype=np.uint32)
+    blocks = np.arange(-(-len(rows) // 4), dtype=np.uint32)
     words = philox.numpy(blocks, np.uint32(number), np.uint32(0), np.uint32(PURPOSE), *key)
-    low, high = ([words[i].astype(object) for i in pair] for pair in ((0, 2), (1, 3)))
-    numbers = np.stack([a + (b << 32) for a, b in zip(low, high)], axis=1).ravel()
     order = list(rows)
-    for i in range(len(rows)):
-        j = int(numbers[i]) * (i + 1) >> 64
+    for i, word in zip(range(len(rows)), np.stack(words, axis=1).ravel()):
+        j = int(word) * (i + 1) >> 32
         order[i], order[j] = order[j], order[i]
     return order
 

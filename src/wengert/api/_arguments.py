@@ -47,6 +47,17 @@ class Selection:
             args[place] = argument
         return f(*args, **self.kwargs)
 
+    def calling(self, chosen: Sequence[int]) -> Callable[[Function, Sequence[Any]], Any]:
+        """How to call a function with tracers in place of some of the leaves."""
+
+        def call(f: Function, tracers: Sequence[Any]) -> Any:
+            leaves = list(self.leaves)
+            for i, tracer in zip(chosen, tracers, strict=True):
+                leaves[i] = tracer
+            return self.call(f, leaves)
+
+        return call
+
     def restore(self, leaves: Sequence[Any]) -> list[Any]:
         """One tree for each selected argument."""
         if len(self.counts) == 1:

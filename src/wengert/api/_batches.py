@@ -80,31 +80,25 @@ def _prefix(argument: Any, axes: Any) -> list[Any]:
 
 
 def _vmapped(f: Function, selection: Selection, axes: list[Any], out_axes: Any) -> Any:
-    pairs = zip(selection.leaves, axes, strict=True)
-    leaves = [leaf if hasattr(leaf, "ndim") or axis is None else np.asarray(leaf) for leaf, axis in pairs]
-    size = _batch_size(leaves, axes)
-    values = [
-        leaf if axis is None else np.moveaxis(leaf, axis, 0) for leaf, axis in zip(leaves, axes, strict=True)
-    ]
+    selection.leaves = list(map(_with_axes, selection.leaves, axes))
+    size = _batch_size(selection.leaves, axes)
     chosen = [i for i, axis in enumerate(axes) if axis is not None]
-
-    def call(f: Function, tracers: Sequence[Any]) -> Any:
-        arguments = list(leaves)
-        for i, tracer in zip(chosen, tracers, strict=True):
-            arguments[i] = tracer
-        return selection.call(f, arguments)
-
-    recording = record(f, [_example(values[i]) for i in chosen], call, abstract=True)
-    results = evaluate_batch(recording.trace(), [values[i] for i in chosen], [True] * len(chosen), size)
+    values = [np.moveaxis(selection.leaves[i], axes[i], 0) for i in chosen]
+    recording = record(f, list(map(_example, values)), selection.calling(chosen), abstract=True)
+    results = evaluate_batch(recording.trace(), values, [True] * len(chosen), size)
     recording.recorder.close()
     outputs = [value if flag else spread(value, size) for value, flag in results]
-    structure = tree.unflatten(recording.structure, outputs)
-    places = _prefix(structure, out_axes)
+    places = _prefix(tree.unflatten(recording.structure, outputs), out_axes)
     moved = [
         value if place == 0 else np.moveaxis(value, 0, place)
         for value, place in zip(outputs, places, strict=True)
     ]
-    return tree.unflatten(recording.structure, own_all(moved, values))
+    return tree.unflatten(recording.structure, own_all(moved, selection.leaves))
+
+
+def _with_axes(leaf: Any, axis: int | None) -> Any:
+    """A leaf that has axes to choose from, if one is chosen."""
+    return leaf if hasattr(leaf, "ndim") or axis is None else np.asarray(leaf)
 
 
 def _batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:

@@ -6,7 +6,6 @@ r"""What a call computes and what that costs: its evaluation trace, as tables.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 from wengert.api._arguments import Function, Selection, kind_of, named
@@ -64,14 +63,7 @@ def trace(f: Function) -> Function:
 def _record_numbers(f: Function, selection: Selection) -> Recording:
     """Record with a tracer for every leaf that is a number; the others stay as they are."""
     chosen = [i for i, leaf in enumerate(selection.leaves) if kind_of(leaf) in "biufc"]
-
-    def call(f: Function, tracers: Sequence[Any]) -> Any:
-        leaves = list(selection.leaves)
-        for i, tracer in zip(chosen, tracers, strict=True):
-            leaves[i] = tracer
-        return selection.call(f, leaves)
-
-    return record(f, [selection.leaves[i] for i in chosen], call)
+    return record(f, [selection.leaves[i] for i in chosen], selection.calling(chosen))
 
 
 def _labels(f: Function, selection: Selection) -> list[str]:

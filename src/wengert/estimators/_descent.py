@@ -156,6 +156,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
+        trainer.forget_data()
         estimator._adopt(_trained(estimator, trainer))
 
 
@@ -164,7 +165,7 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
     watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
     alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
-    most, first = 1 if alone else orders.most(trainer.at_a_time), estimator.n_iter_
+    most = 1 if alone else orders.most(trainer.at_a_time)
 
     def some(count: int) -> None:
         errors = _errors(trainer, sample, orders.of(count, most), count)
@@ -176,7 +177,7 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
         for estimator.loss_ in errors:
             _note(estimator, len(sample), aside)
 
-    while (left := first + epochs - estimator.n_iter_) > 0:
+    while (left := epochs - estimator.n_iter_) > 0:
         ends = told_of_epoch(estimator, partial(some, min(most, left, _until_over(estimator))))
         if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
             estimator.stopped_early_ = True

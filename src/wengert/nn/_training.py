@@ -140,8 +140,8 @@ def is_known(network: Network) -> bool:
     if isinstance(network, tuple | list):
         return all(map(is_known, network))
     if dataclasses.is_dataclass(network):
-        fields = (getattr(network, name) for name in tree.metadata_of(type(network)))
-        return _is_own(type(network)) and all(map(is_known, fields))
+        kind: type = type(network)
+        return _is_own(kind) and all(is_known(getattr(network, name)) for name in tree.metadata_of(kind))
     return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
 
 

@@ -79,6 +79,13 @@ class Rows:
         orders = self.orders.of(trainer.epochs + 1, count, self.most(trainer))
         return trainer.run_epochs(self.data, orders, count)
 
+    def watched_epochs(
+        self, trainer: Trainer, count: int, watched: "Rows", most: int
+    ) -> tuple[list[float], list[float], Network]:
+        """So many epochs in one call, at most so many, with a look at other rows after each of them."""
+        orders = self.orders.of(trainer.epochs + 1, count, most)
+        return trainer.run_watched(self.data, orders, count, watched.data, watched.rows)
+
     def error(self, trainer: Trainer) -> float:
         """The error in prediction."""
         return trainer.error(self.data, self.rows)

@@ -43,6 +43,8 @@ OPERATIONS_AT_A_TIME = 20_000_000_000
 PATTERNS_AT_A_TIME = 256
 # Weights from which on they are copied once, and then changed in place, rather than made anew by every call.
 MANY = 1 << 17
+# Weights that are kept of several epochs of a call.
+KEPT = 1 << 17
 
 
 class Piece(NamedTuple):
@@ -106,7 +108,7 @@ class Trainer:
         self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
         self.key, self.steps, self.epochs = _first_key() if key is None else key, 0, 0
-        self._read: tuple[Data, bool] = None, False
+        self._known: list[tuple[Data, bool]] = []
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
         if state is None:  # methods that take all patterns at once keep nothing from one call to the next
@@ -115,7 +117,7 @@ class Trainer:
         self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
         self._averages = averaged(state, parameters) is not parameters
-        weights = sum(w.size for w in parameters.values())
+        self._weights = weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         made: Callable[..., _Programs] = (
             _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
@@ -174,14 +176,52 @@ class Trainer:
         count = len(orders) if count is None else count
         if orders.size > self.at_a_time or self._reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders[:count]]
+        return self._epochs_together(self._epochs, data, orders, count)[0]
+
+    def most_watched(self, data: Data, watched: Data, rows: Array) -> int:
+        """How many epochs `run_watched` makes at most: it keeps a network of each."""
+        if len(rows) > self.at_a_time or self._reads_a_file(data) or self._reads_a_file(watched):
+            return 1
+        return max(1, KEPT // max(1, self._weights))
+
+    def run_watched(
+        self, data: Data, orders: Array, count: int, watched: Data, rows: Array
+    ) -> tuple[list[float], list[float], Network]:
+        """As `run_epochs` in one call, with a look at other patterns after every epoch.
+
+        Returns
+        -------
+        errors, errors of those patterns, and the networks after the epochs, in the rows of their arrays
+
+        Raises
+        ------
+        ControlFlowError
+            Where the code cannot be followed by a loop; nothing is changed then.
+        """
+        first, kept = self.epochs, self.programs.kept_epochs(self.batch_size)
+        (piece,) = self._pieces_to_look_at(watched, rows)
+        errors, networks = self._epochs_together(kept, data, orders, count)
+        given = np.int64(count), *_minibatches(piece.order, piece.batch_size), watched
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self.programs.errors_of_each(networks, *given)[:count]
+        shares = _shares(watched, piece.order, piece.batch_size)
+        looks = [float(row @ shares) / float(shares.sum()) for row in found]
+        for i, error in enumerate(looks, start=1):
+            self.require_finite(error, "validation", f"epoch {first + i}")
+        return errors, looks, networks
+
+    def _epochs_together(
+        self, program: Callable[..., Any], data: Data, orders: Array, count: int
+    ) -> tuple[list[float], Any]:
+        """The errors of so many epochs, and what the program keeps of each."""
         piece = Piece(data, orders, self.batch_size)
-        carry, errors = self._run(self._to_change(), self.steps, piece, count)
+        carry, errors, history = self._run(program, self._to_change(), self.steps, piece, count)
         shares = _shares(data, orders[:count], self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
             self._require_finite(errors, 0)
         self._advance(carry, errors.size, count)
-        return found
+        return found, history
 
     def epoch_of_batches(self, batches: Iterable[Data]) -> float:
         """A step on each of these minibatches; the mean error of the patterns, as that of `epoch`."""
@@ -191,22 +231,29 @@ class Trainer:
         """One epoch in several calls, so that an interruption is noticed in between."""
         carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
         for piece in pieces:
-            carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
+            piece = piece._replace(order=piece.order[None])
+            carry, errors, _ = self._run(self._epochs, carry, self.steps + steps, piece)
             self._require_finite(errors, steps)
-            shares = _shares(piece.data, piece.order, piece.batch_size)
+            shares = _shares(piece.data, piece.order[0], piece.batch_size)
             total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
             steps += errors.size
         self._advance(carry, steps, 1)
         return total / weight
 
     def _reads_a_file(self, data: Data) -> bool:
-        """Whether the data stand in a mapped file; found out once."""
-        if self._read[0] is not data:
-            self._read = data, is_mapped(data)
-        return self._read[1]
+        """Whether data stand in a mapped file; found out once, of those learned from and those watched."""
+        for known, mapped in self._known:
+            if known is data:
+                return mapped
+        self._known = [(data, is_mapped(data)), *self._known[:1]]
+        return self._known[0][1]
+
+    def forget_data(self) -> None:
+        """Hold no data any longer: whoever keeps the trainer for more epochs need not keep them, too."""
+        self._known = []
 
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
-        return _pieces(data, order, self.at_a_time, self.batch_size)
+        return _pieces(data, order, self.at_a_time, self.batch_size, self._reads_a_file(data))
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
         self._carry, self._owns_state = carry, True
@@ -219,19 +266,24 @@ class Trainer:
         network, state = self._carry
         return tree.map(_copied, network) if self._is_large else network, state
 
-    def _run(self, carry: Any, steps: int, piece: Piece, count: int = 1) -> tuple[Any, Array]:
-        """Carry and errors, a row for each epoch, after the first orders of a piece."""
+    def _run(
+        self, program: Callable[..., Any], carry: Any, steps: int, piece: Piece, count: int = 1
+    ) -> tuple[Any, Array, Any]:
+        """Carry, errors, and what the program keeps: a row for each epoch, of the first orders of a piece."""
         key = (self.key, np.int64(steps)) if self._draws else None
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                (state, network), errors = self._epochs(
+                after, errors, kept = program(
                     carry[1], carry[0], np.int64(count), piece.order, key, piece.data
                 )
-                carry = network, state
+                carry = after[::-1]
             except ControlFlowError:
-                carry, errors = self._step_by_step(carry, key, piece._replace(order=piece.order[:count]))
-        return carry, np.asarray(errors[:count], np.float64)
+                if program is not self._epochs:
+                    raise
+                kept, order = (), piece.order[:count]
+                carry, errors = self._step_by_step(carry, key, piece._replace(order=order))
+        return carry, np.asarray(errors[:count], np.float64), kept
 
     def _step_by_step(self, carry: Any, key: Any, piece: Piece) -> tuple[Any, Any]:
         """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
@@ -318,7 +370,7 @@ class Trainer:
     def _pieces_to_look_at(self, data: Data, rows: Array | None) -> Iterator[Piece]:
         rows = np.arange(count_of(data)) if rows is None else rows
         size = _even_size(len(rows), max(self.batch_size, PATTERNS_AT_A_TIME))
-        return _pieces(data, rows, -(-self.at_a_time // size) * size, size)
+        return _pieces(data, rows, -(-self.at_a_time // size) * size, size, self._reads_a_file(data))
 
     # --------------------------------------------------------------------------------- divergence
 
@@ -357,9 +409,8 @@ def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
     return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 
 
-def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int) -> Iterator[Piece]:
+def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int, mapped: bool) -> Iterator[Piece]:
     """An order in pieces of whole minibatches; what stands in a mapped file is read a piece at a time."""
-    mapped = is_mapped(data)
     if mapped:
         at_a_time = min(at_a_time, max(1, MAPPED_AT_A_TIME // batch_size) * batch_size)
     for start in range(0, len(order), at_a_time):
@@ -416,8 +467,11 @@ class _Programs:
         loss = watched(loss)
         made = functools.partial(_epochs_of, loss, optimiser, penalty)
         self.epochs = functools.cache(lambda size, given: compiled(made(size), QUICK._replace(given=given)))
+        kept = functools.partial(_trained, optimiser)
+        self.kept_epochs = functools.cache(lambda size: compiled(made(size, kept), QUICK._replace(given=1)))
         self.step = _quick(_step_of(loss, optimiser, penalty))
-        self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
+        errors = _batch_by_batch(lambda network, x, *targets: loss(network(x), *targets))
+        self.errors, self.errors_of_each = _quick(errors), _quick(_one_by_one(errors))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
 
 
@@ -492,29 +546,50 @@ def _step_of(
 
 
 def _epochs_of(
-    loss: Loss, optimiser: Optimiser, penalty: Penalty | None, batch_size: int
-) -> Callable[..., tuple[Any, Any]]:
-    """Some epochs, of which the first so many are made: minibatches are named by indices of patterns."""
+    loss: Loss,
+    optimiser: Optimiser,
+    penalty: Penalty | None,
+    batch_size: int,
+    kept: Callable[..., Any] = lambda network, state: (),
+) -> Callable[..., tuple[Any, Any, Any]]:
+    """Some epochs, of which the first so many are made: minibatches are named by indices of patterns.
+
+    What is ``kept`` of network and state is given for the end of every epoch.
+    """
     epoch = functools.partial(_epoch, _step_of(loss, optimiser, penalty), batch_size)
 
     def epochs(
         state: Any, network: Network, count: Any, orders: Array, key: Any, data: Data
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Any, Any, Any]:
         carry, steps = (network, state), -(-orders.shape[1] // batch_size)
         if len(orders) == 1:
             carry, errors = epoch(carry, orders[0], _keys(key, steps), data)
-            return carry[::-1], np.stack([errors])
+            return carry[::-1], np.stack([errors]), tree.map(lambda w: np.stack([w]), kept(*carry))
 
         def one_more(now: Any) -> Any:
-            i, carry, errors = now
+            i, carry, errors, history = now
             carry, errors[i] = epoch(carry, orders[i], _keys(key, steps, i), data)
-            return i + 1, carry, errors
+            return i + 1, carry, errors, tree.map(functools.partial(_with_row, i), history, kept(*carry))
 
-        start = np.int64(0), carry, np.zeros((len(orders), steps))
-        _, carry, errors = while_loop(lambda now: now[0] < count, one_more, start)
-        return carry[::-1], errors
+        history = tree.map(lambda w: np.zeros((len(orders), *np.shape(w)), w.dtype), kept(*carry))
+        start = np.int64(0), carry, np.zeros((len(orders), steps)), history
+        _, carry, errors, history = while_loop(lambda now: now[0] < count, one_more, start)
+        return carry[::-1], errors, history
 
     return epochs
+
+
+def _with_row(i: Any, rows: Any, row: Any) -> Any:
+    """An array with another row in the place of one."""
+    rows[i] = row
+    return rows
+
+
+def _trained(optimiser: Any, network: Network, state: Any) -> Network:
+    """The network to predict with: of averaged weights where the optimiser keeps an average."""
+    parameters = nn.parameters(network)
+    averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
+    return network if averages is parameters else nn.replaced(network, averages)
 
 
 def _epoch(
@@ -553,6 +628,22 @@ def _batch_by_batch(f: Callable[..., Any]) -> Callable[..., Any]:
         else:
             _, found = scan(lambda _, batch: (0.0, on(batch)), 0.0, whole)
         return [found, tree.map(lambda y: np.stack([y]), on(rest))] if len(rest) else [found]
+
+    return results
+
+
+def _one_by_one(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f(network, ...)`` of the first so many networks, which stand in the rows of their arrays."""
+
+    def results(networks: Network, count: Any, whole: Array, rest: Array, data: Data) -> Any:
+        def one_more(now: Any) -> Any:
+            i, found = now
+            network = tree.map(lambda rows: rows[i], networks)
+            found[i] = np.concatenate(f(network, whole, rest, data))
+            return i + 1, found
+
+        found = np.zeros((len(tree.flatten(networks)[0][0]), len(whole) + (rest.size > 0)))
+        return while_loop(lambda now: now[0] < count, one_more, (np.int64(0), found))[1]
 
     return results
 

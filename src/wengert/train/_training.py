@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DivergenceError
+from wengert.core import tree
+from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
-from wengert.train._data import Source
+from wengert.train._data import Rows, Source
 from wengert.train._refusals import require
 from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
@@ -140,8 +141,36 @@ class Training:
         return self.result()
 
     def _train(self, epochs: int) -> None:
+        together = self._most_watched()
         while self.moment.epoch < epochs and not self.is_over:
-            self._advance(self._span(epochs))
+            if together > 1:
+                together = self._advance_watched(epochs, together)
+            else:
+                self._advance(self._span(epochs))
+
+    def _most_watched(self) -> int:
+        """How many epochs a call makes with a look after each; 1 where others look in between, too."""
+        others = self.callbacks or self.metrics or self.checkpoint or self.reports_every
+        if others or self.looks_every > 1 or self.trainer.acts_between_epochs:
+            return 1
+        if not isinstance(self.patterns, Rows) or not isinstance(self.watched, Rows):
+            return 1
+        most = self.trainer.most_watched(self.patterns.data, self.watched.data, self.watched.rows)
+        return min(most, self.patterns.most(self.trainer))
+
+    def _advance_watched(self, epochs: int, most: int) -> int:
+        """Some epochs with a look after each; how many may be made at a time from now on."""
+        assert isinstance(self.patterns, Rows)
+        assert isinstance(self.watched, Rows)
+        first = self.moment.epoch + 1
+        span = min(epochs - self.moment.epoch, most, self.standing.left)
+        try:
+            errors, looks, networks = self.patterns.watched_epochs(self.trainer, span, self.watched, most)
+        except ControlFlowError:  # a loop cannot follow the code
+            return 1
+        numbers = range(first, first + span)
+        self._after([Epoch(*found) for found in zip(numbers, errors, looks)], networks)
+        return most
 
     @property
     def is_over(self) -> bool:
@@ -165,13 +194,14 @@ class Training:
         errors = self.patterns.epochs(self.trainer, span)
         self._after([Epoch(number, error) for number, error in enumerate(errors, start=first)])
 
-    def _after(self, found: list[Epoch]) -> None:
-        """All that is done between these epochs and the next."""
-        found[-1] = self._looked_at(found[-1])
+    def _after(self, found: list[Epoch], networks: Network | None = None) -> None:
+        """All that is done before the next epochs; networks as `Trainer.run_watched` gives them."""
+        if networks is None:
+            found[-1] = self._looked_at(found[-1])
         self.trainer.after_epoch(found[-1].training)
         self.curve.epochs += found
         self.standing = self.standing.after_all(found)
-        self.moment = self._now(found[-1].number)
+        self.moment = self._now(found[-1].number, networks)
         if self.report is not None:
             self.report(found[-1])
         self._tell("on_epoch")
@@ -191,11 +221,11 @@ class Training:
         outputs, targets = (self.watched or self.patterns).outputs_and_targets(self.trainer)
         return {name: _number(name, metric(outputs, targets)) for name, metric in self.metrics.items()}
 
-    def _now(self, epoch: int) -> Moment:
+    def _now(self, epoch: int, networks: Network | None) -> Moment:
         """The moment after this epoch, with the best network."""
-        best = self.moment.best
-        if self.keeps_best and self.standing.best_epoch == epoch:
-            best = self.trainer.trained
+        best, since = self.moment.best, self.standing.best_epoch - self.moment.epoch
+        if self.keeps_best and since > 0:
+            best = self.trainer.trained if networks is None else _in_row(networks, since - 1)
         if self.checkpoint:
             self.trainer.keep()
         return Moment(self.trainer.carry, epoch, self.trainer.steps, best)
@@ -238,6 +268,11 @@ class Training:
         self.trainer.epochs = self.moment.epoch
         self.standing = Standing(self.criterion).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
+
+
+def _in_row(networks: Network, i: int) -> Network:
+    """A copy of one of several networks, which stand in the rows of their arrays."""
+    return tree.map(lambda rows: np.array(rows[i])[()], networks)
 
 
 def _number(name: str, found: Any) -> float:

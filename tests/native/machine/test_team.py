@@ -142,7 +142,7 @@ def test_gradients_of_scans(shared):
 def test_while_loops_and_branches(shared):
     def f(x):
         go = lambda carry: carry[1].sum() > 40
-        halve = lambda carry: (carry[0] + 1, carry[1] * 0.9)
+        halve = lambda carry: (carry[0] + 1, carry[1] * 0.5)
         count, left = wg.while_loop(go, halve, (0, np.abs(x)))
         chosen = wg.cond(left[0, 0] > x[0, 0], lambda x, y: x @ y.T, lambda x, y: y @ x.T, x, left)
         # What comes next may use the memory that the loop's answer and the branch's question stood in.
@@ -478,7 +478,7 @@ def test_an_interruption_comes_after_the_call():
         + """
 import signal
 wg.set_threads(3)
-long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=400)[0])
+long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=40)[0])
 x = x[:500] * 0.1
 first = long(x)
 threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

@@ -5,10 +5,10 @@ orders are then equally probable,
 
 .. math:: j_i \sim U\{0, \dots, i\}, \qquad x_i \leftrightarrow x_{j_i}.
 
-`write_drawn` draws from counters, :math:`j_i = \lfloor (i + 1)\, u_i / 2^{64} \rfloor`. `write_shuffled` draws
-as NumPy's ``RandomState.shuffle`` does, from the same Mersenne twister (Matsumoto and Nishimura 1998), whose
-state it moves on: words are masked, and those above i passed over. Both count the elements while they run, so
-this code is compiled once for all sizes.
+`write_drawn` draws from counters, :math:`j_i = \lfloor (i + 1)\, w_i / 2^{32} \rfloor`, probabilities right
+to :math:`2^{-32}`. `write_shuffled` draws as NumPy's ``RandomState.shuffle`` does, from the same Mersenne
+twister (Matsumoto and Nishimura 1998), whose state it moves on: words are masked, and those above i passed
+over. Both count the elements while they run, so this code is compiled once for all sizes.
 """
 
 from __future__ import annotations
@@ -34,50 +34,49 @@ PURPOSE = 4  # the last word of a counter: what a block of `wengert.random` is f
 def write_drawn(module: ir.Module) -> None:
     """``drawn(orders, rows, count, length, key0, key1, first)``: every order is built from its beginning."""
     params = [("orders", "ptr"), ("rows", "ptr"), ("count", "i64"), ("length", "i64")]
-    words = [(name, "i32") for name in ("key0", "key1", "first")]
-    f = module.function("drawn", "void", [*params, *words])
+    params += [(name, "i32") for name in ("key0", "key1", "first")]
+    f = module.function("drawn", "void", params)
     length = f.param("length")
     lanes = Lanes(f, np.uint32, this_host().lanes(np.uint64))
-    numbers, at_a_time = f.alloca(STREAMS * 16 * lanes.count), STREAMS * 2 * lanes.count
+    words, at_a_time = f.alloca(STREAMS * 16 * lanes.count), STREAMS * 4 * lanes.count
     with f.loop(ir.index(0), f.param("count"), 1) as epochs:
         order = f.offset(f.param("orders"), "i32", f.binary("mul", epochs.index, length))
         number = f.binary("add", f.param("first"), f.cast("trunc", epochs.index, "i32"))
         with f.loop(ir.index(0), length, at_a_time) as blocks:
-            _write_numbers(f, lanes, blocks.index, number, numbers)
+            _write_words(f, lanes, blocks.index, number, words)
             left = f.binary("sub", length, blocks.index)
             with f.loop(ir.index(0), f.intrinsic("smin", "i64", left, ir.index(at_a_time)), 1) as loop:
                 i = f.binary("add", blocks.index, loop.index)
-                drawn = f.load("i64", f.offset(numbers, "i64", loop.index), 8)
-                j = _upper_product(f, drawn, f.binary("add", i, ir.index(1)))
+                j = _below(f, f.binary("add", i, ir.index(1)), f.offset(words, "i32", loop.index))
                 f.store(f.load("i32", f.offset(order, "i32", j), 4), f.offset(order, "i32", i), 4)
                 f.store(f.load("i32", f.offset(f.param("rows"), "i32", i), 4), f.offset(order, "i32", j), 4)
     f.ret()
 
 
-def _write_numbers(f: ir.Function, lanes: Lanes, first: ir.Value, number: ir.Value, target: ir.Value) -> None:
-    """Numbers of 64 bits for the next places, two from every block of words."""
-    block = f.splat(f.cast("trunc", f.binary("lshr", first, ir.index(1)), "i32"), lanes.count)
+def _write_words(f: ir.Function, lanes: Lanes, first: ir.Value, number: ir.Value, target: ir.Value) -> None:
+    """Words for the next places, four from every block."""
+    block = f.splat(f.cast("trunc", f.binary("lshr", first, ir.index(2)), "i32"), lanes.count)
     given = [f.splat(x, lanes.count) for x in (number, f.param("key0"), f.param("key1"))]
     zero, purpose = lanes.constant(0), lanes.constant(PURPOSE)
     states = []
     for stream in range(STREAMS):
-        steps = [f"i32 {stream * lanes.count + lane}" for lane in range(lanes.count)]
-        step = ir.Value(f"<{', '.join(steps)}>" if lanes.count > 1 else steps[0].split()[1], lanes.type)
-        states += bits.wide(lanes, f.binary("add", block, step), given[0], zero, purpose, *given[1:])
+        counter = f.binary("add", block, _numbered(lanes, stream * lanes.count))
+        states += bits.wide(lanes, counter, given[0], zero, purpose, *given[1:])
     with f.loop(ir.index(0), ir.index(ROUNDS), 1, [x.value for x in states]) as rounds:
         now = [Number(lanes, x) for x in rounds.state]
         after = [x for i in range(0, len(now), 6) for x in bits.philox_round(*now[i : i + 6])]
         rounds.next = [x.value for x in after]
     for stream in range(STREAMS):
-        words = bits.narrow(*(Number(lanes, x) for x in rounds.state[6 * stream : 6 * stream + 4]))
-        pairs = _alternating(f, *(_joined(f, *words[i : i + 2]) for i in (0, 2)))
-        f.store(pairs, f.offset(target, "i64", ir.index(2 * lanes.count * stream)))
+        x0, x1, x2, x3 = bits.narrow(*(Number(lanes, x) for x in rounds.state[6 * stream : 6 * stream + 4]))
+        in_order = _alternating(f, _alternating(f, x0, x2), _alternating(f, x1, x3))
+        f.store(in_order, f.offset(target, "i32", ir.index(4 * lanes.count * stream)), 4)
 
 
-def _joined(f: ir.Function, low: ir.Value, high: ir.Value) -> ir.Value:
-    wide = ir.vector("i64", ir.lanes_of(low.type))
-    low, high = (f.cast("zext", x, wide) for x in (low, high))
-    return f.binary("or", low, f.binary("shl", high, ir.constant(32, wide)))
+def _numbered(lanes: Lanes, first: int) -> ir.Value:
+    """Whole numbers from the first on, one a lane."""
+    if lanes.count == 1:
+        return ir.constant(first, lanes.type)
+    return ir.Value("<" + ", ".join(f"i32 {first + i}" for i in range(lanes.count)) + ">", lanes.type)
 
 
 def _alternating(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -85,14 +84,14 @@ def _alternating(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
     count = ir.lanes_of(a.type)
     if count > 1:
         return f.shuffle(a, b, [i // 2 + i % 2 * count for i in range(2 * count)])
-    both = f.emit(f"insertelement <2 x i64> poison, i64 {a.name}, i64 0", "<2 x i64>")
-    return f.emit(f"insertelement <2 x i64> {both.name}, i64 {b.name}, i64 1", "<2 x i64>")
+    both = f.emit(f"insertelement <2 x i32> poison, i32 {a.name}, i64 0", "<2 x i32>")
+    return f.emit(f"insertelement <2 x i32> {both.name}, i32 {b.name}, i64 1", "<2 x i32>")
 
 
-def _upper_product(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
-    """The upper half of a product of two numbers of 64 bits."""
-    a, b = (f.cast("zext", x, "i128") for x in (a, b))
-    return f.cast("trunc", f.binary("lshr", f.binary("mul", a, b), ir.Value("64", "i128")), "i64")
+def _below(f: ir.Function, count: ir.Value, word: ir.Value) -> ir.Value:
+    """A number below a count, from the word at an address."""
+    product = f.binary("mul", f.cast("zext", f.load("i32", word, 4), "i64"), count)
+    return f.binary("lshr", product, ir.index(32))
 
 
 # --- orders as NumPy draws them -----------------------------------------------------------------------------

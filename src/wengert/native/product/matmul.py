@@ -7,12 +7,12 @@ epilogue, code that sees every sum once, while it is in the first cache, and say
 an activation, the derivative of an activation, the update of a weight.
 
 How a product is computed is a `Plan`, made from its shape and the processor alone
-(`wengert.native.product.plans`); `wengert.native.product.writer` writes it down. Most products are covered
-with register tiles (`wengert.native.product.tiles`); where both factors run along k and A has few rows,
-elements are dot products (`wengert.native.product.dots`); where A is one row and B outgrows the first cache,
-B is read by whole vectors of memory (`wengert.native.product.lines`); where B runs along k otherwise, or
-outgrows the cache, blocks of it are copied to panels first (`wengert.native.product.packing`). The inner
-functions are shared by all products of a module.
+(`wengert.native.product.plans`). Most are covered with register tiles (`wengert.native.product.tiles`); where
+both factors run along k and A has few rows, elements are dot products (`wengert.native.product.dots`); where
+A is one row and B outgrows the first cache, B is read by whole vectors of memory
+(`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the cache, blocks of it are
+copied to panels first (`wengert.native.product.packing`). The inner functions are shared by all products of a
+module; here are the loops over blocks of columns, of k and of rows around them, and the epilogue.
 
 Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
 division cannot be seen in the result.
@@ -20,154 +20,571 @@ division cannot be seen in the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 from wengert.native.machine import ir
-from wengert.native.machine.host import LINE, Host, this_host
-from wengert.native.product.dots import Dots
-from wengert.native.product.plans import Plan, make_plan, round_up
-from wengert.native.product.tiles import ZERO, Arithmetic, arithmetic
-from wengert.native.product.writer import Apart, Epilogue, Start, Writer, times
+from wengert.native.machine.host import LINE, this_host
+from wengert.native.product.dots import Dots, dots_function
+from wengert.native.product.lines import Lines, lines_function
+from wengert.native.product.packing import Rows, fill, rows_function
+from wengert.native.product.plans import Product, power_of_two, round_up
+from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
 
+Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
+"""(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
+Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
+Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
 POINTERS = ("a", "b", "c", "scratch")
+ZEROS = "product.zeros"
 
 
-class Scratch(NamedTuple):
-    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums."""
+class Start(NamedTuple):
+    """What the sums start with: an array like C, its rows so many elements apart (0: one row for all)."""
 
-    copies: int
-    sums: int
-    end: int
+    pointer: ir.Value
+    row: int
 
 
-@dataclass(frozen=True)
-class Product:
-    """A product of an m × k and a k × n matrix, or a batch of them.
+def write_function(
+    module: ir.Module,
+    product: Product,
+    name: str,
+    epilogue: Epilogue | None = None,
+    extras: Sequence[str] = (),
+    start: str = "zero",
+) -> str:
+    """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
 
-    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
-    With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
+    With ``start`` ``"c"`` the product is added to C.
     """
+    params = [
+        *((p, "ptr") for p in POINTERS),
+        ("begin", "i64"),
+        ("end", "i64"),
+        *((p, "ptr") for p in extras),
+    ]
+    f = module.function(name, "void", params)
+    given = None if start == "zero" else Start(f.param("c"), product.c_stride)
+    a, b, c, scratch = (f.param(p) for p in POINTERS)
+    begin, end = f.param("begin"), f.param("end")
+    write_rows(f, product, a, b, c, scratch, begin, end, epilogue, given)
+    f.ret()
+    return name
 
-    m: int
-    n: int
-    k: int
-    dtype: Any
-    a_strides: tuple[int, int]
-    b_strides: tuple[int, int]
-    c_stride: int
-    batch: int = 1
-    batch_strides: tuple[int, int, int] = (0, 0, 0)
-    host: Host | None = None
-    grain: int = 1
 
-    @cached_property
-    def arithmetic(self) -> Arithmetic:
-        """Multiplication and addition on the host."""
-        return arithmetic(self.host or this_host(), ir.type_name(self.dtype))
+def write_rows(
+    f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
+    begin: ir.Value, end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
+    apart: Apart | None = None,
+) -> None:  # fmt: skip
+    """Write the product into a function, for rows from ``begin`` to ``end``.
 
-    @cached_property
-    def plan(self) -> Plan:
-        """How it is computed."""
-        return make_plan(replace(self, m=max(1, self.m), n=max(1, self.n)))
-
-    @cached_property
-    def scratch(self) -> Scratch:
-        """The memory that every thread must hand in."""
-        plan, size = self.plan, self.arithmetic.size
-        if plan.method == "narrow":
-            assert plan.turned is not None
-            block = round_up(self.n * plan.pitch(size), LINE)
-            return Scratch(block, 0, block + plan.turned.nbytes(self.n, plan.rows) + LINE)
-        depth, width = min(self.k, plan.depth), min(self.n, plan.width)
-        b = 0 if plan.panels_b is None else round_up(plan.panels_b.nbytes(width, depth), LINE)
-        a = 0 if plan.panels_a is None else round_up(plan.panels_a.nbytes(plan.rows, depth), LINE)
-        rows = self.m if self.k > plan.depth else min(self.m, plan.rows or self.m)
-        return Scratch(b, b + a, b + a + rows * round_up(width * size, LINE) + LINE)
-
-    @property
-    def scratch_bytes(self) -> int:
-        """How much that is."""
-        return self.scratch.end
-
-    def describe(self) -> dict[str, Any]:
-        """The plan in words and numbers."""
-        plan = self.plan
-        first = plan.strips[0][0]
-        block = first if isinstance(first, Dots) else first.tile
-        across = f"{block.columns} columns" if isinstance(block, Dots) else f"{block.vectors} vectors"
-        return {
-            "method": plan.method,
-            "tile": f"{block.rows} rows × {across} of {block.lanes}",
-            "depth": min(plan.depth, self.k),
-            "width": min(plan.width, self.n),
-            "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
-            "scratch": self.scratch_bytes,
-            "operations": 2 * self.batch * self.m * self.n * self.k,
-        }
-
-    # --- code -----------------------------------------------------------------------------------------------
-
-    def emit(
-        self,
-        module: ir.Module,
-        name: str,
-        epilogue: Epilogue | None = None,
-        extras: Sequence[str] = (),
-        start: str = "zero",
-    ) -> str:
-        """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
-
-        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
-        With ``start`` ``"c"`` the product is added to C.
-        """
-        params = [
-            *((p, "ptr") for p in POINTERS),
-            ("begin", "i64"),
-            ("end", "i64"),
-            *((p, "ptr") for p in extras),
-        ]
-        f = module.function(name, "void", params)
-        given = None if start == "zero" else Start(f.param("c"), self.c_stride)
-        a, b, c, scratch = (f.param(p) for p in POINTERS)
-        begin, end = f.param("begin"), f.param("end")
-        self.write(f, a, b, c, scratch, begin, end, epilogue, given)
-        f.ret()
-        return name
-
-    def write(
-        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
-        end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
-        apart: Apart | None = None,
-    ) -> None:  # fmt: skip
-        """Write the product into a function, for rows from ``begin`` to ``end``.
-
-        ``apart(values)`` opens another function for the epilogue, which is given these values.
-        """
-        if self.m == 0 or self.n == 0 or self.batch == 0:
-            return
-        scratch = _aligned(f, scratch)
-        if self.batch == 1:
-            Writer(f, self, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
-            return
-        m, size = ir.index(self.m), self.arithmetic.size
-        last = f.binary("sdiv", f.binary("add", end, ir.index(self.m - 1)), m)
-        with f.loop(f.binary("sdiv", begin, m), last, 1) as loop:
-            first = f.binary("mul", loop.index, m)
-            a, b, c = (
-                f.advance(p, times(f, loop.index, s * size))
-                for p, s in zip((a, b, c), self.batch_strides, strict=True)
+    ``apart(values)`` opens another function for the epilogue, which is given these values.
+    """
+    if product.m == 0 or product.n == 0 or product.batch == 0:
+        return
+    scratch = _aligned(f, scratch)
+    if product.batch == 1:
+        _Writer(f, product, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
+        return
+    m, size = ir.index(product.m), product.arithmetic.size
+    last = f.binary("sdiv", f.binary("add", end, ir.index(product.m - 1)), m)
+    with f.loop(f.binary("sdiv", begin, m), last, 1) as loop:
+        first = f.binary("mul", loop.index, m)
+        a, b, c = (
+            f.advance(p, _times(f, loop.index, s * size))
+            for p, s in zip((a, b, c), product.batch_strides, strict=True)
+        )
+        if start is not None and start.row:
+            start = Start(
+                f.advance(start.pointer, _times(f, loop.index, product.batch_strides[2] * size)), start.row
             )
-            if start is not None and start.row:
-                start = Start(
-                    f.advance(start.pointer, times(f, loop.index, self.batch_strides[2] * size)), start.row
-                )
-            low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
-            high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
-            Writer(f, self, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
+        low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
+        high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
+        _Writer(f, product, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
+
+
+# --- blocks -------------------------------------------------------------------------------------------------
+
+
+class _Writer:
+    """Writes the loops over blocks."""
+
+    def __init__(
+        self, f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
+        epilogue: Epilogue | None, start: Start | None, first_row: ir.Value, apart: Apart | None,
+    ) -> None:  # fmt: skip
+        self.f, self.product, self.plan = f, product, product.plan
+        self.a, self.b, self.c, self.scratch = a, b, c, scratch
+        self.epilogue, self.start, self.first_row, self.apart = epilogue, start, first_row, apart
+        self.size = product.arithmetic.size
+
+    def write(self, begin: ir.Value, end: ir.Value) -> None:
+        """All blocks of a range of rows."""
+        if self.plan.method == "columns":
+            self._transposed(begin, end)
+            return
+        if self.plan.method == "narrow":
+            with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
+                self._narrow(i, rows)
+            return
+        f, product, plan = self.f, self.product, self.plan
+        step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
+        with (
+            _blocks_of(f, product.n, plan.width) as (j, width),
+            _blocks_of(f, product.k, plan.depth) as (p, depth),
+        ):
+            b, b_step, b_next = self._columns_of_b(p, j, depth, width)
+            with _rows_of(f, begin, end, step) as (i, rows):
+                a, a_row, a_step = self._rows_of_a(i, p, depth, rows)
+                c, c_row = self._sums(i, j, _minus(f, i, begin))
+                start, start_row, start_next = self._start(i, j, p, c, c_row)
+                operands = Operands(a, b, c, start, a_row, a_step, b_step, c_row, start_row, depth)
+                self._call(operands, rows, j, width, b_next, start_next)
+                if self.epilogue is not None:
+                    self._finish(i, j, p, depth, rows, width, c)
+
+    # --- operands -------------------------------------------------------------------------------------------
+
+    def _columns_of_b(
+        self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Where columns of B stand, bytes from row to row, bytes from tile to tile."""
+        f, plan, (step, column) = self.f, self.plan, self.product.b_strides
+        column = 1 if self.product.n == 1 else column
+        b = self._at(self.b, p, step, j, column)
+        first = plan.strips[0][0]
+        if isinstance(first, Dots):
+            return b, ir.index(column * self.size), ZERO
+        if plan.panels_b is None:
+            return b, ir.index(step * self.size), ir.index(first.tile.columns * self.size)
+        panels = plan.panels_b
+        apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
+        distance = ir.index((column if panels.transposed else step) * self.size)
+        fill(f, panels, b, self.scratch, distance, width, depth, apart)
+        return self.scratch, ir.index(panels.row_bytes), apart
+
+    def _rows_of_a(
+        self, i: ir.Value, p: ir.Value, depth: ir.Value, rows: ir.Value
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Where rows of A stand, bytes from row to row, bytes from k to k."""
+        f, panels, (row, step) = self.f, self.plan.panels_a, self.product.a_strides
+        a = self._at(self.a, i, row, p, step)
+        if panels is None:
+            return a, ir.index(row * self.size), ir.index(step * self.size)
+        place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
+        if isinstance(panels, Rows):
+            apart = ir.index(panels.pitch(min(self.plan.depth, self.product.k)))
+            f.call(
+                rows_function(f.module, panels),
+                "void",
+                a,
+                place,
+                ir.index(row * self.size),
+                rows,
+                depth,
+                apart,
+            )
+            return place, apart, ir.index(self.size)
+        distance = ir.index(step * self.size)
+        fill(f, panels, a, place, distance, rows, depth, ZERO)
+        return place, ir.index(self.size), ir.index(panels.row_bytes)
+
+    def _sums(self, i: ir.Value, j: ir.Value, row: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Where sums are stored: in C, or with an epilogue in scratch memory."""
+        f, product, plan = self.f, self.product, self.plan
+        if self.epilogue is None:
+            return self._at(self.c, i, product.c_stride, j, 1), ir.index(product.c_stride * self.size)
+        place = self._sum_place()
+        bytes = self._sum_row()
+        return place if product.k <= plan.depth else f.advance(place, _times(f, row, bytes)), ir.index(bytes)
+
+    def _sum_row(self) -> int:
+        return round_up(min(self.product.n, self.plan.width) * self.size, LINE)
+
+    def _start(
+        self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """What sums start with: the caller's choice in the first block of k, what is there in the others."""
+        f, first = self.f, self.plan.strips[0][0]
+        tile = ir.index((1 if isinstance(first, Dots) else first.tile.columns) * self.size)
+        if self.start is None:
+            given = (_zeros(f.module), ZERO, ZERO)
+        else:
+            place = self._at(self.start.pointer, i, self.start.row, j, 1)
+            given = (place, ir.index(self.start.row * self.size), tile)
+        if self.product.k <= self.plan.depth:
+            return given
+        fresh = f.compare("icmp eq", p, ZERO)
+        pairs = zip(given, (c, c_row, tile), strict=True)
+        pointer, row, apart = (f.select(fresh, x, y) for x, y in pairs)
+        return pointer, row, apart
+
+    def _at(self, pointer: ir.Value, i: ir.Value, row: int, j: ir.Value, column: int) -> ir.Value:
+        """The address of an element."""
+        f = self.f
+        distances = (_times(f, i, row * self.size), _times(f, j, column * self.size))
+        return f.advance(pointer, *(d for d in distances if d.name != "0"))
+
+    # --- calls ----------------------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        operands: Operands,
+        rows: ir.Value,
+        j: ir.Value,
+        width: ir.Value,
+        b_next: ir.Value,
+        start_next: ir.Value,
+    ) -> None:
+        """The strips side by side; only the last block of columns has any left over."""
+        f, plan, n = self.f, self.plan, self.product.n
+        first = plan.strips[0][0]
+        if not isinstance(first, Strip):
+            name = (
+                dots_function(f.module, first) if isinstance(first, Dots) else lines_function(f.module, first)
+            )
+            f.call(name, "void", *operands, rows, width, b_next, start_next)
+            return
+        done, whole = ZERO, n
+        for strip, rest in plan.strips:
+            assert isinstance(strip, Strip)
+            here, whole = whole - rest, rest
+            columns = self._share(j, width, here, rest, strip is first)
+            self._strip(strip, operands, done, rows, columns, b_next, start_next)
+            done = _plus(f, done, columns)
+
+    def _share(self, j: ir.Value, width: ir.Value, here: int, rest: int, main: bool) -> ir.Value:
+        """How many columns of a block are a strip's."""
+        if self.product.n <= self.plan.width:
+            return ir.index(here)
+        f = self.f
+        if main:
+            return f.intrinsic("smin", "i64", width, _minus(f, ir.index(here), j))
+        last = f.compare("icmp eq", f.binary("add", j, width), ir.index(self.product.n))
+        return f.select(last, ir.index(here), ZERO)
+
+    def _strip(
+        self, strip: Strip, operands: Operands, done: ir.Value, rows: ir.Value, columns: ir.Value,
+        b_next: ir.Value, start_next: ir.Value,
+    ) -> None:  # fmt: skip
+        """One strip, its columns beginning after those that are done."""
+        f, first = self.f, self.plan.strips[0][0]
+        assert isinstance(first, Strip)
+        across = _times(f, done, self.size)
+        c = operands.c if done is ZERO else f.advance(operands.c, across)
+        b, start, tile = operands.b, operands.start, strip.tile.columns
+        if done is not ZERO:
+            b = self._after(b, done, across, b_next, first.tile.columns)
+            start = start if start_next is ZERO else f.advance(start, self._if_moving(start_next, across))
+        if strip is not first:
+            start_next = self._if_moving(start_next, ir.index(tile * self.size))
+            b_next = ir.index(tile * self.size)
+        if self.epilogue is not None and strip.tile.masked:
+            # Rows of scratch memory end with a whole line. A vector that was stored whole is loaded at once.
+            strip = strip.changed(padded=True)
+        name = strip_function(f.module, strip)
+        f.call(name, "void", *operands._replace(b=b, c=c, start=start), rows, columns, b_next, start_next)
+
+    def _after(self, b: ir.Value, done: ir.Value, across: ir.Value, b_next: ir.Value, tile: int) -> ir.Value:
+        """Where columns of B begin after those that are done, within panels too."""
+        f = self.f
+        if self.plan.panels_b is None:
+            return f.advance(b, across)
+        full = f.binary("sdiv", done, ir.index(tile))
+        within = _minus(f, done, f.binary("mul", full, ir.index(tile)))
+        return f.advance(b, f.binary("mul", full, b_next), _times(f, within, self.size))
+
+    def _if_moving(self, start_next: ir.Value, distance: ir.Value) -> ir.Value:
+        """A distance among what the sums start with: none if that is the same for all columns."""
+        if start_next is ZERO:
+            return ZERO
+        if start_next.name.isdigit():
+            return distance
+        return self.f.select(self.f.compare("icmp eq", start_next, ZERO), ZERO, distance)
+
+    def _transposed(self, begin: ir.Value, end: ir.Value) -> None:
+        """A matrix stored by columns times a vector: the vector is the row of A, rows are columns."""
+        f, product = self.f, self.product
+        count = f.binary("sub", end, begin)
+        a, b = self._at(self.a, begin, 1, ZERO, 0), self.b
+        a_step, b_step = (
+            ir.index(product.a_strides[1] * self.size),
+            ir.index(product.b_strides[0] * self.size),
+        )
+        if self.epilogue is None:
+            c = self._at(self.c, begin, 1, ZERO, 0)
+        else:
+            c = self._sum_place()
+        start, start_next = self._vector_start(begin, end)
+        operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
+        for strip in _range_strips(self.plan.strips):
+            count, operands = self._range(strip, operands, count, 1, start_next)
+        if self.epilogue is not None:
+            self._finish_column(begin, end)
+
+    def _narrow(self, i: ir.Value, rows: ir.Value) -> None:
+        """A block of rows, transposed and turned back."""
+        f, product, pitch = self.f, self.product, self.plan.pitch(self.size)
+        panels = self.plan.turned
+        assert panels is not None
+        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product.scratch.copies))
+        strides = (product.b_strides[1], product.b_strides[0], product.a_strides[1])
+        b_row, b_step, a_step = (ir.index(s * self.size) for s in strides)
+        k, count = ir.index(product.k), rows
+        operands = Operands(
+            self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
+        )
+        for strip in _range_strips(self.plan.strips):
+            count, operands = self._range(strip, operands, count, product.n, False)
+        fill(f, panels, self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
+        with f.loop(ZERO, rows, 1) as loop:
+            row = f.binary("add", i, loop.index)
+            source = f.advance(place, _times(f, loop.index, panels.row_bytes))
+            c = self._at(self.c, row, product.c_stride, ZERO, 0)
+            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, (sums, to, at)):
+                inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
+
+    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
+        """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
+        if self.start is None:
+            return _zeros(self.f.module), False
+        first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
+        if self.start.row == 1:
+            return first, True
+        f, element, place = self.f, self.product.arithmetic.element, self._sum_place()
+        with f.loop(ZERO, f.binary("sub", end, begin), 1) as loop:
+            number = f.load(element, self._at(first, loop.index, self.start.row, ZERO, 0), self.size)
+            f.store(number, f.offset(place, element, loop.index), self.size)
+        return place, True
+
+    def _sum_place(self) -> ir.Value:
+        """Where sums stand in scratch memory."""
+        return self.f.advance(self.scratch, ir.index(self.product.scratch.sums))
+
+    def _range(
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
+    ) -> tuple[ir.Value, Operands]:
+        """As many of the columns that are left as the strip's tiles cover."""
+        f, tile, width = self.f, strip.tile, ir.index(strip.tile.columns)
+        here = count
+        if not tile.masked:
+            here = f.binary("sub", count, f.binary("srem", count, width))
+        elif tile.vectors > 1:
+            covered = f.binary("add", count, ir.index(tile.lanes - 1))
+            covered = f.binary("sub", covered, f.binary("srem", covered, width))
+            here = f.intrinsic("smin", "i64", count, covered)
+        apart, bytes = ir.index(tile.columns * self.size), _times(f, here, self.size)
+        f.call(
+            strip_function(f.module, strip),
+            "void",
+            *operands,
+            ir.index(rows),
+            here,
+            apart,
+            apart if moving else ZERO,
+        )
+        start = f.advance(operands.start, bytes) if moving else operands.start
+        moved = operands._replace(b=f.advance(operands.b, bytes), c=f.advance(operands.c, bytes), start=start)
+        return f.binary("sub", count, here), moved
+
+    # --- epilogue -------------------------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        i: ir.Value,
+        j: ir.Value,
+        p: ir.Value,
+        depth: ir.Value,
+        rows: ir.Value,
+        width: ir.Value,
+        sums: ir.Value,
+    ) -> None:
+        """After the last block of k: sums go through the epilogue to C."""
+        f = self.f
+        values = (sums, self.c, i, j, rows, width, self.first_row)
+        with _when(f, self._is_last(p, depth)), self._apart(values) as (inside, given):
+            inside._finish_rows(*given)
+
+    @contextmanager
+    def _apart(self, given: Sequence[ir.Value]) -> Iterator[tuple[_Writer, Sequence[ir.Value]]]:
+        """Where sums go through the epilogue: here, or in a function of its own, given these values."""
+        if self.apart is None:
+            yield self, given
+            return
+        with self.apart(given) as (f, epilogue, values):
+            inside = copy.copy(self)
+            inside.f, inside.epilogue = f, epilogue
+            yield inside, values
+
+    def _finish_rows(
+        self, sums: ir.Value, c: ir.Value, i: ir.Value, j: ir.Value, rows: ir.Value, width: ir.Value,
+        first_row: ir.Value,
+    ) -> None:  # fmt: skip
+        """The rows of a block."""
+        f = self.f
+        with f.loop(ZERO, rows, 1) as loop:
+            row = f.binary("add", i, loop.index)
+            target = self._at(c, row, self.product.c_stride, j, 1)
+            source = f.advance(sums, _times(f, loop.index, self._sum_row()))
+            self._finish_row(source, target, _plus(f, first_row, row), j, width)
+
+    def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
+        if self.product.k <= self.plan.depth:
+            return None
+        f = self.f
+        return f.compare("icmp eq", f.binary("add", p, depth), ir.index(self.product.k))
+
+    def _finish_row(
+        self, source: ir.Value, target: ir.Value, row: ir.Value, j: ir.Value, width: ir.Value
+    ) -> None:
+        """One row, in vectors."""
+        for begin, end, lanes, mask in _pieces(self.f, self.product, width):
+            f = self.f
+            type = ir.vector(self.product.arithmetic.element, lanes)
+            with f.loop(begin, end, lanes) as loop:
+                chosen = None if mask is None else mask(loop.index)
+                here = None if chosen is None else chosen.here(f)
+                element = self.product.arithmetic.element
+                value = f.load(type, f.offset(source, element, loop.index), self.size)
+                if self.plan.method == "narrow" and self.start is not None:
+                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                result: ir.Value | None = value
+                if self.epilogue is not None:
+                    result = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                if result is None:
+                    continue
+                place = f.offset(target, element, loop.index)
+                if here is None:
+                    f.store(result, place, self.size)
+                else:
+                    f.masked_store(result, place, here, self.size)
+
+    def _started(self, type: str, row: ir.Value, column: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """What sums start with, where they are turned back: added last."""
+        assert self.start is not None
+        place = self._at(self.start.pointer, _minus(self.f, row, self.first_row), self.start.row, column, 1)
+        if mask is None:
+            return self.f.load(type, place, self.size)
+        return self.f.masked_load(type, place, mask, self.size)
+
+    def _finish_column(self, begin: ir.Value, end: ir.Value) -> None:
+        """The only column, number by number: its rows are not neighbours in other arrays."""
+        with self._apart((self._sum_place(), self.c, begin, end, self.first_row)) as (inside, given):
+            inside._finish_numbers(*given)
+
+    def _finish_numbers(
+        self, sums: ir.Value, c: ir.Value, begin: ir.Value, end: ir.Value, first_row: ir.Value
+    ) -> None:
+        assert self.epilogue is not None
+        f, element = self.f, self.product.arithmetic.element
+        with f.loop(begin, end, 1) as loop:
+            place = f.offset(sums, element, f.binary("sub", loop.index, begin))
+            value = f.load(element, place, self.size)
+            result = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
+            if result is not None:
+                f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
+
+
+def _range_strips(strips: Sequence[tuple[Strip | Dots | Lines, int]]) -> Iterator[Strip]:
+    """Strips for any number of columns: the wide one, single vectors, and what is less than a vector."""
+    wide = strips[0][0]
+    assert isinstance(wide, Strip)
+    kind, lanes = wide.tile.arithmetic, wide.tile.lanes
+    if wide.tile.vectors > 1:
+        yield wide
+    if kind.masks and lanes > 1:
+        yield wide.changed(vectors=1, masked=True)
+        return
+    while lanes:
+        yield wide.changed(vectors=1, lanes=lanes, masked=False)
+        lanes //= 2
+
+
+def _pieces(
+    f: ir.Function, product: Product, width: ir.Value
+) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
+    """Begin, end, lanes and mask of the loops that cover a row: one, where masks cost nothing."""
+    kind = product.arithmetic
+    lanes = power_of_two(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
+
+    def mask(index: ir.Value) -> Mask:
+        return kind.mask(f, f.binary("sub", width, index), lanes)
+
+    even = product.n % lanes == 0 and (product.n <= product.plan.width or product.plan.width % lanes == 0)
+    if even or kind.mask_registers:
+        yield ZERO, width, lanes, None if even else mask
+        return
+    whole = _minus(f, width, f.binary("srem", width, ir.index(lanes)))
+    yield ZERO, whole, lanes, None
+    yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
+
+
+@contextmanager
+def _blocks_of(f: ir.Function, total: int, size: int) -> Iterator[tuple[ir.Value, ir.Value]]:
+    """Begin and extent of every block; no loop if there is one."""
+    if total <= size:
+        yield ZERO, ir.index(total)
+        return
+    with f.loop(ZERO, ir.index(total), size) as loop:
+        left = f.binary("sub", ir.index(total), loop.index)
+        yield loop.index, f.intrinsic("smin", "i64", left, ir.index(size))
+
+
+@contextmanager
+def _rows_of(
+    f: ir.Function, begin: ir.Value, end: ir.Value, step: int
+) -> Iterator[tuple[ir.Value, ir.Value]]:
+    """Begin and extent of every block of rows; all at once if the step is 0."""
+    if not step:
+        yield begin, f.binary("sub", end, begin)
+        return
+    with f.loop(begin, end, step) as loop:
+        yield loop.index, f.intrinsic("smin", "i64", f.binary("sub", end, loop.index), ir.index(step))
+
+
+@contextmanager
+def _when(f: ir.Function, condition: ir.Value | None) -> Iterator[None]:
+    """Code that runs only if a condition holds; no condition always does."""
+    if condition is None:
+        yield
+        return
+    yes, after = f.new_label("yes"), f.new_label("after")
+    f.branch(condition, yes, after)
+    f.start(yes)
+    yield
+    f.jump(after)
+    f.start(after)
+
+
+def _times(f: ir.Function, value: ir.Value, factor: int) -> ir.Value:
+    if value.name.lstrip("-").isdigit() or factor == 0:
+        return ir.index(int(value.name) * factor) if factor else ZERO
+    return value if factor == 1 else f.binary("mul", value, ir.index(factor))
+
+
+def _plus(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
+    if a.name == "0" or b.name == "0":
+        return b if a.name == "0" else a
+    return f.binary("add", a, b)
+
+
+def _minus(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
+    if b.name == "0":
+        return a
+    return ZERO if a == b else f.binary("sub", a, b)
+
+
+def _zeros(module: ir.Module) -> ir.Value:
+    """The address of zeros, as many as the widest tile has columns."""
+    text = f"@{ZEROS} = internal constant [{8 * LINE} x i8] zeroinitializer, align {LINE}"
+    if text not in module.globals:
+        module.globals.append(text)
+    return ir.Value(f"@{ZEROS}", "ptr")
 
 
 def _aligned(f: ir.Function, pointer: ir.Value) -> ir.Value:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
+from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host, this_host
 from wengert.native.product.dots import Dots
 from wengert.native.product.lines import Lines
 from wengert.native.product.packing import Panels, Rows
-from wengert.native.product.tiles import Arithmetic, Strip, Tile
-
-if TYPE_CHECKING:
-    from wengert.native.product.matmul import Product
+from wengert.native.product.tiles import Arithmetic, Strip, Tile, arithmetic
 
 PAGE = 4096
 STREAMS = 16
@@ -65,6 +64,84 @@ class Plan:
     def pitch(self, size: int) -> int:
         """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
         return round_up(self.rows * size, LINE) + LINE
+
+
+class Scratch(NamedTuple):
+    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums."""
+
+    copies: int
+    sums: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of an m × k and a k × n matrix, or a batch of them.
+
+    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
+    With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
+    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: Any
+    a_strides: tuple[int, int]
+    b_strides: tuple[int, int]
+    c_stride: int
+    batch: int = 1
+    batch_strides: tuple[int, int, int] = (0, 0, 0)
+    host: Host | None = None
+    grain: int = 1
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """Multiplication and addition on the host."""
+        return arithmetic(self.host or this_host(), ir.type_name(self.dtype))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How it is computed."""
+        return make_plan(replace(self, m=max(1, self.m), n=max(1, self.n)))
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """The memory that every thread must hand in."""
+        plan, size = self.plan, self.arithmetic.size
+        if plan.method == "narrow":
+            assert plan.turned is not None
+            block = round_up(self.n * plan.pitch(size), LINE)
+            return Scratch(block, 0, block + plan.turned.nbytes(self.n, plan.rows) + LINE)
+        depth, width = min(self.k, plan.depth), min(self.n, plan.width)
+        b = 0 if plan.panels_b is None else round_up(plan.panels_b.nbytes(width, depth), LINE)
+        a = 0 if plan.panels_a is None else round_up(plan.panels_a.nbytes(plan.rows, depth), LINE)
+        rows = self.m if self.k > plan.depth else min(self.m, plan.rows or self.m)
+        return Scratch(b, b + a, b + a + rows * round_up(width * size, LINE) + LINE)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """How much that is."""
+        return self.scratch.end
+
+    def describe(self) -> dict[str, Any]:
+        """The plan in words and numbers."""
+        plan = self.plan
+        first = plan.strips[0][0]
+        block = first if isinstance(first, Dots) else first.tile
+        across = f"{block.columns} columns" if isinstance(block, Dots) else f"{block.vectors} vectors"
+        return {
+            "method": plan.method,
+            "tile": f"{block.rows} rows × {across} of {block.lanes}",
+            "depth": min(plan.depth, self.k),
+            "width": min(plan.width, self.n),
+            "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
+            "scratch": self.scratch_bytes,
+            "operations": 2 * self.batch * self.m * self.n * self.k,
+        }
+
+
+# --- methods ------------------------------------------------------------------------------------------------
 
 
 def make_plan(product: Product) -> Plan:
