@@ -178,8 +178,8 @@ def require_weighted(loss: Any) -> None:
     if callable(loss) and not takes(loss, 3):
         name = name_of(loss)
         raise ValueError(
-            f"loss: {name} takes no weights of patterns, and sample_weight or class_weight gives some; write it "
-            f"as {name}(y, t, weights), the error weighted by them"
+            f"loss: {name} takes no weights of patterns, and sample_weight or class_weight gives some; write "
+            f"it as {name}(y, t, weights), the error weighted by them"
         )
 
 
