@@ -146,6 +146,17 @@ def test_losses_of_numbers(loss):
     assert _regressor(loss=loss).fit(X, T).score(X, T) > 0.6
 
 
+def test_an_error_that_takes_no_weights_is_refused_where_there_are_some():
+    message = re.escape(
+        "loss: _cubes takes no weights of patterns, and sample_weight or class_weight gives some"
+    )
+    for solver in ("adam", "lbfgs"):
+        with pytest.raises(ValueError, match=message):
+            _regressor(loss=_cubes, solver=solver).fit(X, T, sample_weight=np.ones(120))
+    with pytest.raises(ValueError, match=message):
+        _classifier(loss=_cubes, class_weight="balanced").fit(X, Y == "a")
+
+
 def test_quantiles():
     y = _regressor(loss=losses.Quantile(0.9), max_iter=150).fit(X, T).predict(X)
     assert 0.8 < np.mean(y >= T) < 0.99

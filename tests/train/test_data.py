@@ -359,6 +359,18 @@ def test_what_gives_no_batches(x, what):
         fit(network(), losses.mean_squared_error, x)
 
 
+@pytest.mark.parametrize("made", [lambda net: net, lambda net: nn.Sequential((nn.Dropout(0.5), *net.layers))])
+def test_a_step_takes_a_whole_batch_of_whatever_size(made):
+    """More patterns than a minibatch of arrays would have."""
+    options = {"epochs": 2, "shuffle": False, "optimiser": optim.SGD(0.1)}
+    batches = fit(made(network()), losses.mean_squared_error, [(X, Y)], **options)
+    arrays = fit(made(network()), losses.mean_squared_error, X, Y, batch_size=len(X), **options)
+    assert len(X) > 32 and batches.curve.training == pytest.approx(arrays.curve.training)
+    found, expected = (nn.parameters(fitted.network) for fitted in (batches, arrays))
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-12)
+
+
 def test_targets_that_were_forgotten():
     with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
         fit(network(), losses.mean_squared_error, pd.DataFrame(X))

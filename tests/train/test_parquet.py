@@ -97,3 +97,19 @@ def test_without_pyarrow(monkeypatch):
 def test_a_batch_of_nothing():
     with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
         ParquetBatches("x.parquet", ["a"], "t", 0)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and then nothing"])
+def test_what_is_no_file_of_parquet(tmp_path, content):
+    pytest.importorskip("pyarrow")
+    if content is not None:
+        (tmp_path / "p.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"p.parquet: .*; give a file of Parquet"):
+        next(ParquetBatches(tmp_path / "p.parquet", ["a"], "t")(1))
+
+
+def test_columns_are_named():
+    with pytest.raises(ValueError, match="x names no columns; give those that patterns consist of"):
+        ParquetBatches("p.parquet", [], "t")
+    with pytest.raises(ValueError, match="x is 'abc'; give a list of names of columns"):
+        ParquetBatches("p.parquet", "abc", "t")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert import losses, nn
-from wengert._refusals import name_of
+from wengert._refusals import name_of, takes
 from wengert.api import stop_gradient
 from wengert.train._own_losses import watched
 
@@ -170,6 +170,16 @@ def require_kind(loss: Any, targets: str) -> None:
         raise ValueError(
             f"loss: {name_of(loss)} is for a target of the kind {found[0]!r}, and the targets are {targets}; "
             f"take another of wengert.losses: {', '.join(others)}"
+        )
+
+
+def require_weighted(loss: Any) -> None:
+    """Refuse an error that takes no weights where patterns have some."""
+    if callable(loss) and not takes(loss, 3):
+        name = name_of(loss)
+        raise ValueError(
+            f"loss: {name} takes no weights of patterns, and sample_weight or class_weight gives some; write "
+            f"it as {name}(y, t, weights), the error weighted by them"
         )
 
 

@@ -16,6 +16,7 @@ from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
 from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
+from wengert.estimators._objective import require_weighted
 from wengert.estimators._parameters import parameter
 from wengert.native.machine.team import LIMIT, threads
 
@@ -162,7 +163,10 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _sample(self, x: Any, t: Array, sample_weight: Any, first: bool) -> Sample:
         """What to train on, with a network to train."""
-        sample = Sample(x, t, self._weights(sample_weight, x, t))
+        weights = self._weights(sample_weight, x, t)
+        if weights is not None:
+            require_weighted(self._loss)
+        sample = Sample(x, t, weights)
         self._random_state = _draws.random_state(self.random_state)
         self._start(sample) if first else self._go_on()
         return sample

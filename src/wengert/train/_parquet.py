@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert._refusals import require_at_least
+from wengert._refusals import require, require_at_least
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -48,11 +48,12 @@ class ParquetBatches:
     Raises
     ------
     ValueError
-        Where a minibatch would hold no pattern.
+        Where a minibatch would hold no pattern, or a pattern no number.
     ImportError
         Where pyarrow is not installed.
     DataError
-        Where a column is missing, has empty cells, or holds something other than numbers.
+        Where there is no such file, or a column is missing, has empty cells, or holds something other than
+        numbers.
 
     Examples
     --------
@@ -72,6 +73,8 @@ class ParquetBatches:
 
     def __post_init__(self) -> None:
         require_at_least(1, batch_size=self.batch_size)
+        require(len(self.x) > 0, "x names no columns; give those that patterns consist of")
+        require(not isinstance(self.x, str), f"x is {self.x!r}; give a list of names of columns")
 
     def __call__(self, epoch: int) -> Iterator[tuple[Array, ...]]:
         """The minibatches of an epoch."""
@@ -120,7 +123,10 @@ def _opened(path: str | Path) -> Any:
         raise ImportError(
             "ParquetBatches reads with pyarrow, which is not installed; write pip install pyarrow"
         ) from error
-    return ParquetFile(path, memory_map=True)
+    try:
+        return ParquetFile(path, memory_map=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; give a file of Parquet") from error
 
 
 def _numbers(column: Any, where: str) -> Array:

@@ -232,7 +232,7 @@ class Trainer:
         carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
         for piece in pieces:
             piece = piece._replace(order=piece.order[None])
-            carry, errors, _ = self._run(self._epochs, carry, self.steps + steps, piece)
+            carry, errors, _ = self._run(self._program_for(piece), carry, self.steps + steps, piece)
             self._require_finite(errors, steps)
             shares = _shares(piece.data, piece.order[0], piece.batch_size)
             total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
@@ -259,6 +259,12 @@ class Trainer:
         self._carry, self._owns_state = carry, True
         self.steps, self.epochs = self.steps + steps, self.epochs + epochs
 
+    def _program_for(self, piece: Piece) -> Callable[..., Any]:
+        """The program for a piece: batches that somebody else makes may be larger than a minibatch here."""
+        if piece.batch_size <= self.batch_size:
+            return self._epochs
+        return self.programs.epochs(piece.batch_size, 2 if self._is_large else 1)
+
     def _to_change(self) -> tuple[Network, Any]:
         """The carry in arrays that an epoch may change."""
         if not self._owns_state:
@@ -279,7 +285,7 @@ class Trainer:
                 )
                 carry = after[::-1]
             except ControlFlowError:
-                if program is not self._epochs:
+                if program is self.programs.kept_epochs(self.batch_size):
                     raise
                 kept, order = (), piece.order[:count]
                 carry, errors = self._step_by_step(carry, key, piece._replace(order=order))

@@ -647,3 +647,23 @@ def test_a_list_that_another_thread_changes():
     finally:
         stop.set()
         thread.join()
+
+
+def test_threads_that_come_at_once_share_one_door(monkeypatch):
+    """Another one in its place would take away what calls that are under way still read."""
+    together, used = threading.Barrier(2), []
+
+    class Slow(door.Door):
+        def __init__(self, *args):
+            together.wait(30)
+            super().__init__(*args)
+
+        def admit(self, *args):
+            used.append(self)
+            super().admit(*args)
+
+    monkeypatch.setattr(door, "Door", Slow)
+    f = wg.jit(lambda x: np.sin(x) * x)
+    f(np.ones(3))
+    in_threads(*[lambda: f(np.ones(3))] * 2)
+    assert len(used) == 2 and {id(made) for made in used} == {id(f._door)}

@@ -54,7 +54,8 @@ class Compiled:
         from wengert.native.calling.door import Door
 
         if self._door is None:
-            self._door = Door(self._calls, _PLACE)
+            # Of several threads that come at once one makes it for all: calls may be in there already.
+            self._door = vars(self).setdefault("_made", Door(self._calls, _PLACE))
             answer_by(self, self._door.runtime.enter)
         self._door.admit(given, paths)
 
