@@ -1,7 +1,7 @@
 """How arguments are refused: what must hold, and an answer to a name that stands for nothing."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 Named = TypeVar("Named")
@@ -56,9 +56,14 @@ def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:
 def choice(name: str, known: Iterable[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
     names = list(known)
-    near = nearest(name, names)
-    guess = "choose" if near is None else f"did you mean {near!r}? Choose"
-    return f"{guess} one of {', '.join(names)}"
+    guess = did_you_mean(name, names)
+    return f"{guess} Choose one of {', '.join(names)}" if guess else f"choose one of {', '.join(names)}"
+
+
+def did_you_mean(name: str, known: Iterable[str], show: Callable[[str], str] = repr) -> str:
+    """A question, where one of the names looks like the one written; else nothing."""
+    near = nearest(name, known)
+    return f"did you mean {show(near)}?" if near else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

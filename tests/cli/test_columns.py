@@ -153,3 +153,12 @@ def test_leaks_are_noted(wengert, tmp_path):
     assert (
         "wengert: note: gives the target away by itself, and may not be known when predicting: outcome" in err
     )
+
+
+def test_numbers_that_begin_with_zeros_are_noted(wengert, tmp_path):
+    lines = [f"{i % 40:05d},{'ab'[i // 10 % 2]}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,target", *lines]) + "\n")
+    note = "begins with zeros, and is taken as numbers: zip; --category zip takes names"
+    assert note in wengert("train", "t.csv", *QUICK)[2]
+    assert note not in wengert("train", "t.csv", *QUICK, "--category", "zip", "--force")[2]
+    assert wengert("predict", "t.wengert", "t.csv")[2] == ""

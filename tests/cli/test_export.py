@@ -152,3 +152,5 @@ def test_what_is_refused(refuses, iris, tmp_path):
     assert refuses("export", iris).startswith("Missing option '--to'")
     message = "the network does not say how many inputs it has; write for instance --inputs 4"
     assert refuses("export", "n.wengert", "--to", "c") == message
+    message = "--inputs is for a network by itself; this model takes columns, leave it out"
+    assert refuses("export", iris, "--to", "onnx", "--inputs", "4") == message

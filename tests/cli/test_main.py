@@ -32,6 +32,20 @@ def test_an_unknown_command(refuses):
     assert refuses("tarin") == "No such command 'tarin'. Did you mean 'train'?; see wengert --help"
 
 
+def test_pictures_are_png(refuses, iris):
+    message = ": pictures are written as PNG; end the name with .png"
+    assert refuses("train", "iris", "--plot", "c.svg", "--output", "new") == f"c.svg{message}"
+    assert refuses("inspect", iris, "--plot", "c.PDF") == f"c.PDF{message}"
+    assert refuses("evaluate", iris, "iris", "--plot", "c.jpg") == f"c.jpg{message}"
+
+
+def test_a_pattern_that_the_shell_has_taken_apart(refuses):
+    message = (
+        "Got unexpected extra argument(s) (b.csv c.csv); write a pattern of files in quotes, or see wengert"
+    )
+    assert refuses("train", "a.csv", "b.csv", "c.csv") == f"{message} train --help"
+
+
 def test_a_choice_that_there_is_not(refuses):
     message = (
         "Invalid value for '--task': 'regress' is not one of 'classification', 'multi-label', 'regression'"
@@ -48,6 +62,14 @@ def test_a_reader_that_leaves_early_is_no_error(start, iris):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() in (0, 1)
+
+
+def test_files_are_written_though_the_reader_has_left(start, iris, tmp_path):
+    for command in (["inspect", iris, "--plot", "i.png"], ["evaluate", iris, "iris", "--report", "e.html"]):
+        process = start(*command)
+        process.stdout.close()
+        assert process.wait() in (0, 1)
+        assert (tmp_path / command[-1]).stat().st_size > 1000
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes stdout in a shell")

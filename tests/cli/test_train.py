@@ -275,6 +275,15 @@ def test_digits_are_learnt(wengert):
         (["iris", "--dropout", "0.1,0.2"], "the network cannot be made: dropout: 2 are given for 1 hidden"),
         (["iris", "--normalisation", "bach"], "the network .* unknown normalisation 'bach'; did you mean"),
         (["iris", "--class-weights", "rose=1"], "--class-weights: there is no class 'rose'; there are seto"),
+        (["iris", "--class-weights", "a=x,b=1"], "--class-weights 'a=x,b=1': 'x' is not a number; write for"),
+        (
+            ["iris", "--target", "a", "--ignore", "a"],
+            "--target a is in --ignore, too; write it in one of them",
+        ),
+        (
+            ["iris", "--loss", "mse"],
+            "--loss: there is no 'mse'; choose one of mean_squared_error, .*, focal$",
+        ),
         (["iris", "--class-weights", "rose"], "--class-weights 'rose': write balanced, or the weight of ea"),
         (["diabetes", "--class-weights", "balanced"], "--class-weights: numbers have no classes; leave it"),
         (["iris", "--config", "none.toml"], r"none.toml: cannot read the options \(No such file"),
@@ -315,7 +324,7 @@ def test_several_files_train_one_model(wengert, refuses, tmp_path):
         (tmp_path / f"part-{part}.csv").write_text("x,target\n" + rows)
     code, out, _ = wengert("train", "part-*.csv", *QUICK)
     assert code == 0
-    assert out.startswith("data part-*.csv: 60 rows, 1 features\n") and "\nmodel part.wengert\n" in out
+    assert out.startswith("data part-*.csv: 60 rows, 1 feature\n") and "\nmodel part.wengert\n" in out
     message = "part-1.csv: would overwrite what part-*.csv holds; choose another name"
     assert refuses("train", "part-*.csv", "--output", "part-1.csv", "--force") == message
 

@@ -233,7 +233,7 @@ def targets() -> Iterator[Case]:
     yield of(
         "text told to be numbers",
         half,
-        "t.csv:2: column 't' holds 'a', which is not a number",
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
         "--task",
         "regression",
     )
@@ -244,14 +244,18 @@ def targets() -> Iterator[Case]:
         "labels of numbers", numbers, "t.csv: target 't' holds numbers, not labels", "--task", "multi-label"
     )
     yield of(
-        "two targets of text", half, "t.csv:2: column 't' holds 'a', which is not a number", "--target", "x"
+        "two targets of text",
+        half,
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
+        "--target",
+        "x",
     )
     both = ("--target", "x", "--task", "multi-label")
     yield of("labels that are none", half, "t.csv:2: target 't' holds 'a'; a label is 0 or 1", *both)
     message = "classification predicts one column, not t, x; name one"
     yield of("two classes to predict", half, message, "--target", "x", "--task", "classification")
     yield of("group of no column", half, "t.csv:1: no column 'g'", "--group", "g")
-    yield of("a single group", half, "a test fraction of 0.2 leaves no row of 60", "--group", "t")
+    yield of("a single group", half, "a test fraction of 0.2 leaves no group of 2 in 't'", "--group", "t")
     yield of("time of no column", half, "t.csv:1: no column 'g'", "--time", "g")
     yield of(
         "time that is none",

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from wengert import data
+from wengert.data._database import connection
 from wengert.errors import DataError
 
 ROWS = 300
@@ -284,3 +285,34 @@ def test_a_huge_row_of_columns(tmp_path):
     names = ",".join(f"column {i}" for i in range(3000))
     path.write_bytes(gzip.compress(f"{names}\n{','.join(map(str, range(3000)))}\n".encode()))
     assert data.read_table(str(path)).columns["column 2999"].values.tolist() == [2999]
+
+
+def test_json_lines_in_a_pipe_are_told_by_their_first_bytes(tmp_path):
+    code = "from wengert import data; print(data.read_table('-').names)"
+    for start in ("", "[", " \n[\n"):
+        given = (
+            f'{start}{{"x": 1, "y": "a"}}'
+            + (", " if start else "\n")
+            + '{"x": 2, "y": "b"}'
+            + "]" * bool(start)
+        )
+        out = subprocess.check_output([sys.executable, "-c", code], input=given, text=True)
+        assert out == "('x', 'y')\n"
+
+
+def test_ctrl_c_in_duckdb_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), connection():
+        raise RuntimeError("Query interrupted")  # what DuckDB makes of it
+    with pytest.raises(RuntimeError, match="other"), connection():
+        raise RuntimeError("other")
+
+
+def test_arrow_files_damaged_in_the_middle(tmp_path):
+    path, rng = tmp_path / "t.feather", np.random.default_rng(0)
+    pd.DataFrame({"x": rng.integers(0, 9, 200_000)}).to_feather(path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes(rng.integers(0, 256, 1000).tolist())
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"t.feather: damaged Arrow file \(.*\); write it again"):
+        data.read_table(str(path))

@@ -18,6 +18,8 @@ Array = np.ndarray
 def exported(found: Any, language: str, inputs: int | None = None) -> bytes:
     """The content of the file for a model, or for a network by itself."""
     write = TARGETS[language]
+    if isinstance(found, Model) and inputs is not None:
+        raise SettingError("--inputs is for a network by itself; this model takes columns, leave it out")
     content = _of_model(write, found) if isinstance(found, Model) else _of_network(write, found, inputs)
     return content if isinstance(content, bytes) else content.encode()
 

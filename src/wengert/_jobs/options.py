@@ -11,7 +11,7 @@ from wengert import losses, nn, optim
 from wengert._jobs import wording
 from wengert.data import Task
 from wengert.errors import SettingError
-from wengert.models import suited
+from wengert.models import SUITED, suited
 
 MANY = 100  # steps of an epoch, before the rows are counted
 LEARNING_RATES = {"adam": 2e-3, "sgd": 1e-1}  # of the others their own
@@ -102,6 +102,8 @@ class Options:
             wording.made("--loss", self.loss, ALL_LOSSES)
         if self.class_weights is not None:
             wording.weights("--class-weights", self.class_weights)
+        if both := [name for name in self.targets if name in self.ignored]:
+            raise SettingError(f"--target {both[0]} is in --ignore, too; write it in one of them")
         if self.group is not None and self.time is not None:
             raise SettingError("--group and --time each split the rows; write one of them")
 
@@ -193,9 +195,11 @@ def schedule_of(options: Options, steps: int) -> Any:
 
 # ------------------------------------------------------------------------------------------ errors
 
-# By name, those that can be made with other parameters as their classes.
+# By name those that suit some task, as their classes where they can be made with other parameters.
 ALL_LOSSES: dict[str, Any] = {
-    name: loss if hasattr(loss, "__name__") else type(loss) for name, loss in losses.LOSSES.items()
+    name: loss if hasattr(loss, "__name__") else type(loss)
+    for name, loss in losses.LOSSES.items()
+    if any(loss in losses.LIKELIHOODS[kind].losses for kinds in SUITED.values() for kind in kinds)
 }
 
 

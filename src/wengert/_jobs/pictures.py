@@ -1,7 +1,7 @@
 """Pictures of what a model is and how good it is, each drawn into Matplotlib's axes."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from wengert.models import Model
 
 Array = np.ndarray
 Draw = Callable[[Any], None]
+Points = Mapping[str, tuple[Array, Array]]
 MANY_CLASSES = 30  # beyond which numbers in a confusion matrix cannot be read
 MANY_POINTS = 5000
+LETTERS, LETTERS_BELOW = 16, 30  # of the name of a class, and of all that stand below a picture
 MANY_LAYERS = 16
 
 
@@ -39,7 +41,8 @@ def drawn(pictures: Sequence[Draw], kind: str = "png") -> bytes:
 def of_evaluation(model: Model, report: dict[str, Any], y: Array, t: Array) -> list[Draw]:
     """The pictures that go with a task."""
     if model.task == "regression":
-        return [lambda axes: _predicted(axes, y, t), lambda axes: _residuals(axes, y, t)]
+        points = _by_target(model, y, t)
+        return [lambda axes: _predicted(axes, points), lambda axes: _residuals(axes, points)]
     confusion = [lambda axes: _confusion(axes, report["confusion"], model.classes)]
     found = confusion if "confusion" in report else []
     return [*found, lambda axes: _reliability(axes, report["reliability"])]
@@ -50,11 +53,24 @@ def _confusion(axes: Any, table: list[list[int]], classes: Sequence[str]) -> Non
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= MANY_CLASSES:
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
+        _name_classes(axes, [_cut(name) for name in classes])
+        size = min(10, 120 / len(classes))
         for (i, j), count in np.ndenumerate(counts):
-            axes.text(j, i, str(count), ha="center", va="center", color="w" if shares[i, j] > 0.5 else "k")
+            color = "w" if shares[i, j] > 0.5 else "k"
+            axes.text(j, i, str(count), ha="center", va="center", color=color, fontsize=size)
     axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix")
+
+
+def _name_classes(axes: Any, names: Sequence[str]) -> None:
+    """At both axes, aslant below where they would not fit beside one another."""
+    slant = {"rotation": 45, "ha": "right"} if sum(map(len, names)) > LETTERS_BELOW else {}
+    axes.set_xticks(range(len(names)), names, **slant)
+    axes.set_yticks(range(len(names)), names)
+
+
+def _cut(name: str) -> str:
+    """A long name with its beginning and its end, by which it may be told from others."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS // 2 - 1]}…{name[-LETTERS // 2 :]}"
 
 
 def _reliability(axes: Any, found: dict[str, Any]) -> None:
@@ -70,28 +86,38 @@ def _reliability(axes: Any, found: dict[str, Any]) -> None:
     axes.set_axisbelow(True)
 
 
+def _by_target(model: Model, y: Array, t: Array) -> Points:
+    """Predictions and true values of each target."""
+    columns = zip(y.reshape(len(y), -1).T, t.reshape(len(t), -1).T)
+    return {name: _some(*pair) for name, pair in zip(model.targets, columns)}
+
+
 def _some(y: Array, t: Array) -> tuple[Array, Array]:
     """The pairs, or evenly spread ones of them where there are too many to be seen."""
-    y, t = y.ravel(), t.ravel()
     chosen = np.unique(np.linspace(0, len(y) - 1, min(len(y), MANY_POINTS)).astype(int))
     return y[chosen], t[chosen]
 
 
-def _predicted(axes: Any, y: Array, t: Array) -> None:
-    y, t = _some(y, t)
-    ends = [min(y.min(), t.min()), max(y.max(), t.max())]
+def _predicted(axes: Any, found: Points) -> None:
+    values = np.concatenate([part for pair in found.values() for part in pair])
+    ends = [values.min(), values.max()]
     axes.plot(ends, ends, color="0.7", linestyle=":")
-    axes.scatter(y, t, s=8, alpha=0.5, linewidths=0)
+    _scattered(axes, found)
     axes.set(xlabel="predicted", ylabel="true", title="Predictions")
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
 
 
-def _residuals(axes: Any, y: Array, t: Array) -> None:
-    y, t = _some(y, t)
+def _residuals(axes: Any, found: Points) -> None:
     axes.axhline(0, color="0.7", linestyle=":")
-    axes.scatter(y, t - y, s=8, alpha=0.5, linewidths=0)
+    _scattered(axes, {name: (y, t - y) for name, (y, t) in found.items()})
     axes.set(xlabel="predicted", ylabel="true - predicted", title="Residuals")
+
+
+def _scattered(axes: Any, found: Points) -> None:
+    """Points, those of each target in a colour of their own."""
+    for name, (x, y) in found.items():
+        axes.scatter(x, y, s=8, alpha=0.5, linewidths=0, label=_cut(name))
+    if len(found) > 1:
+        axes.legend()
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
 

@@ -70,24 +70,24 @@ def to_json_lines(blocks: Iterable[Columns]) -> Iterator[bytes]:
 
 def to_parquet(blocks: Iterable[Columns]) -> Iterator[bytes]:
     """Columns of text and of float64: a file for each block, and then one of them all."""
-    import duckdb
+    from wengert.data._database import connection
 
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as folder, connection() as database:
         parts = []
         for place, found in enumerate(blocks):
             parts.append(f"{folder}/{place}.parquet")
-            connection.register("predictions", dict(found))
-            _copy(connection, "predictions", parts[-1])
-            connection.unregister("predictions")
+            database.register("predictions", dict(found))
+            _copy(database, "predictions", parts[-1])
+            database.unregister("predictions")
         if len(parts) > 1:
-            _copy(connection, f"read_parquet({parts})", f"{folder}/all.parquet")
+            _copy(database, f"read_parquet({parts})", f"{folder}/all.parquet")
             parts = [f"{folder}/all.parquet"]
         with open(parts[0], "rb") as file:
             yield from iter(lambda: file.read(CHUNK), b"")
 
 
-def _copy(connection: Any, relation: str, path: str) -> None:
-    connection.execute(f"COPY (FROM {relation}) TO $path (FORMAT parquet)", {"path": path})
+def _copy(database: Any, relation: str, path: str) -> None:
+    database.execute(f"COPY (FROM {relation}) TO $path (FORMAT parquet)", {"path": path})
 
 
 FORMATS: dict[str, Format] = {

@@ -19,6 +19,7 @@ from wengert.data import (
     require_columns,
     suspicions,
     target_values,
+    words,
 )
 from wengert.errors import DataError, SettingError
 from wengert.losses import LIKELIHOODS
@@ -54,9 +55,15 @@ def prepare(table: Table, options: Options) -> Problem:
     each = (parts.training, parts.validation, parts.test)
     x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in each))
     seen = rows.seen(table, preprocessing, target.names, parts)
-    notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
+    notes = tuple(suspicions(_named(table, options), preprocessing.columns, target, parts.training))
     scale = _target_scale(target, parts, kind)
     return Problem(preprocessing, x, target, parts, scale, kind, loss, seen, notes)
+
+
+def _named(table: Table, options: Options) -> Table:
+    """The table with words for the numbers of which somebody has said that they are names."""
+    names = {name: words(table, name) for name in options.categories}
+    return replace(table, columns={**table.columns, **names})
 
 
 def _target_names(table: Table, names: tuple[str, ...]) -> tuple[str, ...]:

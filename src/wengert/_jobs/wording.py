@@ -122,5 +122,13 @@ def weights(option: str, text: str) -> Any:
     pairs = [part.rpartition("=") for part in parts(text)]
     if not all(equals for _, equals, _ in pairs):
         raise SettingError(f"{option} {text!r}: write balanced, or the weight of each class as yes=5,no=1")
-    values = numbers(option, ",".join(value for *_, value in pairs))
-    return {name.strip(): value for (name, *_), value in zip(pairs, values)}
+    return {name.strip(): _weight(option, text, value) for name, _, value in pairs}
+
+
+def _weight(option: str, text: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise SettingError(
+            f"{option} {text!r}: {value!r} is not a number; write for instance yes=5,no=1"
+        ) from None

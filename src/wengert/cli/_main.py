@@ -47,7 +47,8 @@ def _explain(error: Exception) -> int:
         fail(f"what was to be written does not fit: {error.strerror}; make room, or write elsewhere")
     elif hasattr(error, "format_message"):  # what Typer says about options and arguments
         said = error.format_message().replace("Value error, ", "")  # Typer's word for its own checks
-        fail(f"{said.rstrip('.')}; see {_command(error)} --help")
+        hint = "write a pattern of files in quotes, or " if "extra argument" in said else ""
+        fail(f"{said.rstrip('.')}; {hint}see {_command(error)} --help")
     else:
         raise error
     return 2

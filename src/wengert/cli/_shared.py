@@ -42,6 +42,7 @@ ENDINGS = (
     ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".arrow", ".feather", ".ipc",
     ".sqlite", ".sqlite3", ".db", ".npz",
 )  # fmt: skip
+OTHER_PICTURES = (".svg", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".eps", ".ps", ".tif", ".tiff")
 
 
 # ------------------------------------------------------------------------------------------ reading
@@ -128,6 +129,13 @@ def refuse_output(path: Path | None, sources: list[str], force: bool) -> None:
             raise SettingError(f"{path}: would overwrite what {source} holds; choose another name")
     if path.is_file() and path.stat().st_size and not force:
         raise SettingError(f"{path}: exists already; choose another name, or write --force to replace it")
+
+
+def refuse_plot(path: Path | None, sources: list[str], force: bool) -> None:
+    """The same for a picture, whose name must not promise another format."""
+    if path is not None and path.suffix.lower() in OTHER_PICTURES:
+        raise SettingError(f"{path}: pictures are written as PNG; end the name with .png")
+    refuse_output(path, sources, force)
 
 
 def _named(source: str) -> list[str]:

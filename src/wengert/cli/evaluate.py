@@ -17,6 +17,7 @@ from wengert.cli._shared import (
     print_json,
     read_for,
     refuse_output,
+    refuse_plot,
     write,
 )
 from wengert.errors import SettingError
@@ -73,16 +74,16 @@ def evaluate(
     from wengert._jobs import evaluation
     from wengert._jobs.rows import acquaintance
 
-    for path, other in ((plot, report), (report, plot)):
-        refuse_output(path, [data, model, *([str(other)] if other else [])], force)
+    refuse_plot(plot, [data, model, *([str(report)] if report else [])], force)
+    refuse_output(report, [data, model, *([str(plot)] if plot else [])], force)
     network = models.load(model)
     table = read_for(network, data, query, fill_columns)
     known = acquaintance(network, table)
     pairs = evaluation.pairs(network, table, _chosen(rows, known, table.source))
     found = evaluation.evaluated(network, pairs, samples, seed) | _about_rows(rows, known)
-    print_json(found) if as_json else print(_text(found))
     if plot is not None or report is not None:
         _draw(network, table.source, (pairs, found), plot, report)
+    print_json(found) if as_json else print(_text(found))
 
 
 def _draw(

@@ -1,12 +1,13 @@
 """``wengert inspect``: what is in a model file."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wengert.cli._app import command
-from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_output, write
+from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_plot, write
 
 if TYPE_CHECKING:
     from wengert.models import Model
@@ -27,13 +28,13 @@ def inspect(
     """
     from wengert import models
 
-    refuse_output(plot, [model], force)
+    refuse_plot(plot, [model], force)
     found = models.open_file(model)
     network = found.network if isinstance(found, models.Model) else found
     trained = found if isinstance(found, models.Model) else None
-    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
     if plot is not None:
         write(plot, _picture(network, trained))
+    print_json(_report(network, trained)) if as_json else print(_text(network, trained))
 
 
 def _report(network: Any, model: "Model | None") -> dict[str, Any]:
@@ -89,11 +90,20 @@ def _training(model: "Model") -> list[str]:
     if watched:
         epochs = [Epoch(i, *pair) for i, pair in enumerate(zip(errors, watched), start=1)]
     curve = LearningCurve(epochs)
-    options = ", ".join(f"{name} {value}" for name, value in _dictionary(known, "options").items() if value)
+    options = ", ".join(
+        f"{name.replace('_', ' ')} {_worded(value)}"
+        for name, value in _dictionary(known, "options").items()
+        if value not in (None, [], "0")
+    )
     scores = [
         f"{name} {score:.4f}" for name, score in _dictionary(known, "scores").items() if _is_number(score)
     ]
-    return ["", options, "", repr(curve), _chosen(best, watched), *scores]
+    return ["", textwrap.fill(options, 100), "", repr(curve), _chosen(best, watched), *scores]
+
+
+def _worded(value: Any) -> str:
+    """An option as the command line has it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _curve(model: "Model") -> tuple[list[float], list[float], int | None]:

@@ -15,6 +15,7 @@ from wengert.cli._shared import (
     print_json,
     read,
     refuse_output,
+    refuse_plot,
     stem,
 )
 from wengert.errors import SettingError
@@ -119,7 +120,7 @@ def train(
     options.check()
     output = output or Path(f"{stem(data)}.wengert")
     refuse_output(output, [data], force)
-    refuse_output(plot, [data, str(output)], force)
+    refuse_plot(plot, [data, str(output)], force)
     if options.takes_all_rows and (resume or checkpoint):
         _refuse_checkpoint(options.optimiser_name)
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])
@@ -246,12 +247,16 @@ def _about_data(table: "Table", problem: "Problem") -> str:
         told = [*told[: MANY_COLUMNS - 1], f"{len(told) - MANY_COLUMNS + 1} more columns are not shown"]
     sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
     lines = [
-        f"data {table.source}: {len(table)} rows, {len(problem.preprocessing.columns)} features",
+        f"data {table.source}: {len(table)} rows, {_count(len(problem.preprocessing.columns), 'feature')}",
         *told,
         f"target {', '.join(target.names)}: {_about_target(target)}",
         f"rows {sizes}",
     ]
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _about_target(target: "Target") -> str:

@@ -60,14 +60,19 @@ TIME_TYPES = ("DATE", "TIMESTAMP")
 
 @contextmanager
 def connection() -> Iterator["DuckDBPyConnection"]:
-    """A database of its own, closed to the network."""
+    """A database of its own, closed to the network; Ctrl-C ends what it does as it ends Python code."""
     import duckdb
 
     with duckdb.connect(":memory:", config=dict(CLOSED)) as database:
         database.execute(f"SET temp_directory = {quoted(tempfile.gettempdir())}")
         database.execute("SET TimeZone = 'UTC'")
         database.execute("SET lock_configuration = true")
-        yield database
+        try:
+            yield database
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":
+                raise KeyboardInterrupt from error
+            raise
 
 
 def quoted(text: str) -> str:

@@ -24,20 +24,25 @@ Array = np.ndarray
 
 def read_arrow(path: Path, source: str, wanted: Wanted) -> Iterator[Table]:
     """The tables of an Arrow file, Feather among them."""
-    return _database.queried(_arrow_table(path, source), source, wanted)
+    with _database.refusing(f"{source}: damaged Arrow file", "write it again"):
+        yield from _database.queried(_arrow_data(path, source), source, wanted)
 
 
-def _arrow_table(path: Path, source: str) -> Any:
+def _arrow_data(path: Path, source: str) -> Any:
+    """What is read when it is asked for; the first version of Feather whole."""
     try:
         import pyarrow as pa
-        from pyarrow import feather
+        from pyarrow import dataset, feather
     except ImportError as error:
         raise DataError(
             f"{source}: reading Arrow files takes pyarrow; install it, or write the table as Parquet"
         ) from error
     try:
         with reading(source):
-            return feather.read_table(path)
+            try:
+                return dataset.dataset(path, format="ipc")
+            except pa.ArrowInvalid:
+                return feather.read_table(path)
     except pa.ArrowException as error:
         said = str(error).strip().splitlines()[0]
         raise DataError(f"{source}: damaged Arrow file ({said}); write it again") from error

@@ -1,6 +1,7 @@
 """From the name of a file to a table: each format by its first bytes, or else by its ending."""
 
 import atexit
+import re
 import shutil
 import sys
 import tempfile
@@ -29,8 +30,8 @@ def read_table(data: str, query: str | None = None, texts: Iterable[str] = ()) -
     ``digits``, ``iris``, ``wine`` and ``diabetes`` always mean the embedded sets; a file of such a name is
     written ``./digits``. CSV and other delimited text, also compressed (``.gz``), Parquet, JSON lines (each
     of these also as a pattern such as ``part-*.csv``, or a folder), Arrow and Feather, SQLite and NPZ are
-    read; nothing is fetched from a network. ``-`` is the standard input; of text, or a format known by its
-    first bytes.
+    read; nothing is fetched from a network. ``-`` is the standard input, of which the first bytes tell the
+    format.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def read_blocks(
     """The same table so many rows at a time, however many there are.
 
     What a column holds is told block by block: one that is all numbers in the first may hold words in
-    another. Arrow files and NPZ archives are read whole.
+    another. NPZ archives are read whole.
 
     Parameters
     ----------
@@ -183,6 +184,7 @@ READERS: dict[str, Reader] = {
     "npz": _files.read_npz,
 }
 FIRST_BYTES = {b"PAR1": "parquet", b"ARROW1": "arrow", b"SQLite format 3\0": "sqlite", b"PK\x03\x04": "npz"}
+JSON_OBJECT = re.compile(rb"\s*(\[\s*)?\{\s*\"")  # in a pipe, which has no ending
 ENDINGS = {
     ".csv": "text", ".tsv": "text",
     ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json",
@@ -211,7 +213,7 @@ def _kind(path: Path, source: str) -> str:
     if not members:
         raise DataError(f"{source}: is a folder without files of data; name one with CSV or Parquet files")
     first = members[0]
-    kind = _by_first_bytes(first, source) or _by_ending(first)
+    kind = _by_first_bytes(first, source) or ENDINGS.get(_ending(first), "text")
     if path.is_dir() and len(kinds := sorted({*map(_ending, members)})) > 1:
         raise DataError(
             f"{source}: is a folder of different files, {', '.join(kinds)}; choose with a pattern, for "
@@ -229,11 +231,9 @@ def _ending(path: Path) -> str:
     return (path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix).lower()
 
 
-def _by_ending(path: Path) -> str:
-    return ENDINGS.get(_ending(path), "text")
-
-
 def _by_first_bytes(path: Path, source: str) -> str | None:
     with reading(source), path.open("rb") as file:
-        first = file.read(16)
+        first = file.read(64)
+    if not path.suffix and JSON_OBJECT.match(first):
+        return "json"
     return next((kind for mark, kind in FIRST_BYTES.items() if first.startswith(mark)), None)

@@ -7,7 +7,9 @@ column, or every stretch of its sorted numbers, determines; numbers that are a s
 .. math:: 1 - \rho^2 < 10^{-9}.
 """
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -20,14 +22,16 @@ Array = np.ndarray
 LEAST_ROWS = 30  # below, coincidences are common
 STRAIGHT = 1e-9
 SAMPLED = 2000  # rows that most columns are cleared by
+PADDED = re.compile(r"0\d+")
 
 
 def suspicions(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
-    """Infinite values, constant columns, row numbers, repeated rows and leaks, a line for each."""
+    """Infinite values, constant columns, row numbers, padded numbers, repeated rows, leaks: a line each."""
     return [
         *_infinite(table, columns, rows),
         *_constant(table, columns, rows),
         *_counting(table, columns),
+        *_padded(table, columns),
         *_repeated(table, columns, target, rows),
         *_leaks(table, columns, target, rows),
     ]
@@ -81,6 +85,23 @@ def _counting(table: Table, columns: Sequence[str]) -> list[str]:
 
 def _counts(values: Array) -> bool:
     return values.dtype.kind in "iu" and bool(np.all(np.diff(values.astype(np.int64)) == 1))
+
+
+def _padded(table: Table, columns: Sequence[str]) -> list[str]:
+    """Numbers written as 00123, which are more likely the names of something."""
+    origin = table.origin
+    records = [] if origin.records is None else [cells for _, cells in islice(origin.records(), SAMPLED)]
+    found = [
+        name
+        for place, name in enumerate(origin.names)
+        if name in columns and isinstance(table.columns[name], Numbers)
+        and any(PADDED.fullmatch(cells[place].strip()) for cells in records)
+    ]  # fmt: skip
+    if not found:
+        return []
+    return [
+        f"begins with zeros, and is taken as numbers: {_listed(found)}; --category {found[0]} takes names"
+    ]
 
 
 # --------------------------------------------------------------------------------------- repeated rows

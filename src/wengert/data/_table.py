@@ -9,13 +9,13 @@ is words.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from wengert._refusals import did_you_mean
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -373,9 +373,8 @@ def short(text: str) -> str:
 
 def alternatives(before: str, name: str, names: Sequence[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
-    close = get_close_matches(name, names, 1)
     shown = ", ".join(n[:SHOWN] for n in names[:20]) + (", ..." if len(names) > 20 else "")
-    return (f"did you mean {short(close[0])}? " if close else "") + f"{before} {shown}"
+    return f"{did_you_mean(name, names, short)} {before} {shown}".lstrip()
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:

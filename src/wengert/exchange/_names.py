@@ -19,8 +19,8 @@ def identifier(wish: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A name as it may stand in a comment: what could end the comment is replaced."""
-    return re.sub(r"[^\w ,.:()\[\]-]", "_", text)
+    """A name as it may stand in a comment: what could end the comment, or a line of it, is replaced."""
+    return "".join(letter if letter.isprintable() and letter not in '*"?\\' else "_" for letter in text)
 
 
 def wrapped(text: str, first: str, others: str) -> str:
