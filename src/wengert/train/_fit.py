@@ -196,7 +196,8 @@ class _Reader:
 
     def __init__(self, network: Network, loss: Loss, order: bool | Order, seed: Seed) -> None:
         self.seed = _sequence(seed)
-        self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
+        draws = nn.needs_key(network)
+        self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2) if draws else None
         self.order, self.orders = order, self.stream(ORDERS).generate_state(2)
         self.checked = partial(checked, network, loss)
 
