@@ -10,11 +10,11 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert import numerical, ops
+from wengert import ops
 from wengert.core import tree
 from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Recorder, Tracer, bind, type_of
@@ -22,11 +22,13 @@ from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation, Trace, Type, Var
 from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_user_line
 from wengert.native.calling.call import compiled
-from wengert.tables import EvaluationTrace
 from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
 from wengert.transforms.counting import Cost
 from wengert.transforms.tangent import push, zeros
+
+if TYPE_CHECKING:
+    from wengert.tables import EvaluationTrace
 
 Function = Callable[..., Any]
 Argnums = int | tuple[int, ...]
@@ -710,6 +712,8 @@ def _numerical_block(f: Function, selection: _Selection, i: int, k: int) -> Any:
         leaves = [*selection.leaves[:i], x, *selection.leaves[i + 1 :]]
         return tree.flatten(selection.call(f, leaves))[0][k]
 
+    from wengert import numerical
+
     return numerical.jacobian(part, selection.leaves[i])
 
 
@@ -985,6 +989,8 @@ def trace(f: Function) -> Function:
     """
 
     def traced(*args: Any, **kwargs: Any) -> EvaluationTrace:
+        from wengert.tables import EvaluationTrace
+
         selection = _Selection(args, kwargs, range(len(args)))
         recording = _record_numbers(f, selection)
         recording.recorder.keep()

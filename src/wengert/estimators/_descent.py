@@ -5,6 +5,8 @@ compared with the best so far. When it has not improved by ``tol`` for more than
 in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +56,7 @@ class Sample:
     def __len__(self) -> int:
         return self.x.shape[0] if self.rows is None else len(self.rows)
 
-    def take(self, chosen: Array) -> "Sample":
+    def take(self, chosen: Array) -> Sample:
         """Some of the patterns, copied."""
         return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
 

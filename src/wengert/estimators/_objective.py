@@ -143,18 +143,7 @@ def named_loss(loss: Any, names: dict[str, Any]) -> Any:
 
 
 # By name: for output units each of two classes, and for classes that exclude each other.
-CLASSES = {
-    "focal": (losses.BinaryFocal(), losses.Focal()),
-    "hinge": (losses.hinge, losses.multiclass_hinge),
-}
-MARGINS = (losses.hinge, losses.multiclass_hinge)
-
-_OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
-NUMBERS = {
-    "absolute_error": losses.mean_absolute_error,
-    **{
-        name: loss
-        for name, loss in losses.LOSSES.items()
-        if any(loss in losses.LIKELIHOODS[kind].losses for kind in _OF_NUMBERS)
-    },
+CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "focal": lambda: (losses.BinaryFocal(), losses.Focal()),
+    "hinge": lambda: (losses.hinge, losses.multiclass_hinge),
 }

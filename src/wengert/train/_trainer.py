@@ -12,10 +12,12 @@ Every network that anybody has been given stays as it is, for the weights at the
 those at its beginning. Of the optimiser's state there is one.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +29,10 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
-from wengert.optim import Minimiser, Optimiser
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
+
+if TYPE_CHECKING:
+    from wengert.optim import Minimiser, Optimiser
 
 Array = np.ndarray
 Network = Any
