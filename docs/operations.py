@@ -17,8 +17,8 @@ from wengert.core.recorder import Recorder
 from wengert.core.trace import Trace
 from wengert.exchange import _c, _numpy, _onnx
 from wengert.native.machine.host import this_host
-from wengert.native.planning.kernels import Unlowerable
 from wengert.native.planning.plan import Plan
+from wengert.native.planning.unlowerable import Unlowerable
 from wengert.native.writing.emit import write_module
 from wengert.ops import special
 

@@ -24,11 +24,11 @@ from wengert.errors import DerivativeError, GradientMismatch, MismatchError, at_
 from wengert.native.calling.call import compiled
 from wengert.transforms.adjoint import Adjoints, pull, strong
 from wengert.transforms.batch import evaluate_batch, spread
-from wengert.transforms.counting import Cost
 from wengert.transforms.tangent import push, zeros
 
 if TYPE_CHECKING:
     from wengert.tables import EvaluationTrace
+    from wengert.transforms.counting import Cost
 
 Function = Callable[..., Any]
 Argnums = int | tuple[int, ...]
@@ -1057,6 +1057,8 @@ def cost(f: Function) -> Function:
     """
 
     def counted(*args: Any, **kwargs: Any) -> Cost:
+        from wengert.transforms.counting import Cost
+
         recording = _record_numbers(f, _Selection(args, kwargs, range(len(args))))
         recording.recorder.close()
         return Cost(recording.trace())

@@ -65,7 +65,7 @@ def _numbered(structure: Structure) -> range:
 
 
 def _listed(structure: Structure, before: str, after: str) -> str:
-    return before + ", ".join(map(str, structure.children)) + after
+    return before + ", ".join([str(child) for child in structure.children]) + after
 
 
 def _in_tuple(structure: Structure) -> str:

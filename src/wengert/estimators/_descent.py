@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,8 +143,9 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     """Train for some epochs, or until nothing improves; the estimator's attributes tell the course."""
     estimator.n_iter_, estimator.stopped_early_ = 0, False
     trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
+    watched = _is_watched(estimator, aside)
     try:
-        with one_blas_thread():
+        with one_blas_thread() if watched or not trainer.is_constant else nullcontext():
             _descend(estimator, trainer, sample, aside, epochs)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -156,7 +158,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
     orders = _orders(estimator, len(sample), epochs)
-    watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
+    watched = _is_watched(estimator, aside)
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
 
     def epoch() -> None:
@@ -174,6 +176,11 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _is_watched(estimator: Any, aside: Sample | None) -> bool:
+    """Whether anything is done with the network between epochs."""
+    return aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
 
 
 def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:

@@ -81,6 +81,9 @@ class Trainer:
         of the state, unless `keep` is called or a carry is put here.
     steps, epochs
         How many have been made.
+    is_constant
+        Whether network, error and optimiser are this package's own: then all of an epoch is native code, and
+        nothing it reads can change.
 
     Examples
     --------
@@ -117,9 +120,8 @@ class Trainer:
         self._averages = averaged(state, parameters) is not parameters
         weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
-        made: Callable[..., _Programs] = (
-            _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
-        )
+        self.is_constant = _is_constant(network, loss, optimiser, penalty)
+        made: Callable[..., _Programs] = _known_programs if self.is_constant else _Programs
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY

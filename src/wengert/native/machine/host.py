@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert._version import __version__
-from wengert.native.machine import cache, loader, parts, processor, symbols
+from wengert.native.machine import cache, loader, processor, symbols
 
 LINE = 64  # bytes of a line of the cache
 
@@ -219,7 +219,7 @@ def kept(name: str, make: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
 
 def objects_of(ir: str) -> list[bytes]:
     """A module as objects: those of its parts that other modules share come from the cache."""
-    from wengert.native.machine import llvm
+    from wengert.native.machine import llvm, parts
 
     llvm.require_symbols(ir)
     texts = parts.split(ir)
