@@ -132,9 +132,9 @@ import sys, warnings
 sys.path.insert(0, {directory!r})
 warnings.simplefilter("ignore")
 import numpy as np
-data = np.load({data!r})
+x, y = np.load({data!r} + "/x.npy"), np.load({data!r} + "/y.npy")
 from _learners import LEARNERS
-LEARNERS[{name!r}](data["x"], data["y"], 100).epoch()
+LEARNERS[{name!r}](x, y, 100).epoch()
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -156,12 +156,13 @@ def start(name: str, data: Path, **environment: str) -> tuple[float, float]:
 def starts(names: Sequence[str], directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
     """The medians of several starts; of wengert without and with its cache."""
     x, y = shipped("digits")()
-    np.savez(directory / "digits.npz", x=x / 16, y=y)
+    np.save(directory / "x.npy", x / 16)
+    np.save(directory / "y.npy", y)
     found: dict[str, list[tuple[float, float]]] = {}
     for number in range(rounds):
         for name in names:
-            found.setdefault(name, []).append(start(name, directory / "digits.npz"))
-        cold = start("wengert", directory / "digits.npz", WENGERT_CACHE_DIR=str(directory / f"cache{number}"))
+            found.setdefault(name, []).append(start(name, directory))
+        cold = start("wengert", directory, WENGERT_CACHE_DIR=str(directory / f"cache{number}"))
         found.setdefault("wengert, nothing cached", []).append(cold)
     return {name: tuple(map(statistics.median, zip(*all_))) for name, all_ in found.items()}
 

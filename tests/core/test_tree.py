@@ -84,7 +84,9 @@ def test_dictionaries_keep_the_order_they_were_given_in():
     assert not tree.same_structure(ordered[1], tree.flatten(OrderedDict(a=1.0, b=2.0))[1])
 
 
-@pytest.mark.parametrize("keys", [(1, "a", 0, "b"), (Layer, Frozen)], ids=["of two types", "without an order"])
+@pytest.mark.parametrize(
+    "keys", [(1, "a", 0, "b"), (Layer, Frozen)], ids=["of two types", "without an order"]
+)
 def test_keys_that_cannot_be_sorted(keys):
     given = {key: float(i) for i, key in enumerate(keys)}
     leaves, structure = tree.flatten(given)
