@@ -60,7 +60,7 @@ def cache_of_its_own(tmp_path, monkeypatch):
 
 
 def objects():
-    return [llvm.object_code(text) for text in (HALF, MODULE)]
+    return llvm.object_codes([HALF, MODULE])
 
 
 def linked(contents):
@@ -94,7 +94,7 @@ def mapping_of(address):
 
 def test_no_memory_is_writable_and_executable():
     text = MODULE + "define ptr @place() {\n  ret ptr @count\n}\n"
-    code = linked([llvm.object_code(text), llvm.object_code(HALF)])
+    code = linked(llvm.object_codes([text, HALF]))
     assert mapping_of(code.address("run")) == "r-xp"
     assert mapping_of(call(code, "place", ctypes.c_size_t)()) == "rw-p"
 

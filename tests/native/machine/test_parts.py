@@ -26,8 +26,8 @@ def compiled(tmp_path, monkeypatch):
     """The texts that LLVM compiles, the cache being empty."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path / "cache"))
     texts = []
-    compile_ = host.object_code
-    monkeypatch.setattr(host, "object_code", lambda text: texts.append(text) or compile_(text))
+    compile_ = host.object_codes
+    monkeypatch.setattr(host, "object_codes", lambda irs: texts.extend(irs) or compile_(irs))
     return texts
 
 
@@ -130,3 +130,37 @@ def test_products_share_their_tiles(compiled):
     assert len(compiled) == before + 2
     for i, shape in enumerate(shapes):
         np.testing.assert_allclose(*product(code, i, *shape), rtol=1e-4, atol=1e-4)
+
+
+def chain(count):
+    """Functions that call each other in turn, the last one first."""
+    functions = [
+        f"define internal double @f{i}(double %v0) nounwind {{\n{LARGE}\n"
+        f"  %r = call double @f{i + 1}(double %v{parts.WORTH})\n  ret double %r\n}}\n"
+        for i in range(count)
+    ]
+    last = f"define internal double @f{count}(double %x) nounwind {{\n  ret double %x\n}}\n"
+    return last + "".join(functions) + OUTER.replace("@inner", "@f0")
+
+
+def test_a_long_rest_is_two_halves_that_call_each_other(compiled, monkeypatch):
+    monkeypatch.setattr(parts, "WORTH", 10**6)  # nothing is shared
+    text = chain(20)
+    halves = parts.halved(text)
+    assert len(halves) == 2 and abs(len(halves[0]) - len(halves[1])) < len(text) / 10
+    monkeypatch.undo()
+    code = host.link(*host.object_codes(halves))
+    run = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(code.address("run"))
+    assert run(0.5) == 0.5 + 20 * parts.WORTH
+
+
+@pytest.mark.parametrize("text", [chain(1), "@count = internal global double 0.0\n" + chain(20)])
+def test_what_is_short_or_has_variables_is_not_halved(text):
+    assert parts.halved(text) == [text]
+
+
+def test_several_at_a_time_are_each_as_alone():
+    texts = [chain(i) for i in (5, 1, 9, 3, 7)]
+    assert host.object_codes(texts) == [host.object_codes([text])[0] for text in texts]
+    with pytest.raises(RuntimeError, match="parsing error"):
+        host.object_codes([*texts, "define nonsense"])

@@ -1,9 +1,10 @@
-"""A module of LLVM IR in parts, so that functions which many modules share are compiled once.
+"""A module of LLVM IR in parts: what many modules share is compiled once, and several parts at a time.
 
 Register tiles, transposing copies and the like are *internal* functions: one text for every network that uses
 them, and most of the compiler's work. Each large one becomes a module of its own, with its constants; the
 others declare it. Functions that are marked as cold only stand around others: they are a module that is
-compiled quickly. What is left is short, and all that has to be compiled well for another shape.
+compiled quickly. What is left is all that has to be compiled well for another shape: where that is long, it
+is two modules, which two cores compile.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 WORTH = 40  # lines of a function from which a module of its own pays
+LONG = 400  # lines of a module from which two halves are compiled sooner
 NAME = re.compile(r'@("[^"]+"|[-\w.$]+)')
 COLD = re.compile(r"^define .* cold \{$", re.MULTILINE)
 DEFINED = re.compile(r"^define ", re.MULTILINE)
@@ -59,6 +61,21 @@ def split(ir: str) -> list[str]:
     if entities is None or len(found) < 2:
         return [ir]
     return [_module(functions, entities) for functions in found]
+
+
+def halved(ir: str) -> list[str]:
+    """A module as two of about the same length; itself where it is short, or has variables to share."""
+    entities = _entities(ir) if ir.count("\n") > LONG else None
+    if entities is None or not all(CONSTANT.match(e.text) for e in entities if e.kind == "@"):
+        return [ir]
+    halves: tuple[list[Entity], list[Entity]] = ([], [])
+    for function in sorted((e for e in entities if e.kind == "define"), key=_length, reverse=True):
+        min(halves, key=lambda half: sum(map(_length, half))).append(function)
+    return [_module(half, entities) for half in halves if half]
+
+
+def _length(function: Entity) -> int:
+    return function.text.count("\n")
 
 
 def is_cold(part: str) -> bool:
