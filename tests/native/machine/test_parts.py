@@ -143,12 +143,10 @@ def chain(count):
     return last + "".join(functions) + OUTER.replace("@inner", "@f0")
 
 
-def test_a_long_rest_is_two_halves_that_call_each_other(compiled, monkeypatch):
-    monkeypatch.setattr(parts, "WORTH", 10**6)  # nothing is shared
+def test_a_long_rest_is_two_halves_that_call_each_other(compiled):
     text = chain(20)
     halves = parts.halved(text)
     assert len(halves) == 2 and abs(len(halves[0]) - len(halves[1])) < len(text) / 10
-    monkeypatch.undo()
     code = host.link(*host.object_codes(halves))
     run = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(code.address("run"))
     assert run(0.5) == 0.5 + 20 * parts.WORTH
