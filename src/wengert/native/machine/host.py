@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
 import os
 import sys
 import threading
+from ast import literal_eval
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -88,9 +88,9 @@ def _described() -> tuple[str, str, dict[str, bool]]:
     answers = processor.answers()
     if answers is None:
         return _ask_llvm()
-    name = cache.key("processor", *library(), sys.platform, answers)
-    (text,) = kept(name, lambda: [json.dumps(_ask_llvm()).encode()])
-    return tuple(json.loads(text))
+    name = cache.key("description of the processor", __version__, *library(), sys.platform, answers)
+    (text,) = kept(name, lambda: [repr(_ask_llvm()).encode()])
+    return literal_eval(text.decode())  # type: ignore[no-any-return]
 
 
 def _ask_llvm() -> tuple[str, str, dict[str, bool]]:
