@@ -226,14 +226,14 @@ def objects_of(ir: str) -> list[bytes]:
     from wengert.native.machine import parts
 
     _compiler().require_symbols(ir)
-    *shared, own = parts.split(ir)
+    shared, own = parts.split(ir)
     names = {text: cache.key(*identity(), text) for text in shared}
     found = {text: objects[0] for text, name in names.items() if (objects := cache.load(name))}
-    missing, own_parts = [text for text in shared if text not in found], parts.halved(own)
-    made = dict(zip([*missing, *own_parts], object_codes([*missing, *own_parts]), strict=True))
+    missing = [text for text in shared if text not in found]
+    made = dict(zip([*missing, *own], object_codes([*missing, *own]), strict=True))
     for text in missing:
         cache.store(names[text], [made[text]])
-    return [(found | made)[text] for text in (*shared, *own_parts)]
+    return [(found | made)[text] for text in (*shared, *own)]
 
 
 @functools.cache

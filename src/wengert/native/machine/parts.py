@@ -50,28 +50,35 @@ class Entity(NamedTuple):
         return LINKAGE.sub("define ", header).replace("define ", "declare ", 1).replace(" cold", "")
 
 
-def split(ir: str) -> list[str]:
-    """The texts of a module's parts, the rest last; the module itself where there is nothing to part."""
+class Parts(NamedTuple):
+    """The texts of a module's parts: those that others may share, and its own."""
+
+    shared: list[str]
+    own: list[str]
+
+
+def split(ir: str) -> Parts:
+    """A module in parts; the module itself is its only one where there is nothing to part."""
     entities = _entities(ir)
-    shared = [[e] for e in entities or () if _is_worth_it(e, entities or [])]
-    fixed = all(CONSTANT.match(e.text) for e in entities or () if e.kind == "@")
-    cold = [e for e in entities or () if fixed and e.is_cold]
-    rest = [e for e in entities or () if e.kind == "define" and [e] not in shared and e not in cold]
-    found = [functions for functions in (*shared, cold, rest) if functions]
-    if entities is None or len(found) < 2:
-        return [ir]
-    return [_module(functions, entities) for functions in found]
+    if entities is None:
+        return Parts([], [ir])
+    shared = [[e] for e in entities if _is_worth_it(e, entities)]
+    fixed = all(CONSTANT.match(e.text) for e in entities if e.kind == "@")
+    cold = [e for e in entities if fixed and e.is_cold]
+    rest = [e for e in entities if e.kind == "define" and [e] not in shared and e not in cold]
+    found = [functions for functions in (*shared, cold) if functions]
+    own = _halves(rest) if fixed and sum(map(_length, rest)) > LONG else [rest] if rest else []
+    if len(found) + len(own) < 2:
+        return Parts([], [ir])
+    return Parts([_module(f, entities) for f in found], [_module(f, entities) for f in own])
 
 
-def halved(ir: str) -> list[str]:
-    """A module as two of about the same length; itself where it is short, or has variables to share."""
-    entities = _entities(ir) if ir.count("\n") > LONG else None
-    if entities is None or not all(CONSTANT.match(e.text) for e in entities if e.kind == "@"):
-        return [ir]
+def _halves(functions: Iterable[Entity]) -> list[list[Entity]]:
+    """Two modules of about the same length."""
     halves: tuple[list[Entity], list[Entity]] = ([], [])
-    for function in sorted((e for e in entities if e.kind == "define"), key=_length, reverse=True):
+    for function in sorted(functions, key=_length, reverse=True):
         min(halves, key=lambda half: sum(map(_length, half))).append(function)
-    return [_module(half, entities) for half in halves if half]
+    return [half for half in halves if half]
 
 
 def _length(function: Entity) -> int:
