@@ -9,7 +9,7 @@ import ctypes
 import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -83,15 +83,22 @@ def object_codes(irs: Sequence[str]) -> list[bytes]:
     """
     jobs = [_Job(ir) for ir in irs]
     waiting = sorted(jobs, key=lambda job: len(job.ir))
-    helpers = [Thread(target=_work, args=(waiting, i)) for i in range(1, min(len(jobs), _CORES))]
-    for helper in helpers:
-        helper.start()
+    helpers = list(_started(waiting, min(len(jobs), _CORES)))
     try:
         _work(waiting, 0)
     finally:
         for helper in helpers:
             helper.join()
     return [job.code() for job in jobs]
+
+
+def _started(waiting: list[_Job], workers: int) -> Iterator[Thread]:
+    """Threads that do jobs besides this one, as far as they are to be had."""
+    for i in range(1, workers):
+        helper = Thread(target=_work, args=(waiting, i))
+        with suppress(RuntimeError):
+            helper.start()
+            yield helper
 
 
 def _work(waiting: list[_Job], worker: int) -> None:
