@@ -18,7 +18,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from wengert.native.machine import host, ir
-from wengert.native.product.matmul import Product
+from wengert.native.product.matmul import write_function
+from wengert.native.product.plans import Product
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Repeat = Callable[..., None]  # with the number of repetitions first
@@ -46,7 +47,7 @@ def compiled(module: ir.Module, name: str, arguments: int) -> Native:
 def repeated(product: Product) -> Native:
     """`f(count, a, b, c, scratch, begin, end)`: the product of these rows, count times."""
     module = ir.Module()
-    product.emit(module, "product")
+    write_function(module, product, "product")
     names = ("a", "b", "c", "scratch", "begin", "end")
     params = [(name, "i64" if name in ("begin", "end") else "ptr") for name in names]
     f = module.function("repeat", "void", [("count", "i64"), *params])

@@ -79,8 +79,17 @@ def data(network: Network, steps: int, seed: int = 0) -> Data:
     """Patterns for an epoch of so many steps, in the order that wengert's own training takes them in."""
     rng, count = np.random.default_rng(seed), steps * network.batch
     x = rng.standard_normal((count, network.sizes[0])).astype(network.dtype)
-    order = np.random.default_rng(seed).permutation(count).reshape(steps, network.batch)
+    order = first_order(count, seed).reshape(steps, network.batch)
     return Data(x, targets(network, x), order.astype(np.int32))
+
+
+def first_order(count: int, seed: int) -> Array:
+    """The order of the first epoch of `wengert.train.fit`."""
+    from wengert.train._fit import ORDERS
+    from wengert.train._orders import Shuffled
+
+    key = np.random.SeedSequence(seed, spawn_key=(ORDERS,)).generate_state(2)
+    return Shuffled(np.arange(count), key).of(1, 1, 1)[0]
 
 
 def targets(network: Network, x: Array) -> Array:

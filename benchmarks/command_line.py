@@ -104,7 +104,7 @@ def write_data(path: Path, rows: int) -> None:
 def contenders(data: Path, folder: Path, torch_python: str) -> dict[str, list[str]]:
     """The command of each."""
     own = [
-        sys.executable, "-m", "wengert.cli", "train", str(data),
+        sys.executable, "-m", "wengert", "train", str(data),
         "--output", str(folder / "m.wengert"), "--force",
         "--hidden", "128", "--learning-rate", "0.002", "--weight-decay", "0", "--epochs", str(EPOCHS),
         "--batch-size", str(BATCH), "--patience", str(EPOCHS),
@@ -166,7 +166,7 @@ def starts(folder: Path, rounds: int) -> dict[str, float]:
     """Seconds of the commands that do almost nothing, the fastest of some."""
     rows = folder / "one.csv"
     rows.write_text("sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\n5,3,1,0.2\n")
-    own, model = [sys.executable, "-m", "wengert.cli"], str(folder / "iris.wengert")
+    own, model = [sys.executable, "-m", "wengert"], str(folder / "iris.wengert")
     run([*own, "train", "iris", "--epochs", "1", "--force", "--output", model])
     commands = {"wengert --help": ["--help"], "wengert predict, one row": ["predict", model, str(rows)]}
     return {

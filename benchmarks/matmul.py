@@ -3,11 +3,12 @@
     python benchmarks/matmul.py [--quick] [--dtype float32] [--threads 1] [--only TEXT] [--json FILE]
                                 [--plot FILE]
 
-Both are called from machine code, again and again, so that what Python adds to a call counts for neither, and
-both multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by
+Both multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by
 that of the BLAS (median of the rounds; `best` compares the fastest samples), `peak` the share of what the
-processor can do from registers alone. On one thread its own processor time counts. On two threads each
-computes half of the rows; the BLAS divides as it likes.
+processor can do from registers alone. On one thread both are called from machine code, again and again, so
+that what Python adds to a call counts for neither, and the thread's own processor time counts. On more
+threads both are called as one calls them from Python, `np.matmul` under `wg.jit` and without: how the rows
+are divided, and whether at all, is part of what is measured.
 """
 
 import argparse
@@ -22,16 +23,19 @@ from typing import Any
 
 import numpy as np
 from _measure import Comparison, compare, interleave, machine, machine_line, settle_heap, table, write_json
-from _native import Array, in_threads, peak, repeated, repeated_blas
+from _native import Array, peak, repeated, repeated_blas
 from threadpoolctl import threadpool_limits
 
-from wengert.native.product.matmul import Product
+import wengert as wg
+from wengert.native.product.plans import Product
 
 HEADER = ("m × n × k", "operands", "dtype", "threads", "GFLOP/s", "BLAS", "peak", "ratio", "best")
 TARGET = 0.95
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
-STRIP = 12  # rows of a tile: where rows are divided
 MOST = 1 << 16  # repetitions of one call
+
+Run = Callable[[int], None]  # with the number of repetitions
+Multiply = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -100,32 +104,44 @@ def product(case: Case, a: Array, b: Array, c: Array) -> Product:
     )
 
 
-def shares(rows: int, threads: int) -> list[tuple[int, int]]:
-    """Begin and end of every thread's rows: whole tiles, as evenly as they go."""
-    tiles = -(-rows // STRIP)
-    cuts = [min(rows, STRIP * (tiles * i // threads)) for i in range(threads)] + [rows]
-    return [(begin, end) for begin, end in itertools.pairwise(cuts) if begin < end]
-
-
-def ours(case: Case, a: Array, b: Array, c: Array, threads: int) -> Callable[[int], None]:
+def ours(case: Case, a: Array, b: Array, c: Array) -> Run:
     """A function that computes the generated product so many times."""
     planned = product(case, a, b, c)
     native, places = repeated(planned), [x.ctypes.data for x in (a, b, c)]
-    spans = shares(case.m * case.batch, threads)
-    scratch = [np.empty(planned.scratch_bytes + 1, np.uint8) for _ in spans]
+    scratch = np.empty(planned.scratch_bytes + 1, np.uint8)
+    return lambda count: native(count, *places, scratch.ctypes.data, 0, case.m * case.batch)
+
+
+MATMUL: dict[str, Multiply] = {
+    "NN": lambda a, b: np.matmul(a, b),
+    "TN": lambda a, b: np.matmul(np.swapaxes(a, -1, -2), b),
+    "NT": lambda a, b: np.matmul(a, np.swapaxes(b, -1, -2)),
+    "TT": lambda a, b: np.matmul(np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2)),
+}  # of matrices as they are stored
+
+
+def from_python(multiply: Multiply, case: Case, a: Array, b: Array, c: Array) -> Run:
+    """A function that has Python multiply so many times, and leaves the last product in c."""
+    stored = [np.swapaxes(x, -1, -2) if o == "T" else x for x, o in zip((a, b), case.operands, strict=True)]
 
     def run(count: int) -> None:
-        in_threads(
-            [
-                lambda s=s, span=span: native(count, *places, s.ctypes.data, *span)
-                for s, span in zip(scratch, spans, strict=True)
-            ]
-        )
+        for _ in itertools.repeat(None, count):
+            found = multiply(*stored)
+        c[...] = found
 
     return run
 
 
-def check(case: Case, a: Array, b: Array, run: Callable[[int], None], c: Array) -> None:
+def contenders(case: Case, a: Array, b: Array, c: Array, threads: int) -> dict[str, Run]:
+    """The generated product and that of the BLAS."""
+    if threads == 1:
+        return {"wengert": ours(case, a, b, c), "BLAS": repeated_blas(a, b, c)}
+    multiply = MATMUL[case.operands]
+    calls = {"wengert": wg.jit(multiply), "BLAS": multiply}
+    return {name: from_python(call, case, a, b, c) for name, call in calls.items()}
+
+
+def check(case: Case, a: Array, b: Array, run: Run, c: Array) -> None:
     """Ends the program where a result is wrong."""
     c[...] = np.nan
     run(1)
@@ -137,10 +153,9 @@ def check(case: Case, a: Array, b: Array, run: Callable[[int], None], c: Array) 
 def measure(case: Case, dtype: str, threads: int, rounds: int, floor: float) -> dict[str, Any]:
     """Both products of one shape."""
     a, b, c = operands(case, dtype)
-    other = np.empty_like(c)
-    runs = {"wengert": ours(case, a, b, c, threads), "BLAS": repeated_blas(a, b, other)}
-    check(case, a, b, runs["wengert"], c)
-    check(case, a, b, runs["BLAS"], other)
+    runs = contenders(case, a, b, c, threads)
+    for run in runs.values():
+        check(case, a, b, run, c)
     count = max(1, min(MOST, int(floor * 2e10 / (case.operations + 500 * case.batch))))
     calls = {name: lambda run=run: run(count) for name, run in runs.items()}
     samples = interleave(calls, rounds, floor, thread_time_ns if threads == 1 else perf_counter_ns)
@@ -229,6 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     peaks = {(dtype, threads): peak(dtype, threads) for _, dtype, threads in wanted}
     results = []
     for case, dtype, threads in wanted:
+        wg.set_threads(threads)
         with threadpool_limits(threads):
             results.append(measure(case, dtype, threads, rounds, floor))
     where = machine(("numpy", "wengert"), pages="kept")

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-PACKAGES = ("wengert.losses", "wengert.nn", "wengert.optim", "wengert.train")
+PACKAGES = ("wengert.api", "wengert.losses", "wengert.nn", "wengert.optim", "wengert.train")
 
 
 def _declared(package):
@@ -49,6 +49,11 @@ print(LBFGS.__module__)
     command = [sys.executable, "-W", "ignore", "-c", program]
     loaded, of_lbfgs = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"wengert.nn._mlp", "wengert.optim._moments", "wengert.train._trainer"} <= {*loaded.split()}
-    unused = {"wengert.nn._unit_graph", "wengert.optim._whole_batch", "wengert.train._fit"}
+    unused = {
+        "wengert.api._checks",
+        "wengert.nn._unit_graph",
+        "wengert.optim._whole_batch",
+        "wengert.train._fit",
+    }
     assert not unused & {*loaded.split()}
     assert of_lbfgs == "wengert.optim._whole_batch"

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -164,11 +165,10 @@ def test_the_picture_shows_the_derivatives(numbers, monkeypatch):
     ]  # fmt: skip
 
 
-def test_the_picture_is_drawn(tmp_path, monkeypatch):
+@pytest.mark.parametrize("script, drawn", [("picture", "trace"), ("learning_curve", "learning-curve")])
+def test_a_picture_is_drawn(script, drawn, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    import picture
-
-    picture.main(tmp_path)
-    for name in ("trace-light.svg", "trace-dark.svg"):
+    import_module(script).main(tmp_path)
+    for name in (f"{drawn}-light.svg", f"{drawn}-dark.svg"):
         assert (tmp_path / name).read_text().startswith("<?xml")
         assert (ROOT / "docs" / name).stat().st_size > 10_000

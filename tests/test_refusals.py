@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from wengert._refusals import choice, named, require, require_at_least, require_positive
+from wengert._refusals import choice, did_you_mean, named, require, require_at_least, require_positive
 
 
 def test_what_holds_is_not_refused():
@@ -36,3 +36,9 @@ def test_a_name_stands_for_what_the_table_has():
 
 def test_a_name_that_resembles_none_is_not_guessed_at():
     assert choice("x", ["tanh", "relu"]) == "choose one of tanh, relu"
+
+
+def test_the_nearest_name_is_asked_for():
+    assert did_you_mean("epoch", ["hidden", "epochs"]) == "did you mean 'epochs'?"
+    assert did_you_mean("epoch", ["epochs"], show=str.upper) == "did you mean EPOCHS?"
+    assert did_you_mean("colour", ["hidden", "epochs"]) == ""

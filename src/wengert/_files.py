@@ -7,19 +7,33 @@ one: at every moment the name stands for the old content or for the new one, wha
 import glob
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Put ``content`` into the file, following links; devices and pipes are written to directly."""
+    """Put ``content`` into the file."""
+    with atomically(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomically(path: str | Path) -> Iterator[IO[bytes]]:
+    """What to write the new content of a file into, following links; devices and pipes are written directly.
+
+    It takes the place of the old one when the block ends; after an error there is the old one only.
+    """
     if os.path.exists(path) and not os.path.isfile(path):
-        Path(path).write_bytes(content)
+        with open(path, "wb") as file:
+            yield file
         return
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
-        _write_synced(temporary, content, _mode(target))
+        with _synced(temporary, _mode(target)) as file:
+            yield file
         os.replace(temporary, target)
     finally:
         with suppress(FileNotFoundError):
@@ -40,10 +54,11 @@ def _mode(target: Path) -> int:
     return target.stat().st_mode & 0o777 if target.exists() else 0o666
 
 
-def _write_synced(path: Path, content: bytes, mode: int) -> None:
+@contextmanager
+def _synced(path: Path, mode: int) -> Iterator[IO[bytes]]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

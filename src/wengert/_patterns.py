@@ -20,9 +20,17 @@ def same_shape(t: Array, y: Array) -> Array:
     """The targets, refused where broadcasting would silently pair every output with every target."""
     if np.shape(t) != np.shape(y):
         raise ValueError(
-            f"targets of shape {np.shape(t)} do not match outputs of shape {np.shape(y)}; reshape them"
+            f"targets of shape {np.shape(t)} do not match outputs of shape {np.shape(y)}; "
+            f"{_fitting(np.shape(t), np.shape(y))}"
         )
     return of_type(t, y)
+
+
+def _fitting(t: tuple[int, ...], y: tuple[int, ...]) -> str:
+    """What to write where targets and outputs have other shapes."""
+    if (*t, 1) == y:
+        return "write t[:, None] for the targets t"
+    return "write t[:, 0] for the targets t" if t == (*y, 1) else "give one target for each output"
 
 
 def of_type(x: Any, y: Any) -> Any:
@@ -31,6 +39,10 @@ def of_type(x: Any, y: Any) -> Any:
     if dtype is None or dtype.kind != "f":
         return x
     x = x if hasattr(x, "dtype") else np.asarray(x)
+    if x.dtype.kind == "c":
+        raise ValueError(
+            f"targets or weights of type {x.dtype} do not go with outputs of {dtype}; take np.real"
+        )
     return x if x.dtype == dtype else x.astype(dtype)
 
 

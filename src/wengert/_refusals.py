@@ -1,9 +1,31 @@
 """How arguments are refused: what must hold, and an answer to a name that stands for nothing."""
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 Named = TypeVar("Named")
+
+# What others call what has another name here.
+SYNONYMS = {
+    "sigmoid": ("logistic",),
+    "linear": ("identity",),
+    "exp": ("exponential",),
+    "swish": ("silu",),
+    "heaviside": ("step",),
+    "mse": ("squared_error", "mean_squared_error"),
+    "l2": ("squared_error", "mean_squared_error"),
+    "mae": ("absolute_error", "mean_absolute_error"),
+    "l1": ("absolute_error", "mean_absolute_error"),
+    "pinball": ("quantile",),
+    "cross_entropy": ("log_loss", "softmax_cross_entropy"),
+    "crossentropy": ("log_loss", "softmax_cross_entropy"),
+    "bce": ("log_loss", "binary_cross_entropy"),
+    "residual": ("add",),
+    "xavier": ("glorot",),
+    "kaiming": ("he",),
+    "onehot": ("one_hot",),
+}
 
 
 def require(holds: bool, message: str) -> None:
@@ -33,9 +55,37 @@ def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:
 
 def choice(name: str, known: Iterable[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
+    names = list(known)
+    guess = did_you_mean(name, names)
+    return f"{guess} Choose one of {', '.join(names)}" if guess else f"choose one of {', '.join(names)}"
+
+
+def did_you_mean(name: str, known: Iterable[str], show: Callable[[str], str] = repr) -> str:
+    """A question, where one of the names looks like the one written; else nothing."""
+    near = nearest(name, known)
+    return f"did you mean {show(near)}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant, if one looks like the one written or is another word for it."""
     from difflib import get_close_matches
 
     names = list(known)
-    near = get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]!r}? Choose" if near else "choose"
-    return f"{guess} one of {', '.join(names)}"
+    meant = [synonym for synonym in SYNONYMS.get(name.lower(), ()) if synonym in names]
+    return next(iter([*meant, *get_close_matches(name.lower(), names, n=1)]), None)
+
+
+def takes(function: Any, count: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as Python knows."""
+    try:
+        inspect.signature(function).bind(*(None,) * count)
+    except TypeError:
+        return False
+    except ValueError:  # of compiled code nothing is known
+        return True
+    return True
+
+
+def name_of(function: Any) -> str:
+    """What a function, or the class of an object, is called."""
+    return getattr(function, "__name__", None) or type(function).__name__

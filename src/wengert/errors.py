@@ -7,6 +7,7 @@ Every message says *where* (file and line of the user's code), *what* is wrong, 
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -100,6 +101,14 @@ def _is_users(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
     file = frame.f_code.co_filename
     return not (is_foreign(name) or file.startswith(_PACKAGE) or file.startswith("<__array_function__"))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the line of the user's code."""
+    user, frame, level = user_frame(), sys._getframe(), 1
+    while user is not None and frame is not user:
+        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
+    warnings.warn(message, category, stacklevel=level)
 
 
 def location() -> str:

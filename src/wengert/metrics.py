@@ -18,6 +18,27 @@ import numpy as np
 
 from wengert._patterns import along, mean, same_shape
 
+__all__ = [
+    "accuracy",
+    "balanced_accuracy",
+    "confusion",
+    "class_scores",
+    "ClassScore",
+    "f1",
+    "cross_entropy",
+    "log_loss",
+    "brier",
+    "roc_auc",
+    "mse",
+    "rmse",
+    "mae",
+    "median_absolute_error",
+    "pinball",
+    "r_squared",
+    "explained_variance",
+    "poisson_deviance",
+]
+
 Array = np.ndarray
 Weights = Array | None
 TINY = float(np.finfo(np.float64).tiny)

@@ -132,7 +132,7 @@ def fold_in(key: Any, number: Any) -> Any:
     Parameters
     ----------
     key : array
-        From `key`, `split` or `fold_in`.
+        As in `split`.
     number : int
         Of at most 64 bits; may be traced.
 
@@ -166,7 +166,11 @@ def _halves(number: Any) -> list[Any]:
         return [np.uint32(number & MASK), np.uint32(number >> 32 & MASK)]
     number = operand(number)
     if number.dtype.kind not in "iu":
-        raise TypeError(at_user_line(f"wg.random wants a whole number here, and got {number.dtype}."))
+        raise TypeError(
+            at_user_line(
+                f"wg.random wants a whole number here, and got {number.dtype}. Write x.astype(np.int64)."
+            )
+        )
     number = number.astype(np.uint64)
     return [(number & MASK).astype(np.uint32), (number >> 32).astype(np.uint32)]
 
@@ -212,7 +216,9 @@ def bits(key: Any, shape: Shape = (), dtype: Any = np.uint32) -> Any:
     """
     dtype = np.dtype(dtype)
     if dtype.kind != "u":
-        raise TypeError(at_user_line(f"wg.random.bits gives unsigned integers, not {dtype}."))
+        raise TypeError(
+            at_user_line(f"wg.random.bits gives unsigned integers, not {dtype}. Use wg.random.integers.")
+        )
     found = _drawn(key, shape, 1 + (dtype.itemsize == 8), variates.joined)
     return found if found.dtype == dtype else found.astype(dtype)
 
@@ -224,10 +230,8 @@ def uniform(key: Any, shape: Shape = (), dtype: Any = np.float64, low: Any = 0.0
 
     Parameters
     ----------
-    key : array
-        From `key`, `split` or `fold_in`.
-    shape : int or tuple of int
-        Of the result.
+    key, shape
+        As in `bits`.
     dtype : dtype
         float64 (u has 53 bits) or float32 (24 bits).
     low, high : array or number
@@ -258,12 +262,8 @@ def normal(key: Any, shape: Shape = (), dtype: Any = np.float64, loc: Any = 0.0,
 
     Parameters
     ----------
-    key : array
-        From `key`, `split` or `fold_in`.
-    shape : int or tuple of int
-        Of the result.
-    dtype : dtype
-        float64 or float32.
+    key, shape, dtype
+        As in `uniform`.
     loc, scale : array or number
         μ and σ, which broadcast against the shape; may be traced, and the result has a derivative with
         respect to them.
@@ -291,12 +291,8 @@ def exponential(key: Any, shape: Shape = (), dtype: Any = np.float64, scale: Any
 
     Parameters
     ----------
-    key : array
-        From `key`, `split` or `fold_in`.
-    shape : int or tuple of int
-        Of the result.
-    dtype : dtype
-        float64 or float32.
+    key, shape, dtype
+        As in `uniform`.
     scale : array or number
         The mean s; may be traced.
 
@@ -322,7 +318,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None) -> Any:
     Parameters
     ----------
     key : array
-        From `key`, `split` or `fold_in`.
+        As in `bits`.
     p : array or number
         The probability, to 2⁻³²; below 0 counts as 0 and above 1 as 1. May be traced; has no derivative.
     shape : int or tuple of int, optional
@@ -353,10 +349,8 @@ def integers(key: Any, shape: Shape, low: Any, high: Any, dtype: Any = np.int64)
 
     Parameters
     ----------
-    key : array
-        From `key`, `split` or `fold_in`.
-    shape : int or tuple of int
-        Of the result.
+    key, shape
+        As in `bits`.
     low, high : int or array of int
         The ends, of which the upper one is excluded; may be traced.
     dtype : dtype
@@ -391,7 +385,9 @@ def _check_interval(low: Any, high: Any, dtype: np.dtype[Any]) -> None:
         return
     info = np.iinfo(dtype)
     if np.any(np.greater_equal(low, high)):
-        raise ValueError(at_user_line(f"wg.random.integers: no whole number is in [{low}, {high})."))
+        raise ValueError(
+            at_user_line(f"wg.random.integers: no whole number is in [{low}, {high}). Give a higher end.")
+        )
     if np.any(np.less(low, info.min)) or np.any(np.greater(high, info.max + 1)):
         raise ValueError(
             at_user_line(f"wg.random.integers: [{low}, {high}) goes beyond {dtype}. Give a dtype.")
@@ -413,7 +409,7 @@ def permutation(key: Any, x: Any) -> Any:
     Parameters
     ----------
     key : array
-        From `key`, `split` or `fold_in`.
+        As in `bits`.
     x : int or array
         n, or an array whose first axis is permuted.
 
@@ -445,7 +441,7 @@ def shuffled(key: Any, places: Any, n: int) -> Any:
     Parameters
     ----------
     key : array
-        From `key`, `split` or `fold_in`.
+        As in `bits`.
     places : int or array of int
         Which entries: from 0 to n - 1; may be traced.
     n : int
@@ -492,12 +488,10 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
 
     Parameters
     ----------
-    key : array
-        From `key`, `split` or `fold_in`.
+    key, shape
+        As in `bits`.
     a : int or array
         The number n stands for 0, ..., n - 1; an array for the elements of its first axis.
-    shape : int or tuple of int
-        Of the result.
     replace : bool
         Whether an element may come twice.
     p : array, optional
@@ -555,7 +549,7 @@ def categorical(key: Any, logits: Any, axis: int = -1, shape: Shape = ()) -> Any
     Parameters
     ----------
     key : array
-        From `key`, `split` or `fold_in`.
+        As in `bits`.
     logits : array
         Of floating point; may be traced.
     axis : int

@@ -202,7 +202,12 @@ class EvaluationTrace(Trace):
                 for i, a in enumerate(atoms)
             ]
         if len(given) != len(atoms):
-            raise MismatchError(at_user_line(f"{len(given)} {what}s were given for {len(atoms)} leaves."))
+            raise MismatchError(
+                at_user_line(
+                    f"{len(given)} {what}s were given for {len(atoms)} leaves. Give one for each, or none: "
+                    "then the first is 1 and the others are 0."
+                )
+            )
         return [
             np.broadcast_to(np.asarray(g, a.type.dtype), a.type.shape)[()]
             for g, a in zip(given, atoms, strict=True)

@@ -32,3 +32,17 @@ def test_many_layers_do_not_cover_each_other():
     extents = [text.get_window_extent() for text in texts]
     assert len(texts) == pictures.MANY_LAYERS + 1 and texts[-1].get_text().endswith(" more")
     assert all(upper.y0 >= lower.y1 for upper, lower in pairwise(extents))
+
+
+def test_errors_are_written_plainly():
+    for errors, expected in (
+        ([0.54, 0.5, 0.44], "0.48"),
+        ([0.5, 0.05, 0.01], "0.1"),
+        ([3e-7, 1e-8], "1e-07"),
+    ):
+        axes = Figure(figsize=(5.4, 4.4)).add_subplot()
+        pictures.of_curve(errors, [], None)(axes)
+        axes.figure.draw_without_rendering()
+        ticks = [t.get_text() for t in axes.get_yticklabels() + axes.get_yticklabels(minor=True)]
+        assert expected in ticks
+        assert not any("$" in text for text in ticks)

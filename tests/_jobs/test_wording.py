@@ -20,7 +20,10 @@ def test_every_rule_schedule_and_loss_has_its_name():
         "adaptive",
         "milestones",
     }
-    assert set(ALL_LOSSES) == set(losses.LOSSES)
+    unsuited = {"gaussian_nll", "poisson_of_rates", "hinge", "multiclass_hinge"}
+    assert set(ALL_LOSSES) == set(losses.LOSSES) - unsuited
+    tasks = [("regression", ()), ("multi-label", "ab"), ("classification", "ab"), ("classification", "abc")]
+    assert set(ALL_LOSSES) == {name for task in tasks for name in losses_for(*task)}
     assert "rule" not in wording.OPTIMISERS and "schedule" not in wording.SCHEDULES
 
 

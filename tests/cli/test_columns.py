@@ -22,8 +22,9 @@ def houses(tmp_path):
         price = 3 - age / 30 + worth[town] + garden + i / 360
         tags = ";".join(name for name, is_so in (("old", age > 45), ("green", garden)) if is_so)
         kept = (f"{age:.1f}" if i % 11 else "", f"town {town}", "red" if i % 3 else "")
-        cells = (*kept, np.datetime64("2024-01-01") + i, "yes" if garden else "no", f"{price:.3f}",
-                 int(price > 2), int(age > 45), tags, i // 6, i % 12 + 1)  # fmt: skip
+        day = np.datetime64("2024-01-01") + np.timedelta64(i, "D")
+        cells = (*kept, day, "yes" if garden else "no", f"{price:.3f}", int(price > 2), int(age > 45),
+                 tags, i // 6, i % 12 + 1)  # fmt: skip
         lines.append(",".join(map(str, cells)))
     (tmp_path / "houses.csv").write_text("\n".join(lines) + "\n")
     return "houses.csv"
@@ -104,7 +105,8 @@ def test_several_labels(wengert, houses):
         assert names == ";".join(likely)
     report = json.loads(wengert("evaluate", "houses.wengert", houses, "--json")[1])
     scores = {"cross_entropy", "labels_right", "accuracy"}
-    assert set(report) == {"task", "target", "rows", "intervals", "classes", "reliability"} | scores
+    about = {"task", "target", "rows", "part", "parts", "share_seen"}
+    assert set(report) == about | {"intervals", "classes", "reliability"} | scores
 
 
 def test_labels_in_one_column(wengert, houses):
@@ -151,3 +153,12 @@ def test_leaks_are_noted(wengert, tmp_path):
     assert (
         "wengert: note: gives the target away by itself, and may not be known when predicting: outcome" in err
     )
+
+
+def test_numbers_that_begin_with_zeros_are_noted(wengert, tmp_path):
+    lines = [f"{i % 40:05d},{'ab'[i // 10 % 2]}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,target", *lines]) + "\n")
+    note = "begins with zeros, and is taken as numbers: zip; --category zip takes names"
+    assert note in wengert("train", "t.csv", *QUICK)[2]
+    assert note not in wengert("train", "t.csv", *QUICK, "--category", "zip", "--force")[2]
+    assert wengert("predict", "t.wengert", "t.csv")[2] == ""

@@ -22,12 +22,20 @@ def test_options_of_a_file(wengert, tmp_path):
     assert (tmp_path / "c.png").exists()
 
 
+def test_one_column_needs_no_list(wengert, tmp_path):
+    (tmp_path / "o.toml").write_text('target = "hue"\nignore = "target"\nepochs = 2\nhidden = 8\n')
+    code, _, err = wengert("train", "wine", "--config", "o.toml")
+    assert code == 0, err
+    model = models.load("wine.wengert")
+    assert model.targets == ("hue",) and "target" not in model.features
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("epoch = 3", "o.toml: there is no option 'epoch'; did you mean 'epochs'?"),
         ("colour = 3", "o.toml: there is no option 'colour'; see wengert train --help"),
-        ("config = 'o.toml'", "o.toml: there is no option 'config'; did you mean 'config'?"),
+        ("config = 'o.toml'", "o.toml: there is no option 'config'; see wengert train --help"),
         ("epochs = 0", "Invalid value for '--epochs'"),
         ("epochs = 'many'", "Invalid value for '--epochs'"),
         ("epochs = ", "o.toml: is not TOML (Invalid value"),

@@ -27,7 +27,7 @@ def people(wengert, tmp_path):
         age, member, day = (
             "" if i % 11 == 0 else f"{i % 7}.5",
             ("yes", "no")[i % 2],
-            np.datetime64("2024-01-01") + i,
+            np.datetime64("2024-01-01") + np.timedelta64(i, "D"),
         )
         lines.append(f"{age},{towns[i]},{('red', 'blue')[i % 2]},{member},{day},{('a', 'b', 'c')[i % 3]}")
     (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
@@ -90,6 +90,46 @@ def test_c(wengert, people, tmp_path):
     np.testing.assert_allclose(y, model.predict_table(table), rtol=1e-4)
 
 
+def test_the_head_of_a_file_says_what_goes_in_and_comes_out(wengert, people, tmp_path):
+    lines = []
+    for language in ("numpy", "c"):
+        assert wengert("export", "people.wengert", "--to", language)[0] == 0
+        text = (tmp_path / ("people.py" if language == "numpy" else "people.c")).read_text()
+        assert max(map(len, text.partition('"""\n' if language == "numpy" else "*/")[0].splitlines())) <= 110
+        lines.append(" ".join(text.replace("\n *", "\n").split()))
+    age, town = models.load("people.wengert").preprocessing.encoders[:2]
+    for text in lines:
+        number = (
+            f"in the unit of training (mean {age.mean:.4g}, deviation {age.scale:.4g}), NaN where missing"
+        )
+        assert f", {number} " in text
+        assert ", 1 for yes, -1 for no, NaN where missing " in text
+        assert ", days since 1970-01-01 in UTC, with fractions, NaN where missing " in text
+        assert ", of a, b, c, in this order " in text
+    listed = ", ".join(f"{i} for {word}" for i, word in enumerate(town.labels))
+    assert f"town: 1 of type int, {listed}, -1 for nothing, -2 for all others" in lines[1]
+    assert f"town: words (rows,), for instance {', '.join(town.labels[:5])}, empty where missing" in lines[0]
+
+
+def test_the_example_in_the_head_runs(wengert, people, tmp_path):
+    assert wengert("export", "people.wengert", "--to", "numpy")[0] == 0
+    module = runpy.run_path(str(tmp_path / "people.py"))
+    call = module["__doc__"].partition("Example:")[2]
+    found = eval(call.strip(), module)
+    assert found.shape == (1, 3) and found.sum() == pytest.approx(1, abs=1e-5)
+    if shutil.which("cc") is not None:
+        wengert("export", "people.wengert", "--to", "c")
+        text = (tmp_path / "people.c").read_text()
+        example = text.partition("For example:\n")[2].partition(" *\n")[0].replace("\n *", "\n").strip(" *")
+        said = 'for (int k = 0; k < 3; k++) printf("%.6f ", probabilities[k]);'
+        (tmp_path / "main.c").write_text(
+            f"#include <stdio.h>\n{text}\nint main(void) {{\n{example}\n{said}\nreturn 0; }}\n"
+        )
+        subprocess.run(["cc", "-Wall", "-Werror", "-o", "run", "main.c", "-lm"], cwd=tmp_path, check=True)
+        printed = subprocess.run([str(tmp_path / "run")], capture_output=True, text=True, check=True).stdout
+        np.testing.assert_allclose([*map(float, printed.split())], found[0], atol=1e-5)
+
+
 def test_numbers_and_networks_by_themselves(wengert, tmp_path):
     wengert("train", "diabetes", *QUICK)
     assert wengert("export", "diabetes.wengert", "--to", "numpy")[0] == 0
@@ -112,3 +152,5 @@ def test_what_is_refused(refuses, iris, tmp_path):
     assert refuses("export", iris).startswith("Missing option '--to'")
     message = "the network does not say how many inputs it has; write for instance --inputs 4"
     assert refuses("export", "n.wengert", "--to", "c") == message
+    message = "--inputs is for a network by itself; this model takes columns, leave it out"
+    assert refuses("export", iris, "--to", "onnx", "--inputs", "4") == message

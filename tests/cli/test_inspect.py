@@ -20,7 +20,7 @@ def test_what_is_in_a_model(wengert, iris):
     assert "column petal_width_cm: number, standardised by" in out
     assert "layers.0   Dense(activation=relu)       weights 4×8, biases 8   40" in out
     assert "67 parameters in float32" in out
-    assert "hidden [8]" in out
+    assert "hidden 8" in out
     assert "epoch  training  validation\n    1 " in out
     best = models.load(iris).training["best_epoch"]
     assert f"\nweights of epoch {best}, validation error 0." in out
@@ -68,3 +68,12 @@ def test_what_is_refused(refuses, iris, tmp_path):
 def test_a_training_that_makes_no_sense_is_no_mistake(wengert, tmp_path, training):
     models.save(dataclasses.replace(model(), training=training), tmp_path / "m.wengert")
     assert wengert("inspect", "m.wengert", "--plot", "m.png")[0] == 0
+
+
+def test_options_are_told_in_words(wengert):
+    wengert("train", "wine", *QUICK, "--ignore", "hue", "--ignore", "alcohol", "--loss", "focal")
+    out = wengert("inspect", "wine.wengert")[1]
+    told = " ".join(out.partition("parameters in float32")[2].partition("epoch  training")[0].split())
+    assert "ignored hue,alcohol" in told and "loss focal" in told and "hidden 8" in told
+    assert "None" not in told and "dropout" not in told and "_" not in told
+    assert max(map(len, out.splitlines())) <= 100

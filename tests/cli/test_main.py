@@ -32,6 +32,13 @@ def test_an_unknown_command(refuses):
     assert refuses("tarin") == "No such command 'tarin'. Did you mean 'train'?; see wengert --help"
 
 
+def test_a_choice_that_there_is_not(refuses):
+    message = (
+        "Invalid value for '--task': 'regress' is not one of 'classification', 'multi-label', 'regression'"
+    )
+    assert refuses("train", "iris", "--task", "regress") == f"{message}; see wengert train --help"
+
+
 def test_an_unknown_option_is_answered_with_the_help_of_its_command(refuses):
     assert refuses("train", "iris", "--epoch", "3").endswith("; see wengert train --help")
 
@@ -45,7 +52,7 @@ def test_a_reader_that_leaves_early_is_no_error(start, iris):
 
 @pytest.mark.skipif(os.name != "posix", reason="closes stdout in a shell")
 def test_a_closed_stdout_is_no_error(tmp_path, iris):
-    command = f"{shlex.quote(sys.executable)} -m wengert.cli predict {shlex.quote(str(iris))} iris"
+    command = f"{shlex.quote(sys.executable)} -m wengert predict {shlex.quote(str(iris))} iris"
     for closed in (">&-", ">&- --output p.csv"):
         done = subprocess.run(f"{command} {closed}", shell=True, cwd=tmp_path, stderr=subprocess.PIPE)
         assert (done.returncode, done.stderr) == (0, b"")
@@ -54,7 +61,7 @@ def test_a_closed_stdout_is_no_error(tmp_path, iris):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
 def test_a_full_disk_is_said_in_one_line(iris):
-    command = [sys.executable, "-m", "wengert.cli", "inspect", iris]
+    command = [sys.executable, "-m", "wengert", "inspect", iris]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
@@ -89,13 +96,16 @@ def examples(wengert, monkeypatch):
         yield from (line.strip() for line in lines if line.strip().startswith("wengert "))
 
 
+SHORT = {"train": ["--epochs", "2"], "tune": ["--epochs", "2", "--candidates", "2"]}  # the last word counts
+
+
 def test_the_examples_of_the_help_run(wengert, monkeypatch, tmp_path):
     found = list(examples(wengert, monkeypatch))
     assert {line.split()[1] for line in found} == set(COMMANDS)
     found = [line for line in found if line != "wengert bench"]  # which times for seconds
     found.sort(key=lambda line: "--config" in line)
     for line in found:
-        quick = ["--epochs", "2"] if line.split()[1] == "train" else []
+        quick = SHORT.get(line.split()[1], [])
         code, _, err = wengert(*shlex.split(line)[1:], *quick, *(["--force"] if "train wine" in line else []))
         assert code == 0, (line, err)
 
@@ -107,7 +117,20 @@ def test_a_narrow_terminal(wengert, monkeypatch, width):
     for command in COMMANDS:
         code, out, _ = wengert(command, "--help")
         assert code == 0
-        assert max(map(len, out.splitlines())) <= max(width, 50)
+        assert max(map(len, out.splitlines())) <= max(width, 40)
+    listed = " ".join(wengert("--help")[1].split())
+    assert "tune Search for good options by successive halving: many are tried shortly, the better" in listed
+
+
+def test_what_options_do_stands_below_their_names_where_room_is_short(wengert, monkeypatch):
+    outs = {}
+    for width in (40, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        outs[width] = wengert("train", "--help")[1]
+    assert "\n  --group COLUMN\n      Keep rows alike in this column\n      together" in outs[40]
+    assert "\n  --task <classification|multi-label|\n      regression>\n" in outs[40]
+    assert "\n  --group COLUMN                  Keep rows alike in this column together, in" in outs[80]
+    assert "list[str]" not in outs[80]
 
 
 def test_completion_is_offered(wengert, monkeypatch):
@@ -136,7 +159,7 @@ def test_in_a_terminal(tmp_path, width):
 
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    command = [sys.executable, "-m", "wengert.cli", "train", "iris", "--epochs", "20", "--hidden", "8"]
+    command = [sys.executable, "-m", "wengert", "train", "iris", "--epochs", "20", "--hidden", "8"]
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")} | {
         "TERM": "xterm"
     }

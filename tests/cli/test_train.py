@@ -12,6 +12,7 @@ import pytest
 from tests.cli.helpers import QUICK
 from wengert import models, train
 from wengert._jobs.options import Options
+from wengert.cli._shared import stem
 from wengert.cli.train import train as command
 
 
@@ -63,6 +64,9 @@ def test_train_two_classes_from_a_file(wengert, tmp_path):
         ["--skip", "concatenate", "--normalisation", "layer", "--initialiser", "orthogonal"],
         ["--normalisation", "batch", "--schedule", "cosine", "--warm-up", "1", "--clip-norm", "1"],
         ["--schedule", "milestones(at=[1,2])", "--split", "random", "--threads", "1", "--tolerance", "0.1"],
+        ["--optimiser", "lbfgs(history=5)", "--penalty", "l2(0.01)", "--normalisation", "batch"],
+        ["--optimiser", "conjugategradients", "--class-weights", "balanced"],
+        ["--optimiser", "levenbergmarquardt", "--task", "regression", "--normalisation", "layer"],
     ],
     ids=" ".join,
 )
@@ -83,6 +87,19 @@ def test_a_seed_and_an_option_determine_the_bytes(wengert, tmp_path):
         wengert("train", "wine", *QUICK, *more, "--output", f"{name}.wengert")
     a, b, c = ((tmp_path / f"{name}.wengert").read_bytes() for name in "abc")
     assert a == b != c
+
+
+def test_all_rows_at_once(wengert):
+    _, out, _ = wengert(
+        "train", "wine", "--optimiser", "lbfgs", "--hidden", "8", "--validation-fraction", "0"
+    )
+    assert "optimiser lbfgs, all 142 rows at once\nseed 0\n" in out
+    assert re.search(
+        r"trained \d\d of 100 epochs \(no step lowers the training error further\); weights", out
+    )
+    assert float(out.split()[-1]) > 0.9
+    known = models.load("wine.wengert").training["options"]
+    assert (known["batch_size"], known["learning_rate"], known["weight_decay"]) == (142, None, None)
 
 
 def test_the_outcome_as_json(wengert):
@@ -219,6 +236,28 @@ def test_digits_are_learnt(wengert):
             ["iris", "--optimiser", "adam(beta=1)"],
             r"--optimiser 'adam\(beta=1\)': got an unexpected keyword a",
         ),
+        (["iris", "--optimiser", "lbfg"], r"--optimiser: there is no 'lbfg'; did you mean 'lbfgs'\?"),
+        (["iris", "--optimiser", "lbfgs(history=0)"], r"--optimiser 'lbfgs\(history=0\)': history must be"),
+        (
+            ["iris", "--optimiser", "lbfgs", "--weight-decay", "0.1", "--batch-size", "8"],
+            "--optimiser lbfgs takes all rows at once and has no use for --batch-size, --weight-decay; leave",
+        ),
+        (
+            ["iris", "--optimiser", "lbfgs", "--resume"],
+            "--optimiser lbfgs keeps nothing to go on from; leave",
+        ),
+        (
+            ["diabetes", "--optimiser", "levenbergmarquardt", "--penalty", "l1(1)", "--normalisation=batch"],
+            "--optimiser levenbergmarquardt .* has no use for --penalty, --normalisation; leave that out, or",
+        ),
+        (
+            ["iris", "--optimiser", "levenbergmarquardt"],
+            "--optimiser levenbergmarquardt takes a sum of squares, which is for regression without --loss",
+        ),
+        (
+            ["diabetes", "--optimiser", "levenbergmarquardt(method='qr')"],
+            "--optimiser .*no method 'qr'; choose one of lm, lm-accelerated, gauss-newton$",
+        ),
         (["iris", "--optimiser", "adam(b1=2)"], r"--optimiser 'adam\(b1=2\)': b1 must"),
         (["iris", "--optimiser", "adam(b1=exit())"], "--optimiser .*: is no name with options; write for"),
         (
@@ -236,6 +275,15 @@ def test_digits_are_learnt(wengert):
         (["iris", "--dropout", "0.1,0.2"], "the network cannot be made: dropout: 2 are given for 1 hidden"),
         (["iris", "--normalisation", "bach"], "the network .* unknown normalisation 'bach'; did you mean"),
         (["iris", "--class-weights", "rose=1"], "--class-weights: there is no class 'rose'; there are seto"),
+        (["iris", "--class-weights", "a=x,b=1"], "--class-weights 'a=x,b=1': 'x' is not a number; write for"),
+        (
+            ["iris", "--target", "a", "--ignore", "a"],
+            "--target a is in --ignore, too; write it in one of them",
+        ),
+        (
+            ["iris", "--loss", "mse"],
+            "--loss: there is no 'mse'; choose one of mean_squared_error, .*, focal$",
+        ),
         (["iris", "--class-weights", "rose"], "--class-weights 'rose': write balanced, or the weight of ea"),
         (["diabetes", "--class-weights", "balanced"], "--class-weights: numbers have no classes; leave it"),
         (["iris", "--config", "none.toml"], r"none.toml: cannot read the options \(No such file"),
@@ -257,6 +305,28 @@ def test_train_refuses(refuses, tmp_path, arguments, message):
     (tmp_path / "few.csv").write_text("x,target\n1,a\n2,b\n")
     (tmp_path / "link.csv").symlink_to("t.csv")
     assert re.match(message, refuses("train", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("a/t.csv.gz", "t"), ("part-*.csv", "part"), ("*.csv", "model"), ("folder/", "folder"),
+        ("-", "model"), ("x[12].parquet", "x"), ("my.data", "my.data"), ("2024/**/*.jsonl", "model"),
+    ],
+)  # fmt: skip
+def test_models_are_named_after_their_data(data, name):
+    assert stem(data) == name
+
+
+def test_several_files_train_one_model(wengert, refuses, tmp_path):
+    for part in range(3):
+        rows = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(20 * part, 20 * part + 20))
+        (tmp_path / f"part-{part}.csv").write_text("x,target\n" + rows)
+    code, out, _ = wengert("train", "part-*.csv", *QUICK)
+    assert code == 0
+    assert out.startswith("data part-*.csv: 60 rows, 1 feature\n") and "\nmodel part.wengert\n" in out
+    message = "part-1.csv: would overwrite what part-*.csv holds; choose another name"
+    assert refuses("train", "part-*.csv", "--output", "part-1.csv", "--force") == message
 
 
 def test_force_replaces_what_is_no_model(wengert, tmp_path):

@@ -47,7 +47,7 @@ def test_the_same_seed_finds_the_same(wengert, tmp_path):
 
 def test_a_search_goes_on_from_its_journal(wengert, counted, tmp_path):
     wengert("tune", "wine", *FEW, "--output", "whole.toml")
-    journal = (tmp_path / "wine.journal").read_text()
+    journal = (tmp_path / "whole.journal").read_text()
     lines = journal.splitlines(keepends=True)
     del counted[:]
     (tmp_path / "wine.journal").write_text("".join(lines[:2]) + lines[2][:20])  # as kill leaves it

@@ -1,6 +1,7 @@
 """What the contract's tests share: derivatives against numerical ones, in every mode."""
 
 import numpy as np
+import pytest
 
 import wengert as wg
 
@@ -41,3 +42,13 @@ def agree_twice(f, x, rtol=1e-4, atol=1e-5):
         return np.sum(weights * f(x))
 
     close(wg.hessian(weighted)(x), wg.numerical.hessian(weighted, x), rtol, atol)
+
+
+def maps(f, xs, refusal=None):
+    """Over a batch f gives what it gives for each example, as its derivatives do; or all are refused so."""
+    for g in (f, *(wg.jacobian(f, mode=mode) for mode in ("forward", "reverse"))):
+        if refusal is None:
+            close(wg.vmap(g)(xs), np.stack([g(x) for x in xs]))
+        else:
+            with pytest.raises(TypeError, match=refusal):
+                wg.vmap(g)(xs)

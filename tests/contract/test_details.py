@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from tests.contract.helpers import agree, close
+from tests.contract.helpers import agree
 
 X = np.array([0.5, -1.2, 2.3, 0.7])
 
@@ -14,12 +14,9 @@ def test_arrays_of_no_dimension_can_be_indexed(f):
     agree(f, np.array(0.7))
 
 
-def test_the_same_argnum_twice_is_right_or_refused():
-    try:
-        found = wg.grad(lambda x: x * x, argnums=(0, 0))(1.0)
-    except (TypeError, ValueError):
-        return
-    close(found, (np.float64(2), np.float64(2)))
+def test_the_same_argnum_twice_is_refused():
+    with pytest.raises(ValueError, match=r"argnums=\(0, 0\), where an argument occurs twice"):
+        wg.grad(lambda x: x * x, argnums=(0, 0))(1.0)
 
 
 def test_reverse_jacobian_of_an_empty_output_behind_an_advanced_index():
@@ -29,11 +26,8 @@ def test_reverse_jacobian_of_an_empty_output_behind_an_advanced_index():
 
 def test_a_number_with_a_unit_does_not_swallow_the_derivative():
     f = lambda x: np.sum(x) * np.timedelta64(3, "s") / np.timedelta64(1, "s")
-    try:
-        found = wg.grad(f)(X)
-    except TypeError:
-        return
-    close(found, np.full(4, 3.0))
+    with pytest.raises(TypeError, match="a timedelta64 cannot be an operand"):
+        wg.grad(f)(X)
 
 
 def test_an_index_array_apart_by_an_empty_ellipsis_is_refused():

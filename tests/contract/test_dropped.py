@@ -3,7 +3,6 @@
 import contextlib
 import math
 import operator
-import re
 import struct
 
 import numpy as np
@@ -127,7 +126,6 @@ def test_the_message_of_a_write_before_says_what_to_do():
 RARE = {
     "i0": np.i0,
     "unwrap": lambda x: np.unwrap(4 * x),
-    "eig": lambda x: np.linalg.eig(np.diag(x) + 0.1)[0],
     "fft": lambda x: np.abs(np.fft.fft(x)),
     "frexp": lambda x: np.frexp(x)[0],
     "modf": lambda x: np.modf(x)[0],
@@ -138,7 +136,6 @@ RARE = {
     "correlate": lambda x: np.correlate(x, x, "full"),
     "interp": lambda x: np.interp(x, [0.0, 1.0, 3.0], [1.0, -1.0, 4.0]),
     "interp of values": lambda x: np.interp([0.3, 1.2], [0.0, 1.0, 3.0], x),
-    "histogram": lambda x: np.histogram([0.1, 0.2, 0.9], bins=2, weights=x)[0],
     "bincount": lambda x: np.bincount([0, 1, 1], weights=x),
     "unique": np.unique,
     "partition": lambda x: np.partition(x, 1),
@@ -161,26 +158,27 @@ RARE = {
 
 
 @pytest.mark.parametrize("name", RARE)
-def test_a_rare_function_is_right_or_named(name):
-    """Either the derivative is that of NumPy's values, or the error says which function has none."""
-    f = RARE[name]
-    x = X + 0.07
-    try:
-        found = wg.jacobian(f)(x)
-    except (TypeError, NotImplementedError) as error:
-        assert re.search(r"test_dropped\.py:\d+", str(error)), error
-        assert name.split()[0] in str(error), error
-        return
-    np.testing.assert_allclose(found, wg.numerical.jacobian(f, x), rtol=1e-6, atol=1e-7)
+def test_a_rare_function_is_right(name):
+    f, x = RARE[name], X + 0.07
+    np.testing.assert_allclose(wg.jacobian(f)(x), wg.numerical.jacobian(f, x), rtol=1e-6, atol=1e-7)
+
+
+UNKNOWN = {
+    "eig": lambda x: np.linalg.eig(np.diag(x) + 0.1)[0],
+    "histogram": lambda x: np.histogram([0.1, 0.2, 0.9], bins=2, weights=x)[0],
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_function_without_a_derivative_is_named(name):
+    with pytest.raises(TypeError, match=rf"test_dropped\.py:\d+: np\.(linalg\.)?{name} .*[Ww]rite np\."):
+        wg.jacobian(UNKNOWN[name])(X + 0.07)
 
 
 def test_an_integer_array_does_not_swallow_a_tracer():
-    """NumPy truncates here, so the derivative is zero; silence would be right only with that value."""
-    try:
-        found = wg.grad(integer_array)(X)
-    except (TypeError, ValueError):
-        return
-    np.testing.assert_array_equal(found, np.zeros(3))
+    """NumPy truncates here."""
+    with pytest.raises(TypeError, match="into an array of int64 would lose its derivative"):
+        wg.grad(integer_array)(X)
 
 
 # Allowed, with derivative zero ---------------------------------------------------------------------------

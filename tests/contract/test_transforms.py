@@ -194,12 +194,8 @@ def test_jit_takes_keyword_arguments():
 
 
 def test_jit_does_not_freeze_random_draws():
-    f = wg.jit(lambda x: x + np.random.normal())
-    try:
-        draws = {float(f(0.0)) for _ in range(5)}
-    except (TypeError, RuntimeError):
-        return
-    assert len(draws) == 5
+    with pytest.raises(TypeError, match=r"numpy\.random\.normal was called while the function was recorded"):
+        wg.jit(lambda x: x + np.random.normal())(0.0)
 
 
 def test_jit_of_integers_and_booleans():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from tests.contract.helpers import agree, agree_twice, close
+from tests.contract.helpers import agree, agree_twice, close, maps
 
 X = np.array([0.5, -1.2, 2.3, 0.7])
 CONST = np.array([1.0, -2.0, 3.0, 0.5])
@@ -511,27 +511,13 @@ def test_jit(f):
     close(wg.jit(wg.jacobian(lambda x: f(x.copy())))(X), wg.jacobian(lambda x: f(x.copy()))(X))
 
 
-@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
-def test_vmap_is_right_or_says_why_not(f):
-    """A mask has another shape in each example, so some of these cannot be mapped."""
-    xs = np.stack([X, X * 1.1])
-    try:
-        found = wg.vmap(lambda x: f(x.copy()))(xs)
-    except TypeError:
-        return
-    close(found, np.stack([f(x.copy()) for x in xs]))
+# What cannot be mapped, and why not: a mask has another shape in each example.
+REFUSALS = {mask_is_a_copy: "the number behind a tracer"}
 
 
 @pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
-def test_vmap_of_derivatives_is_right_or_says_why_not(f):
-    xs = np.stack([X, X * 1.1])
-    for mode in ("forward", "reverse"):
-        jacobian = wg.jacobian(lambda x: f(x.copy()), mode=mode)
-        try:
-            found = wg.vmap(jacobian)(xs)
-        except TypeError:
-            return
-        close(found, np.stack([jacobian(x) for x in xs]))
+def test_vmap(f):
+    maps(lambda x: f(x.copy()), np.stack([X, X * 1.1]), REFUSALS.get(f))
 
 
 def test_a_float32_array_rounds_what_is_written_into_it():
@@ -548,8 +534,6 @@ def test_a_float32_array_rounds_what_is_written_into_it():
 
 
 def test_an_inner_recording_may_not_leave_its_tracer_in_an_outer_array():
-    """Either the write is refused, or the value stays what it was: never a wrong derivative."""
-
     def f(x):
         out = np.zeros(2)
 
@@ -560,11 +544,8 @@ def test_an_inner_recording_may_not_leave_its_tracer_in_an_outer_array():
         slope = wg.grad(g)(x)
         return slope + out[0] * 0 + x
 
-    try:
-        found = wg.grad(f)(3.0)
-    except (TypeError, RuntimeError):
-        return
-    assert found == 3
+    with pytest.raises(wg.errors.LeakError, match="a tracer was used after the function"):
+        wg.grad(f)(3.0)
 
 
 def test_writing_inside_scan_while_loop_cond_and_checkpoint():

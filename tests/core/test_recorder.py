@@ -2,11 +2,13 @@
 
 import contextvars
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from tests.threads import in_threads
 from wengert.core.recorder import COPY_BYTES, Recorder, bind, current, infer, innermost, type_of
 from wengert.core.trace import Literal, type_for
 from wengert.errors import LeakError
@@ -254,11 +256,7 @@ class TestThreads:
                 if type(np.zeros(2)) is not np.ndarray:
                     wrong.append("names")
 
-        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(*(partial(work, k) for k in range(8)))
         assert wrong == []
 
     def test_another_thread_gets_ordinary_arrays(self):

@@ -396,6 +396,7 @@ def test_methods(method):
     both_ways(METHODS[method], X)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape")  # deprecated since NumPy 2.5
 def test_methods_in_place():
     def f(x):
         y = x * 1.0

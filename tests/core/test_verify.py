@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from tests.transforms.programs import arrays, dtypes, program, same_bits, shapes, steps, trace_of
-from wengert.control import hoist
+from wengert.control._bodies import hoist
 from wengert.core.evaluate import environment, evaluate
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import Recorder, type_of

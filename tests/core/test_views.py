@@ -136,6 +136,7 @@ def test_names_share_the_array():
     agree(f)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape")  # deprecated since NumPy 2.5
 def test_a_new_shape_in_place():
     def f(a):
         a.shape = (4, 3)

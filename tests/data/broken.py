@@ -233,7 +233,7 @@ def targets() -> Iterator[Case]:
     yield of(
         "text told to be numbers",
         half,
-        "t.csv:2: column 't' holds 'a', which is not a number",
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
         "--task",
         "regression",
     )
@@ -244,14 +244,18 @@ def targets() -> Iterator[Case]:
         "labels of numbers", numbers, "t.csv: target 't' holds numbers, not labels", "--task", "multi-label"
     )
     yield of(
-        "two targets of text", half, "t.csv:2: column 't' holds 'a', which is not a number", "--target", "x"
+        "two targets of text",
+        half,
+        "t.csv:2: target 't' holds 'a', and regression predicts numbers; choose another",
+        "--target",
+        "x",
     )
     both = ("--target", "x", "--task", "multi-label")
     yield of("labels that are none", half, "t.csv:2: target 't' holds 'a'; a label is 0 or 1", *both)
     message = "classification predicts one column, not t, x; name one"
     yield of("two classes to predict", half, message, "--target", "x", "--task", "classification")
     yield of("group of no column", half, "t.csv:1: no column 'g'", "--group", "g")
-    yield of("a single group", half, "a test fraction of 0.2 leaves no row of 60", "--group", "t")
+    yield of("a single group", half, "a test fraction of 0.2 leaves no group of 1 in 't'", "--group", "t")
     yield of("time of no column", half, "t.csv:1: no column 'g'", "--time", "g")
     yield of(
         "time that is none",
@@ -452,12 +456,24 @@ def places() -> Iterator[Case]:
         "no file", {}, ["train", "t.csv"], "t.csv: no such file; there are also the embedded sets digits"
     )
     yield Case("no match", {}, ["train", "*.csv"], r"\*.csv: no such file")
-    files = {"a.csv": GOOD.encode(), "b.csv": GOOD.encode()}
-    yield Case(
-        "a pattern of CSV", files, ["train", "*.csv"], r"\*.csv: is a pattern, and those are for Parquet"
+    files = {"a.npz": archive(x=np.arange(3)), "b.npz": archive(x=np.arange(3))}
+    message = r"\*.npz: names 2 files, and only those of CSV, Parquet or JSON lines are one table; name one"
+    yield Case("a pattern of NPZ", files, ["train", "*.npz"], message)
+    yield Case("a folder of NPZ", files, ["train", "."], message.replace("*.npz", "."))
+    yield Case("an empty folder", {}, ["train", "."], r"\.: is a folder without files of data; name one with")
+    files = {"a.csv": GOOD.encode(), "b.tsv": GOOD.replace(",", "\t").encode()}
+    message = (
+        r"\.: is a folder of different files, \.csv, \.tsv; choose with a pattern, for instance \./\*\.csv"
     )
+    yield Case("a mixed folder", files, ["train", "."], message)
+    files = {"a.csv": GOOD.encode(), "b.csv": b"x,target\n1,a\n"}
+    message = (
+        "b.csv:1: column 'color' is in a.csv and not in b.csv; files that are one table have the same columns"
+    )
+    yield Case("other columns", files, ["train", "*.csv"], message)
+    files = {"a.csv": GOOD.encode(), "b.csv": GOOD.encode() + b"1\n"}
     yield Case(
-        "a folder", {}, ["train", "."], r"\.: is a folder; name the CSV file in it, or a folder of Parquet"
+        "a ragged second file", files, ["train", "*.csv"], r"b.csv:\d+: 1 cells where the header names"
     )
 
 

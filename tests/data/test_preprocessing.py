@@ -22,7 +22,7 @@ def mixed(rows=400, seed=0):
                 "" if rng.random() < 0.1 else f"{rng.normal():.3f}",
                 f"town {town[i]}",
                 str(rng.choice(["red", "blue", ""])),
-                str(np.datetime64("2020-01-01") + i),
+                str(np.datetime64("2020-01-01") + np.timedelta64(i, "D")),
                 str(rng.choice(["yes", "no"])),
                 "",
             ]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from wengert import data
+from wengert.data._database import connection
 from wengert.errors import DataError
 
 ROWS = 300
@@ -85,6 +86,21 @@ def test_every_format_reads_the_same(table):
     assert [e.kind for e in fitted.encoders] == ["date", "boolean", "category"]
     days = (FRAME["when"] - pd.Timestamp("1970-01-01")) / pd.Timedelta("1D")
     np.testing.assert_allclose(fitted.encoders[0].read(table), days)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_in_blocks(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    WRITERS[name](name)
+    whole, blocks = data.read_table(name), list(data.read_blocks(name, texts=["word", "true"], rows=77))
+    assert [len(block) for block in blocks] == [77, 77, 77, 69]
+    for column in ("whole", "real", "gaps"):
+        found = np.concatenate([data_of(block, column) for block in blocks])
+        np.testing.assert_array_equal(found, data_of(whole, column))
+    for column in ("word", "true"):
+        found = [block.columns[column].text(i) for block in blocks for i in range(len(block))]
+        assert found == [whole.columns[column].text(i) for i in range(ROWS)]
+    assert blocks[2].where(5) == whole.where(2 * 77 + 5)
 
 
 def data_of(table, name):
@@ -269,3 +285,23 @@ def test_a_huge_row_of_columns(tmp_path):
     names = ",".join(f"column {i}" for i in range(3000))
     path.write_bytes(gzip.compress(f"{names}\n{','.join(map(str, range(3000)))}\n".encode()))
     assert data.read_table(str(path)).columns["column 2999"].values.tolist() == [2999]
+
+
+def test_json_lines_in_a_pipe_are_told_by_their_first_bytes(tmp_path):
+    code = "from wengert import data; print(data.read_table('-').names)"
+    for start in ("", "[", " \n[\n"):
+        given = (
+            f'{start}{{"x": 1, "y": "a"}}'
+            + (", " if start else "\n")
+            + '{"x": 2, "y": "b"}'
+            + "]" * bool(start)
+        )
+        out = subprocess.check_output([sys.executable, "-c", code], input=given, text=True)
+        assert out == "('x', 'y')\n"
+
+
+def test_ctrl_c_in_duckdb_is_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), connection():
+        raise RuntimeError("Query interrupted")  # what DuckDB makes of it
+    with pytest.raises(RuntimeError, match="other"), connection():
+        raise RuntimeError("other")

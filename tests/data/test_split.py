@@ -78,7 +78,9 @@ def test_groups_are_dealt_out_by_the_seed():
     assert np.array_equal(one.test, two.test) and not np.array_equal(one.test, other.test)
 
 
-@pytest.mark.parametrize("written", [lambda i: f"{i}.5", lambda i: str(np.datetime64("2020-01-01") + i)])
+@pytest.mark.parametrize(
+    "written", [lambda i: f"{i}.5", lambda i: str(np.datetime64("2020-01-01") + np.timedelta64(i, "D"))]
+)
 def test_every_part_is_later_than_the_one_before(written):
     moments = np.random.default_rng(0).permutation(100) // 3
     parts = data.split_by_time(grouped([written(int(m)) for m in moments]), "g", 0.2, 0.2)

@@ -106,3 +106,14 @@ def test_numbers_given_away():
     assert told({"x": 3 - 2 * VALUES, "y": rng.normal(size=ROWS)}, NUMBER) == leak("x")
     late = np.where(np.arange(ROWS) < 990, VALUES, 0)
     assert told({"x": late, "y": rng.normal(size=ROWS)}, NUMBER) == []
+
+
+def test_numbers_that_look_like_names():
+    rows = [[f"{i:05d}", str(i * 7 % 31), f"{i % 10}.5", "ab"[i % 2]] for i in range(60)]
+    table = data.Table.of_cells("t.csv", ["zip", "n", "half", "t"], rows)
+    target = data.read_target(table, "t")
+    lines = data.suspicions(table, ["zip", "n", "half"], target, rng.permutation(60)[:40])
+    message = "begins with zeros, and is taken as numbers: zip; --category zip takes names"
+    assert message in lines
+    worded = data.Table("t", {**table.columns, "zip": data.words(table, "zip")}, table.origin)
+    assert message not in data.suspicions(worded, ["zip", "n", "half"], target, np.arange(40))

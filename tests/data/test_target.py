@@ -55,6 +55,12 @@ def test_class_indices_follow_the_classes(table):
             "t.csv: target 'y' has 40 different values",
         ),
         (["1", "x"], {"task": "regression"}, "t.csv:3: column 'y' holds 'x', which is not a number"),
+        (
+            ["a", "b"],
+            {"task": "regression"},
+            "t.csv:2: target 'y' holds 'a', and regression predicts numbers; ",
+        ),
+        (["2024-01-01", "2024-01-02"], {"task": "regression"}, "t.csv:2: target 'y' holds '2024-01-01', and"),
     ],
 )
 def test_targets_that_are_refused(table, cells, options, message):

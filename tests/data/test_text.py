@@ -70,7 +70,9 @@ def test_a_file_that_is_not_there():
 
 
 def test_a_folder(tmp_path):
-    with pytest.raises(DataError, match="is a folder; name the CSV file in it"):
+    with pytest.raises(
+        DataError, match="is a folder without files of data; name one with CSV or Parquet files"
+    ):
         data.read_table(str(tmp_path))
 
 

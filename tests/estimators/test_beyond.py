@@ -1,5 +1,6 @@
 """What scikit-learn's networks do not have."""
 
+import re
 import warnings
 
 import numpy as np
@@ -7,9 +8,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn import neural_network
 
 import wengert as wg
-from wengert import losses, optim
+from wengert import losses, nn, optim
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -118,6 +120,16 @@ def test_losses_of_classes(loss):
     estimator = _classifier(loss=loss).fit(X, Y)
     assert estimator.score(X, Y) > 0.7
     assert hasattr(estimator, "predict_proba") == (loss != "hinge")
+
+
+@pytest.mark.parametrize("classes, shape", [(Y, (len(Y), 3)), (Y == "a", (len(Y),))])
+def test_margins_are_what_the_hinge_error_is_about(classes, shape):
+    estimator = _classifier(loss="hinge").fit(X, classes)
+    margins = estimator.decision_function(X)
+    best = np.argmax(margins, axis=1) if len(shape) == 2 else (margins > 0).astype(int)
+    assert margins.shape == shape
+    np.testing.assert_array_equal(estimator.classes_[best], estimator.predict(X))
+    assert not hasattr(_classifier(), "decision_function")
 
 
 @pytest.mark.parametrize("loss", ["focal", "hinge"])
@@ -353,6 +365,9 @@ def test_learning_curve():
     axes = estimator.plot_learning_curve(Figure().subplots())
     assert np.array_equal(axes.lines[0].get_ydata(), estimator.loss_curve_)
     assert np.array_equal(axes.figure.axes[1].lines[0].get_ydata(), estimator.validation_scores_)
+    best = 1 + np.argmax(estimator.validation_scores_)
+    labels = [text.get_text() for text in axes.figure.axes[1].get_legend().get_texts()]
+    assert labels == ["training", f"best epoch: {best}", "validation score"]
     with pytest.raises(ValueError, match="lbfgs"):
         _classifier(solver="lbfgs", max_iter=300).fit(X, Y).plot_learning_curve()
 
@@ -415,6 +430,109 @@ def test_pandas_categories_and_ordinal_encoding():
     estimator = _classifier(categorical="ordinal", max_iter=100).fit(table, TARGET)
     assert estimator.coefs_[0].shape[0] == 3
     assert estimator.score(table, TARGET) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_true_and_false_are_numbers_as_in_scikit_learn(kind):
+    table = {"flag": X[:, 0] > 0, "size": X[:, 1]}
+    given = pd.DataFrame(table) if kind == "pandas" else pl.DataFrame(table)
+    options = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0}
+    ours, theirs = (c(**options).fit(given, T) for c in (wg.MLPRegressor, neural_network.MLPRegressor))
+    np.testing.assert_allclose(ours.predict(given), theirs.predict(given), rtol=1e-12)
+    lacking = pl.DataFrame({"flag": [None, *table["flag"][1:].tolist()], "size": table["size"]})
+    estimator = wg.MLPRegressor(**options).fit(lacking, T)
+    assert estimator.coefs_[0].shape[0] == 3 and np.isfinite(estimator.predict(lacking)).all()
+
+
+def test_categories_keep_the_order_of_their_type():
+    sizes, words = ["low", "middle", "high"], np.array(["low", "high", "middle"])[RNG.integers(0, 3, 120)]
+    ordered = pd.Categorical(words, categories=sizes, ordered=True)
+    tables = pd.DataFrame({"size": ordered}), pl.DataFrame({"size": pl.Series(words, dtype=pl.Enum(sizes))})
+    places = np.array([sizes.index(word) / 2 for word in words])[:, None]
+    alike = _regressor(max_iter=3).fit(places, T).predict(places)
+    for table in tables:
+        estimator = _regressor(categorical="ordinal", max_iter=3).fit(table, T)
+        np.testing.assert_allclose(estimator.predict(table), alike, rtol=1e-12)
+
+
+def test_moments_beside_whole_numbers():
+    table = pl.DataFrame({"day": pd.date_range("2020-01-01", periods=120), "count": np.arange(120)})
+    assert _regressor(max_iter=3).fit(table, T).coefs_[0].shape[0] == 2
+
+
+def test_columns_of_another_kind_than_in_training_are_refused():
+    table = pd.DataFrame({"city": CITY, "size": X[:, 0]})
+    for encoding in ("one_hot", "ordinal"):
+        estimator = _classifier(categorical=encoding, max_iter=2).fit(table, TARGET)
+        with pytest.raises(ValueError, match="column 'city': X holds numbers where training had words"):
+            estimator.predict(table.assign(city=X[:, 1]))
+        with pytest.raises(ValueError, match="column 'city': X holds moments where training had words"):
+            estimator.predict(table.assign(city=pd.Timestamp("2020-01-01")))
+        with pytest.raises(ValueError, match="column 'size': X holds words where training had numbers"):
+            estimator.predict(table.assign(size=CITY))
+        nothing = table.assign(city=None)
+        assert len(estimator.predict(nothing)) == 120
+
+
+def test_masked_numbers_are_missing():
+    masked = np.ma.masked_array(X, mask=X > 1.5)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        _regressor().fit(masked, T)
+    alike = _regressor(missing="indicator", max_iter=3).fit(np.where(X > 1.5, np.nan, X), T)
+    estimator = _regressor(missing="indicator", max_iter=3).fit(masked, T)
+    assert np.array_equal(estimator.predict(masked), alike.predict(np.where(X > 1.5, np.nan, X)))
+
+
+def test_a_table_that_has_not_been_computed_is_refused():
+    with pytest.raises(ValueError, match=re.escape("give X.collect()")):
+        _regressor().fit(pl.DataFrame({"size": X[:, 0]}).lazy(), T)
+
+
+# ------------------------------------------------------------------------------------ going on
+
+
+def test_training_goes_on_with_another_activation_and_dropout():
+    estimator = _classifier(warm_start=True, max_iter=5).fit(X, Y)
+    coefs = [w.copy() for w in estimator.coefs_]
+    estimator.set_params(activation="tanh", dropout=0.5).partial_fit(X, Y)
+    assert estimator.network_.layers[0].activation is nn.tanh
+    assert any(isinstance(layer, nn.Dropout) for layer in estimator.network_.layers)
+    new = _classifier(activation="tanh", dropout=0.5, max_iter=5)
+    assert not np.array_equal(estimator.fit(X, Y).coefs_[0], new.fit(X, Y).coefs_[0])
+    assert not np.array_equal(estimator.coefs_[0], coefs[0])
+
+
+@pytest.mark.parametrize("change", [{"hidden_layer_sizes": 3}, {"batch_norm": True}, {"skip": "concatenate"}])
+def test_but_not_with_other_arrays(change):
+    estimator = _classifier(warm_start=True, max_iter=2).fit(X, Y)
+    for train in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(
+            ValueError, match="the network that training goes on with has matrices of weights"
+        ):
+            estimator.set_params(**change) and train(X, Y)
+
+
+def test_nor_with_more_outputs():
+    estimator = _regressor(max_iter=2).partial_fit(X, T)
+    with pytest.raises(ValueError, match=r"parameters and targets ask for 3×.* and .*×2"):
+        estimator.partial_fit(X, np.stack([T, T], axis=1))
+
+
+@pytest.mark.parametrize(
+    "x, y, message",
+    [
+        (X, None, "X_val and y_val belong together"),
+        (None, Y, "X_val and y_val belong together"),
+        (X[:, :2], Y, "X_val, y_val: X has 2 features"),
+        (X, Y == "a", "X_val, y_val: `y` has classes not in"),
+        (X, Y[:5], "X_val, y_val: Found input variables with inconsistent numbers"),
+        (X * np.nan, Y, "X_val, y_val: Input X contains NaN"),
+    ],
+)
+def test_patterns_to_validate_on_that_are_refused(x, y, message):
+    for estimator in (_classifier(max_iter=2), _classifier(early_stopping=True), _classifier(solver="lbfgs")):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            estimator.fit(X, Y, X_val=x, y_val=y)
 
 
 def test_times_are_numbers_and_what_is_no_column_is_refused():

@@ -62,6 +62,11 @@ def test_cross_validation():
 def test_calibration_and_ensembles():
     assert CalibratedClassifierCV(_classifier(), cv=3).fit(X, Y).predict_proba(X).shape == (90, 3)
     assert BaggingClassifier(_classifier(), n_estimators=2).fit(X, Y).score(X, Y) > 0.5
+    margins = CalibratedClassifierCV(_classifier(loss="hinge"), cv=3).fit(X, Y)
+    assert (
+        margins.score(X, Y) > 0.5
+        and cross_val_score(_classifier(loss="hinge"), X, Y[0] == Y, scoring="roc_auc").min() > 0.5
+    )
     stack = StackingClassifier([("network", _classifier())], LogisticRegression(), cv=3)
     assert stack.fit(X, Y).score(X, Y) > 0.5
     several = MultiOutputClassifier(_classifier()).fit(X, np.stack([Y, Y], axis=1))
@@ -80,15 +85,19 @@ def _by_joblib(estimator):
     return joblib.load(file)
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize(
+    "options",
+    [{"solver": "adam"}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"dropout": 0.3}, {"batch_norm": True}],
+    ids=str,
+)
 @pytest.mark.parametrize("kept", [copy.deepcopy, _by_joblib, lambda e: pickle.loads(pickle.dumps(e))])
-def test_a_copy_predicts_the_same_and_trains_on(kept, solver):
-    estimator = _classifier(solver=solver).fit(X, Y)
+def test_a_copy_predicts_the_same_and_trains_on(kept, options):
+    estimator = _classifier(**options).fit(X, Y)
     other = kept(estimator)
     assert np.array_equal(other.predict_proba(X), estimator.predict_proba(X))
     assert np.array_equal(other.predict_proba(X[:1]), estimator.predict_proba(X[:1]))
     assert other.get_params() == estimator.get_params()
-    if solver != "lbfgs":
+    if estimator.solver != "lbfgs":
         assert np.array_equal(*(e.partial_fit(X, Y).coefs_[0] for e in (estimator, other)))
 
 

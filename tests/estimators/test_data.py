@@ -36,6 +36,7 @@ def _fitted(x=X, y=Y):
         (X[:5], "Found input variables with inconsistent numbers of samples: [5, 20]"),
         ([["a", "b"]] * 20, "could not convert string to float"),
         (None, "X is None"),
+        (np.array([["a", 1.0]] * 20, object), "Categories may stand in a table of pandas"),
     ],
 )
 def test_patterns_that_are_refused(x, message):
@@ -48,12 +49,14 @@ def test_patterns_that_are_refused(x, message):
     [
         (None, "requires y to be passed, but the target y is None"),
         (X[:, 0], "Unknown label type: continuous"),
+        (np.array([True, False] * (len(X) // 2), object), "y is an array of objects; write y.astype(int)"),
+        (np.array(["a", 1] * (len(X) // 2), object), "y has labels of several types"),
         (np.stack([Y, Y + 1], axis=1), "Unknown label type: multiclass-multioutput"),
         (np.where(Y, np.nan, 1.0), "Input y contains NaN"),
     ],
 )
 def test_labels_that_are_refused(y, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         _fitted(y=y)
 
 
@@ -62,6 +65,8 @@ def test_numbers_that_are_refused():
         wg.MLPRegressor("poisson").fit(X, X[:, 0])
     with pytest.raises(ValueError, match="Input y contains NaN"):
         wg.MLPRegressor().fit(X, np.full(20, np.nan))
+    with pytest.raises(ValueError, match=r"y must be numbers\. For classes use MLPClassifier"):
+        wg.MLPRegressor().fit(X, ["a"] * 20)
 
 
 def test_negative_weights_are_refused():
@@ -92,6 +97,22 @@ def test_new_classes_are_refused():
         estimator.partial_fit(X, Y, classes=[1, 2])
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         wg.MLPClassifier().partial_fit(X, Y)
+
+
+WARNS = {
+    "adam": lambda: wg.MLPClassifier(3, max_iter=2).fit(X, Y),
+    "lbfgs": lambda: wg.MLPClassifier(3, max_iter=1, solver="lbfgs").fit(X, Y),
+    "batch": lambda: wg.MLPClassifier(3, max_iter=2, batch_size=100).fit(X, Y),
+    "column": lambda: wg.MLPRegressor(hidden_layer_sizes=3, max_iter=2).fit(X, Y[:, None]),
+    "names": lambda: _fitted(pd.DataFrame(X, columns=["a", "b"])).predict(X),
+}
+
+
+@pytest.mark.parametrize("case", WARNS)
+def test_a_warning_names_the_line_of_the_user(case):
+    with pytest.warns(UserWarning) as found:
+        WARNS[case]()
+    assert {warning.filename for warning in found} == {__file__}
 
 
 def test_nearly_as_many_classes_as_patterns_are_warned_of():

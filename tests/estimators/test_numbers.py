@@ -1,6 +1,8 @@
 """Equal settings give scikit-learn's numbers."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -164,7 +166,7 @@ def test_a_random_state_object_and_none_are_drawn_from():
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
 
 
-def test_orders_that_are_drawn_ahead():
+def test_orders_of_many_patterns():
     theirs, ours, x, y = _both("binary", rows=25_000, hidden_layer_sizes=2, max_iter=3, batch_size=5000)
     _assert_equal(_quietly(ours.fit, x, y), _quietly(theirs.fit, x, y), x)
 
@@ -174,3 +176,73 @@ def test_a_generator_of_the_users_is_left_where_the_last_order_leads_it():
     theirs.random_state, ours.random_state = np.random.RandomState(5), np.random.RandomState(5)
     _quietly(ours.fit, x, y), _quietly(theirs.fit, x, y)
     assert ours.random_state.randint(10**9) == theirs.random_state.randint(10**9)
+
+
+def _counted(monkeypatch):
+    """How many epochs every call of native code makes."""
+    counts, run = [], wg.train.Trainer.run_epochs
+
+    def run_epochs(trainer, data, orders, count=None):
+        counts.append(count)
+        return run(trainer, data, orders, count)
+
+    monkeypatch.setattr(wg.train.Trainer, "run_epochs", run_epochs)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(max_iter=23, tol=0.0, n_iter_no_change=5),
+        dict(max_iter=60, tol=0.1, n_iter_no_change=4),
+        dict(solver="sgd", learning_rate="adaptive", learning_rate_init=0.5, tol=0.05, n_iter_no_change=2),
+        dict(max_iter=9, shuffle=False),
+        dict(max_iter=9, early_stopping=True, batch_size=7),
+    ],
+)
+def test_epochs_made_in_one_call_are_those_made_alone(monkeypatch, settings):
+    found = []
+    for most in (64, 1):
+        monkeypatch.setattr("wengert.train._orders.EPOCHS_AT_A_TIME", most)
+        _, ours, x, y = _both("multiclass", **settings)
+        ours.random_state = np.random.RandomState(5)
+        _quietly(ours.fit, x, y)
+        found.append(
+            (ours.n_iter_, ours.loss_curve_, ours.random_state.randint(10**9), ours.coefs_[0].tobytes())
+        )
+    assert found[0][::2] == found[1][::2]
+    assert found[0][3] == found[1][3]
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-14)
+
+
+def test_a_call_makes_as_many_epochs_as_nothing_can_end_before(monkeypatch):
+    counts = _counted(monkeypatch)
+    _, ours, x, y = _both("numbers", tol=100.0, n_iter_no_change=5, max_iter=30)
+    _quietly(ours.fit, x, y)
+    assert counts == [6, 1]  # the first epoch is an improvement, as there was none before
+    assert ours.n_iter_ == 7
+
+
+def test_all_epochs_are_one_call_where_nothing_ends_them(monkeypatch):
+    counts = _counted(monkeypatch)
+    _, ours, x, y = _both("numbers", n_iter_no_change=np.inf, max_iter=80)
+    _quietly(ours.fit, x, y)
+    assert counts == [64, 16]
+
+
+def test_whoever_looks_at_every_epoch_gets_to_see_it(monkeypatch):
+    counts, seen = _counted(monkeypatch), []
+    _, ours, x, y = _both("numbers", max_iter=3)
+    ours.callbacks = [lambda e: seen.append((e.n_iter_, e.loss_))]
+    _quietly(ours.fit, x, y)
+    assert counts == [1, 1, 1]
+    assert seen == [(i + 1, loss) for i, loss in enumerate(ours.loss_curve_)]
+
+
+def test_a_trained_estimator_holds_no_patterns():
+    _, ours, x, y = _both("numbers")
+    kept = weakref.ref(x)
+    _quietly(ours.fit, x, y)
+    del x
+    gc.collect()
+    assert kept() is None

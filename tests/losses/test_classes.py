@@ -115,9 +115,12 @@ def test_indices_are_those_of_numpy(loss, through):
     assert through(loss)(A, CLASSES - 4) == pytest.approx(through(loss)(A, CLASSES))
 
 
-@pytest.mark.parametrize("loss", [losses.Focal(), losses.multiclass_hinge])
+@pytest.mark.parametrize(
+    "loss",
+    [losses.Focal(), losses.multiclass_hinge, losses.softmax_cross_entropy, losses.SmoothedCrossEntropy()],
+)
 def test_a_single_class_is_refused(loss):
-    with pytest.raises(ValueError, match="are of one class; give at least two"):
+    with pytest.raises(ValueError, match="are of one class, which is certain; give at least two"):
         loss(A[:, :1], np.zeros(20, int))
 
 

@@ -85,6 +85,10 @@ def test_a_quantile_is_what_its_error_is_least_for():
 
 
 def test_shapes_that_do_not_go_together_are_refused():
+    with pytest.raises(
+        ValueError, match="targets or weights of type complex128 do not go with outputs of fl"
+    ):
+        losses.mean_squared_error(np.zeros((20, 1)), np.zeros((20, 1), complex))
     with pytest.raises(ValueError, match=r"targets of shape \(20,\) do not match outputs of shape \(20, 1\)"):
         losses.mean_squared_error(Y[:, :1], T[:, 0])
     with pytest.raises(ValueError, match=r"give outputs of shape \(N, 2\) and targets of shape \(N,\)"):

@@ -5,6 +5,16 @@ from hypothesis import strategies as st
 
 from wengert import nn
 
+PATTERNS = np.random.default_rng(3).normal(size=(5, 3))
+
+
+def patterns_for(network):
+    return PATTERNS[:, : len(network.topology.inputs)]
+
+
+def error(network, x):
+    return np.sum(np.sin(network(x)))
+
 
 def outputs_of(network, pattern):
     """The outputs for one pattern, by recursion from each output: z_j = h_j(sum_i w_ji z_i + b_j)."""

@@ -174,3 +174,15 @@ def test_options_are_fixed_by_value():
     assert nn.activation_named(one.__name__) == one
     assert nn.activation_named("leaky_relu", slope=0.01) is nn.leaky_relu
     assert one(np.array([-1.0, 1.0])).tolist() == [-0.2, 1.0]
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu(slope=0.2)", "elu(alpha=0.5)"])
+def test_the_name_of_an_activation_makes_it_again(activation):
+    assert nn.activation_name(nn.activation_named(activation)) == activation
+
+
+def test_functions_of_ones_own_have_no_name_that_makes_them():
+    def relu(a):
+        return a
+
+    assert [nn.activation_name(h) for h in (relu, np.tanh, object())] == [None, None, None]

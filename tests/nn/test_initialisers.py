@@ -67,7 +67,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     ):
         nn.initialiser_named("glorott")
     with pytest.raises(
-        ValueError, match=r"unknown initialiser 'xavier'; choose one of glorot, glorot_normal"
+        ValueError,
+        match=r"unknown initialiser 'xavier'; did you mean 'glorot'\? Choose one of glorot",
     ):
         nn.initialiser_named("xavier")
 

@@ -1,8 +1,10 @@
 """How levels and rows are put together: few tables, little padding, nothing lost."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,3 +101,17 @@ def test_inputs_that_many_read_are_multiplied_apart():
     x = np.ones((8, 1000))
     kernels = wg.jit(wg.grad(lambda network, x: np.sum(network(x)))).explain(network, x).rows
     assert "1000×8" not in {row.shape for row in kernels if row.depth == 1}
+
+
+def test_a_topology_checks_itself():
+    topology = nn.UnitGraph.from_layers(np.random.default_rng(0), (2, 2, 1)).topology
+    topology.check()
+    for field, value, message in (
+        ("sources", np.array([0, 1, 0, 1, 9, 3]), "leads from nowhere"),
+        ("targets", np.array([2, 3, 2, 3, 4, 1]), "leads to an input"),
+        ("targets", np.array([2, 3, 3, 2, 2, 3]), "cycle"),
+        ("places", np.arange(5), "half a connection"),
+        ("activations", topology.activations[1:], "its units do not fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(topology, **{field: value}).check()

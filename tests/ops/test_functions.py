@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from tests.ops.helpers import differences
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((3, 4))
@@ -262,14 +263,6 @@ def test_both_modes_agree_with_numerical_derivatives(name):
         found = wg.jacobian(f, mode=mode)(x)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
-def differences(f, x, step=1e-6):
-    columns = []
-    for i in range(x.size):
-        change = step * (np.arange(x.size) == i).reshape(x.shape)
-        columns.append((np.asarray(f(x + change)) - np.asarray(f(x - change))) / (2 * step))
-    return np.stack(columns, axis=-1).reshape(*np.shape(f(x)), *x.shape)
 
 
 @NAMES

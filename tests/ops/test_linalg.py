@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from tests.ops.helpers import differences
 
 rng = np.random.default_rng(1)
 A = rng.standard_normal((3, 3))
 Z = rng.standard_normal((3, 3)) + 1j * rng.standard_normal((3, 3))
 T = rng.standard_normal((4, 2)) + 1j * rng.standard_normal((4, 2))
 H = Z @ Z.conj().T + 3 * np.eye(3)
-
-
-def differences(f, x, step=1e-6):
-    columns = []
-    for i in range(x.size):
-        change = step * (np.arange(x.size) == i).reshape(x.shape)
-        columns.append((np.asarray(f(x + change)) - np.asarray(f(x - change))) / (2 * step))
-    return np.stack(columns, axis=-1).reshape(*np.shape(f(x)), *x.shape)
 
 
 def agree(f, x, rtol=1e-5, atol=1e-6):

@@ -1,7 +1,10 @@
 """What the tests of training share."""
 
+from dataclasses import dataclass, field, replace
+
 import numpy as np
 
+import wengert as wg
 from wengert import losses, nn, optim
 from wengert.core import tree
 from wengert.train import fit
@@ -33,3 +36,17 @@ def squares(y, t, weights=None):
     """The weighted mean squared error."""
     errors = np.sum(np.square(y - t), axis=-1)
     return np.mean(errors) if weights is None else np.sum(weights * errors) / np.sum(weights)
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A linear unit whose inputs are noisy in training, and which counts its steps."""
+
+    weights: np.ndarray
+    steps: np.ndarray = field(metadata={"trained": False})
+
+    def __call__(self, x):
+        return x @ self.weights
+
+    def forward(self, x, key):
+        return self(x + wg.random.normal(key, x.shape)), replace(self, steps=self.steps + 1)

@@ -2,14 +2,13 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import wengert as wg
-from tests.train.helpers import HELD_OUT, X, Y, network, run, same
+from tests.train.helpers import HELD_OUT, Noisy, X, Y, network, run, same
 from wengert import losses, nn, optim
 from wengert.errors import CheckpointError, DivergenceError
 from wengert.train import Trainer, _trainer, fit
@@ -53,20 +52,6 @@ def test_resumed_is_uninterrupted(tmp_path, options, first):
     resumed = run(epochs=10, checkpoint=path, resume=True, **options)
     assert equal(resumed, whole)
     assert equal(run(epochs=10, checkpoint=path, resume=True, **options), whole)
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A linear unit whose inputs are noisy in training, and which counts its steps."""
-
-    weights: np.ndarray
-    steps: np.ndarray = field(metadata={"trained": False})
-
-    def __call__(self, x):
-        return x @ self.weights
-
-    def forward(self, x, key):
-        return self(x + wg.random.normal(key, x.shape)), replace(self, steps=self.steps + 1)
 
 
 def test_a_network_that_draws_is_resumed(tmp_path):
@@ -172,6 +157,16 @@ def test_a_checkpoint_of_other_data(tmp_path, data):
     with pytest.raises(CheckpointError, match=r"data was 40 rows of .* and is"):
         fit(network(), losses.mean_squared_error, *data, optimiser=optim.Adam(0.01), batch_size=8,
             checkpoint=tmp_path / "c", resume=True)  # fmt: skip
+
+
+def test_a_single_other_number_is_noticed_in_data_of_some_size(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5000, 2))
+    other = x.copy()
+    other[1234, 1] += 1e-9
+    train = partial(fit, network(), losses.mean_squared_error, checkpoint=tmp_path / "c", epochs=1)
+    train(x, x[:, :1])
+    with pytest.raises(CheckpointError, match=r"data was 5000 rows of .* and is"):
+        train(other, x[:, :1], resume=True)
 
 
 def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):

@@ -1,11 +1,14 @@
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from tests.train.helpers import HELD_OUT, X, Y, network, run, same, squares
 from wengert import losses, nn, optim
@@ -152,7 +155,7 @@ def test_batches_that_are_used_up():
 def test_a_batch_with_a_number_that_is_not_finite():
     batches = batches_of(np.arange(40))
     batches[2] = (batches[2][0] * np.nan, batches[2][1])
-    with pytest.raises(DataError, match=r"fit: x of batch 3 of epoch 1\[0, 0\] is nan"):
+    with pytest.raises(DataError, match=r"fit: batch 3 of epoch 1: x\[0, 0\] is nan"):
         fit(network(), losses.mean_squared_error, batches)
 
 
@@ -298,7 +301,10 @@ def test_lists_of_numbers_are_arrays():
 
 @pytest.mark.parametrize("y", [["a", "b"] * 30, np.array(["a", "b"] * 30, object)])
 def test_words_are_no_numbers(y):
-    with pytest.raises(DataError, match=r"fit: y holds .*, not numbers; give arrays of numbers, and number"):
+    with pytest.raises(
+        DataError,
+        match=r"fit: y holds .*, not numbers; give an array of numbers, as by y.astype\(float\), and num",
+    ):
         fit(network(), losses.mean_squared_error, X, y)
 
 
@@ -306,17 +312,62 @@ def test_an_order_may_leave_patterns_out():
     few = fit(network(), losses.mean_squared_error, X, Y, epochs=3, batch_size=8,
               shuffle=lambda number: list(range(10 * number)))  # fmt: skip
     assert few.epochs == 3
-    with pytest.raises(IndexError):
-        fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: np.arange(61))
+
+
+@pytest.mark.parametrize("order", [np.arange(61), [-61], [0.5], [[0, 1], [2, 3]], [], "0"])
+def test_an_order_names_rows(order):
+    message = re.escape(
+        f"fit: shuffle gives {order!r:.60} for epoch 1; give the rows to visit, whole numbers from 0"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(network(), losses.mean_squared_error, X, Y, epochs=1, shuffle=lambda number: order)
+
+
+def test_masked_numbers_are_missing():
+    with pytest.raises(DataError, match=r"fit: x\[0, 1\] is nan"):
+        fit(network(), losses.mean_squared_error, np.ma.masked_array(X, mask=X[0, 1] == X), Y)
+    whole = np.ma.masked_array(X, mask=False)
+    fitted = [fit(network(), losses.mean_squared_error, x, Y, epochs=1).network for x in (X, whole)]
+    assert same(*fitted)
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        ([[1, 2], [3]], "fit: x is no array: setting an array element"),
+        (csr_matrix(X), "fit: x is a sparse matrix; give x.toarray(), or batches that are made dense"),
+    ],
+)
+def test_what_is_no_array(x, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        fit(network(), losses.mean_squared_error, x, Y)
+
+
+def test_a_minibatch_of_more_patterns_than_there_are_is_all_of_them():
+    """Memory is planned for those that there are."""
+    options = {"epochs": 3, "shuffle": False}
+    large = fit(network(), losses.mean_squared_error, X, Y, batch_size=10**12, **options)
+    whole = fit(network(), losses.mean_squared_error, X, Y, batch_size=len(X), **options)
+    assert same(large.network, whole.network)
+
+
+@pytest.mark.parametrize("x, what", [(5, "5"), (lambda epoch: None, "None")])
+def test_what_gives_no_batches(x, what):
+    with pytest.raises(
+        ValueError, match=f"fit: x is {what} in epoch 1, and without y an iterable of batches"
+    ):
+        fit(network(), losses.mean_squared_error, x)
 
 
 def test_targets_that_were_forgotten():
+    with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
+        fit(network(), losses.mean_squared_error, pd.DataFrame(X))
     with pytest.raises(ValueError, match="fit: y is missing; give a target for each pattern in x"):
         fit(network(), losses.mean_squared_error, X)
 
 
 @pytest.mark.parametrize("batch", [X, (X,), (X, Y, Y, Y)])
 def test_things_that_are_no_batch(batch):
-    message = r"fit: batch 1 of epoch 1 is a (ndarray|tuple); give \(x, y\) or \(x, y, weights\)"
+    message = r"fit: batch 1 of epoch 1 is a (ndarray|tuple of .); give \(x, y\) or \(x, y, weights\)"
     with pytest.raises(ValueError, match=message):
         fit(network(), losses.mean_squared_error, [batch])

@@ -1,12 +1,12 @@
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import wengert as wg
 import wengert.train._trainer
-from tests.train.helpers import HELD_OUT, X, Y, arrays, network, run, same, squares
+from tests.train.helpers import HELD_OUT, Noisy, X, Y, arrays, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train import Epoch, LearningCurve, Trainer, fit
@@ -16,20 +16,6 @@ from wengert.train._trainer import _minibatches
 def test_minibatches_are_the_rows_in_order():
     whole, rest = _minibatches(np.arange(10), 4)
     assert (whole.tolist(), rest.tolist()) == ([[0, 1, 2, 3], [4, 5, 6, 7]], [8, 9])
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """A linear unit whose inputs are noisy in training, and which counts its steps."""
-
-    weights: np.ndarray
-    steps: np.ndarray = field(metadata={"trained": False})
-
-    def __call__(self, x):
-        return x @ self.weights
-
-    def forward(self, x, key):
-        return self(x + wg.random.normal(key, x.shape)), replace(self, steps=self.steps + 1)
 
 
 def test_a_network_may_draw_and_change_in_training():
@@ -85,6 +71,7 @@ def script(errors, monkeypatch):
     """Let the validation errors of the epochs be these."""
     remaining = iter(errors)
     monkeypatch.setattr("wengert.train.Trainer.error", lambda self, *data: next(remaining))
+    monkeypatch.setattr("wengert.train.Trainer.most_watched", lambda *_: 1)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +148,25 @@ def test_divergence_on_the_validation_data_is_named():
         ({"batch_size": None}, "fit: batch_size must be a whole number, not None"),
         ({"optimiser": optim.Adam}, "fit: the optimiser is <class .*>; give one of wengert.optim, such as"),
         ({"patience": 0, "validation": HELD_OUT}, "fit: patience must be at least 1, not 0"),
+        ({"tolerance": "a"}, "fit: tolerance must be a number of at least 0, not 'a'"),
+        ({"seed": -1}, "fit: the seed is a whole number of at least 0 or None, not -1"),
+        (
+            {"seed": np.random.default_rng(0)},
+            "fit: the seed is a whole number of at least 0 or None, not Gen",
+        ),
+        ({"validation": (X,)}, r"fit: validation is a tuple of 1; give \(x, y\) or \(x, y, weights\)"),
+        ({"metrics": [losses.hinge]}, "fit: metrics are functions of outputs and targets by name, such as"),
+        ({"metrics": {"error": 3}}, "fit: metrics are functions of outputs and targets by name, such as"),
+        (
+            {"metrics": {"gap": np.subtract}},
+            r"fit: the metric 'gap' gives an array of shape \(40, 1\); return",
+        ),
+        ({"metrics": {"gap": lambda y, t: "low"}}, "fit: the metric 'gap' gives a str; return one number"),
+        ({"callbacks": print}, "fit: callbacks is a builtin_function_or_method; give a list of them"),
+        ({"callbacks": [1]}, "fit: 1 is no callback; give a function of the training, or an object with any"),
+        ({"callbacks": [Noisy]}, "fit: <class .*> is no callback; give a function of the training"),
+        ({"penalty": 0.1}, r"fit: the penalty is 0.1; give one such as losses.L2\(0.01\)"),
+        ({"shuffle": "yes"}, "fit: shuffle is True, False or a function of the epoch's number, not 'yes'"),
         ({"patience": 3}, r"fit: patience needs validation=\(x, y\) to watch"),
     ],
 )
@@ -174,6 +180,21 @@ def test_what_is_no_network(wrong):
     message = f"fit: the network is a {type(wrong).__name__}, not a tree of arrays that can be called"
     with pytest.raises(ValueError, match=message):
         fit(wrong, losses.mean_squared_error, X, Y)
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (
+            np.ones((2, 1), int),
+            "fit: the network has no array of floating-point numbers that could be trained",
+        ),
+        (np.array([[np.nan], [1.0]]), "fit: the network holds nan or inf in layers.0.weights; draw it anew"),
+    ],
+)
+def test_a_network_that_cannot_be_trained(weights, message):
+    with pytest.raises(ValueError, match=message):
+        run(nn.MLP((nn.Dense(weights, np.zeros(1, weights.dtype), nn.identity),)))
 
 
 def test_a_loss_by_its_name():

@@ -1,15 +1,16 @@
 import pytest
 
 from wengert.train import Epoch
-from wengert.train._stopping import Rule, Standing
+from wengert.train._stopping import Criterion, Standing
 
 
-def after(values, **rule):
-    return Standing(Rule(**rule)).after_all(Epoch(i + 1, 9.0, value) for i, value in enumerate(values))
+def after(values, **criterion):
+    epochs = [Epoch(i + 1, 9.0, value) for i, value in enumerate(values)]
+    return Standing(Criterion(**criterion)).after_all(epochs)
 
 
 @pytest.mark.parametrize(
-    ("values", "rule", "best", "waited"),
+    ("values", "criterion", "best", "waited"),
     [
         ([3, 2, 1], {}, 3, 0),
         ([1, 2, 3], {}, 1, 2),
@@ -21,8 +22,8 @@ def after(values, **rule):
         ([None, None], {}, 0, 0),
     ],
 )
-def test_standings(values, rule, best, waited):
-    standing = after(values, **rule)
+def test_standings(values, criterion, best, waited):
+    standing = after(values, **criterion)
     assert (standing.best_epoch, standing.waited) == (best, waited)
 
 
@@ -34,7 +35,7 @@ def test_too_many_looks_without_an_improvement():
 
 def test_what_is_watched():
     epoch = Epoch(1, 2.0, 3.0, {"accuracy": 0.5})
-    values = [Rule(monitor, mode).value(epoch) for monitor in ("training", "validation", "accuracy")
+    values = [Criterion(monitor, mode).value(epoch) for monitor in ("training", "validation", "accuracy")
               for mode in ("min", "max")]  # fmt: skip
     assert values == [2, -2, 3, -3, 0.5, -0.5]
-    assert Rule("accuracy").value(Epoch(1, 2.0)) is None
+    assert Criterion("accuracy").value(Epoch(1, 2.0)) is None

@@ -121,6 +121,10 @@ def test_running_statistics_are_gathered():
             {"optimiser": optim.LevenbergMarquardt(), "penalty": losses.L2(1.0)},
             "LevenbergMarquardt takes no penalty; take optim.LBFGS",
         ),
+        (
+            {"optimiser": optim.LevenbergMarquardt(), "net": network(1, normalisation="batch")},
+            "LevenbergMarquardt looks at pattern by pattern, and the network normalises over batches; take",
+        ),
         ({"checkpoint": "c.wengert"}, "LBFGS keeps nothing to go on from"),
         ({"x": [(X, Y)], "y": None}, "LBFGS takes all patterns at once; give arrays x and y"),
         ({"optimiser": "lbfgs"}, "the optimiser is 'lbfgs'; give one of wengert.optim"),

@@ -17,7 +17,7 @@ calibration of modern neural networks*, ICML 2017.
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,15 +79,27 @@ TITLES = {
 }
 
 
-def evaluated(model: Model, table: Table, samples: int | None = None, seed: int = 0) -> dict[str, Any]:
-    """Everything there is to say about a model on a table."""
+class Pairs(NamedTuple):
+    """What a model says, and what is true."""
+
+    y: Array
+    t: Array
+
+
+def pairs(model: Model, table: Table, rows: Array | None = None) -> Pairs:
+    """Of these rows of a table, or of all."""
     y, t = model.predict_table(table), true_values(model, table)
-    found = {name: score(y, t, None) for name, score in SCORES[model.task].items()}
+    return Pairs(y, t) if rows is None else Pairs(y[rows], t[rows])
+
+
+def evaluated(model: Model, found: Pairs, samples: int | None = None, seed: int = 0) -> dict[str, Any]:
+    """Everything there is to say about a model's predictions."""
+    y, t = found
     report = {
         "task": model.task,
         "target": ", ".join(model.targets),
-        "rows": len(table),
-        **found,
+        "rows": len(y),
+        **{name: score(y, t, None) for name, score in SCORES[model.task].items()},
         "intervals": intervals(model.task, y, t, samples, seed),
     }
     return report | DETAILS[model.task](model, y, t)

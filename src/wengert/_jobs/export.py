@@ -18,6 +18,8 @@ Array = np.ndarray
 def exported(found: Any, language: str, inputs: int | None = None) -> bytes:
     """The content of the file for a model, or for a network by itself."""
     write = TARGETS[language]
+    if isinstance(found, Model) and inputs is not None:
+        raise SettingError("--inputs is for a network by itself; this model takes columns, leave it out")
     content = _of_model(write, found) if isinstance(found, Model) else _of_network(write, found, inputs)
     return content if isinstance(content, bytes) else content.encode()
 
@@ -41,12 +43,36 @@ def _of_model(write: Callable[..., Any], model: Model) -> Any:
 
     return write(
         model.network,
-        {e.column: np.zeros(2, np.int32 if e.column in words else np.float64) for e in encoders},
+        {e.column: _example(e) for e in encoders},
         preprocessing=preprocessing,
         postprocessing=replace(model, outputs=_narrowed(model)).meaning,
         words=words,
         names=("x", _name_of_outputs(model)),
+        about={e.column: ABOUT.get(e.kind, "").format(e) for e in encoders} | _about_outputs(model),
     )
+
+
+# What a column holds, by the kind of its encoder; of words, the exported file says it by itself.
+ABOUT = {
+    "number": "in the unit of training (mean {0.mean:.4g}, deviation {0.scale:.4g}), NaN where missing",
+    "boolean": "1 for {0.yes}, -1 for {0.no}, NaN where missing",
+    "date": "days since 1970-01-01 in UTC, with fractions, NaN where missing",
+}
+
+
+def _example(encoder: Encoder) -> Array:
+    """Two rows of a usual entry, as the exported model takes it."""
+    if hasattr(encoder, "labels"):
+        return np.zeros(2, np.int32)
+    return np.full(2, float(f"{getattr(encoder, 'mean', 1.0):.4g}"))
+
+
+def _about_outputs(model: Model) -> dict[str, str]:
+    """What the columns of the output stand for."""
+    names = model.classes or model.targets
+    listed = f"of {', '.join(names)}" + ", in this order" * (len(names) > 1)
+    unit = "" if model.classes else ", in the unit of training"
+    return {_name_of_outputs(model): listed + unit}
 
 
 def _narrowed(model: Model) -> Standardiser:

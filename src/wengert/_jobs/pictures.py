@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert import nn
 from wengert.models import Model
-from wengert.nn._summary import parts
 
 Array = np.ndarray
 Draw = Callable[[Any], None]
@@ -101,7 +101,7 @@ def _residuals(axes: Any, y: Array, t: Array) -> None:
 
 def of_network(network: Any) -> Draw:
     """The layers of a network from top to bottom, each with its kind and the shapes of its arrays."""
-    labels = [_label(part) for part in parts(network)]
+    labels = [_label(part) for part in nn.parts(network)]
     shown = (
         labels
         if len(labels) <= MANY_LAYERS

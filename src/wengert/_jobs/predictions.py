@@ -1,10 +1,13 @@
-"""Predictions as a table, written as CSV, as JSON lines or as Parquet."""
+"""Predictions as a table, written as CSV, as JSON lines or as Parquet, block by block.
+
+A format takes the columns of one block of rows after the other, and gives the bytes of the file in pieces.
+"""
 
 import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from wengert.models import Model
 
 Array = np.ndarray
 Columns = Mapping[str, Array]
+Format = Callable[[Iterable[Columns]], Iterator[bytes]]
+
+CHUNK = 1 << 20  # bytes
 
 
 def columns(model: Model, y: Array) -> dict[str, Array]:
@@ -37,38 +43,54 @@ def _labels(model: Model, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------ formats
 
 
-def to_csv(found: Columns) -> bytes:
+def to_csv(blocks: Iterable[Columns]) -> Iterator[bytes]:
     """Lines of seven digits."""
-    texts = [
-        values if values.dtype == object else (f"{value:.7g}" for value in values.tolist())
-        for values in found.values()
-    ]
+    for place, found in enumerate(blocks):
+        texts = [
+            values if values.dtype == object else (f"{value:.7g}" for value in values.tolist())
+            for values in found.values()
+        ]
+        head = [] if place else [tuple(found)]
+        yield _csv_lines(head + list(zip(*texts)))
+
+
+def _csv_lines(rows: list[tuple[str, ...]]) -> bytes:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(found)
-    writer.writerows(zip(*texts))
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()
 
 
-def to_json_lines(found: Columns) -> bytes:
+def to_json_lines(blocks: Iterable[Columns]) -> Iterator[bytes]:
     """An object a line."""
-    lists = [values.tolist() for values in found.values()]
-    lines = (json.dumps(dict(zip(found, row)), ensure_ascii=False) for row in zip(*lists))
-    return "".join(line + "\n" for line in lines).encode()
+    for found in blocks:
+        lists = [values.tolist() for values in found.values()]
+        lines = (json.dumps(dict(zip(found, row)), ensure_ascii=False) for row in zip(*lists))
+        yield "".join(line + "\n" for line in lines).encode()
 
 
-def to_parquet(found: Columns) -> bytes:
-    """Columns of text and of float64."""
-    import duckdb
+def to_parquet(blocks: Iterable[Columns]) -> Iterator[bytes]:
+    """Columns of text and of float64: a file for each block, and then one of them all."""
+    from wengert.data._database import connection
 
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
-        path = Path(folder, "predictions.parquet")
-        connection.register("predictions", dict(found))
-        connection.execute("COPY (SELECT * FROM predictions) TO $path (FORMAT parquet)", {"path": str(path)})
-        return path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder, connection() as database:
+        parts = []
+        for place, found in enumerate(blocks):
+            parts.append(f"{folder}/{place}.parquet")
+            database.register("predictions", dict(found))
+            _copy(database, "predictions", parts[-1])
+            database.unregister("predictions")
+        if len(parts) > 1:
+            _copy(database, f"read_parquet({parts})", f"{folder}/all.parquet")
+            parts = [f"{folder}/all.parquet"]
+        with open(parts[0], "rb") as file:
+            yield from iter(lambda: file.read(CHUNK), b"")
 
 
-FORMATS: dict[str, Callable[[Columns], bytes]] = {
+def _copy(database: Any, relation: str, path: str) -> None:
+    database.execute(f"COPY (FROM {relation}) TO $path (FORMAT parquet)", {"path": path})
+
+
+FORMATS: dict[str, Format] = {
     ".csv": to_csv,
     ".jsonl": to_json_lines,
     ".ndjson": to_json_lines,
@@ -78,7 +100,7 @@ FORMATS: dict[str, Callable[[Columns], bytes]] = {
 }
 
 
-def format_of(path: Path | None, otherwise: Callable[[Columns], bytes]) -> Callable[[Columns], Any]:
+def format_of(path: Path | None, otherwise: Format) -> Format:
     """How a file of that name is written; what has no file of its own as said otherwise."""
     if path is None or (path.exists() and not path.is_file()):
         return otherwise

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from wengert import losses, metrics
-from wengert._jobs import wording
+from wengert._jobs import rows, wording
 from wengert._jobs.options import Options, loss_of, network_of, optimiser_of, penalty_of
 from wengert.data import (
     Preprocessing,
@@ -17,11 +17,9 @@ from wengert.data import (
     Target,
     read_target,
     require_columns,
-    split,
-    split_by_group,
-    split_by_time,
     suspicions,
     target_values,
+    words,
 )
 from wengert.errors import DataError, SettingError
 from wengert.losses import LIKELIHOODS
@@ -42,6 +40,7 @@ class Problem:
     outputs: Standardiser
     kind: str
     loss: Any
+    seen: dict[str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -51,12 +50,20 @@ def prepare(table: Table, options: Options) -> Problem:
     features = _features(table, target, options)
     kind, loss = loss_of(options, target.task, target.classes)
     _refuse_counts(table, kind, target)
-    parts = _split(table, target, options)
+    parts = rows.parts(table, target, options)
     preprocessing = Preprocessing.fit(table, features, parts.training, options.categories)
-    rows = (parts.training, parts.validation, parts.test)
-    x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in rows))
-    notes = tuple(suspicions(table, preprocessing.columns, target, parts.training))
-    return Problem(preprocessing, x, target, parts, _target_scale(target, parts, kind), kind, loss, notes)
+    each = (parts.training, parts.validation, parts.test)
+    x = Split(*(preprocessing.inputs(table, np.dtype(options.precision), part) for part in each))
+    seen = rows.seen(table, preprocessing, target.names, parts)
+    notes = tuple(suspicions(_named(table, options), preprocessing.columns, target, parts.training))
+    scale = _target_scale(target, parts, kind)
+    return Problem(preprocessing, x, target, parts, scale, kind, loss, seen, notes)
+
+
+def _named(table: Table, options: Options) -> Table:
+    """The table with words for the numbers of which somebody has said that they are names."""
+    names = {name: words(table, name) for name in options.categories}
+    return replace(table, columns={**table.columns, **names})
 
 
 def _target_names(table: Table, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,25 +95,6 @@ def _refuse_counts(table: Table, kind: str, target: Target) -> None:
         raise DataError(f"{table.where(row)}: a negative target is no count; choose another --loss")
 
 
-# --------------------------------------------------------------------------------------------- rows
-
-
-def _split(table: Table, target: Target, options: Options) -> Split:
-    """At random (class by class), by group, or by time."""
-    fractions = options.validation_fraction, options.test_fraction
-    rng = np.random.default_rng(_streams(options).split)
-    if options.group is not None:
-        return split_by_group(table, options.group, *fractions, rng)
-    if options.time is not None:
-        return split_by_time(table, options.time, *fractions)
-    return split(target if options.split == "stratified" else _of_one_stratum(target), *fractions, rng)
-
-
-def _of_one_stratum(target: Target) -> Target:
-    """The target as numbers, which have no classes to be dealt out one by one."""
-    return replace(target, task="regression")
-
-
 def _target_scale(target: Target, parts: Split, kind: str) -> Standardiser:
     """Scale of the targets in regression; classes and counts stay as they are."""
     if target.task != "regression" or LIKELIHOODS[kind].activation != "identity":
@@ -115,31 +103,23 @@ def _target_scale(target: Target, parts: Split, kind: str) -> Standardiser:
     return Standardiser.fit(target.values[parts.training].reshape(len(parts.training), -1))
 
 
-class Streams(NamedTuple):
-    """Independent streams of random numbers, so that one choice does not shift the others."""
-
-    order: np.random.SeedSequence
-    split: np.random.SeedSequence
-    weights: np.random.SeedSequence
-
-
-def _streams(options: Options) -> Streams:
-    return Streams(*np.random.SeedSequence(options.seed).spawn(3))
-
-
 # ----------------------------------------------------------------------------------------- training
 
 
 def batch_size(problem: Problem, options: Options) -> int:
-    """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch."""
-    return options.batch_size or min(32, max(4, len(problem.parts.training) // 32))
+    """Patterns per step: 32, and fewer below a thousand training rows, for at least 32 steps an epoch.
+
+    All of them where the optimiser takes them at once.
+    """
+    count = len(problem.parts.training)
+    return count if options.takes_all_rows else options.batch_size or min(32, max(4, count // 32))
 
 
 def start(problem: Problem, options: Options) -> Model:
     """The untrained model."""
     target, preprocessing = problem.target, problem.preprocessing
     units = LIKELIHOODS[problem.kind].units(len(target.classes) or len(target.names))
-    rng, dtype = np.random.default_rng(_streams(options).weights), problem.x.training.dtype
+    rng, dtype = np.random.default_rng(rows.streams(options).weights), problem.x.training.dtype
     embeddings = tuple(_vectors(rng, e.categories, e.units).astype(dtype) for e in preprocessing.embedded)
     inputs = len(preprocessing.features) + sum(e.units for e in preprocessing.embedded)
     network = network_of(rng, options, inputs, units)
@@ -191,7 +171,7 @@ def train(model: Model, problem: Problem, options: Options, course: Course) -> F
         patience=options.patience if len(parts.validation) else None,
         tolerance=options.tolerance,
         penalty=penalty_of(options),
-        seed=_streams(options).order,
+        seed=rows.streams(options).order,
         checkpoint=course.checkpoint,
         checkpoint_every=course.checkpoint_every,
         resume=course.resume,
@@ -204,7 +184,7 @@ def _weights(problem: Problem, options: Options) -> Array | None:
     """The weights of all rows, from those of the classes in the training part."""
     if options.class_weights is None:
         return None
-    target, rows = problem.target, problem.parts.training
+    target, own = problem.target, problem.parts.training
     if target.task == "regression":
         raise SettingError("--class-weights: numbers have no classes; leave it out, or say --task")
     wanted = wording.weights("--class-weights", options.class_weights)
@@ -213,13 +193,13 @@ def _weights(problem: Problem, options: Options) -> Array | None:
     if unknown:
         raise SettingError(f"--class-weights: there is no class {unknown[0]!r}; there are {', '.join(names)}")
     labels = np.array(names)[target.values.astype(np.int64)].reshape(len(target.values), -1)
-    return np.prod([_by_class(column, rows, wanted) for column in labels.T], axis=0)
+    return np.prod([_by_class(column, own, wanted) for column in labels.T], axis=0)
 
 
-def _by_class(labels: Array, rows: Array, wanted: Any) -> Array:
+def _by_class(labels: Array, own: Array, wanted: Any) -> Array:
     """The weight of the class of every row, as the training part has it; 1 for a class that it lacks."""
-    known, first = np.unique(labels[rows], return_index=True)
-    weights = dict(zip(known.tolist(), losses.class_weights(labels[rows], wanted)[first].tolist()))
+    known, first = np.unique(labels[own], return_index=True)
+    weights = dict(zip(known.tolist(), losses.class_weights(labels[own], wanted)[first].tolist()))
     classes, index = np.unique(labels, return_inverse=True)
     return np.array([weights.get(name, 1.0) for name in classes.tolist()])[index]
 
@@ -251,6 +231,7 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
     named = {f"test {name}": score for name, score in _tested(trained, problem).items()}
     history = {
         "options": options.known | {"batch_size": batch_size(problem, options)},
+        "rows": problem.seen,
         "best_epoch": result.best_epoch,
         "training_error": result.curve.training,
         "validation_error": result.curve.validation,
@@ -261,10 +242,10 @@ def finish(model: Model, problem: Problem, options: Options, result: Fit) -> tup
 
 def _tested(model: Model, problem: Problem) -> dict[str, float]:
     """The scores on the test part, if there is one."""
-    rows = problem.parts.test
-    if not len(rows):
+    test = problem.parts.test
+    if not len(test):
         return {}
-    return scores(model, model.predict_inputs(problem.x.test), problem.target.values[rows])
+    return scores(model, model.predict_inputs(problem.x.test), problem.target.values[test])
 
 
 def true_values(model: Model, table: Table) -> Array:

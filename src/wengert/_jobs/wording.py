@@ -14,17 +14,24 @@ from wengert._refusals import choice
 from wengert.errors import SettingError
 
 
-def _concrete(module: Any, base: type) -> dict[str, type]:
-    """The classes of a module's public face that are of a kind, by their names in small letters."""
+def _classes(module: Any) -> dict[str, type]:
+    """The classes of a module's public face, by their names in small letters."""
     found = (getattr(module, name) for name in module.__all__)
+    return {cls.__name__.lower(): cls for cls in found if inspect.isclass(cls)}
+
+
+def _concrete(module: Any, base: type) -> dict[str, type]:
+    """Those that are of a kind."""
     return {
-        cls.__name__.lower(): cls
-        for cls in found
-        if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
+        name: cls
+        for name, cls in _classes(module).items()
+        if issubclass(cls, base) and not inspect.isabstract(cls)
     }
 
 
-OPTIMISERS = _concrete(optim, optim.Rule)
+RULES = _concrete(optim, optim.Rule)
+MINIMISERS = {name: cls for name, cls in _classes(optim).items() if hasattr(cls, "wants")}
+OPTIMISERS = RULES | MINIMISERS
 _INNER = ("called", "warmup", "perepoch")  # those that are made of another one
 SCHEDULES = {name: cls for name, cls in _concrete(optim, optim.Schedule).items() if name not in _INNER}
 PENALTIES = _concrete(losses, losses.Penalty)
@@ -115,5 +122,13 @@ def weights(option: str, text: str) -> Any:
     pairs = [part.rpartition("=") for part in parts(text)]
     if not all(equals for _, equals, _ in pairs):
         raise SettingError(f"{option} {text!r}: write balanced, or the weight of each class as yes=5,no=1")
-    values = numbers(option, ",".join(value for *_, value in pairs))
-    return {name.strip(): value for (name, *_), value in zip(pairs, values)}
+    return {name.strip(): _weight(option, text, value) for name, _, value in pairs}
+
+
+def _weight(option: str, text: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise SettingError(
+            f"{option} {text!r}: {value!r} is not a number; write for instance yes=5,no=1"
+        ) from None

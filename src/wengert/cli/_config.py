@@ -11,7 +11,10 @@ from typing import Any
 
 import typer
 
+from wengert._refusals import did_you_mean
 from wengert.errors import SettingError
+
+NO_OPTIONS = ("config", "data", "help")  # in a file
 
 
 def configured(context: typer.Context, path: Path | None) -> Path | None:
@@ -19,8 +22,8 @@ def configured(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         several = {p.name: getattr(p, "multiple", False) for p in context.command.params}
         context.default_map = {
-            key: value if several[key] and isinstance(value, list) else _worded(value)
-            for key, value in _read(path, [name for name in several if name]).items()
+            key: _listed(value) if several[key] else _worded(value)
+            for key, value in _read(path, [n for n in several if n and n not in NO_OPTIONS]).items()
         }
     return path
 
@@ -36,16 +39,15 @@ def _read(path: Path, known: list[str]) -> dict[str, Any]:
         raise SettingError(f"{path}: is not TOML ({error}); write lines such as epochs = 50") from error
     found = {key.replace("-", "_"): value for key, value in content.items()}
     for key in found:
-        if key not in known or key in ("config", "data", "help"):
-            raise SettingError(f"{path}: there is no option {key!r}; {_nearest(key, known)}")
+        if key not in known:
+            guess = did_you_mean(key, known) or "see wengert train --help"
+            raise SettingError(f"{path}: there is no option {key!r}; {guess}")
     return found
 
 
-def _nearest(key: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(key, known, 1)
-    return f"did you mean {near[0]!r}?" if near else "see wengert train --help"
+def _listed(value: Any) -> list[str]:
+    """What may be written several times; one alone needs no list."""
+    return list(map(str, value)) if isinstance(value, list) else [str(value)]
 
 
 def _worded(value: Any) -> Any:

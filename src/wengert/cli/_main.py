@@ -46,7 +46,8 @@ def _explain(error: Exception) -> int:
         _drop_output()
         fail(f"what was to be written does not fit: {error.strerror}; make room, or write elsewhere")
     elif hasattr(error, "format_message"):  # what Typer says about options and arguments
-        fail(f"{error.format_message().rstrip('.')}; see {_command(error)} --help")
+        said = error.format_message().replace("Value error, ", "")  # Typer's word for its own checks
+        fail(f"{said.rstrip('.')}; see {_command(error)} --help")
     else:
         raise error
     return 2

@@ -49,18 +49,34 @@ def _rate(value: float | None) -> float | None:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="The column to predict (by default: target); several are predicted together."),
+    typer.Option(
+        metavar="COLUMN",
+        help="The column to predict (by default: target); written several times, all are predicted together.",
+    ),
 ]
-Ignored = Annotated[list[str] | None, typer.Option(help="A column not to predict from; several times.")]
+Ignored = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="A column not to predict from; several times.")
+]
 Categories = Annotated[
-    list[str] | None, typer.Option(help="A column of names though it holds numbers; several times.")
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="A column of names though it holds numbers; several times."),
 ]
 Rows = Annotated[Split, typer.Option(help="Whether every part has its share of each class.")]
-Group = Annotated[str | None, typer.Option(help="Keep rows alike in this column together, in one part.")]
-Time = Annotated[
-    str | None, typer.Option(help="Train on what is earlier in this column, and test on what is later.")
+Group = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Keep rows alike in this column together, in one part.")
 ]
-Hidden = Annotated[str, typer.Option(help="Sizes of the hidden layers; 0 for none.", callback=_hidden)]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="Train on what is earlier in this column, and test on what is later."
+    ),
+]
+Hidden = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZES", help="Sizes of the hidden layers, such as 64,32; 0 for none.", callback=_hidden
+    ),
+]
 Activation = Annotated[
     str, typer.Option(help="Of the hidden units; for each layer its own: relu,leaky_relu(slope=0.2).")
 ]
@@ -68,7 +84,13 @@ Dropout = Annotated[str, typer.Option(help="How often hidden units are dropped; 
 Normalisation = Annotated[str | None, typer.Option(help="Of pre-activations: batch or layer.")]
 Skip = Annotated[str | None, typer.Option(help="Inputs of hidden layers go on: add or concatenate.")]
 Initialiser = Annotated[str | None, typer.Option(help="Of the weights, such as he, glorot or orthogonal.")]
-Optimiser = Annotated[str, typer.Option(help="How gradients become steps, such as adam(b1=0.8) or sgd.")]
+Optimiser = Annotated[
+    str,
+    typer.Option(
+        help="How gradients become steps, such as adam(b1=0.8) or sgd; lbfgs, conjugategradients and, for "
+        "regression, levenbergmarquardt take all rows at once, and an epoch is one iteration."
+    ),
+]
 LearningRate = Annotated[
     float | None,
     typer.Option(callback=_rate, help="Step length (by default that of the optimiser, such as 0.002)."),
@@ -79,7 +101,10 @@ Schedule = Annotated[
 ]
 WarmUp = Annotated[int, typer.Option(min=0, help="Epochs in which the rate rises to its first value.")]
 WeightDecay = Annotated[
-    float, typer.Option(min=0, max=10, help="How much every step shrinks the weights, times the rate.")
+    float | None,
+    typer.Option(
+        min=0, max=10, help="How much each step shrinks the weights, times the rate (by default 0.1)."
+    ),
 ]
 ClipNorm = Annotated[float | None, typer.Option(min=0, help="The most that a gradient may measure.")]
 Loss = Annotated[

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import JsonOption, print_json
 
 
-@app.command()
+@command
 def bench(as_json: JsonOption = False) -> None:
     """Time a few trainings on this machine, beside scikit-learn where that is installed.
 

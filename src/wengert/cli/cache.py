@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import JsonOption, print_json
 
 if TYPE_CHECKING:
     from wengert.native.machine.cache import Usage
 
 
-@app.command()
+@command
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
     as_json: JsonOption = False,

@@ -1,11 +1,12 @@
 """``wengert evaluate``: predictions against what is true."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     FillOption,
@@ -18,18 +19,32 @@ from wengert.cli._shared import (
     refuse_output,
     write,
 )
+from wengert.errors import SettingError
 
 if TYPE_CHECKING:
-    from wengert.data import Table
+    from wengert._jobs.evaluation import Pairs
+    from wengert._jobs.rows import Acquaintance
     from wengert.models import Model
 
 
-@app.command()
+class Part(StrEnum):
+    """Which rows of the table that a model was trained on."""
+
+    all = "all"
+    training = "training"
+    validation = "validation"
+    test = "test"
+
+
+@command
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
     query: QueryOption = None,
     fill_columns: FillOption = False,
+    rows: Annotated[
+        Part, typer.Option(help="Of the table that the model was trained on: test takes those held out.")
+    ] = Part.all,
     samples: Annotated[
         int | None,
         typer.Option(min=10, help="Bootstrap samples for the intervals (by default up to 1000)."),
@@ -48,40 +63,94 @@ def evaluate(
     """Compare the predictions for a table with its target column.
 
     Each score is followed by its interval, the middle 95 % over samples of the rows drawn with replacement.
+    A model knows the rows that it was trained on, and it is told where they are among those scored.
 
-    wengert evaluate digits.wengert digits --report digits.html
+    wengert evaluate digits.wengert digits --rows test --report digits.html
 
     wengert evaluate digits.wengert digits --json
     """
     from wengert import models
     from wengert._jobs import evaluation
+    from wengert._jobs.rows import acquaintance
 
     for path, other in ((plot, report), (report, plot)):
         refuse_output(path, [data, model, *([str(other)] if other else [])], force)
     network = models.load(model)
     table = read_for(network, data, query, fill_columns)
-    found = evaluation.evaluated(network, table, samples, seed)
+    known = acquaintance(network, table)
+    pairs = evaluation.pairs(network, table, _chosen(rows, known, table.source))
+    found = evaluation.evaluated(network, pairs, samples, seed) | _about_rows(rows, known)
     print_json(found) if as_json else print(_text(found))
     if plot is not None or report is not None:
-        _draw(network, table, found, plot, report)
+        _draw(network, table.source, (pairs, found), plot, report)
 
 
 def _draw(
-    model: "Model", table: "Table", found: dict[str, Any], plot: Path | None, report: Path | None
+    model: "Model",
+    source: str,
+    outcome: tuple["Pairs", dict[str, Any]],
+    plot: Path | None,
+    report: Path | None,
 ) -> None:
     from wengert._jobs import pictures
     from wengert._jobs.html import page
-    from wengert._jobs.training import true_values
 
-    shown = pictures.of_evaluation(model, found, model.predict_table(table), true_values(model, table))
+    pairs, found = outcome
+    shown = pictures.of_evaluation(model, found, *pairs)
     if plot is not None:
         write(plot, pictures.drawn(shown))
     if report is not None:
-        write(report, page(model, table.source, _text(found), pictures.drawn(shown, "svg")))
+        write(report, page(model, source, _text(found), pictures.drawn(shown, "svg")))
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+
+def _chosen(part: Part, known: "Acquaintance", source: str) -> Any:
+    """The rows of a part, which only the table that the model was trained on has; None for all."""
+    if part is Part.all:
+        _note_seen(known)
+        return None
+    if known.parts is None:
+        raise SettingError(
+            f"--rows {part}: {source} is not the table that the model was trained on, with its rows in that "
+            "order; leave --rows out, or name that table"
+        )
+    rows = getattr(known.parts, part)
+    if not len(rows):
+        raise SettingError(f"--rows {part}: the model was trained without a {part} part; choose another")
+    return rows
+
+
+def _note_seen(known: "Acquaintance") -> None:
+    from wengert._console import note
+
+    if known.parts is not None:
+        note("this is the table that the model was trained on; --rows test scores what it has not seen")
+    elif known.share:
+        note(f"about {known.share:.0%} of the rows are among those that the model was trained on")
+
+
+def _about_rows(part: Part, known: "Acquaintance") -> dict[str, Any]:
+    """Which rows are scored, and how much of the table the model was trained on, if it says so."""
+    parts = known.parts and {name: len(getattr(known.parts, name)) for name in Part if name is not Part.all}
+    return {"part": part.value, "parts": parts, "share_seen": known.share}
+
+
+def _rows(report: dict[str, Any]) -> str:
+    count, parts, share = report["rows"], report["parts"], report["share_seen"]
+    if report["part"] != Part.all:
+        return f"rows {count}, the {report['part']} part"
+    if parts:
+        return f"rows {count}: " + ", ".join(f"{number} {name}" for name, number in parts.items())
+    return f"rows {count}" + (f", about {share:.0%} of them trained on" if share else "")
+
+
+# --------------------------------------------------------------------------------------------- words
 
 
 def _text(report: dict[str, Any]) -> str:
-    lines = [f"rows {report['rows']}"]
+    lines = [_rows(report)]
     lines += [_classes(report)] if "classes" in report else []
     lines += [_residuals(report["residuals"])] if "residuals" in report else []
     if "reliability" in report:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_output, write
 
 
@@ -21,7 +21,7 @@ class Language(StrEnum):
 ENDINGS = {"c": ".c", "numpy": ".py", "onnx": ".onnx"}
 
 
-@app.command()
+@command
 def export(
     model: ModelArgument,
     to: Annotated[

@@ -1,18 +1,19 @@
 """``wengert inspect``: what is in a model file."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import ForceOption, JsonOption, ModelArgument, print_json, refuse_output, write
 
 if TYPE_CHECKING:
     from wengert.models import Model
 
 
-@app.command()
+@command
 def inspect(
     model: ModelArgument,
     plot: Annotated[
@@ -89,11 +90,20 @@ def _training(model: "Model") -> list[str]:
     if watched:
         epochs = [Epoch(i, *pair) for i, pair in enumerate(zip(errors, watched), start=1)]
     curve = LearningCurve(epochs)
-    options = ", ".join(f"{name} {value}" for name, value in _dictionary(known, "options").items() if value)
+    options = ", ".join(
+        f"{name.replace('_', ' ')} {_worded(value)}"
+        for name, value in _dictionary(known, "options").items()
+        if value not in (None, [], "0")
+    )
     scores = [
         f"{name} {score:.4f}" for name, score in _dictionary(known, "scores").items() if _is_number(score)
     ]
-    return ["", options, "", repr(curve), _chosen(best, watched), *scores]
+    return ["", textwrap.fill(options, 100), "", repr(curve), _chosen(best, watched), *scores]
+
+
+def _worded(value: Any) -> str:
+    """An option as the command line has it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _curve(model: "Model") -> tuple[list[float], list[float], int | None]:

@@ -5,20 +5,20 @@ from typing import Annotated
 
 import typer
 
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     FillOption,
     ForceOption,
     ModelArgument,
     QueryOption,
-    read_for,
+    blocks_for,
     refuse_output,
-    write,
+    write_pieces,
 )
 
 
-@app.command()
+@command
 def predict(
     model: ModelArgument,
     data: DataArgument,
@@ -35,7 +35,8 @@ def predict(
 ) -> None:
     """Predict every row of a table: the class and its probabilities, or the number.
 
-    Columns are found by name; the target may be missing and other columns are ignored.
+    Columns are found by name; the target may be missing and other columns are ignored. A few rows are held
+    at a time, so that data may be larger than memory; those to stdout appear at once.
 
     wengert predict digits.wengert digits --output predictions.parquet
 
@@ -47,5 +48,6 @@ def predict(
     refuse_output(output, [data, model], force)
     written = predictions.format_of(output, predictions.to_json_lines if as_json else predictions.to_csv)
     network = models.load(model)
-    table = read_for(network, data, query, fill_columns)
-    write(output, written(predictions.columns(network, network.predict_table(table))))
+    tables = blocks_for(network, data, query, fill_columns)
+    blocks = (predictions.columns(network, network.predict_table(table)) for table in tables)
+    write_pieces(output, written(blocks))

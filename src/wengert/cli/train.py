@@ -1,12 +1,12 @@
 """``wengert train``: from a table to a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
 from wengert.cli import _options as option
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     ForceOption,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MANY_COLUMNS = 20  # lines about columns, at most
 
 
-@app.command()
+@command
 def train(
     data: DataArgument,
     target: option.Targets = None,
@@ -56,7 +56,7 @@ def train(
     learning_rate: option.LearningRate = None,
     schedule: option.Schedule = None,
     warm_up: option.WarmUp = 0,
-    weight_decay: option.WeightDecay = 0.1,
+    weight_decay: option.WeightDecay = None,
     clip_norm: option.ClipNorm = None,
     epochs: option.Epochs = 100,
     batch_size: option.BatchSize = None,
@@ -120,6 +120,8 @@ def train(
     output = output or Path(f"{stem(data)}.wengert")
     refuse_output(output, [data], force)
     refuse_output(plot, [data, str(output)], force)
+    if options.takes_all_rows and (resume or checkpoint):
+        _refuse_checkpoint(options.optimiser_name)
     checkpoint = _checkpoint(checkpoint, output, resume, [data, str(output), *([str(plot)] if plot else [])])
     course = Course(checkpoint, checkpoint_every, resume, threads)
     said = _print_nothing if as_json else _print
@@ -136,6 +138,12 @@ def _print(line: str) -> None:
 
 def _print_nothing(line: str) -> None:
     """What is said in words is in the JSON object, too."""
+
+
+def _refuse_checkpoint(optimiser: str) -> NoReturn:
+    raise SettingError(
+        f"--optimiser {optimiser} keeps nothing to go on from; leave out --checkpoint and --resume"
+    )
 
 
 def _checkpoint(checkpoint: Path | None, output: Path, resume: bool, sources: list[str]) -> Path | None:
@@ -238,12 +246,16 @@ def _about_data(table: "Table", problem: "Problem") -> str:
         told = [*told[: MANY_COLUMNS - 1], f"{len(told) - MANY_COLUMNS + 1} more columns are not shown"]
     sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
     lines = [
-        f"data {table.source}: {len(table)} rows, {len(problem.preprocessing.columns)} features",
+        f"data {table.source}: {len(table)} rows, {_count(len(problem.preprocessing.columns), 'feature')}",
         *told,
         f"target {', '.join(target.names)}: {_about_target(target)}",
         f"rows {sizes}",
     ]
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _about_target(target: "Target") -> str:
@@ -267,10 +279,17 @@ def _about_network(model: "Model", problem: "Problem", options: "Options", batch
         [
             f"{network}, {_count_of_weights(model)} weights",
             *([", ".join(extras).replace("_", " ")] if extras else []),
-            f"optimiser {options.optimiser}, learning rate {options.rate:g}, "
-            f"weight decay {options.weight_decay:g}",
-            f"batches of {batch_size}, seed {options.seed}",
+            _about_steps(options, batch_size),
         ]
+    )
+
+
+def _about_steps(options: "Options", batch_size: int) -> str:
+    if options.takes_all_rows:
+        return f"optimiser {options.optimiser}, all {batch_size} rows at once\nseed {options.seed}"
+    return (
+        f"optimiser {options.optimiser}, learning rate {options.rate:g}, weight decay {options.decay:g}\n"
+        f"batches of {batch_size}, seed {options.seed}"
     )
 
 
@@ -286,4 +305,6 @@ def _about_training(result: "Fit", options: "Options") -> str:
         why = " (interrupted)"
     elif result.stopped_early:
         why = f" (the validation error had not fallen for {options.patience})"
+    elif result.epochs < options.epochs:
+        why = " (no step lowers the training error further)"
     return f"trained {result.epochs} of {options.epochs} epochs{why}; weights of epoch {result.best_epoch}"

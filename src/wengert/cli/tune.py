@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wengert.cli import _options as option
-from wengert.cli._app import app
+from wengert.cli._app import command
 from wengert.cli._shared import (
     DataArgument,
     ForceOption,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wengert._jobs.options import Options
 
 
-@app.command()
+@command
 def tune(
     data: DataArgument,
     target: option.Targets = None,
@@ -46,7 +46,7 @@ def tune(
         typer.Option("--output", "-o", help="The TOML file for the best options (by default <data>.toml)."),
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="Where every training is noted (by default <data>.journal).")
+        Path | None, typer.Option(help="Where every training is noted (by default <output>.journal).")
     ] = None,
     resume: Annotated[
         bool,
@@ -65,7 +65,8 @@ def tune(
     """
     if importlib.util.find_spec("sklearn") is None:
         raise SettingError("tune needs scikit-learn, which is not installed; pip install scikit-learn")
-    output, journal = output or Path(f"{stem(data)}.toml"), journal or Path(f"{stem(data)}.journal")
+    output = output or Path(f"{stem(data)}.toml")
+    journal = journal or output.with_suffix(".journal")
     refuse_output(output, [data, str(journal)], force)
     refuse_output(journal, [data, str(output)], force or resume)
     from wengert._jobs.options import Options

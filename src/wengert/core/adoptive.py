@@ -195,7 +195,10 @@ def adopt(array: Adoptive) -> ArrayTracer:
     recorder = current.get()
     if recorder is None:
         raise LeakError(
-            at_user_line("a tracer was written into an array after the recording it belongs to had ended.")
+            at_user_line(
+                "a tracer was written into an array after the recording it belongs to had ended. Make the "
+                "array inside the function, and return it."
+            )
         )
     if recorder.symbolic and not now.flags.c_contiguous:
         raise UnsupportedError(

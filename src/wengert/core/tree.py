@@ -8,6 +8,7 @@ put in; ``None`` is a tree without leaves. The fields of a dataclass are childre
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -267,7 +268,26 @@ def paths(tree: Any) -> list[str]:
 
 def entries(tree: Any) -> list[Path]:
     """Where each leaf stands, as the steps that lead there."""
-    return list(_entries(flatten(tree)[1], ()))
+    return entries_of(flatten(tree)[1])
+
+
+def entries_of(structure: Any) -> list[Path]:
+    """Where each leaf of a structure stands, as the steps that lead there."""
+    return list(_entries(structure, ()))
+
+
+def by_structure(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of a structure that is called once for all alike, as far as they can be told apart."""
+    known = functools.lru_cache(maxsize=256)(f)
+
+    @functools.wraps(f)
+    def call(structure: Any) -> Any:
+        try:
+            return known(structure)
+        except TypeError:  # what a dataclass declares as static has no hash
+            return f(structure)
+
+    return call
 
 
 def _entries(structure: Structure, before: tuple[Step, ...]) -> Iterator[Path]:
@@ -280,9 +300,13 @@ def _entries(structure: Structure, before: tuple[Step, ...]) -> Iterator[Path]:
 
 def metadata(step: Step) -> Mapping[Any, Any]:
     """What the dataclass on the way says of the field that the step goes to."""
-    if step.type not in _registered:
-        return {}
-    return {f.name: f.metadata for f in dataclasses.fields(step.type)}[str(step.entry)]
+    return metadata_of(step.type)[str(step.entry)] if step.type in _registered else {}
+
+
+@functools.cache
+def metadata_of(cls: type) -> Mapping[str, Mapping[Any, Any]]:
+    """What a dataclass says of each of its fields."""
+    return {f.name: f.metadata for f in dataclasses.fields(cls)}
 
 
 def is_leaf(tree: Any) -> bool:

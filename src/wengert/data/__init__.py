@@ -19,19 +19,22 @@ from wengert.data._encoders import (
     Embedding,
     Encoder,
     Number,
+    Surprise,
 )
 from wengert.data._frames import from_frame
-from wengert.data._preprocessing import Described, Preprocessing
+from wengert.data._hashes import fingerprint, row_hashes
+from wengert.data._preprocessing import Described, Preprocessing, together
 from wengert.data._scale import Standardiser
-from wengert.data._sources import read_csv, read_table
+from wengert.data._sources import read_blocks, read_csv, read_table
 from wengert.data._split import Split, split, split_by_group, split_by_time
 from wengert.data._suspicions import suspicions
-from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, numbers, require_columns
+from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, numbers, require_columns, words
 from wengert.data._target import Target, Task, class_indices, read_target, target_values
 
 __all__ = [
     "read_table",
     "read_csv",
+    "read_blocks",
     "from_frame",
     "Table",
     "Column",
@@ -41,6 +44,7 @@ __all__ = [
     "Opaque",
     "require_columns",
     "numbers",
+    "words",
     "Target",
     "Task",
     "read_target",
@@ -52,6 +56,8 @@ __all__ = [
     "split_by_time",
     "Preprocessing",
     "Described",
+    "Surprise",
+    "together",
     "Encoder",
     "ENCODERS",
     "MISSING_CODE",
@@ -63,4 +69,6 @@ __all__ = [
     "Date",
     "Standardiser",
     "suspicions",
+    "row_hashes",
+    "fingerprint",
 ]

@@ -11,14 +11,15 @@ into an array of one entry a row, and applies itself to that array; its state is
 few numbers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from wengert.data._kinds import Kind, Seen, yes_and_no
-from wengert.data._table import Table, floats, label_order, short, times, words
+from wengert.data._table import Table, canonical, floats, label_order, short, times, words
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -26,7 +27,32 @@ Array = np.ndarray
 # What an encoder of words reads where there is none, and where there is one that it has not been fitted on.
 MISSING_CODE, UNSEEN_CODE = -1, -2
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
+SHOWN_WORDS = 3
 PERIODS = {"day": 1.0, "week": 7.0, "year": 365.2425}  # days
+
+
+class Surprise(NamedTuple):
+    """What some rows of a column hold that the training part did not: words, or nothing at all."""
+
+    column: str
+    what: str
+    words: tuple[str, ...]
+    rows: int
+    instead: str
+
+    def with_more(self, other: "Surprise") -> "Surprise":
+        """The same of more rows; of the words those that are told."""
+        words = tuple(sorted({*self.words, *other.words})[: SHOWN_WORDS + 1])
+        return self._replace(words=words, rows=self.rows + other.rows)
+
+    def __str__(self) -> str:
+        """``town: 'Ulm' in 2 rows, never in training; zeros instead``."""
+        more = ["..."] * (len(self.words) > SHOWN_WORDS)
+        what = ", ".join([*map(short, self.words[:SHOWN_WORDS]), *more]) or self.what
+        joined = "," if self.words else " and"
+        return (
+            f"{self.column}: {what} in {_count(self.rows, 'row')}{joined} never in training; {self.instead}"
+        )
 
 
 class Encoder(Protocol):
@@ -52,7 +78,7 @@ class Encoder(Protocol):
     def apply(self, entries: Array) -> Array:
         """The features of these entries, of shape (rows, features)."""
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """What a table holds that the training part did not."""
 
     def describe(self) -> str:
@@ -80,11 +106,9 @@ def _count(number: int, what: str) -> str:
 
 def _newly_missing(
     column: str, lacking: Array, missing: int, instead: str, what: str = "missing"
-) -> list[str]:
+) -> list[Surprise]:
     count = int(np.sum(lacking))
-    if missing or not count:
-        return []
-    return [f"{column}: {what} in {_count(count, 'row')} and never in training; {instead} instead"]
+    return [] if missing or not count else [Surprise(column, what, (), count, f"{instead} instead")]
 
 
 def _check_state(holds: bool, kind: str) -> None:
@@ -155,7 +179,7 @@ class Number:
         lacking = np.isnan(scaled)
         return _with_indicator(np.where(lacking, 0.0, scaled)[:, None], lacking, self.missing)
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """Missing or infinite numbers where none were."""
         what = "missing or infinite"
         return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean", what)
@@ -208,9 +232,8 @@ class Boolean:
         """1 and -1; NaN for what is missing. Another word is refused."""
         column = words(table, self.column)
         values = {"true": 1.0, "false": -1.0, "1": 1.0, "0": -1.0, self.yes: 1.0, self.no: -1.0}
-        found = np.array([values.get(label.lower(), np.inf) for label in column.labels] + [np.nan])[
-            column.codes
-        ]
+        truth = lambda label: values.get(label.lower(), values.get(canonical(label), np.inf))
+        found = np.array([*map(truth, column.labels), np.nan])[column.codes]
         wrong = np.flatnonzero(np.isinf(found))
         if wrong.size:
             row = int(wrong[0])
@@ -225,7 +248,7 @@ class Boolean:
         lacking = np.isnan(entries)
         return _with_indicator(np.where(lacking, self.mode, entries)[:, None], lacking, self.missing)
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """Missing ones where none were."""
         instead = self.yes if self.mode > 0 else self.no
         return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, instead)
@@ -251,18 +274,22 @@ def _label_codes(table: Table, column: str, labels: tuple[str, ...]) -> Array:
     """The index of each row's label; -1 where it is missing, -2 where it is none of these."""
     found = words(table, column)
     place = {label: k for k, label in enumerate(labels)}
-    moved = [place.get(label, UNSEEN_CODE) for label in found.labels]
+    moved = [_code(label, place) for label in found.labels]
     return np.array([*moved, MISSING_CODE], np.int32)[found.codes]
 
 
-def _unseen(table: Table, column: str, codes: Array, instead: str) -> list[str]:
+def _code(label: str, place: Mapping[str, int]) -> int:
+    """The index of a label, as it is written, or else as the number or moment that it is."""
+    return place[label] if label in place else place.get(canonical(label), UNSEEN_CODE)
+
+
+def _unseen(table: Table, column: str, codes: Array, instead: str) -> list[Surprise]:
     rows = np.flatnonzero(codes == UNSEEN_CODE)
     if not rows.size:
         return []
     found = words(table, column)
-    unseen = sorted({found.labels[code] for code in found.codes[rows]})
-    shown = ", ".join(map(short, unseen[:3])) + (", ..." if len(unseen) > 3 else "")
-    return [f"{column}: {shown} in {_count(rows.size, 'row')}, never in training; {instead}"]
+    unseen = sorted({found.labels[code] for code in np.unique(found.codes[rows])})
+    return [Surprise(column, "unseen", tuple(unseen[: SHOWN_WORDS + 1]), rows.size, instead)]
 
 
 @dataclass(frozen=True)
@@ -298,7 +325,7 @@ class Category:
         slots = np.where(entries == MISSING_CODE, len(self.labels) if self.missing else self.mode, entries)
         return (slots[:, None] == np.arange(len(self.features))).astype(np.float64)
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """Words never seen, and missing ones where none were."""
         codes = self.read(table)
         lacking = _newly_missing(
@@ -362,7 +389,7 @@ class Embedding:
         """The number of the vector."""
         return np.maximum(entries + 1, 0)[:, None].astype(np.int32)
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """Words never seen."""
         return _unseen(table, self.column, self.read(table), "the vector for these instead")
 
@@ -419,7 +446,7 @@ class Date:
         encoded = np.stack([(entries - self.mean) / self.scale, *waves], axis=1)
         return _with_indicator(np.where(lacking[:, None], 0.0, encoded), lacking, self.missing)
 
-    def surprises(self, table: Table) -> list[str]:
+    def surprises(self, table: Table) -> list[Surprise]:
         """Missing moments where none were."""
         return _newly_missing(self.column, np.isnan(self.read(table)), self.missing, "the mean")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.data import _database
-from wengert.data._table import Table
+from wengert.data._table import Origin, Table, Wanted, as_words, typed
 from wengert.data._text import reading
 from wengert.data._values import of_array, of_values
 from wengert.errors import DataError
@@ -22,9 +22,9 @@ Array = np.ndarray
 # ---------------------------------------------------------------------------------------------- Arrow
 
 
-def read_arrow(path: Path, source: str, query: str | None = None) -> Table:
-    """The table of an Arrow file, Feather among them."""
-    return _database.queried(_arrow_table(path, source), source, query)
+def read_arrow(path: Path, source: str, wanted: Wanted) -> Iterator[Table]:
+    """The tables of an Arrow file, Feather among them."""
+    return _database.queried(_arrow_table(path, source), source, wanted)
 
 
 def _arrow_table(path: Path, source: str) -> Any:
@@ -46,18 +46,22 @@ def _arrow_table(path: Path, source: str) -> Any:
 # --------------------------------------------------------------------------------------------- SQLite
 
 
-def read_sqlite(path: Path, source: str, query: str | None = None) -> Table:
+def read_sqlite(path: Path, source: str, wanted: Wanted) -> Iterator[Table]:
     """The only table of an SQLite database, or what a query in SQLite's words takes of it."""
     with closing(_opened(path)) as database, _damaged(source):
-        answer = database.execute(query or f"SELECT * FROM {_only_table(database, source)}")
+        answer = database.execute(wanted.query or f"SELECT * FROM {_only_table(database, source)}")
         if answer.description is None:
             raise DataError(
                 "a query is one SELECT, which changes nothing; write for instance SELECT * FROM t"
             )
-        names, rows = [name for name, *_ in answer.description], answer.fetchall()
-    _refuse_repeated(source, names)
-    columns = dict(zip(names, (of_values(column) for column in zip(*rows, strict=True)))) if rows else {}
-    return Table(source, columns)
+        names = [name for name, *_ in answer.description]
+        _refuse_repeated(source, names)
+        first = 0
+        while rows := answer.fetchall() if wanted.rows is None else answer.fetchmany(wanted.rows):
+            kinds = [as_words if name in wanted.texts else typed for name in names]
+            columns = {n: of_values(c, kind) for n, c, kind in zip(names, zip(*rows, strict=True), kinds)}
+            yield Table(source, columns, Origin(source, first=first))
+            first += len(rows)
 
 
 def _only_table(database: "Connection", source: str) -> str:
@@ -100,8 +104,8 @@ def _refuse_repeated(source: str, names: list[str]) -> None:
 # ------------------------------------------------------------------------------------------------ NPZ
 
 
-def read_npz(path: Path, source: str, query: str | None = None) -> Table:
-    """The table of an archive of NumPy arrays: one-dimensional ones are columns, others give several.
+def read_npz(path: Path, source: str, wanted: Wanted) -> Iterator[Table]:
+    """The tables of an archive of NumPy arrays: one-dimensional ones are columns, others give several.
 
     An array ``x`` of shape (rows, 3) gives the columns ``x_0``, ``x_1`` and ``x_2``.
     """
@@ -110,9 +114,12 @@ def read_npz(path: Path, source: str, query: str | None = None) -> Table:
         raise DataError(f"{source}: holds no arrays; save some with numpy.savez")
     columns = {name: part for key, array in arrays.items() for name, part in _parts(key, array, source)}
     _refuse_uneven(source, {name: len(part) for name, part in columns.items()})
-    if query is not None:
-        return _database.queried(columns, source, query)
-    return Table(source, {name: of_array(part) for name, part in columns.items()})
+    if wanted.query is not None:
+        yield from _database.queried(columns, source, wanted)
+        return
+    table = Table(source, {name: of_array(part) for name, part in columns.items()})
+    rows = wanted.rows or max(1, len(table))
+    yield from (table.part(start, start + rows) for start in range(0, len(table), rows))
 
 
 def _refuse_uneven(source: str, rows: dict[str, int]) -> None:

@@ -42,7 +42,7 @@ def _is_relation(frame: Any) -> bool:
 
 def _from_relation(relation: Any, source: str) -> Table:
     with _database.refusing(f"{source}: the relation fails", "mend its query"):
-        return _database.fetch(relation, source)
+        return next(_database.fetch(relation, source))
 
 
 def _from_narwhals(frame: Any, source: str) -> Table:

@@ -6,13 +6,13 @@ inputs are the features of every encoder side by side,
 .. math:: \mathbf x = \bigl(\phi_1(\text{column}_1),\; \phi_2(\text{column}_2),\; \ldots\bigr).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.data._encoders import ENCODERS, Embedding, Encoder, Number
+from wengert.data._encoders import ENCODERS, Boolean, Category, Embedding, Encoder, Number, Surprise
 from wengert.data._kinds import Seen, category_kind, kind_of, refuse_texts
 from wengert.data._table import Numbers, Table, require_columns, words
 from wengert.errors import DataError
@@ -128,6 +128,11 @@ class Preprocessing:
         return tuple(e for e in self.encoders if isinstance(e, Embedding))
 
     @property
+    def worded(self) -> tuple[str, ...]:
+        """The columns whose cells are taken as texts, whatever they look like."""
+        return tuple(e.column for e in self.encoders if isinstance(e, Boolean | Category | Embedding))
+
+    @property
     def features(self) -> tuple[str, ...]:
         """The names of what :meth:`transform` gives."""
         return tuple(feature for encoder in self.numeric for feature in encoder.features)
@@ -171,10 +176,14 @@ class Preprocessing:
         nothing = Numbers(np.full(len(table), np.nan))
         return replace(table, columns={**table.columns, **dict.fromkeys(absent, nothing)})
 
-    def surprises(self, table: Table) -> list[str]:
-        """What a table holds that the training part did not: unseen categories, columns newly missing."""
+    def surprises(self, *tables: Table) -> list[str]:
+        """What tables hold that the training part did not: unseen categories, columns newly missing."""
+        return list(map(str, together([s for table in tables for s in self.surprises_in(table)])))
+
+    def surprises_in(self, table: Table) -> list[Surprise]:
+        """The same of one table, to be added up with those of others by :func:`together`."""
         require_columns(table, self.columns)
-        return [line for encoder in self.encoders for line in encoder.surprises(table)]
+        return [surprise for encoder in self.encoders for surprise in encoder.surprises(table)]
 
     # --------------------------------------------------------------------------------------- state
 
@@ -201,6 +210,15 @@ class Preprocessing:
         used = [(e, part.tolist()) for e, part in zip(description, parts) if e["kind"] != "unused"]
         unused = tuple((e["column"], e["why"]) for e in description if e["kind"] == "unused")
         return cls(tuple(ENCODERS[e["kind"]].from_state(dict(e), part) for e, part in used), unused)
+
+
+def together(surprises: Iterable[Surprise]) -> list[Surprise]:
+    """Surprises of the same kind in the same column as one."""
+    found: dict[tuple[str, str], Surprise] = {}
+    for surprise in surprises:
+        key = surprise.column, surprise.what
+        found[key] = found[key].with_more(surprise) if key in found else surprise
+    return list(found.values())
 
 
 def _side_by_side(encoders: Sequence[Encoder], table: Table, dtype: Any, rows: Array | None) -> Array:

@@ -34,7 +34,7 @@ def split(target: Target, validation: float, test: float, rng: np.random.Generat
     strata = target.values if target.task == "classification" else np.zeros(len(target.values), np.int64)
     dealt = [_deal(np.flatnonzero(strata == k), validation, test, rng) for k in np.unique(strata)]
     parts = Split(*(rng.permutation(np.concatenate(part)) for part in zip(*dealt, strict=True)))
-    _check_parts(parts, len(strata), validation, test)
+    _check_parts(parts, f"row of {len(strata)}", validation, test)
     return parts
 
 
@@ -66,7 +66,7 @@ def split_by_group(
     part[order] = np.searchsorted([test * len(table), (test + validation) * len(table)], ends, side="right")
     rows = [rng.permutation(np.flatnonzero(part[members] == k)) for k in (2, 1, 0)]
     parts = Split(*rows)
-    _check_parts(parts, len(table), validation, test)
+    _check_parts(parts, f"group of {len(counts)} in {group!r}", validation, test)
     return parts
 
 
@@ -88,7 +88,7 @@ def split_by_time(table: Table, time: str, validation: float, test: float) -> Sp
     bounds = [int(np.searchsorted(moments[order], moments[order][start])) if start < rows else rows
               for start in starts]  # fmt: skip
     parts = Split(*np.split(order, bounds))
-    _check_parts(parts, rows, validation, test)
+    _check_parts(parts, f"row of {rows}, moments being undivided,", validation, test)
     return parts
 
 
@@ -119,12 +119,14 @@ def _check_fractions(validation: float, test: float) -> None:
         )
 
 
-def _check_parts(parts: Split, rows: int, validation: float, test: float) -> None:
+def _check_parts(parts: Split, counted: str, validation: float, test: float) -> None:
     if not len(parts.training):
-        raise DataError(f"{rows} rows leave none for training; add rows, or make the other parts smaller")
+        raise DataError(
+            f"the parts leave no {counted} for training; add rows, or make the other parts smaller"
+        )
     for name, part, fraction in (("validation", parts.validation, validation), ("test", parts.test, test)):
         if fraction and not len(part):
             raise DataError(
-                f"a {name} fraction of {fraction:g} leaves no row of {rows} for the {name} part; "
+                f"a {name} fraction of {fraction:g} leaves no {counted} for the {name} part; "
                 f"add rows, or write --{name}-fraction 0"
             )

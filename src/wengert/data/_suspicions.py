@@ -7,10 +7,13 @@ column, or every stretch of its sorted numbers, determines; numbers that are a s
 .. math:: 1 - \rho^2 < 10^{-9}.
 """
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
+from wengert.data._hashes import row_hashes
 from wengert.data._table import Numbers, Table, Words
 from wengert.data._target import Target
 
@@ -19,15 +22,16 @@ Array = np.ndarray
 LEAST_ROWS = 30  # below, coincidences are common
 STRAIGHT = 1e-9
 SAMPLED = 2000  # rows that most columns are cleared by
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits without a pattern
+PADDED = re.compile(r"0\d+")
 
 
 def suspicions(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
-    """Infinite values, constant columns, row numbers, repeated rows and leaks, a line for each."""
+    """Infinite values, constant columns, row numbers, padded numbers, repeated rows, leaks: a line each."""
     return [
         *_infinite(table, columns, rows),
         *_constant(table, columns, rows),
         *_counting(table, columns),
+        *_padded(table, columns),
         *_repeated(table, columns, target, rows),
         *_leaks(table, columns, target, rows),
     ]
@@ -83,16 +87,30 @@ def _counts(values: Array) -> bool:
     return values.dtype.kind in "iu" and bool(np.all(np.diff(values.astype(np.int64)) == 1))
 
 
+def _padded(table: Table, columns: Sequence[str]) -> list[str]:
+    """Numbers written as 00123, which are more likely the names of something."""
+    origin = table.origin
+    records = [] if origin.records is None else [cells for _, cells in islice(origin.records(), SAMPLED)]
+    found = [
+        name
+        for place, name in enumerate(origin.names)
+        if name in columns and isinstance(table.columns[name], Numbers)
+        and any(PADDED.fullmatch(cells[place].strip()) for cells in records)
+    ]  # fmt: skip
+    if not found:
+        return []
+    return [
+        f"begins with zeros, and is taken as numbers: {_listed(found)}; --category {found[0]} takes names"
+    ]
+
+
 # --------------------------------------------------------------------------------------- repeated rows
 
 
 def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array) -> list[str]:
-    """Rows that occur more than once, target included: by a hash of 64 bits each."""
-    hashes = np.zeros(len(rows), np.uint64)
-    labels = np.ascontiguousarray(target.values[rows], np.float64).reshape(len(rows), -1)
-    for values in [*(_codes(table, name, rows) for name in columns), *labels.T]:
-        hashes *= MULTIPLIER
-        hashes += _bits(values)
+    """Rows that occur more than once, target included."""
+    targets = map(Numbers, target.values.reshape(len(table), -1).T)
+    hashes = row_hashes([*(table.columns[name] for name in columns), *targets], rows)
     count = len(rows) - len(np.unique(hashes))
     if not count:
         return []
@@ -103,13 +121,6 @@ def _repeated(table: Table, columns: Sequence[str], target: Target, rows: Array)
         else "rows of the training part repeat others"
     )
     return [f"{count} {rows_are} ({share:.2g} %); parts may share such rows"]
-
-
-def _bits(values: Array) -> Array:
-    """64 bits that are equal where the values are."""
-    if values.dtype.kind == "f":
-        return np.ascontiguousarray(values + 0.0, np.float64).view(np.uint64)  # -0.0 is 0.0
-    return values.astype(np.uint64)
 
 
 # ----------------------------------------------------------------------------------------------- leaks

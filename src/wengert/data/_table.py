@@ -9,13 +9,13 @@ is words.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from wengert._refusals import did_you_mean
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -39,6 +39,9 @@ class Numbers:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __getitem__(self, rows: slice) -> "Numbers":
+        return Numbers(self.values[rows])
+
     @cached_property
     def missing(self) -> Array:
         """Which rows have none."""
@@ -58,6 +61,9 @@ class Words:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def __getitem__(self, rows: slice) -> "Words":
+        return Words(self.labels, self.codes[rows])
 
     @cached_property
     def missing(self) -> Array:
@@ -79,6 +85,9 @@ class Times:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __getitem__(self, rows: slice) -> "Times":
+        return Times(self.values[rows])
+
     @cached_property
     def missing(self) -> Array:
         """Which rows have none."""
@@ -99,6 +108,9 @@ class Opaque:
 
     def __len__(self) -> int:
         return self.rows
+
+    def __getitem__(self, rows: slice) -> "Opaque":
+        return Opaque(self.what, len(range(self.rows)[rows]))
 
     @cached_property
     def missing(self) -> Array:
@@ -153,12 +165,13 @@ def _all_numbers(labels: Sequence[str], codes: Array) -> Numbers | None:
 
 
 def _all_times(labels: Sequence[str], codes: Array) -> Times | None:
-    values = np.array([moment(label) for label in labels] + [np.datetime64("NaT")], MICROSECONDS)
+    values = np.array([moment(label) for label in labels] + [np.datetime64("NaT", "us")], MICROSECONDS)
     blank = np.array([label.lower() in MISSING for label in labels] + [True])
     return Times(values[codes]) if (blank | ~np.isnat(values)).all() else None
 
 
-def _words(labels: Sequence[str], codes: Array) -> Words:
+def as_words(labels: Sequence[str], codes: Array) -> Words:
+    """The column of these cells of text, whatever they hold."""
     kept = [label for label in labels if label.lower() not in MISSING_WORDS]
     place = {label: k for k, label in enumerate(kept)}
     moved = np.array([place.get(label, -1) for label in labels] + [-1], np.int32)
@@ -167,7 +180,16 @@ def _words(labels: Sequence[str], codes: Array) -> Words:
 
 def typed(labels: Sequence[str], codes: Array) -> Column:
     """The column of these cells of text, read as numbers, times or words: the first that all cells are."""
-    return _all_numbers(labels, codes) or _all_times(labels, codes) or _words(labels, codes)
+    return _all_numbers(labels, codes) or _all_times(labels, codes) or as_words(labels, codes)
+
+
+def canonical(label: str) -> str:
+    """A number or a moment as the name of a category, however a cell writes it; other texts as they are."""
+    value = number(label)
+    if not np.isnan(value):
+        return number_label(value)
+    when = moment(label)
+    return label if np.isnat(when) else Times(np.array([when])).text(0)
 
 
 def narrowed(values: Array) -> Array:
@@ -196,41 +218,60 @@ class Gathered:
         self.places: dict[str, int] = {}
         self.codes: list[int] = []
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
     def append(self, cell: str) -> None:
         """Add the cell of the next row."""
         self.codes.append(self.places.setdefault(cell, len(self.places)))
 
-    def column(self) -> Column:
-        """The typed column."""
-        return typed(tuple(self.places), np.array(self.codes, np.int32))
+    def column(self, read: Callable[[Sequence[str], Array], Column] = typed) -> Column:
+        """The column, typed unless it is to be read otherwise."""
+        return read(tuple(self.places), np.array(self.codes, np.int32))
 
 
 # -------------------------------------------------------------------------------------------- tables
 
 
-Records = Callable[[], Iterator[tuple[int, list[str]]]]
+Records = Callable[[], Iterator[tuple[str, list[str]]]]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows came from, for messages; text is read again for it, up to the row in question."""
+    """Where rows came from, for messages; text is read again for it, up to the row in question.
+
+    Attributes
+    ----------
+    source
+        What messages call it.
+    names, records
+        The columns, and the records of text, each with its ``file:line``.
+    first
+        How many rows of the source stand before those of the table.
+    """
 
     source: str
     names: tuple[str, ...] = ()
     records: Records | None = None
+    first: int = 0
+
+    @property
+    def head(self) -> str:
+        """Where the names of the columns stand."""
+        return self.source if self.records is None else f"{self.source}:1"
 
     def where(self, row: int) -> str:
         """``file:line`` of a row, or its number where there are no lines."""
         if self.records is None:
-            return f"{self.source}: row {row + 1}"
-        line, _ = next(islice(self.records(), row, None))
-        return f"{self.source}:{line}"
+            return f"{self.source}: row {self.first + row + 1}"
+        place, _ = next(islice(self.records(), self.first + row, None))
+        return place
 
     def cell(self, name: str, row: int) -> str | None:
         """A cell as it was written, if it was."""
         if self.records is None:
             return None
-        _, cells = next(islice(self.records(), row, None))
+        _, cells = next(islice(self.records(), self.first + row, None))
         return cells[self.names.index(name)].strip()
 
 
@@ -271,12 +312,17 @@ class Table:
     @property
     def head(self) -> str:
         """Where the names of the columns stand."""
-        return self.source if self.origin.records is None else f"{self.source}:1"
+        return self.origin.head
 
     def cell(self, name: str, row: int) -> str:
         """What a row holds in a column, as it was written."""
         written = self.origin.cell(name, row)
         return self.columns[name].text(row) if written is None else written
+
+    def part(self, start: int, stop: int) -> "Table":
+        """Some of its rows."""
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return replace(self, columns=columns, origin=replace(self.origin, first=self.origin.first + start))
 
     def without(self, names: Sequence[str]) -> "Table":
         """The table without these columns."""
@@ -290,7 +336,7 @@ class Table:
         for row in rows:
             for cells, cell in zip(gathered, row, strict=True):
                 cells.append(cell.strip())
-        records = lambda: iter(list(enumerate(rows, 2)))
+        records = lambda: ((f"{source}:{line}", row) for line, row in enumerate(rows, 2))
         return cls(
             source, dict(zip(names, [g.column() for g in gathered])), Origin(source, tuple(names), records)
         )
@@ -302,6 +348,24 @@ class Table:
         return cls(source, columns)
 
 
+class Wanted(NamedTuple):
+    """What is wanted of data.
+
+    Attributes
+    ----------
+    query
+        A part of them, in SQL.
+    texts
+        Columns of text whose cells are kept as they are written, though all be numbers or moments.
+    rows
+        How many rows at a time; all at once where that is None.
+    """
+
+    query: str | None = None
+    texts: frozenset[str] = frozenset()
+    rows: int | None = None
+
+
 def short(text: str) -> str:
     """A text in quotation marks, cut where it is long: what a message shows of a cell."""
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
@@ -309,9 +373,8 @@ def short(text: str) -> str:
 
 def alternatives(before: str, name: str, names: Sequence[str]) -> str:
     """What there is to choose from, after a question where one of the names looks like the one written."""
-    close = get_close_matches(name, names, 1)
     shown = ", ".join(n[:SHOWN] for n in names[:20]) + (", ..." if len(names) > 20 else "")
-    return (f"did you mean {short(close[0])}? " if close else "") + f"{before} {shown}"
+    return f"{did_you_mean(name, names, short)} {before} {shown}".lstrip()
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:

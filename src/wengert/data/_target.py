@@ -15,6 +15,7 @@ from wengert.data._table import (
     EXACT,
     Numbers,
     Table,
+    Times,
     Words,
     alternatives,
     label_order,
@@ -127,11 +128,19 @@ def _is_binary(table: Table, name: str) -> bool:
     return isinstance(column, Numbers) and bool(np.isin(column.values, (0, 1)).all())
 
 
+def _is_number(column: Words) -> Array:
+    """Which rows hold a number, by their text."""
+    return np.array([*(np.isfinite(number(label)) for label in column.labels), False])[column.codes]
+
+
+def _share_of_numbers(column: Words) -> float:
+    return float(_is_number(column).mean())
+
+
 def _refuse_mixture(table: Table, name: str, column: Words) -> None:
     """Mostly numbers and some text is more likely a slip than a set of classes."""
-    numeric = np.array([np.isfinite(number(label)) for label in column.labels])[column.codes]
-    if 0.5 < numeric.mean() < 1:
-        row = int(np.argmin(numeric))
+    if 0.5 < _share_of_numbers(column) < 1:
+        row = int(np.argmin(_is_number(column)))
         raise DataError(
             f"{table.where(row)}: target {name!r} holds {short(table.cell(name, row))} among numbers; "
             "correct it, or say that the column names classes with --task classification"
@@ -287,8 +296,22 @@ def _no_classes(table: Table, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _number_values(table: Table, names: Sequence[str], classes: Sequence[str]) -> Array:
+    for name in names:
+        _refuse_other_than_numbers(table, name)
     values = numbers(table, names)
     return values[:, 0] if len(names) == 1 else values
+
+
+def _refuse_other_than_numbers(table: Table, name: str) -> None:
+    """Classes or dates where numbers are asked for; a slip among numbers is told cell by cell."""
+    column = table.columns[name]
+    is_text = isinstance(column, Words) and len(column) and _share_of_numbers(column) < 0.5
+    if is_text or isinstance(column, Times):
+        row = int(np.argmin(column.missing))
+        raise DataError(
+            f"{table.where(row)}: target {name!r} holds {short(table.cell(name, row))}, and regression "
+            "predicts numbers; choose another target or another --task, or make numbers of it in a query"
+        )
 
 
 CLASSES = {"classification": _classes, "multi-label": _label_names, "regression": _no_classes}

@@ -13,14 +13,14 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from wengert.data._table import Gathered, Origin, Table
+from wengert.data._table import Gathered, Origin, Table, Wanted, as_words, typed
 from wengert.errors import DataError
 
 SEPARATORS = ",;\t|"
@@ -29,6 +29,7 @@ CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DIGITS_WITH_UNDERSCORE = re.compile(rb"\d_\d")
+ALL = Wanted()
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,14 @@ class TextFile:
                 )
             yield line, record
 
+    def places(self) -> Iterator[tuple[str, list[str]]]:
+        """Each record below the header with its ``file:line``."""
+        return ((f"{self.source}:{line}", record) for line, record in self.records())
+
     @property
     def origin(self) -> Origin:
         """Finds lines and cells again."""
-        return Origin(self.source, self.names, self.records)
+        return Origin(self.source, self.names, self.places)
 
 
 def open_text_file(path: Path, source: str, separators: str = SEPARATORS) -> TextFile:
@@ -85,14 +90,21 @@ def open_text_file(path: Path, source: str, separators: str = SEPARATORS) -> Tex
     return text
 
 
-def read_strictly(text: TextFile) -> Table:
-    """The table of a file of text, read cell by cell in Python."""
-    gathered = [Gathered() for _ in text.names]
-    for _, record in text.records():
+def read_strictly(text: TextFile, wanted: Wanted = ALL) -> Iterator[Table]:
+    """The tables of a file of text, read cell by cell in Python."""
+    records, first = text.records(), 0
+    while len((columns := _gathered(text.names, islice(records, wanted.rows)))[0]):
+        read = {n: c.column(as_words if n in wanted.texts else typed) for n, c in zip(text.names, columns)}
+        yield Table(text.source, read, replace(text.origin, first=first))
+        first += len(columns[0])
+
+
+def _gathered(names: Sequence[str], records: Iterable[tuple[int, list[str]]]) -> list[Gathered]:
+    gathered = [Gathered() for _ in names]
+    for _, record in records:
         for cells, cell in zip(gathered, record):
             cells.append(cell.strip())
-    columns = {name: cells.column() for name, cells in zip(text.names, gathered)}
-    return Table(text.source, columns, text.origin)
+    return gathered
 
 
 # --------------------------------------------------------------------------------------------- bytes

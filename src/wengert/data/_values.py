@@ -1,17 +1,17 @@
 """Columns of values that Python and NumPy already hold."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.data._table import MICROSECONDS, Column, Gathered, Numbers, Opaque, Times, Words, narrowed
+from wengert.data._table import MICROSECONDS, Column, Gathered, Numbers, Opaque, Times, Words, narrowed, typed
 
 Array = np.ndarray
 
 
-def of_values(values: Iterable[Any]) -> Column:
-    """The column of Python's values: numbers and None, or texts and None."""
+def of_values(values: Iterable[Any], read: Callable[[Sequence[str], Array], Column] = typed) -> Column:
+    """The column of Python's values: numbers and None, or texts and None, read by their type or otherwise."""
     values = list(values)
     if all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values):
         return Numbers(narrowed(np.array([np.nan if v is None else v for v in values], np.float64)))
@@ -20,7 +20,7 @@ def of_values(values: Iterable[Any]) -> Column:
     gathered = Gathered()
     for v in values:
         gathered.append("" if v is None else str(v).strip())
-    return gathered.column()
+    return gathered.column(read)
 
 
 def of_array(values: Array) -> Column:

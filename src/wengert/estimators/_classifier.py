@@ -11,7 +11,7 @@ from wengert.estimators._base import available_if
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
 from wengert.estimators._joining import join
-from wengert.estimators._objective import CLASSES
+from wengert.estimators._objective import CLASSES, is_of_margins, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
@@ -23,10 +23,20 @@ Array = np.ndarray
 
 def _has_probabilities(estimator: Any) -> None:
     """Refuse probabilities where the error is about margins."""
-    if estimator.loss == "hinge":
+    if _has_margin_error(estimator):
         raise AttributeError(
             "loss='hinge' gives no probabilities; predict classes, or choose loss='log_loss'"
         )
+
+
+def _has_margins(estimator: Any) -> None:
+    """Refuse distances from a margin where the error is about probabilities, as scikit-learn has it."""
+    if not _has_margin_error(estimator):
+        raise AttributeError("decision_function is for loss='hinge'; take predict_proba")
+
+
+def _has_margin_error(estimator: Any) -> bool:
+    return estimator.loss == "hinge" or is_of_margins(estimator.loss)
 
 
 @dataclass(eq=False, repr=False)
@@ -62,7 +72,8 @@ class MLPClassifier(Perceptron):
     learning_rate
         For ``"sgd"``: ``"constant"``; ``"invscaling"``, which divides by :math:`(n + 1)^p` after :math:`n`
         patterns, with p ``power_t``; or ``"adaptive"``, which divides by 5 whenever nothing has improved for
-        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`.
+        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`, or a
+        function of the number of steps.
     learning_rate_init
         The first rate.
     power_t
@@ -114,8 +125,9 @@ class MLPClassifier(Perceptron):
         How many threads may share the work. Results do not depend on it.
     loss
         ``"log_loss"``, the error above; ``"focal"``, which counts patterns that are right already less;
-        ``"hinge"``, the distance from a margin, without probabilities; or any function of pre-activations and
-        targets, such as those of :mod:`wengert.losses`.
+        ``"hinge"``, the distance from a margin, with ``decision_function`` in the place of ``predict_proba``;
+        or any function of pre-activations and targets, such as those of :mod:`wengert.losses`: of two classes
+        both are columns, of more the targets are indices of classes.
     class_weight
         ``"balanced"``, or a dictionary of the weights of classes, 1 where none is given; of several labels a
         list of such dictionaries.
@@ -167,7 +179,7 @@ class MLPClassifier(Perceptron):
 
     _twin = "MLPClassifier"
 
-    loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.FUNCTION, kw_only=True)
+    loss: Any = parameter("log_loss", allowed.choice("log_loss", *CLASSES) | allowed.ERROR, kw_only=True)
     class_weight: Any = parameter(
         None, allowed.choice("balanced") | allowed.WEIGHTS | allowed.NONE, kw_only=True
     )
@@ -254,6 +266,23 @@ class MLPClassifier(Perceptron):
         y = self._outputs(X, self.out_activation_)
         return np.concatenate([1 - y, y], axis=1) if self.n_outputs_ == 1 else y
 
+    @available_if(_has_margins)
+    def decision_function(self, X: Any) -> Array:
+        """How far each pattern is on the side of each class, with ``loss="hinge"``: the pre-activations.
+
+        Parameters
+        ----------
+        X
+            Patterns, one a row.
+
+        Returns
+        -------
+        array of shape (patterns,) or (patterns, classes)
+            Of two classes one number, above 0 for the second.
+        """
+        a = self._outputs(X, "identity")
+        return a[:, 0] if self.n_outputs_ == 1 else a
+
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of :meth:`predict_proba`.
@@ -315,6 +344,7 @@ class MLPClassifier(Perceptron):
     def _set_labels(self, labels: Labels) -> None:
         self._labels, self.classes_ = labels, labels.classes
         self.n_outputs_, self.out_activation_ = labels.units, labels.activation
+        require_kind(self._loss, labels.kind)
 
     def _new_targets(self, y: Any, x: Any) -> Array:
         """The targets of a new training; one that goes on must have the same classes."""

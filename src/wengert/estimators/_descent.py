@@ -7,19 +7,19 @@ in a row, training ends; an adaptive rate is divided by 5 instead, until it is b
 
 from __future__ import annotations
 
-import warnings
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from wengert import nn, optim, random
-from wengert._ahead import WORTH_A_THREAD
 from wengert._blas import one_blas_thread
 from wengert.core import tree
-from wengert.errors import DivergenceError
+from wengert.errors import DivergenceError, warn
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._joining import not_converged
@@ -57,6 +57,11 @@ class Sample:
     def __len__(self) -> int:
         return self.x.shape[0] if self.rows is None else len(self.rows)
 
+    @property
+    def visited(self) -> Array:
+        """The rows that are trained on."""
+        return np.arange(len(self)) if self.rows is None else self.rows
+
     def take(self, chosen: Array) -> Sample:
         """Some of the patterns, copied."""
         return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
@@ -92,10 +97,12 @@ class Descent:
     def trainer(self, objective: Penalised, error: Any, batch_size: int) -> Trainer:
         """A trainer that goes on from here."""
         found = self.trainers.get((error, batch_size))
-        if found is None:
-            rule = getattr(self.rule, "kind", self.rule)
-            self.trainers = {(error, batch_size): (found := Trainer(objective, error, rule, batch_size))}
-        found.carry = (objective, self.state)
+        if found is not None:
+            found.carry = (objective, self.state)
+            return found
+        rule = getattr(self.rule, "kind", self.rule)
+        found = Trainer(objective, error, rule, batch_size, state=self.state)
+        self.trainers = {(error, batch_size): found}
         return found
 
     @property
@@ -148,30 +155,34 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
         with one_blas_thread() if watched or not trainer.is_constant else nullcontext():
             _descend(estimator, trainer, sample, aside, epochs)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn("Training interrupted by user.")
     except DivergenceError:
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
+        trainer.forget_data()
         estimator._adopt(_trained(estimator, trainer))
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _orders(estimator, len(sample), epochs)
+    orders = _draws.Orders(estimator._random_state, sample.visited, estimator.shuffle)
     watched = _is_watched(estimator, aside)
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
+    alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
+    most = 1 if alone else orders.most(trainer.at_a_time)
 
-    def epoch() -> None:
-        estimator.loss_ = _epoch(trainer, sample, next(orders))
+    def some(count: int) -> None:
+        errors = _errors(trainer, sample, orders.of(count, most), count)
         if told:
-            trainer.after_epoch(estimator.loss_)
+            trainer.after_epoch(errors[-1])
         estimator._optimizer.state = trainer.carry[1]
         if watched:
             estimator._adopt(_trained(estimator, trainer))
-        _note(estimator, len(sample), aside)
+        for estimator.loss_ in errors:
+            _note(estimator, len(sample), aside)
 
-    for _ in range(epochs):
-        ends = told_of_epoch(estimator, epoch)
+    while (left := epochs - estimator.n_iter_) > 0:
+        ends = told_of_epoch(estimator, partial(some, min(most, left, _until_over(estimator))))
         if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
             estimator.stopped_early_ = True
             return
@@ -183,13 +194,17 @@ def _is_watched(estimator: Any, aside: Sample | None) -> bool:
     return aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
 
 
-def _orders(estimator: Any, patterns: int, epochs: int) -> Iterator[Array]:
-    """The orders of the epochs. A generator of the user's is left where the last one leads it."""
-    orders = _draws.orders(estimator._random_state, patterns, estimator.shuffle)
-    is_users = estimator._random_state is estimator.random_state
-    if is_users or epochs == 1 or not estimator.shuffle or patterns < WORTH_A_THREAD:
-        return orders
-    return _draws.drawn_ahead(orders)
+def _changes_rate(estimator: Any, trainer: Trainer, told: bool) -> bool:
+    """Whether the learning rate may be another one after every epoch."""
+    if told:
+        return trainer.acts_between_epochs
+    return estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
+
+
+def _until_over(estimator: Any) -> int:
+    """After how many epochs a lack of improvement may end the training at the earliest."""
+    left = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+    return sys.maxsize if left == np.inf else max(1, left)
 
 
 def _trained(estimator: Any, trainer: Trainer) -> Any:
@@ -206,11 +221,10 @@ def warn_unless_converged(estimator: Any) -> None:
     """The warning that training went on to the last epoch it was allowed."""
     if estimator.n_iter_ < estimator.max_iter or estimator.stopped_early_:
         return
-    warnings.warn(
+    warn(
         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization "
         "hasn't converged yet. Raise max_iter, or the learning rate if the error still falls.",
         not_converged(),
-        stacklevel=4,
     )
 
 
@@ -219,7 +233,7 @@ def _trainer(estimator: Any, batch_size: int) -> Trainer:
     error = error_of(estimator._loss, estimator.out_activation_)
     trainer = estimator._optimizer.trainer(objective, error, batch_size)
     if nn.needs_key(objective):
-        trainer.key = _key(estimator)
+        trainer.key, trainer.steps = _key(estimator), 0
     return trainer
 
 
@@ -232,23 +246,20 @@ def _batch_size(wanted: Any, patterns: int) -> int:
     if isinstance(wanted, str):
         return min(200, patterns)
     if wanted > patterns:
-        warnings.warn(
-            f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped",
-            stacklevel=7,
-        )
+        warn(f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped")
     return min(int(wanted), patterns)
 
 
-def _epoch(trainer: Trainer, sample: Sample, order: Array) -> float:
-    """The mean error of one epoch."""
-    order = order if sample.rows is None else sample.rows[order]
+def _errors(trainer: Trainer, sample: Sample, orders: Array, count: int) -> list[float]:
+    """The mean errors of so many epochs."""
     if not is_sparse(sample.x):
-        return trainer.epoch(sample.arrays, order)
+        return trainer.run_epochs(sample.arrays, orders, count)
+    (order,) = orders
     errors = [
         trainer.epoch(piece.arrays, np.arange(len(piece))) * len(piece)
         for piece in _dense_pieces(sample, order, trainer.batch_size)
     ]
-    return sum(errors) / len(order)
+    return [sum(errors) / len(order)]
 
 
 def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sample]:

@@ -10,12 +10,12 @@ layer by layer, weights before biases; before every epoch the order of the patte
 patterns kept aside are the first of a permutation, in every class by itself where there are two.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from wengert._ahead import Ahead
+from wengert.native.orders import shuffled
+from wengert.train._orders import Several
 
 Array = np.ndarray
 RandomState = np.random.RandomState
@@ -34,26 +34,20 @@ def weights_and_biases(rng: RandomState, inputs: int, units: int, numerator: flo
     return rng.uniform(-radius, radius, (inputs, units)), rng.uniform(-radius, radius, units)
 
 
-def orders(rng: RandomState, patterns: int, shuffle: bool) -> Iterator[Array]:
-    """The order of the patterns in one epoch after the other."""
-    order = np.arange(patterns)
-    while True:
-        if shuffle:
-            further = np.arange(patterns)
-            rng.shuffle(further)
-            order = order[further]
-        yield order
+class Orders(Several):
+    """Orders of the patterns in one epoch after the other, each shuffled further than the last."""
 
+    def __init__(self, rng: RandomState, rows: Array, shuffle: bool) -> None:
+        super().__init__(rows)
+        self.rng, self.shuffle = rng, shuffle
 
-def drawn_ahead(orders: Iterator[Array]) -> Iterator[Array]:
-    """The same orders, each drawn in a thread while the epoch before runs: native code lets others work."""
-    following = Ahead(lambda: next(orders))
-    try:
-        while True:
-            order, following = following.order(), Ahead(lambda: next(orders))
-            yield order
-    finally:
-        following.order()  # so that nobody draws any more
+    def of(self, count: int, most: int) -> Array:
+        """Room for so many orders, of which the first ``count`` are those of the next epochs."""
+        if not self.shuffle:
+            return self.as_they_stand(most)
+        memory = self.memory(most)
+        shuffled(self.rng, self.rows, memory[:count])
+        return memory
 
 
 def split(rng: RandomState, patterns: int, fraction: float) -> tuple[Array, Array]:

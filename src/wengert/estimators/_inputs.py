@@ -5,10 +5,11 @@ goes on is an array of float32 or float64 (a sparse matrix stays one). The numbe
 where the columns have any, must be those of the training.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
+
+from wengert.errors import warn
 
 Array = np.ndarray
 FLOATS = (np.float64, np.float32)
@@ -23,6 +24,7 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
     ValueError
         Where X is not a matrix of finite numbers, or not of the features seen in training.
     """
+    X = _at_hand(X)
     _note_names(estimator, X) if first else _compare_names(estimator, X)
     name = type(estimator).__name__
     if first:
@@ -77,6 +79,15 @@ def rows(x: Any, chosen: Any) -> Any:
     return x[chosen].toarray() if is_sparse(x) else x[chosen]
 
 
+def _at_hand(X: Any) -> Any:
+    """A masked array with NaN where it is masked; a table that is still a query is refused."""
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise ValueError("X is a table that has not been computed yet; give X.collect()")
+    if not hasattr(X, "filled"):
+        return X
+    return (X if X.dtype.kind == "f" else X.astype(np.float64)).filled(np.nan)
+
+
 def _array(X: Any) -> Array:
     if X is None:
         raise ValueError("X is None; give a matrix, one row a pattern")
@@ -97,10 +108,11 @@ def as_floats(x: Array, name: str) -> Array:
         return x
     try:
         return x.astype(np.float64)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}; every entry of X must be a number") from error
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}; every entry of X must be a number") from error
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name}: {error}; every entry of X must be a number. Categories may stand in a table of pandas, "
+            "Polars or Arrow"
+        ) from error
 
 
 def require_matrix(x: Any, X: Any, name: str) -> None:
@@ -155,7 +167,10 @@ def weights_of(sample_weight: Any, patterns: int, dtype: Any = np.float64) -> Ar
     if w.shape != (patterns,):
         raise ValueError(f"sample_weight.shape == {w.shape}, expected {(patterns,)}: one weight a pattern")
     _require_real(w)
-    w = w.astype(dtype)
+    try:
+        w = w.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{error}; sample_weight must be numbers, one a pattern") from error
     require_finite(w, "sample_weight", "training")
     if (w < 0).any():
         raise ValueError(f"Sample weights cannot be negative: that of pattern {np.argmin(w)} is {w.min()}")
@@ -199,11 +214,9 @@ def _compare_names(estimator: Any, X: Any) -> None:
     known, given = getattr(estimator, "feature_names_in_", None), names_of(X)
     name = type(estimator).__name__
     if known is None and given is not None:
-        warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+        warn(f"X has feature names, but {name} was fitted without feature names")
     elif known is not None and given is None:
-        warnings.warn(
-            f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=4
-        )
+        warn(f"X does not have valid feature names, but {name} was fitted with feature names")
     elif known is not None and given is not None and not np.array_equal(known, given):
         raise ValueError(_difference(known.tolist(), given.tolist()))
 

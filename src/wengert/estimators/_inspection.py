@@ -123,6 +123,8 @@ class Inspection:
     def plot_learning_curve(self, axes: Any = None) -> Any:
         """Draw the course of training with Matplotlib: the error, and the score of patterns kept aside.
 
+        With ``early_stopping`` there is a line at the epoch that the network is from.
+
         Parameters
         ----------
         axes
@@ -140,12 +142,20 @@ class Inspection:
         if not hasattr(e, "loss_curve_"):
             raise ValueError("the solver 'lbfgs' keeps no learning curve; choose 'adam' or 'sgd'")
         curve = LearningCurve([Epoch(i, loss) for i, loss in enumerate(e.loss_curve_, 1)])
-        axes = curve.plot(axes)
-        if e.validation_scores_:
-            beside = axes.twinx()
-            beside.plot(range(1, len(e.validation_scores_) + 1), e.validation_scores_, color="C1")
-            beside.set_ylabel("validation score", color="C1")
+        scores = e.validation_scores_ or []
+        axes = curve.plot(axes, best=1 + int(np.nanargmax(scores)) if scores and e.early_stopping else None)
+        if scores:
+            _draw_scores(axes, scores)
         return axes
+
+
+def _draw_scores(axes: Any, scores: list[float]) -> None:
+    """Scores on a scale of their own, at the right."""
+    beside = axes.twinx()
+    beside.plot(range(1, len(scores) + 1), scores, color="C1", label="validation score")
+    beside.set_ylabel("validation score", color="C1")
+    axes.get_legend().remove()
+    beside.legend(handles=[*axes.lines, *beside.lines], loc="center right")
 
 
 def _one_row(x: Any) -> Any:

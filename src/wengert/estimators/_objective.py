@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from wengert import losses, nn
+from wengert._refusals import name_of
 from wengert.api import stop_gradient
+from wengert.train._own_losses import watched
 
 Array = np.ndarray
 
@@ -124,13 +126,15 @@ def error_of(loss: Any, activation: str) -> Callable[..., Array]:
 
 
 def _of_function(loss: Callable[..., Array]) -> Callable[..., Array]:
+    of_data = watched(loss)
+
     def error(y: tuple[Any, Array], targets: Any) -> Array:
         outputs, penalty = y
         if not isinstance(targets, tuple):
-            return loss(outputs, targets) + penalty / len(targets)
+            return of_data(outputs, targets) + penalty / len(targets)
         t, weights = targets
         total = np.sum(weights)
-        return loss(outputs, t, weights) + penalty / np.where(total == 0, 1, total)
+        return of_data(outputs, t, weights) + penalty / np.where(total == 0, 1, total)
 
     # Whose code it is decides whether it can change between two trainings.
     error.__module__ = getattr(loss, "__module__", None) or "unknown"
@@ -147,3 +151,30 @@ CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "focal": lambda: (losses.BinaryFocal(), losses.Focal()),
     "hinge": lambda: (losses.hinge, losses.multiclass_hinge),
 }
+
+OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
+# The kinds of target that output units may be for, by what they are said to tell.
+KINDS = {
+    "numbers": (*OF_NUMBERS, "count"),
+    "two classes": ("two classes", "two classes by margin"),
+    "several labels": ("labels", "two classes by margin"),
+    "classes": ("classes", "classes by margin"),
+}
+
+
+def require_kind(loss: Any, targets: str) -> None:
+    """Refuse an error of this package that is for other targets."""
+    if loss in OWN:
+        return
+    found, fitting = losses.kinds_of(loss), KINDS[targets]
+    if found and not {*found} & {*fitting}:
+        others = dict.fromkeys(name_of(e) for kind in fitting for e in losses.LIKELIHOODS[kind].losses)
+        raise ValueError(
+            f"loss: {name_of(loss)} is for a target of the kind {found[0]!r}, and the targets are {targets}; "
+            f"take another of wengert.losses: {', '.join(others)}"
+        )
+
+
+def is_of_margins(loss: Any) -> bool:
+    """Whether an error of classes speaks of margins, and not of probabilities."""
+    return any(kind.endswith("by margin") for kind in losses.kinds_of(loss))

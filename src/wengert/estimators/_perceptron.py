@@ -1,7 +1,6 @@
 """The multilayer perceptron as an estimator: what classifier and regressor have in common."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import is_
 from typing import Any, ClassVar, Self
@@ -18,7 +17,7 @@ from wengert.estimators._inspection import Inspection
 from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._parameters import parameter
-from wengert.native.machine.team import get_threads, set_threads
+from wengert.native.machine.team import LIMIT, threads
 
 Array = np.ndarray
 
@@ -39,13 +38,16 @@ class Perceptron(Task, Inspection, Estimator):
 
     _twin: ClassVar[str]  # its name in scikit-learn
 
-    hidden_layer_sizes: Any = parameter((100,), allowed.SEQUENCE | allowed.integer("[1, inf)"))
-    activation: Any = parameter("relu", allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION | allowed.SEQUENCE)
-    solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), kw_only=True)
+    hidden_layer_sizes: Any = parameter((100,), allowed.SIZES)
+    activation: Any = parameter("relu", allowed.each(allowed.choice(*nn.ACTIVATIONS) | allowed.FUNCTION))
+    solver: str = parameter("adam", allowed.choice("lbfgs", "sgd", "adam"), allowed.optimisers, kw_only=True)
     alpha: float = parameter(0.0001, allowed.number("[0, inf)"), kw_only=True)
     batch_size: Any = parameter("auto", allowed.choice("auto") | allowed.integer("[1, inf)"), kw_only=True)
     learning_rate: Any = parameter(
-        "constant", allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE, kw_only=True
+        "constant",
+        allowed.choice("constant", "invscaling", "adaptive") | allowed.SCHEDULE,
+        allowed.rates,
+        kw_only=True,
     )
     learning_rate_init: float = parameter(0.001, allowed.number("(0, inf)"), kw_only=True)
     power_t: float = parameter(0.5, allowed.number("[0, inf)"), kw_only=True)
@@ -64,14 +66,14 @@ class Perceptron(Task, Inspection, Estimator):
     epsilon: float = parameter(1e-8, allowed.number("(0, inf)"), kw_only=True)
     n_iter_no_change: Any = parameter(10, allowed.integer("[1, inf)") | allowed.FOREVER, kw_only=True)
     max_fun: int = parameter(15000, allowed.integer("[1, inf)"), kw_only=True)
-    dropout: Any = parameter(0.0, allowed.number("[0, 1)") | allowed.SEQUENCE, kw_only=True)
+    dropout: Any = parameter(0.0, allowed.each(allowed.number("[0, 1)")), kw_only=True)
     batch_norm: bool = parameter(False, allowed.BOOLEAN, kw_only=True)
     skip: Any = parameter(None, allowed.choice("add", "concatenate") | allowed.NONE, kw_only=True)
-    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, kw_only=True)
+    optimizer: Any = parameter(None, allowed.OPTIMISER | allowed.NONE, allowed.optimisers, kw_only=True)
     categorical: str = parameter("one_hot", allowed.choice("one_hot", "ordinal"), kw_only=True)
     missing: str = parameter("auto", allowed.choice("auto", "error", "indicator"), kw_only=True)
     callbacks: Any = parameter((), allowed.CALLABLES, kw_only=True)
-    n_threads: Any = parameter(None, allowed.integer("[1, inf)") | allowed.NONE, kw_only=True)
+    n_threads: Any = parameter(None, allowed.integer(f"[1, {LIMIT}]") | allowed.NONE, kw_only=True)
 
     # ------------------------------------------------------------------------------------- training
 
@@ -96,7 +98,7 @@ class Perceptron(Task, Inspection, Estimator):
         """
         allowed.check(self)
         first = not (self.warm_start and hasattr(self, "coefs_"))
-        with _threads(self.n_threads):
+        with threads(self.n_threads):
             x = patterns(self, X, first)
             sample = self._sample(x, self._new_targets(y, x), sample_weight, first)
             told_of_training(self, X, y, lambda: self._train(sample, X_val, y_val))
@@ -107,8 +109,9 @@ class Perceptron(Task, Inspection, Estimator):
             self._optimizer = Descent(rule_of(self), objective_of(self))
             self._descend(*self._divided(sample, X_val, y_val))
         else:
+            aside = self._validation(X_val, y_val)
             self._minimise(sample)
-            self._note_aside(self._validation(X_val, y_val))
+            self._note_aside(aside)
 
     def _minimise(self, sample: Sample) -> None:
         if any(self._design.dropout) or self.batch_norm:
@@ -129,14 +132,14 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Any:
         """One epoch, from the weights and the optimiser's state that are there."""
-        if self.early_stopping and X_val is None:
+        if self.early_stopping and X_val is None and y_val is None:
             raise ValueError(
                 "partial_fit does not support early_stopping=True without patterns to validate on; give "
                 "X_val and y_val"
             )
         if not self._has_stopped():
             first = not hasattr(self, "coefs_")
-            with _threads(self.n_threads):
+            with threads(self.n_threads):
                 x = patterns(self, X, first)
                 sample = self._sample(x, self._more_targets(y, x), sample_weight, first)
                 self._train_on(sample, self._validation(X_val, y_val))
@@ -161,8 +164,7 @@ class Perceptron(Task, Inspection, Estimator):
         """What to train on, with a network to train."""
         sample = Sample(x, t, self._weights(sample_weight, x, t))
         self._random_state = _draws.random_state(self.random_state)
-        if first:
-            self._start(sample)
+        self._start(sample) if first else self._go_on()
         return sample
 
     def _start(self, sample: Sample) -> None:
@@ -178,9 +180,26 @@ class Perceptron(Task, Inspection, Estimator):
             self.validation_scores_: list[float] | None = [] if stopping else None
             self.best_validation_score_ = -np.inf if stopping else None
 
+    def _go_on(self) -> None:
+        """The network that is there, with activations and dropout as the parameters say by now."""
+        coefs: list[Array] = vars(self)["coefs_"]
+        design, found = design_of(self), [w.shape for w in coefs]
+        asked = design.sizes(found[0][0], [*hidden_units(self.hidden_layer_sizes), self._units])
+        if found != asked or bool(vars(self).get("_norms")) != (design.batch_norm and len(found) > 1):
+            raise ValueError(
+                f"the network that training goes on with has matrices of weights of {_shapes(found)}, and "
+                f"parameters and targets ask for {_shapes(asked)}{', normalised' * design.batch_norm}; set "
+                "hidden_layer_sizes, skip and batch_norm back, or fit with warm_start=False"
+            )
+        if design != vars(self).get("_design"):
+            self._design = design
+            vars(self).pop("_kept", None)
+            if hasattr(self, "_optimizer"):
+                self._optimizer.trainers = {}
+
     def _divided(self, sample: Sample, X_val: Any, y_val: Any) -> tuple[Sample, Sample | None]:
         """The patterns to train on, and those to validate on."""
-        if X_val is not None or not self.early_stopping:
+        if X_val is not None or y_val is not None or not self.early_stopping:
             return sample, self._validation(X_val, y_val)
         kept, aside = self._split(sample)
         if len(aside) < 2:
@@ -191,10 +210,15 @@ class Perceptron(Task, Inspection, Estimator):
 
     def _validation(self, X_val: Any, y_val: Any) -> Sample | None:
         """Patterns to validate on that are given."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val belong together; give both, or neither")
         if X_val is None:
             return None
-        x = patterns(self, X_val, first=False)
-        return Sample(x, self._more_targets(y_val, x))
+        try:
+            x = patterns(self, X_val, first=False)
+            return Sample(x, self._more_targets(y_val, x))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_val, y_val: {error}") from error
 
     def _note_aside(self, aside: Sample | None) -> None:
         """What the patterns aside tell about the trained network."""
@@ -322,20 +346,10 @@ class Perceptron(Task, Inspection, Estimator):
         return _prediction.outputs(network, patterns(self, X, first=False), activation)
 
 
+def _shapes(found: Iterable[tuple[int, ...]]) -> str:
+    return " and ".join("×".join(map(str, shape)) for shape in found)
+
+
 def _are_the_same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     """Whether the arrays are the same objects; what is in them may have changed."""
     return len(some) == len(others) and all(map(is_, some, others))
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """So many threads for a while; as many as there were unless given."""
-    if count is None:
-        yield
-        return
-    before = get_threads()
-    set_threads(count)
-    try:
-        yield
-    finally:
-        set_threads(before)

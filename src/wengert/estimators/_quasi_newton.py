@@ -7,7 +7,6 @@ then the biases,
 """
 
 import functools
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert.api import jit, value_and_grad
+from wengert.errors import warn
 from wengert.estimators._descent import NOT_FINITE, Sample, objective_of
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
@@ -100,10 +100,9 @@ def _require_finite(w: Array) -> None:
 
 def _warn_unless_converged(found: Any, estimator: Any) -> None:
     if found.status != 0:
-        warnings.warn(
+        warn(
             f"lbfgs failed to converge after {found.nit} iteration(s) (status={found.status}):\n"
             f"{found.message}\n"
             f"Raise max_iter={estimator.max_iter} or max_fun={estimator.max_fun}, or scale the data.",
             not_converged(),
-            stacklevel=5,
         )

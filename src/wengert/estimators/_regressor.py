@@ -13,7 +13,7 @@ from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import weights_of
 from wengert.estimators._intervals import conformal_radius, normal_radius
 from wengert.estimators._joining import join
-from wengert.estimators._objective import named_loss
+from wengert.estimators._objective import OF_NUMBERS, named_loss, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
@@ -24,13 +24,12 @@ Array = np.ndarray
 
 OUTPUTS = {"squared_error": "identity", "poisson": "exp"}
 
-_OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
 NUMBERS = {
     "absolute_error": losses.mean_absolute_error,
     **{
         name: loss
         for name, loss in losses.LOSSES.items()
-        if any(loss in losses.LIKELIHOODS[kind].losses for kind in _OF_NUMBERS)
+        if any(loss in losses.LIKELIHOODS[kind].losses for kind in OF_NUMBERS)
     },
 }
 NAMES = tuple(dict.fromkeys([*OUTPUTS, *NUMBERS]))
@@ -40,7 +39,7 @@ NAMES = tuple(dict.fromkeys([*OUTPUTS, *NUMBERS]))
 class _WithLoss:
     """The first parameter of a regressor."""
 
-    loss: Any = parameter("squared_error", allowed.choice(*NAMES) | allowed.FUNCTION)
+    loss: Any = parameter("squared_error", allowed.choice(*NAMES) | allowed.ERROR)
 
 
 @dataclass(eq=False, repr=False)
@@ -79,7 +78,8 @@ class MLPRegressor(Perceptron, _WithLoss):
     learning_rate
         For ``"sgd"``: ``"constant"``; ``"invscaling"``, which divides by :math:`(n + 1)^p` after :math:`n`
         patterns, with p ``power_t``; or ``"adaptive"``, which divides by 5 whenever nothing has improved for
-        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`.
+        ``n_iter_no_change`` epochs. For both stochastic solvers: a schedule of :mod:`wengert.optim`, or a
+        function of the number of steps.
     learning_rate_init
         The first rate.
     power_t
@@ -289,6 +289,7 @@ class MLPRegressor(Perceptron, _WithLoss):
     # -------------------------------------------------------------------------------------- targets
 
     def _new_targets(self, y: Any, x: Any) -> Array:
+        require_kind(self._loss, "numbers")
         t = numbers_array(y, x.shape[0], x.dtype)
         if self.loss == "poisson" and (t < 0).any():
             raise ValueError("Some values of y are negative; loss='poisson' takes counts, from 0")

@@ -1,13 +1,19 @@
 r"""Tables with categories and missing values, as the numbers that a network takes.
 
 A column of :math:`K` categories becomes :math:`K` columns of zeros and ones (*one-hot*), or their places in
-order, from 0 to 1 (*ordinal*). A missing number becomes the mean of its column, beside a column that says so,
+order, from 0 to 1 (*ordinal*; the order of their type, if it has one). A missing number becomes the mean of
+its column, beside a column that says so,
 
 .. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
 
 and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
-middle. pandas, Polars and Arrow are read through narwhals. A moment is a number too, of
-days since the mean in units of the standard deviation: days since 1970 would drown every other column.
+middle. True and false are 1 and 0. A moment is a number too, of days since the mean in units of the standard
+deviation: days since 1970 would drown every other column. pandas, Polars and Arrow are read through narwhals.
+
+The encoders of :mod:`wengert.data` are others, and neither would do for both. Those begin a model that is
+written to a file, and standardise; here a number stays what it is, so that a table of numbers trains as their
+array does, and as in scikit-learn, where scaling is a step of its own. Columns are told by their place, for
+an array with missing values has no names; those there by name.
 """
 
 from collections.abc import Sequence
@@ -34,11 +40,11 @@ class Numbers:
     mean: float
     indicated: bool
 
-    def encode(self, column: Array) -> list[Array]:
+    def encode(self, column: Array, name: str) -> list[Array]:
         """The numbers, and where they are missing."""
         if column.dtype.kind == "M":
-            raise ValueError("X holds moments where training had numbers; give them as in training")
-        x = column.astype(np.float64)
+            raise ValueError(f"{name}X holds moments where training had numbers; give them as in training")
+        x = _floats(column, name)
         if not self.indicated:
             return [x]
         missing = np.isnan(x)
@@ -65,9 +71,9 @@ class Moments:
     deviation: float
     standardised: Numbers
 
-    def encode(self, column: Array) -> list[Array]:
+    def encode(self, column: Array, name: str) -> list[Array]:
         """Days since the mean, in standard deviations, and where they are missing."""
-        return self.standardised.encode((_days(column) - self.mean) / self.deviation)
+        return self.standardised.encode((_days(column, name) - self.mean) / self.deviation, name)
 
     def names(self, name: str) -> list[str]:
         """Names of the encoded columns."""
@@ -80,8 +86,9 @@ class OneHot:
 
     categories: tuple[Any, ...]
 
-    def encode(self, column: Array) -> list[Array]:
+    def encode(self, column: Array, name: str) -> list[Array]:
         """Where the column is each of the categories."""
+        _require_words(column, name)
         return [np.asarray(column == c, np.float64) for c in self.categories]
 
     def names(self, name: str) -> list[str]:
@@ -95,8 +102,9 @@ class Ordinal:
 
     categories: tuple[Any, ...]
 
-    def encode(self, column: Array) -> list[Array]:
+    def encode(self, column: Array, name: str) -> list[Array]:
         """Places from 0 to 1; the middle for what is none of the categories."""
+        _require_words(column, name)
         last = max(1, len(self.categories) - 1)
         places = {c: i / last for i, c in enumerate(self.categories)}
         return [np.array([places.get(v, 0.5) for v in column.tolist()], np.float64)]
@@ -122,7 +130,9 @@ class Encoder:
             raise ValueError(
                 f"X has {len(columns)} features, but training had {len(self.columns)} features as input."
             )
-        return np.stack([c for e, column in zip(self.columns, columns) for c in e.encode(column)], axis=1)
+        names = [f"column {name!r}: " for name in X.columns] if is_named(X) else [""] * len(columns)
+        encoded = [c for e, *given in zip(self.columns, columns, names) for c in e.encode(*given)]
+        return np.stack(encoded, axis=1)
 
     def names(self, names: Sequence[str]) -> list[str]:
         """Names of the encoded columns."""
@@ -131,53 +141,82 @@ class Encoder:
 
 def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
     """How to encode X; None where it is numbers alone, and an array unless something may be missing in it."""
-    if missing != "indicator" and (not is_table(X) or _is_plain(np.asarray(X), missing)):
+    if missing != "indicator" and (not is_table(X) or _is_plain(X, missing)):
         return None
     if not hasattr(X, "__array__") or hasattr(X, "nnz"):
         return None
-    return Encoder(tuple(_column_encoder(column, categorical, missing) for column in columns_of(X)))
+    columns = columns_of(X)
+    orders = (
+        [getattr(kind, "categories", None) for kind in _kinds(X)] if is_table(X) else [None] * len(columns)
+    )
+    return Encoder(tuple(_column_encoder(c, categorical, missing, o) for c, o in zip(columns, orders)))
 
 
-def _is_plain(x: Array, missing: str) -> bool:
+def _is_plain(X: Any, missing: str) -> bool:
     """Whether a table is numbers, none of them missing or all of them to be there."""
+    try:
+        x = np.asarray(X)
+    except TypeError:  # numbers beside moments
+        return False
     if x.dtype.kind not in "fiub" or not x.size:
         return x.dtype.kind in "fiub"
     return missing == "error" or not np.isnan(np.min(x))
 
 
-def _column_encoder(column: Array, categorical: str, missing: str) -> Any:
+def _column_encoder(column: Array, categorical: str, missing: str, order: Any) -> Any:
     if column.dtype.kind == "M":
         return _moments_encoder(column, missing)
     if column.dtype.kind not in "fiub":
-        return CATEGORICAL[categorical](_categories(column))
+        return CATEGORICAL[categorical](_categories(column, order))
     there = column[~np.isnan(column)] if column.dtype.kind == "f" else column
     mean = float(there.mean()) if len(there) else 0.0
     return Numbers(mean, indicated=missing != "error" and len(there) < len(column))
 
 
 def _moments_encoder(column: Array, missing: str) -> Moments:
-    days = _days(column[~np.isnat(column)])
+    days = _days(column[~np.isnat(column)], "")
     mean, deviation = (float(days.mean()), float(days.std())) if len(days) else (0.0, 1.0)
     indicated = missing != "error" and len(days) < len(column)
     return Moments(mean, deviation or 1.0, Numbers(0.0, indicated))
 
 
-def _days(column: Array) -> Array:
+def _floats(column: Array, name: str) -> Array:
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}X holds words where training had numbers: {error}") from error
+
+
+def _require_words(column: Array, name: str) -> None:
+    """Refuse numbers, none of which would be any of the categories."""
+    if column.dtype.kind in "fiubM" and (column == column).any():
+        what = "moments" if column.dtype.kind == "M" else "numbers"
+        raise ValueError(f"{name}X holds {what} where training had words; give them as in training")
+
+
+def _days(column: Array, name: str) -> Array:
     """Since 1970; NaN where a moment is missing."""
     if column.dtype.kind not in "MO":
         raise ValueError(
-            "X holds numbers where training had moments; give a table of the columns of training"
+            f"{name}X holds numbers where training had moments; give a table of the columns of training"
         )
     return (column.astype("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "D")
 
 
-def _categories(column: Array) -> tuple[Any, ...]:
-    """The categories in order; of a type that has one."""
+def _categories(column: Array, order: Any) -> tuple[Any, ...]:
+    """The categories that there are, in the order of their type if it has one."""
     found = {v for v in column.tolist() if v is not None and v == v}
+    if order is not None:
+        return tuple(v for v in order if v in found)
     try:
         return tuple(sorted(found))
     except TypeError:
         return tuple(sorted(found, key=str))
+
+
+def is_named(X: Any) -> bool:
+    """Whether X has names of columns."""
+    return hasattr(X, "columns")
 
 
 def is_table(X: Any) -> bool:
@@ -197,11 +236,21 @@ def columns_of(X: Any) -> list[Array]:
         return list(np.asarray(X).T)
     from wengert.data import from_frame
 
-    return [_column(name, column) for name, column in from_frame(X, "X").columns.items()]
+    columns = from_frame(X, "X").columns.items()
+    return [_column(name, column, str(kind)) for (name, column), kind in zip(columns, _kinds(X))]
 
 
-def _column(name: str, column: Any) -> Array:
+def _kinds(X: Any) -> list[Any]:
+    """The types of the columns of a table, as narwhals has them."""
+    import narwhals
+
+    return list(narwhals.from_native(X).schema.values())
+
+
+def _column(name: str, column: Any, of: str) -> Array:
     kind = type(column).__name__
+    if of == "Boolean":
+        return np.array([*(float(label == "true") for label in column.labels), np.nan])[column.codes]
     if kind == "Opaque":
         raise ValueError(
             f"X: column {name!r} holds {column.what}, which is no number, word or time; leave it out"
@@ -209,5 +258,5 @@ def _column(name: str, column: Any) -> Array:
     if kind == "Words":
         return np.array([*column.labels, None], dtype=object)[column.codes]
     if kind == "Times":
-        return np.where(column.missing, np.datetime64("NaT"), column.values)
+        return np.where(column.missing, np.datetime64("NaT", "us"), column.values)
     return column.values

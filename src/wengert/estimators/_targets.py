@@ -9,13 +9,13 @@ A classifier's labels are, by what they look like,
 A regressor's targets are numbers, one or several a pattern.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wengert import losses
+from wengert.errors import warn
 from wengert.estimators._inputs import is_sparse, require_finite
 from wengert.estimators._joining import converted
 
@@ -49,6 +49,11 @@ class Labels:
     def activation(self) -> str:
         """The activation function of these units."""
         return "softmax" if self.units > 1 and not self.multilabel else "logistic"
+
+    @property
+    def kind(self) -> str:
+        """What these units tell apart."""
+        return "several labels" if self.multilabel else "classes" if self.units > 1 else "two classes"
 
     def encode(self, y: Array, dtype: Any) -> Array:
         """Targets of the output units: an index for each pattern, or a column of 0 and 1 for each unit."""
@@ -102,16 +107,24 @@ def labels_of(y: Any) -> Labels:
     if kind == "multilabel-indicator":
         return Labels(np.arange(found.shape[1]), multilabel=True, sparse=is_sparse(y))
     if kind not in ("binary", "multiclass"):
+        instead = (
+            "y is an array of objects; write y.astype(int) or y.astype(str)"
+            if found.dtype == object
+            else "for numbers use MLPRegressor"
+        )
         raise ValueError(
             f"Unknown label type: {kind}. A classifier takes discrete classes, one a pattern, or a matrix of "
-            "zeros and ones; for numbers use MLPRegressor"
+            f"zeros and ones; {instead}"
         )
     return Labels(distinct(found))
 
 
 def distinct(y: Array) -> Array:
     """The values that occur, in order. (`numpy.unique` imports masked arrays for it.)"""
-    y = np.sort(y, axis=None)
+    try:
+        y = np.sort(y, axis=None)
+    except TypeError as error:
+        raise TypeError(f"y has labels of several types: {error}; write y.astype(str)") from error
     return y[np.append(True, y[1:] != y[:-1])] if len(y) else y
 
 
@@ -139,10 +152,9 @@ def labels_array(y: Any, patterns: int) -> Array:
 def warn_of_many_classes(labels: Labels, patterns: int) -> None:
     """Nearly as many classes as patterns are seldom classes."""
     if patterns > 20 and not labels.multilabel and len(labels.classes) > max(2, round(0.5 * patterns)):
-        warnings.warn(
+        warn(
             "The number of unique classes is greater than 50% of the number of samples; if y are numbers to "
-            "predict, use MLPRegressor",
-            stacklevel=5,
+            "predict, use MLPRegressor"
         )
 
 
@@ -150,7 +162,10 @@ def numbers_array(y: Any, patterns: int, dtype: Any) -> Array:
     """Numbers to predict, one row a pattern: shape (patterns, outputs)."""
     y = _column(dense_targets(y, "numbers"))
     _require_length(y, patterns)
-    y = y.astype(dtype)
+    try:
+        y = y.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{error}; y must be numbers. For classes use MLPClassifier") from error
     require_finite(y, "y", "a regressor")
     return y.reshape(patterns, -1)
 
@@ -170,11 +185,10 @@ def dense_targets(y: Any, what: str) -> Array:
 def _column(y: Array) -> Array:
     if y.ndim != 2 or y.shape[1] != 1:
         return y
-    warnings.warn(
+    warn(
         "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
         "(n_samples, ), for example using ravel().",
         converted(),
-        stacklevel=5,
     )
     return y[:, 0]
 

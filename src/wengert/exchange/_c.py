@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ from wengert.exchange._c_operations import (
 )
 from wengert.exchange._c_views import View
 from wengert.exchange._compositions import COMMON, C
-from wengert.exchange._names import Names, plain
+from wengert.exchange._names import Names, plain, wrapped
 from wengert.exchange._program import (
     Codes,
     Source,
@@ -77,12 +77,13 @@ def to_c(
     postprocessing: Function | None = None,
     words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
+    about: Mapping[str, str] | None = None,
 ) -> str:
     r"""A network as the text of a C99 file: ``predict`` for one row, ``predict_rows`` for many.
 
     Parameters
     ----------
-    network, inputs, dtype, preprocessing, postprocessing, words, names
+    network, inputs, dtype, preprocessing, postprocessing, words, names, about
         As in :func:`to_numpy`. With ``dtype=np.float32`` all numbers are of type ``float``.
     path : str or Path, optional
         Where the file is written.
@@ -121,7 +122,7 @@ def to_c(
     }
     <BLANKLINE>
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names, about)
     trace, structure = one_size(source, 1, TARGET)
     _require_independent(source, trace)
     outputs = names_of(tree.unflatten(structure, list(trace.outputs)), source.output)
@@ -182,7 +183,7 @@ class _Writer:
         self.source, self.trace = source, trace
         self.names = Names(source.name_of, (*KEYWORDS, *OWN))
         self.inputs = [self.names.fresh(name) for name in source.inputs]
-        self.results = [self.names.fresh(name) for name in outputs]
+        self.outputs, self.results = outputs, [self.names.fresh(name) for name in outputs]
         self.constants: list[tuple[str, np.ndarray]] = []
         self.lines: list[str] = []
         self.views: dict[Atom, View] = {}
@@ -363,22 +364,45 @@ class _Writer:
     def _comment(self) -> str:
         digest = hashlib.sha256(b"".join(np.ascontiguousarray(v).tobytes() for _, v in self.constants))
         count = sum(v.size for _, v in self.constants)
-        shapes = [
-            f" *   {name}: {atom.type.size} of type {type_name(None, atom.type.dtype)}"
-            for _, name, atom in self._ends()
-        ]
         return "\n".join(
             [
                 f"/* A network, written by wengert {__version__}. C99, needs math.h alone.",
                 " *",
                 " * predict computes one row, predict_rows as many as there are, one behind the other:",
-                *shapes,
-                *(f" * {plain(name)}: {_listed(codes)}" for name, codes in self.source.words.items()),
+                *self._shapes(),
+                " *",
+                " * For example:",
+                *(f" *   {line}" for line in self._example()),
+                " *",
                 f" * {count} constants, {self.bytes} bytes of memory on the stack.",
                 f" * SHA-256 of the constants: {digest.hexdigest()}",
                 " */",
             ]
         )
+
+    def _shapes(self) -> Iterator[str]:
+        """Every input and output: its size, type and meaning, and the numbers of words."""
+        given = [*self.source.inputs, *self.outputs]
+        for wish, (_, name, atom) in zip(given, self._ends(), strict=True):
+            codes = self.source.words.get(wish)
+            text = f"{name}: {atom.type.size} of type {type_name(None, atom.type.dtype)}"
+            listed = f", {_listed(codes)}" if codes else ""
+            yield wrapped(f"{text}{self.source.meaning(wish, name)}{listed}", " *   ", " *       ")
+
+    def _example(self) -> Iterator[str]:
+        """A call for one row."""
+        arguments = []
+        rows = [*self.source.first_row(), *(None for _ in self.results)]
+        for (const, name, atom), value in zip(self._ends(), rows, strict=True):
+            size, kind = atom.type.size, type_name(None, atom.type.dtype)
+            one = "" if value is None else f" = {number(value.reshape(-1)[0], value.dtype)}"
+            yield (
+                f"{const}{kind} {name}{one};"
+                if size == 1
+                else f"{const}{kind} {name}[{size}]{' = {0}' * bool(one)};"
+            )
+            arguments.append(f"&{name}" if size == 1 else name)
+        yield f"predict({', '.join(arguments)});"
 
 
 def _listed(codes: Codes) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 Array = np.ndarray
+WIDTH = 110  # of comments
 
 
 def identifier(wish: str) -> str:
@@ -17,8 +19,16 @@ def identifier(wish: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A name as it may stand in a comment: what could end the comment is replaced."""
-    return re.sub(r"[^\w ,.:()\[\]-]", "_", text)
+    """A name as it may stand in a comment: what could end the comment, or a line of it, is replaced."""
+    return "".join(letter if letter.isprintable() and letter not in '*"?\\' else "_" for letter in text)
+
+
+def wrapped(text: str, first: str, others: str) -> str:
+    """A text in lines for a comment, with what stands before the first and before the others."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 class Names:

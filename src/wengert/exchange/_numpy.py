@@ -14,7 +14,7 @@ import base64
 import keyword
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from wengert._files import write_atomically
 from wengert._version import __version__
 from wengert.core.trace import Atom, Equation, Literal, Trace
 from wengert.exchange._compositions import COMMON, NUMPY
-from wengert.exchange._names import Names, plain
+from wengert.exchange._names import Names, plain, wrapped
 from wengert.exchange._program import Codes, Program, Rows, Target, program, shown, source_of, untranslated
 from wengert.ops.indexing import fill
 
@@ -35,6 +35,7 @@ LITERAL = 8  # numbers; longer arrays are written in base64
 LINE = 100  # letters of it in a line
 
 TARGET = Target("NumPy", NUMPY)
+SHOWN_WORDS = 5  # of an input, in the comment
 
 
 def to_numpy(
@@ -47,6 +48,7 @@ def to_numpy(
     postprocessing: Function | None = None,
     words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
+    about: Mapping[str, str] | None = None,
 ) -> str:
     r"""A network as the text of a Python module with a function ``predict``, which needs NumPy alone.
 
@@ -69,6 +71,8 @@ def to_numpy(
     names : tuple of str
         What input and output are called. Several in a dictionary have the names of its keys, and several in a
         tuple are numbered.
+    about : dict, optional
+        What inputs and outputs stand for, by name, for the comments of the file: units, codes, an order.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def to_numpy(
     array([[6.],
            [0.]])
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names, about)
     text = _Writer(program(source, TARGET)).text()
     if path is not None:
         write_atomically(path, text.encode())
@@ -332,13 +336,38 @@ class _Writer:
         return "\n".join([*head, *self.constants, "", "", *function, ""])
 
     def _documentation(self, trace: Trace) -> str:
-        source, dims = self.program.source, self.program.dims
-        names = zip((*source.inputs, *self.program.outputs), (*trace.inputs, *trace.outputs), strict=True)
-        kinds = {name: "words" for name in source.words}
-        lines = [f"  {plain(n)}: {kinds.get(n, a.type.dtype)} {shown(dims[a])}" for n, a in names]
-        inputs, outputs = lines[: len(source.inputs)], lines[len(source.inputs) :]
+        source = self.program.source
+        given = [(n, self.text_of[var], var) for n, var in zip(source.inputs, trace.inputs, strict=True)]
+        found = [(n, plain(n), atom) for n, atom in zip(self.program.outputs, trace.outputs, strict=True)]
+        inputs, outputs = map(self._about, given), map(self._about, found)
         head = f"A network, written by wengert {__version__}: predict gives its outputs, row by row."
-        return "\n".join([head, "", "Inputs:", *inputs, "Outputs:", *outputs, ""])
+        call = wrapped(f"predict({', '.join(self._example([name for _, name, _ in given]))})", "  ", "      ")
+        return "\n".join([head, "", "Inputs:", *inputs, "Outputs:", *outputs, "Example:", call, ""])
+
+    def _about(self, end: tuple[str, str, Atom]) -> str:
+        """An input or output: its name, dtype, shape and meaning."""
+        source, (given, name, atom) = self.program.source, end
+        codes = source.words.get(given, {})
+        words = [plain(word) for word in codes if word][:SHOWN_WORDS]
+        kind = "words" if words else atom.type.dtype
+        known = f", for instance {', '.join(words)}" if words else ""
+        lacking = ", empty where missing" if "" in codes else ""
+        text = f"{name}: {kind} {shown(self.program.dims[atom])}{source.meaning(given, name)}{known}{lacking}"
+        return wrapped(text, "  ", "      ")
+
+    def _example(self, names: Sequence[str]) -> Iterator[str]:
+        """The arguments of a call for one row."""
+        source = self.program.source
+        for given, name, value in zip(source.inputs, names, source.first_row(), strict=True):
+            if value.ndim:
+                yield f"{name}=np.zeros({(1, *value.shape)}, np.{_dtype(value.dtype)})"
+            else:
+                words = {code: word for word, code in source.words.get(given, {}).items() if word}
+                yield (
+                    f"{name}=[{plain(words.get(value.item(), ''))!r}]"
+                    if words
+                    else f"{name}=[{value.item()}]"
+                )
 
 
 def bare(expression: str) -> str:

@@ -55,12 +55,13 @@ def to_onnx(
     postprocessing: Function | None = None,
     words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
+    about: Mapping[str, str] | None = None,
 ) -> bytes:
     r"""A network as an ONNX model, for any number of rows.
 
     Parameters
     ----------
-    network, inputs, dtype, preprocessing, postprocessing, words, names
+    network, inputs, dtype, preprocessing, postprocessing, words, names, about
         As in :func:`to_numpy`. Many programs that run ONNX models know more operations on float32.
     path : str or Path, optional
         Where the model is written.
@@ -86,7 +87,7 @@ def to_onnx(
     >>> from_onnx(content)(np.ones((5, 4), np.float32)).shape
     (5, 3)
     """
-    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names)
+    source = source_of(network, inputs, dtype, preprocessing, postprocessing, words, names, about)
     content = encode(_Writer(program(source, TARGET)).model(), "Model")
     if path is not None:
         write_atomically(path, content)
@@ -128,16 +129,16 @@ class _Writer:
         self.equation = None
         for atom, name in zip(trace.outputs, results, strict=True):
             self.node("Identity", [self.operand(atom)], output=name)
-        pairs = list(zip(trace.outputs, results, strict=True))
+        pairs = zip(zip(trace.outputs, results, strict=True), self.program.outputs, strict=True)
         return {
             "node": _renamed(self.nodes, set(results)),
             "name": "network",
             "initializer": self.initializers,
             "input": [
-                self._value(var, name, STRING if wish in source.words else number_of(var.type.dtype))
+                self._value(var, name, wish, STRING if wish in source.words else number_of(var.type.dtype))
                 for var, name, wish in zip(trace.inputs, given, source.inputs, strict=True)
             ],
-            "output": [self._value(atom, name, number_of(atom.type.dtype)) for atom, name in pairs],
+            "output": [self._value(a, n, wish, number_of(a.type.dtype)) for (a, n), wish in pairs],
         }
 
     def _other_opsets(self) -> list[Message]:
@@ -159,9 +160,11 @@ class _Writer:
             found if var.type.dtype == np.int64 else self.node("Cast", [found], to=number_of(var.type.dtype))
         )
 
-    def _value(self, atom: Atom, name: str, kind: int) -> Message:
+    def _value(self, atom: Atom, name: str, wish: str, kind: int) -> Message:
         dims = [_dim(n) for n in self.program.dims[atom]]
-        return {"name": name, "type": {"tensor_type": {"elem_type": kind, "shape": {"dim": dims}}}}
+        shape = {"tensor_type": {"elem_type": kind, "shape": {"dim": dims}}}
+        about = self.program.source.about.get(wish, "")
+        return {"name": name, "type": shape, **({"doc_string": about} if about else {})}
 
     def _write(self, equation: Equation) -> None:
         (out,) = equation.outputs

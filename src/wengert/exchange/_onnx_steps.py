@@ -13,7 +13,6 @@ import numpy as np
 
 from wengert import nn
 from wengert.exchange._imported import Arithmetic, flattened
-from wengert.nn._activations import SELU_ALPHA, SELU_SCALE
 
 
 class Step(NamedTuple):
@@ -67,7 +66,7 @@ COMPOSED: tuple[tuple[Callable[..., Any], Any], ...] = (
     (nn.elu, ("Where", _ABOVE, X, _EXPM1)),
     (
         nn.selu,
-        ("Where", _ABOVE, ("Mul", SELU_SCALE, X), ("Mul", SELU_SCALE * SELU_ALPHA, _EXPM1)),
+        ("Where", _ABOVE, ("Mul", nn.SELU_SCALE, X), ("Mul", nn.SELU_SCALE * nn.SELU_ALPHA, _EXPM1)),
     ),
     (nn.leaky_relu, ("Where", _ABOVE, X, ("Mul", 0.01, X))),
 )

@@ -27,6 +27,7 @@ from wengert.core.recording import Recording, record
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, reachable, type_for
 from wengert.errors import ExchangeError
 from wengert.exchange._compositions import COMMON
+from wengert.exchange._names import plain
 from wengert.exchange._patterns import Pattern, recognised
 from wengert.ops.shape import broadcast_to, convert
 from wengert.transforms.simplify import simplify
@@ -58,11 +59,21 @@ class Source:
     inputs: tuple[str, ...]
     output: str = "y"
     words: Words = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[Any, Sequence[str]] = field(default_factory=dict)
 
     def batch(self, rows: int) -> Any:
         """The first rows of the example, over again where there are more."""
         return tree.map(lambda x: x[np.arange(rows) % len(x)], self.example)
+
+    def meaning(self, given: str, name: str) -> str:
+        """What an input or output stands for, as a comment has it behind its name in the program."""
+        column = f"column {given}" if name != given else ""
+        return "".join(f", {plain(part)}" for part in (column, self.about.get(given, "")) if part)
+
+    def first_row(self) -> list[Any]:
+        """The inputs of an example call: numbers, or arrays where a row holds several."""
+        return [np.asarray(x)[0] for x in tree.flatten(self.batch(1))[0]]
 
     def name_of(self, value: Array, layer: str) -> str | None:
         """What the network calls an array; of several alike, the one in this layer."""
@@ -103,6 +114,7 @@ def source_of(
     postprocessing: Function | None = None,
     words: Mapping[str, Codes] | None = None,
     names: tuple[str, str] = ("x", "y"),
+    about: Mapping[str, str] | None = None,
 ) -> Source:
     """A network with what stands before and behind it, and an example of its inputs."""
     network = network if dtype is None else as_dtype(network, dtype)
@@ -116,7 +128,7 @@ def source_of(
 
     inputs = names_of(example, names[0])
     codes = _checked_words(words or {}, inputs, tree.flatten(example)[0])
-    return Source(network, function, example, inputs, names[1], codes, _arrays(network))
+    return Source(network, function, example, inputs, names[1], codes, about or {}, _arrays(network))
 
 
 def _checked_words(words: Mapping[str, Codes], inputs: Sequence[str], example: Sequence[Array]) -> Words:

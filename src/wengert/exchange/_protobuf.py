@@ -65,7 +65,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "int64_data=7:int* name=8:string raw_data=9:bytes double_data=10:double* uint64_data=11:int* "
         "external_data=13:Entry* data_location=14:int"
     ),
-    "Value": _fields("name=1:string type=2:Type"),
+    "Value": _fields("name=1:string type=2:Type doc_string=3:string"),
     "Type": _fields("tensor_type=1:TensorType"),
     "TensorType": _fields("elem_type=1:int shape=2:Shape"),
     "Shape": _fields("dim=1:Dim*"),

@@ -33,8 +33,16 @@ if TYPE_CHECKING:
         multiclass_hinge,
         softmax_cross_entropy,
     )
-    from wengert.losses._likelihood import LIKELIHOODS, LOSSES, Likelihood, loss_named, output_activation
+    from wengert.losses._likelihood import (
+        LIKELIHOODS,
+        LOSSES,
+        Likelihood,
+        kinds_of,
+        loss_named,
+        output_activation,
+    )
     from wengert.losses._numbers import (
+        SUMS_OF_SQUARES,
         GaussianNLL,
         Huber,
         Quantile,
@@ -53,10 +61,10 @@ else:
             "BinaryFocal Focal SmoothedCrossEntropy binary_cross_entropy hinge multiclass_hinge "
             "softmax_cross_entropy"
         ),
-        _likelihood="LIKELIHOODS LOSSES Likelihood loss_named output_activation",
+        _likelihood="LIKELIHOODS LOSSES Likelihood kinds_of loss_named output_activation",
         _numbers=(
-            "GaussianNLL Huber Quantile mean_absolute_error mean_squared_error poisson poisson_of_rates "
-            "sum_of_squares"
+            "SUMS_OF_SQUARES GaussianNLL Huber Quantile mean_absolute_error mean_squared_error poisson "
+            "poisson_of_rates sum_of_squares"
         ),
         _penalties="L1 L2 ElasticNet Penalty",
         _weights="class_weights",
@@ -64,6 +72,7 @@ else:
 
 __all__ = [
     "sum_of_squares",
+    "SUMS_OF_SQUARES",
     "mean_squared_error",
     "mean_absolute_error",
     "Huber",
@@ -81,6 +90,7 @@ __all__ = [
     "LIKELIHOODS",
     "LOSSES",
     "Likelihood",
+    "kinds_of",
     "loss_named",
     "output_activation",
     "class_weights",

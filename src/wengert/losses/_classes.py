@@ -311,7 +311,17 @@ def multiclass_hinge(a: Array, t: Array, weights: Weights = None) -> Array:
 
 def _shifted(a: Array) -> Array:
     """The pre-activations less the largest of their pattern."""
-    return a - _largest(a)
+    return a - _largest(_of_several(a))
+
+
+def _of_several(a: Array) -> Array:
+    """Refuse outputs of a single class, which is certain whatever they are."""
+    if np.ndim(a) and np.shape(a)[-1] < 2:
+        raise ValueError(
+            f"outputs of shape {np.shape(a)} are of one class, which is certain; give at least two, or take "
+            "binary_cross_entropy, BinaryFocal or hinge of one unit"
+        )
+    return a
 
 
 def _largest(a: Array) -> Array:
@@ -343,9 +353,7 @@ def _at_target(a: Array, t: Array) -> Array:
 
 def _own_and_others(a: Array, t: Array) -> tuple[Array, Array]:
     """The pre-activation of each pattern's own class; and all of them, its own lowered out of the way."""
-    classes, t = np.shape(a)[-1], t if hasattr(t, "dtype") else np.asarray(t)
-    if classes < 2:
-        raise ValueError(f"outputs of shape {np.shape(a)} are of one class; give at least two")
+    classes, t = np.shape(_of_several(a))[-1], t if hasattr(t, "dtype") else np.asarray(t)
     k = (np.argmax(t, axis=-1) if np.shape(t) == np.shape(a) else _indices(a, t))[..., None]
     others = np.where(np.arange(classes) == k % classes, -np.inf, a)
     return np.take_along_axis(a, k, axis=-1)[..., 0], others

@@ -118,6 +118,18 @@ def loss_named(loss: str | Loss) -> Loss:
     return loss if callable(loss) else named("loss", loss, LOSSES)
 
 
+def kinds_of(loss: Loss) -> list[str]:
+    """The kinds of target that an error of this package is for; a user's own may be for any, and has none.
+
+    Examples
+    --------
+    >>> kinds_of(_classes.Focal(gamma=1.0)), kinds_of(abs)
+    (['classes'], [])
+    """
+    family = _family(loss)
+    return [name for name, kind in LIKELIHOODS.items() if family in map(_family, kind.losses)]
+
+
 def output_activation(loss: Loss) -> str:
     """The name of the activation that makes predictions of what an error takes; a user's own takes them.
 

@@ -87,6 +87,10 @@ def mean_squared_error(y: Array, t: Array, weights: Weights = None) -> Array:
     return mean(np.square(y - same_shape(t, y)), weights)
 
 
+# Errors that are squares of residuals alone, as methods of the Gauss-Newton kind take them.
+SUMS_OF_SQUARES = (sum_of_squares, mean_squared_error)
+
+
 def mean_absolute_error(y: Array, t: Array, weights: Weights = None) -> Array:
     r"""Mean absolute error over the patterns and outputs; least for the median.
 

@@ -25,12 +25,13 @@ from wengert.models._files import (
     save_network,
     to_bytes,
 )
-from wengert.models._model import Model, suited
+from wengert.models._model import SUITED, Model, suited
 
 __all__ = [
     "Model",
     "Embedded",
     "KIND",
+    "SUITED",
     "suited",
     "save",
     "load",

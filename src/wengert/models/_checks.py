@@ -16,8 +16,6 @@ from wengert.data import Encoder, Preprocessing, Standardiser, Task
 from wengert.losses import LIKELIHOODS
 from wengert.models._embedded import Embedded
 from wengert.models._model import Model, suited
-from wengert.nn._schedule import NONE, Topology
-from wengert.nn._topology import require_acyclic
 
 Array = np.ndarray
 
@@ -123,23 +121,8 @@ def _parts(network: Any) -> Iterator[Any]:
 
 def _check_units(graph: nn.UnitGraph) -> None:
     topology = graph.topology
-    require(isinstance(topology, Topology), "a graph of units without connections")
+    require(isinstance(topology, nn.Topology), "a graph of units without connections")
     numbers = (graph.weights, graph.biases, graph.fixed)
     require(all(np.ndim(part) == 1 for part in numbers), "the numbers of its units do not fit")
     require(topology.size == sum(map(len, numbers)), "the numbers of its units do not fit")
-    count = len(topology.names)
-    ends = np.array([*topology.inputs, *topology.outputs, -1], np.int64)[:-1]
-    require(len(topology.activations) == len(topology.bias_places) == count, "its units do not fit")
-    require(_are_places(ends, 0, count), "a unit is missing")
-    require(_are_places(topology.sources, 0, count), "a connection leads from nowhere")
-    require(_are_places(topology.targets, 0, count), "a connection leads nowhere")
-    require(_are_places(topology.places, 0, topology.size), "a connection has no weight")
-    require(_are_places(topology.bias_places, NONE, topology.size), "a bias is missing")
-    require(len(topology.sources) == len(topology.targets) == len(topology.places), "half a connection")
-    require(not np.isin(topology.targets, topology.inputs).any(), "a connection leads to an input")
-    require_acyclic("UnitGraph", range(count), topology.sources, topology.targets)
-
-
-def _are_places(places: Array, first: int, end: int) -> bool:
-    whole = isinstance(places, np.ndarray) and places.ndim == 1 and places.dtype == np.int64
-    return bool(whole and ((places >= first) & (places < end)).all())
+    topology.check()

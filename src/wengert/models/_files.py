@@ -117,7 +117,7 @@ def from_bytes(content: bytes, source: str = "model") -> Model:
 
 
 def load_network(path: str | Path) -> Any:
-    """The network in a model file, with columns or without.
+    """The network in a model file, with columns or without; the example is at :func:`save_network`.
 
     Raises
     ------

@@ -21,8 +21,6 @@ import numpy as np
 from wengert import nn
 from wengert.errors import ModelFileError
 from wengert.models._embedded import Embedded
-from wengert.nn._activations import Parametrised
-from wengert.nn._schedule import Topology
 
 Array = np.ndarray
 
@@ -40,7 +38,8 @@ def _layers() -> dict[str, type]:
     }
 
 
-CLASSES: dict[str, type] = _layers() | {cls.__name__: cls for cls in (Embedded, nn.Wiring, nn.Node, Topology)}
+PARTS = (Embedded, nn.Wiring, nn.Node, nn.Topology)
+CLASSES: dict[str, type] = _layers() | {cls.__name__: cls for cls in PARTS}
 NAMES = {cls: name for name, cls in CLASSES.items()}
 
 
@@ -118,9 +117,10 @@ _WRITERS: dict[type, Callable[[_Writer, Any, tuple[str, ...]], Any]] = {
 
 def _function(value: Any, path: tuple[str, ...]) -> Any:
     """An activation by its name and options, a universal function of NumPy by its name."""
-    name = getattr(value, "__name__", type(value).__name__)
-    if nn.ACTIVATIONS.get(name) is value or _is_parametrised(value):
-        return {"activation": name}
+    activation = nn.activation_name(value)
+    if activation is not None:
+        return {"activation": activation}
+    name = getattr(value, "__name__", "")
     if isinstance(value, np.ufunc) and vars(np).get(name) is value:
         return {"ufunc": name}
     _refuse(value, path)
@@ -133,10 +133,6 @@ def _refuse(value: Any, path: tuple[str, ...]) -> NoReturn:
         f"{'.'.join(path) or 'network'}: {what} cannot be stored, for a model file holds no code; "
         "use the layers and activations of wengert.nn, or universal functions of NumPy"
     )
-
-
-def _is_parametrised(value: Any) -> bool:
-    return isinstance(value, Parametrised) and nn.ACTIVATIONS.get(value.function.__name__) is value.function
 
 
 def _require(holds: bool, path: tuple[str, ...], what: str) -> None:

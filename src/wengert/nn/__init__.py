@@ -31,6 +31,9 @@ from wengert._lazy import found_in
 if TYPE_CHECKING:
     from wengert.nn._activations import (
         ACTIVATIONS,
+        SELU_ALPHA,
+        SELU_SCALE,
+        activation_name,
         activation_named,
         elu,
         exponential,
@@ -77,22 +80,23 @@ if TYPE_CHECKING:
     from wengert.nn._mlp import MLP
     from wengert.nn._normalisation import BatchNorm, LayerNorm
     from wengert.nn._perceptron import Perceptron, PerceptronFit, novikoff_bound, perceptron_rule
+    from wengert.nn._schedule import Topology
     from wengert.nn._single_layer import (
         linear_regression,
         logistic_regression,
         softmax_regression,
         with_output,
     )
-    from wengert.nn._summary import summary
+    from wengert.nn._summary import parts, summary
     from wengert.nn._training import forward, is_known, needs_key, parameters, replaced, state
     from wengert.nn._unit_graph import Connection, Unit, UnitGraph
 else:
     __getattr__, __dir__ = found_in(
         __name__,
         _activations=(
-            "ACTIVATIONS activation_named elu exponential gaussian gelu gelu_tanh gudermannian "
-            "hard_tanh identity leaky_relu log_softmax logistic mish relu selu silu softmax softplus "
-            "softsign step tanh"
+            "ACTIVATIONS SELU_ALPHA SELU_SCALE activation_name activation_named elu exponential "
+            "gaussian gelu gelu_tanh gudermannian hard_tanh identity leaky_relu log_softmax logistic "
+            "mish relu selu silu softmax softplus softsign step tanh"
         ),
         _connections="Fixed",
         _containers="Branches Concatenate Frozen Parallel Residual Sequential Skip",
@@ -109,8 +113,9 @@ else:
         _mlp="MLP",
         _normalisation="BatchNorm LayerNorm",
         _perceptron="Perceptron PerceptronFit novikoff_bound perceptron_rule",
+        _schedule="Topology",
         _single_layer="linear_regression logistic_regression softmax_regression with_output",
-        _summary="summary",
+        _summary="parts summary",
         _training="forward is_known needs_key parameters replaced state",
         _unit_graph="Connection Unit UnitGraph",
     )
@@ -139,6 +144,7 @@ __all__ = [
     "Node",
     "Wiring",
     "UnitGraph",
+    "Topology",
     "Unit",
     "Connection",
     "Fixed",
@@ -154,6 +160,7 @@ __all__ = [
     # activations
     "ACTIVATIONS",
     "activation_named",
+    "activation_name",
     "identity",
     "step",
     "logistic",
@@ -165,6 +172,8 @@ __all__ = [
     "leaky_relu",
     "elu",
     "selu",
+    "SELU_SCALE",
+    "SELU_ALPHA",
     "softplus",
     "exponential",
     "gelu",
@@ -193,5 +202,7 @@ __all__ = [
     "replaced",
     "state",
     "is_known",
+    # looking at one
     "summary",
+    "parts",
 ]

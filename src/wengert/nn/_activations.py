@@ -224,6 +224,10 @@ def log_softmax(a: Array) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
+# Those that join all units of a layer; every other takes each unit by itself.
+JOINT = (softmax, log_softmax)
+
+
 def _expm1_below_zero(a: Array) -> Array:
     """e^a - 1 where that is what counts; 0 in the place of exponentials that would overflow."""
     return np.expm1(np.where(a > 0, 0.0, a))
@@ -281,6 +285,19 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
         name, written = _parsed(activation)
         activation, options = named("activation", name, ACTIVATIONS), written | options
     return _with_options(activation, options) if options else activation
+
+
+def activation_name(activation: Activation) -> str | None:
+    """The name from which :func:`activation_named` makes this activation; None for any other function.
+
+    Examples
+    --------
+    >>> activation_name(activation_named("elu", alpha=0.5)), activation_name(np.tanh)
+    ('elu(alpha=0.5)', None)
+    """
+    plain = activation.function if isinstance(activation, Parametrised) else activation
+    known = ACTIVATIONS.get(getattr(plain, "__name__", ""))
+    return activation.__name__ if known is plain else None
 
 
 def _with_options(h: Callable[..., Array], options: dict[str, float]) -> Activation:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.nn._activations import Activation, activation_named, identity, log_softmax, softmax
+from wengert.nn._activations import JOINT, Activation, activation_named, identity
 from wengert.nn._initialisers import Initialiser
 from wengert.nn._schedule import NONE, Topology
 from wengert.nn._topology import listed, reaches, require_acyclic
@@ -19,7 +19,6 @@ from wengert.nn._topology import listed, reaches, require_acyclic
 Array = np.ndarray
 Name = Hashable
 WHERE = "UnitGraph"
-JOINT = (softmax, log_softmax)  # activations of all output units together
 
 
 class Fixed(NamedTuple):

@@ -105,6 +105,11 @@ class Residual(Layer):
         A layer s for the inputs, such as a :class:`Dense` without biases that brings them to the number of
         outputs; None for the inputs as they are.
 
+    Examples
+    --------
+    >>> Residual(np.square)(np.array([1.0, 3.0]))
+    array([ 2., 12.])
+
     References
     ----------
     He, Zhang, Ren and Sun, *Deep residual learning*, CVPR 2016.
@@ -144,6 +149,11 @@ class Skip(Layer):
     ----------
     layer
         The function f.
+
+    Examples
+    --------
+    >>> Skip(np.square)(np.array([1.0, 3.0]))
+    array([1., 3., 1., 9.])
 
     References
     ----------

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.nn._topology import levels
+from wengert._refusals import require
+from wengert.nn._topology import levels, require_acyclic
 
 Array = np.ndarray
 Activation = Callable[[Array], Array]
@@ -91,12 +92,37 @@ class Topology:
             return True
         return isinstance(other, Topology) and self._hash == other._hash and self._key == other._key
 
+    def check(self) -> None:
+        """Refuse what is no feed-forward network of units, such as a file may say.
+
+        Raises
+        ------
+        ValueError
+            Where a place is none, a connection leads to an input, or connections form a cycle.
+        """
+        count = len(self.names)
+        ends = np.array([*self.inputs, *self.outputs, -1], np.int64)[:-1]
+        require(len(self.activations) == len(self.bias_places) == count, "its units do not fit")
+        require(_are_places(ends, 0, count), "a unit is missing")
+        require(_are_places(self.sources, 0, count), "a connection leads from nowhere")
+        require(_are_places(self.targets, 0, count), "a connection leads nowhere")
+        require(_are_places(self.places, 0, self.size), "a connection has no weight")
+        require(_are_places(self.bias_places, NONE, self.size), "a bias is missing")
+        require(len(self.sources) == len(self.targets) == len(self.places), "half a connection")
+        require(not np.isin(self.targets, self.inputs).any(), "a connection leads to an input")
+        require_acyclic("UnitGraph", range(count), self.sources, self.targets)
+
     def __repr__(self) -> str:
         return f"Topology({len(self.names)} units, {len(self.sources)} connections)"
 
     def __getstate__(self) -> dict[str, Any]:
         found_on_use = {"schedule", "levels", "_key", "_hash"}  # a hash is of one process
         return {name: value for name, value in self.__dict__.items() if name not in found_on_use}
+
+
+def _are_places(places: Array, first: int, end: int) -> bool:
+    whole = isinstance(places, np.ndarray) and places.ndim == 1 and places.dtype == np.int64
+    return bool(whole and ((places >= first) & (places < end)).all())
 
 
 class Range(NamedTuple):

@@ -63,11 +63,23 @@ def _kind(layer: Any) -> str:
     return f"{type(layer).__name__}({', '.join(f'{name}={brief(getattr(layer, name))}' for name in static)})"
 
 
-def parts(network: Any, name: str = "") -> Iterator[Part]:
-    """The layers that have arrays of their own or contain no others, from the inputs to the outputs."""
+def parts(network: Any) -> Iterator[Part]:
+    """The layers that have arrays of their own or contain no others, from the inputs to the outputs.
+
+    Examples
+    --------
+    >>> from wengert import nn
+    >>> network = nn.MLP.init(np.random.default_rng(0), (4, 8, 3))
+    >>> [part.name for part in nn.parts(network)]
+    ['layers.0', 'layers.1']
+    """
+    return _parts(network, "")
+
+
+def _parts(network: Any, name: str) -> Iterator[Part]:
     below = list(_below(network, name))
     arrays = {n.removeprefix(f"{name}."): x for n, x in below if not dataclasses.is_dataclass(x)}
-    inner = [part for n, x in below if dataclasses.is_dataclass(x) for part in parts(x, n)]
+    inner = [part for n, x in below if dataclasses.is_dataclass(x) for part in _parts(x, n)]
     if arrays or not inner:
         yield Part(name, network, arrays)
     yield from inner

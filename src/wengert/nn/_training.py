@@ -61,6 +61,12 @@ def needs_key(network: Network) -> bool:
     """Whether the pass in training draws random numbers.
 
     A network tells by its attribute ``draws``; without one, a network with a ``forward`` of its own may.
+
+    Examples
+    --------
+    >>> from wengert import nn
+    >>> needs_key(nn.Dropout(0.5)), needs_key(np.tanh)
+    (True, False)
     """
     return bool(getattr(network, "draws", hasattr(network, "forward")))
 
@@ -74,8 +80,8 @@ def state(network: Network) -> dict[str, Array]:
     >>> list(state(nn.MLP.init(np.random.default_rng(0), (2, 1))))
     ['layers.0.weights', 'layers.0.biases']
     """
-    leaves, _ = tree.flatten(network)
-    return dict(zip(map(_name, tree.entries(network)), leaves, strict=True))
+    leaves, structure = tree.flatten(network)
+    return dict(zip(_names(structure), leaves, strict=True))
 
 
 def parameters(network: Network) -> dict[str, Array]:
@@ -88,9 +94,9 @@ def parameters(network: Network) -> dict[str, Array]:
     >>> {name: w.shape for name, w in parameters(network).items()}
     {'layers.0.weights': (2, 1), 'layers.0.biases': (1,)}
     """
-    leaves, _ = tree.flatten(network)
-    found = zip(tree.entries(network), leaves, strict=True)
-    return {_name(entries): leaf for entries, leaf in found if _is_trained(entries, leaf)}
+    leaves, structure = tree.flatten(network)
+    found = zip(_names(structure), _declared(structure), leaves, strict=True)
+    return {name: leaf for name, declared, leaf in found if declared and np.result_type(leaf).kind == "f"}
 
 
 def replaced(network: Network, arrays: Mapping[str, Any]) -> Network:
@@ -109,7 +115,7 @@ def replaced(network: Network, arrays: Mapping[str, Any]) -> Network:
     array([1.])
     """
     leaves, structure = tree.flatten(network)
-    names = [_name(entries) for entries in tree.entries(network)]
+    names = _names(structure)
     unknown = [name for name in arrays if name not in names]
     if unknown:
         raise KeyError(f"the network has no array {unknown[0]!r}; it has {', '.join(names)}")
@@ -134,8 +140,8 @@ def is_known(network: Network) -> bool:
     if isinstance(network, tuple | list):
         return all(map(is_known, network))
     if dataclasses.is_dataclass(network):
-        fields = (getattr(network, f.name) for f in dataclasses.fields(network))
-        return _is_own(type(network)) and all(map(is_known, fields))
+        kind: type = type(network)
+        return _is_own(kind) and all(is_known(getattr(network, name)) for name in tree.metadata_of(kind))
     return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
 
 
@@ -145,10 +151,14 @@ def _is_own(function: Any) -> bool:
     return str(module).startswith("wengert.") and closure is None
 
 
-def _name(entries: tree.Path) -> str:
-    return ".".join(str(entry.entry) for entry in entries)
+@tree.by_structure
+def _names(structure: Any) -> tuple[str, ...]:
+    """What the arrays of a network are called."""
+    return tuple(".".join(str(step.entry) for step in steps) for steps in tree.entries_of(structure))
 
 
-def _is_trained(entries: tree.Path, leaf: Any) -> bool:
-    declared = all(tree.metadata(entry).get("trained", True) for entry in entries)
-    return declared and np.issubdtype(np.result_type(leaf), np.floating)
+@tree.by_structure
+def _declared(structure: Any) -> tuple[bool, ...]:
+    """Which of them the dataclasses on the way declare as trained, or say nothing about."""
+    entries = tree.entries_of(structure)
+    return tuple(all(tree.metadata(step).get("trained", True) for step in steps) for steps in entries)

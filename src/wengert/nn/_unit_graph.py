@@ -19,15 +19,12 @@ Bishop, *Pattern Recognition and Machine Learning*, 5.1 and 5.3.1; Bishop and Bi
 Foundations and Concepts*, 8.1.
 """
 
-import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wengert.control import checkpoint, scan
 from wengert.nn._activations import Activation, identity
 from wengert.nn._connections import (
     Fixed,
@@ -50,11 +47,16 @@ from wengert.nn._dense import Dense
 from wengert.nn._initialisers import Initialiser, initialiser_named
 from wengert.nn._layer import Layer
 from wengert.nn._mlp import MLP
-from wengert.nn._schedule import LARGE, NONE, Inner, Product, Range, Segment, Topology
+from wengert.nn._propagation import propagated
+from wengert.nn._schedule import NONE, Topology
 from wengert.tables import aligned
+
+if TYPE_CHECKING:
+    from wengert.nn._unit_passes import UnitsExplained
 
 Array = np.ndarray
 Name = Hashable
+Loss = Callable[..., Any]
 SHOWN = 20  # units in the table that stands for a network, at most
 
 
@@ -390,6 +392,78 @@ class UnitGraph(Layer):
         found[topology.sources, topology.targets] = self._numbers()[topology.places]
         return found
 
+    def explain(
+        self,
+        x: Array,
+        t: Any = None,
+        loss: Loss | None = None,
+        learning_rate: float | None = None,
+    ) -> "UnitsExplained":
+        r"""One pass through the network, unit by unit: activations, error signals, derivatives, a step.
+
+        Parameters
+        ----------
+        x
+            One pattern, a number for each input.
+        t, loss
+            Its target, and the error of outputs and target as of a batch; without them nothing goes back.
+        learning_rate
+            Of the step of gradient descent to show; without one there is none.
+
+        Returns
+        -------
+        UnitsExplained
+            Printing it gives a table.
+
+        Raises
+        ------
+        ValueError
+            Where x is not one pattern, or one of t and loss is missing that the rest needs.
+
+        Examples
+        --------
+        >>> from wengert import losses
+        >>> network = UnitGraph.from_edges(
+        ...     [("x", "h", 2.0), ("h", "y", 1.0), ("x", "y", 0.5)], inputs=["x"], outputs=["y"]
+        ... )
+        >>> network.explain([0.5], 1.0, losses.sum_of_squares, learning_rate=0.1)
+        forward pass
+        x               z         0.5
+        h               a         0 + 2*0.5 = 1
+                        z         0.761594
+        y               a         0 + 1*0.761594 + 0.5*0.5 = 1.01159
+                        z         1.01159
+        output          y         [1.011594]
+        error           E         6.72122e-05
+        backward pass
+        y               h'(a)     1
+                        δ         0.0115942
+                        ∂E/∂w h   0.00883004
+                        ∂E/∂w x   0.00579708
+                        ∂E/∂b     0.0115942
+        h               h'(a)     0.419974
+                        δ         0.00486925
+                        ∂E/∂w x   0.00243462
+                        ∂E/∂b     0.00486925
+        update          η         0.1
+        h               w x       1.99976
+                        b         -0.000486925
+        y               w h       0.999117
+                        w x       0.49942
+                        b         -0.00115942
+        """
+        from wengert.nn._unit_passes import explained
+
+        x, count = np.asarray(x, np.float64), len(self.topology.inputs)
+        if x.size != count:
+            raise ValueError(
+                f"UnitGraph: explain takes {_many(count, 'number')}, not an array of shape {x.shape}"
+            )
+        if (t is None) != (loss is None) or (learning_rate is not None and loss is None):
+            raise ValueError("UnitGraph: explain goes back from an error; give the target t and the loss")
+        trained = np.arange(self.topology.size) < len(self.weights) + len(self.biases)
+        return explained(self.topology, self._numbers(), trained, x.ravel(), t, loss, learning_rate)
+
     def _numbers(self) -> Array:
         return np.concatenate([self.weights, self.biases, self.fixed])
 
@@ -425,11 +499,9 @@ class UnitGraph(Layer):
 
     def _propagated(self, x: Array) -> Array:
         """The outputs for inputs of shape (inputs,) or (inputs, patterns), each a row."""
-        schedule, blocks = self.topology.schedule, [x]
-        numbers = _Numbers.of(self, schedule.gathered)
-        for segment in schedule.segments:
-            blocks.append(_activations(segment, numbers, blocks))
-        return _joined(blocks, schedule.output_blocks)[schedule.output_rows]
+        parts = [self.weights, self.biases, self.fixed, np.zeros(1, self.weights.dtype)]
+        parameters = np.concatenate([part for part in parts if part.shape[0]])
+        return propagated(self.topology.schedule, parameters, x)
 
 
 def _dense_layers(network: MLP) -> tuple[Dense, ...]:
@@ -454,90 +526,3 @@ def table_of(heading: str, units: Sequence[Unit], most: int) -> str:
 def _cells(unit: Unit) -> tuple[str, ...]:
     bias = "-" if unit.bias is None else f"{unit.bias:.4g}"
     return str(unit.name), str(unit.level), unit.activation or "-", bias, str(unit.fan_in), str(unit.fan_out)
-
-
-# --- evaluation ---------------------------------------------------------------------------------------------
-
-
-class _Numbers(NamedTuple):
-    """The parameter vector with a 0 behind it for what is not connected, and what is gathered from it."""
-
-    parameters: Array
-    gathered: Array
-
-    @classmethod
-    def of(cls, network: UnitGraph, places: Array) -> "_Numbers":
-        parts = [network.weights, network.biases, network.fixed, np.zeros(1, network.weights.dtype)]
-        parameters = np.concatenate([part for part in parts if part.shape[0]])
-        return cls(parameters, parameters[places])
-
-    def __getitem__(self, at: Range) -> Array:  # type: ignore[override]
-        numbers = self.gathered if at.gathered else self.parameters
-        return np.reshape(numbers[at.start : at.start + math.prod(at.shape)], at.shape)
-
-
-def _joined(blocks: Sequence[Array], chosen: Sequence[int]) -> Array:
-    return blocks[chosen[0]] if len(chosen) == 1 else np.concatenate([blocks[i] for i in chosen])
-
-
-def _activations(segment: Segment, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
-    """The activations of a segment's units, row by row."""
-    a = reduce(np.add, [_products(product, numbers, blocks) for product in segment.outer])
-    if segment.biases is not None:
-        b = numbers[segment.biases]
-        a = a + (b if a.ndim == 1 else b[:, None])
-    if segment.inner is None:
-        return _transformed(a, segment.activations)
-    return _along_run(segment, segment.inner, numbers, a)
-
-
-def _products(product: Product, numbers: _Numbers, blocks: Sequence[Array]) -> Array:
-    """``sum_i w_i z_i`` for every row of a product."""
-    patterns, dtype = blocks[0].shape[1:], numbers.parameters.dtype
-    read = [blocks[i] for i in product.blocks]
-    read += [np.zeros((1, *patterns), dtype)] if product.padded or not read else []
-    z = read[0] if len(read) == 1 else np.concatenate(read)
-    parts = [_sums(numbers[weights], reads, z) for weights, reads in product.tables]
-    parts += [np.zeros((product.empty, *patterns), dtype)] if product.empty else []
-    a = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return a if product.order is None else a[product.order]
-
-
-def _sums(weights: Array, reads: Array | None, z: Array) -> Array:
-    """``sum_f w[j, f] z[reads[j, f]]``, where all rows read the same a matrix product.
-
-    What large tables read is looked up again in the backward pass, not stored.
-    """
-    if reads is None or reads.ndim == 1:
-        return weights @ (z if reads is None else z[reads])
-    return (checkpoint(_looked_up) if reads.size > LARGE else _looked_up)(weights, reads, z)
-
-
-def _looked_up(weights: Array, reads: Array, z: Array) -> Array:
-    return np.sum((weights if z.ndim == 1 else weights[:, :, None]) * z[reads], axis=1)
-
-
-def _transformed(a: Array, activations: Sequence[tuple[Activation, int]]) -> Array:
-    """``z = h(a)``, with a function for each group of rows."""
-    if len(activations) == 1:
-        return activations[0][0](a)
-    parts, start = [], 0
-    for h, count in activations:
-        parts.append(h(a[start : start + count]))
-        start += count
-    return np.concatenate(parts)
-
-
-def _along_run(segment: Segment, inner: Inner, numbers: _Numbers, outer: Array) -> Array:
-    """The activations of a run, level after level."""
-    patterns = outer.shape[1:]
-    slots = np.zeros((inner.kept.shape[1], *patterns), outer.dtype)
-
-    def step(carried: Array, level: Any) -> tuple[Array, Array]:
-        weights, reads, kept, a = level
-        z = _transformed(_looked_up(weights, reads, carried) + a, segment.activations)
-        return np.concatenate([carried, z])[kept], z
-
-    a = np.reshape(outer, (segment.levels, segment.width, *patterns))
-    levels = (numbers[inner.weights], inner.reads, inner.kept, a)
-    return np.reshape(scan(step, slots, levels)[1], outer.shape)

@@ -34,10 +34,6 @@ def _outer_last(a: Any, b: Any) -> Any:
     return a[..., :, None] * b[..., None, :]
 
 
-def _batch_shape(a: Type, b: Type, core: int) -> tuple[int, ...]:
-    return np.broadcast_shapes(a.shape[: a.ndim - core], b.shape[: b.ndim - core])
-
-
 def _matmul_cost(inputs: Any, outputs: Any, **_: Any) -> int:
     return int(2 * outputs[0].size * inputs[0].shape[-1])
 
@@ -97,7 +93,12 @@ def _check(a: Any, b: Any, axis: int) -> None:
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(at_user_line("matmul: an operand is a number. Write a * b."))
     if a.shape[-1] != b.shape[axis]:
-        raise ValueError(at_user_line(f"matmul: the shapes {a.shape} and {b.shape} do not fit."))
+        raise ValueError(
+            at_user_line(
+                f"matmul: the shapes {a.shape} and {b.shape} do not fit. The first needs as many columns as "
+                "the second has rows: transpose one with .T, or write np.outer(a, b) or a * b."
+            )
+        )
 
 
 @implements(np.matmul)
@@ -218,7 +219,11 @@ def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, ax
     axisa, axisb, axisc = (axis, axis, axis) if axis is not None else (axisa, axisb, axisc)
     a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(at_user_line("np.cross is recorded for vectors of length 3."))
+        raise ValueError(
+            at_user_line(
+                "np.cross is recorded for vectors of length 3. Of length 2 write x[0] * y[1] - x[1] * y[0]."
+            )
+        )
     (a0, a1, a2), (b0, b1, b2) = ([x[..., i] for i in range(3)] for x in (a, b))
     parts = np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
     return np.moveaxis(parts, -1, axisc)
@@ -328,7 +333,12 @@ def _explicit(spec: str, arrays: list[Any]) -> tuple[list[str], str]:
     left, arrow, result = spec.partition("->")
     terms = left.split(",")
     if len(terms) != len(arrays):
-        raise ValueError(at_user_line(f"einsum: {len(terms)} terms in {spec!r} for {len(arrays)} operands"))
+        raise ValueError(
+            at_user_line(
+                f"einsum: {len(terms)} terms in {spec!r} for {len(arrays)} operands. Give a term for each, "
+                "between commas."
+            )
+        )
     free = [c for c in string.ascii_letters if c not in spec]
     widths = [x.ndim - len(t.replace("...", "")) for x, t in zip(arrays, terms, strict=True)]
     most = max([w for w, t in zip(widths, terms, strict=True) if "..." in t], default=0)
@@ -346,7 +356,10 @@ def _without_repeats(x: Any, term: str) -> tuple[Any, str]:
     """Take the diagonal over a label that a term has twice."""
     if len(term) != x.ndim:
         raise ValueError(
-            at_user_line(f"einsum: the term {term!r} does not fit an operand of {x.ndim} dimensions")
+            at_user_line(
+                f"einsum: the term {term!r} does not fit an operand of {x.ndim} dimensions. Give a letter "
+                "for each, or ... for those in front."
+            )
         )
     for label in dict.fromkeys(term):
         while term.count(label) > 1:

@@ -99,7 +99,10 @@ def _where(ufunc: Any, inputs: Any, out: Any, where: Any) -> Any:
     target = out[0] if isinstance(out, tuple) else out
     if target is None:
         raise UnsupportedError(
-            at_user_line(f"np.{ufunc.__name__} with where= and without out= leaves elements undefined.")
+            at_user_line(
+                f"np.{ufunc.__name__} with where= and without out= leaves elements undefined. Give out=, or "
+                "choose between two results with np.where."
+            )
         )
     domain = getattr(UFUNCS.get(ufunc), "domain", None) or ((1.0, 1.0),) * len(inputs)
     inside = [np.where(where, x, (low + high) / 2) for x, (low, high) in zip(inputs, domain, strict=True)]

@@ -235,7 +235,7 @@ def fitted(
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     if limits.max_nfev is None:
         limits = limits._replace(max_nfev=200 * (layout.size + 1))
-    chosen = _method_named(method)
+    chosen = method_named(method)
     import scipy.linalg  # noqa: F401  whose library can only be limited once it is there
 
     with quiet, one_blas_thread():
@@ -262,7 +262,8 @@ def _problem(residuals: Function, layout: Layout, args: tuple[Any, ...], rows: t
     return Problem(programs_of(row_by_row, residuals, layout), tuple(np.asarray(r) for r in rows))
 
 
-def _method_named(name: str) -> Method:
+def method_named(name: str) -> Method:
+    """The method of that name; an unknown one is refused."""
     if name not in METHODS:
         raise ValueError(f"least_squares has no method {name!r}; {choice(name, METHODS)}")
     return METHODS[name]

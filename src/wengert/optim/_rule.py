@@ -129,6 +129,20 @@ class Rule(Steps):
         Names of the arrays that are remembered for each array of weights; they are zero at first.
     first_powers
         The numbers that change with every step, before the first.
+
+    Examples
+    --------
+    Steps of one length, whatever the size of the gradient:
+
+    >>> @dataclass(frozen=True)
+    ... class Signs(Rule):
+    ...     learning_rate: Rate = 0.1
+    ...
+    ...     def step(self, now, w, g):
+    ...         return (w - now[0] * np.sign(g),)
+    >>> rule, w = Signs(), np.array([1.0, 2.0])
+    >>> rule.update(np.array([3.0, -0.01]), rule.init(w), w)[0]
+    array([0.9, 2.1])
     """
 
     learning_rate: Rate  # type: ignore[assignment]

@@ -72,6 +72,11 @@ class Called(Schedule):
     """Any function of the number of steps, written in NumPy.
 
     Its own numbers are part of the compiled code.
+
+    Examples
+    --------
+    >>> Called(lambda steps: 0.1 / (1 + steps))(3)
+    0.025
     """
 
     function: Callable[[Any], Any] = field(metadata={"static": True})

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from wengert._refusals import require_at_least
-from wengert.optim._least_squares import Limits, fitted
+from wengert.optim._least_squares import Limits, fitted, method_named
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Function, Told, Tree
 
@@ -178,6 +178,7 @@ class LevenbergMarquardt:
 
     def __post_init__(self) -> None:
         require_at_least(0, ftol=self.ftol, xtol=self.xtol, gtol=self.gtol)
+        method_named(self.method)
 
     def minimise(
         self, f: Function, params: Tree, data: tuple[Any, ...], max_iter: int, callback: Told | None = None

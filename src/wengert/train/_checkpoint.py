@@ -1,7 +1,7 @@
 """Checkpoints: a training on disk, from which it goes on as if it had never been interrupted.
 
 A checkpoint holds everything that the epochs to come depend on: network, optimiser's state, numbers of
-epochs and steps, where the random numbers stand, the learning curve and the best network; and what must be
+epochs and steps, which random numbers depend on, the learning curve and the best network; and what must be
 the same again, so that it is refused to any other training. It is one file, written under another name and
 then renamed, so that at every moment there is a whole one.
 """
@@ -24,7 +24,7 @@ Array = np.ndarray
 
 KIND = _sealed.Kind(
     "checkpoint",
-    1,
+    2,
     "`fit(..., checkpoint=path)`",
     "copy it again, or delete it to begin anew",
     CheckpointError,
@@ -42,8 +42,6 @@ class Moment:
         The network and the optimiser's state.
     epoch, steps
         How many have been made.
-    position
-        Where the random numbers stand.
     best
         The best network so far, where one is kept.
     is_stopped
@@ -53,7 +51,6 @@ class Moment:
     carry: Any
     epoch: int = 0
     steps: int = 0
-    position: Any = None
     best: Any = None
     is_stopped: bool = False
 
@@ -75,7 +72,6 @@ class Checkpoint:
             "settings": dict(self.settings),
             "epoch": moment.epoch,
             "steps": moment.steps,
-            "position": moment.position,
             "is_stopped": moment.is_stopped,
             "has_best": moment.best is not None,
         }
@@ -95,7 +91,6 @@ class Checkpoint:
             (self._filled("network", network, arrays), self._filled("optimiser", state, arrays)),
             description["epoch"],
             description["steps"],
-            description["position"],
             self._filled("best", network, arrays) if description["has_best"] else None,
             description["is_stopped"],
         )

@@ -5,34 +5,33 @@ an iterable in the order in which it gives them. Both are checked before anythin
 number that is not finite, or a class that the network has no output for, is named with its row.
 """
 
-import inspect
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
 
-from wengert import _refusals, nn
+from wengert import nn
+from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.errors import DataError
-from wengert.train._orders import Drawing
+from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
+from wengert.train._refusals import require, unusable
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
 
 Order = Callable[[int], Array]
 
-# Of patterns, where it may be another number in every epoch.
-UNKNOWN = sys.maxsize
-# Rows that a data set is known by.
-SAMPLED = 64
+# Rows are numbered in 32 bits.
+MOST_ROWS = 1 << 32
+# Rows that a data set is known by where it has more bytes than this.
+SAMPLED, KNOWN_WHOLE = 64, 1 << 26
 
 
 class Source(Protocol):
     """What epochs are made of."""
 
-    count: int
-    last: int  # epoch, as far as is known
+    def most(self, trainer: Trainer) -> int:
+        """How many epochs one call makes at most."""
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs."""
@@ -42,12 +41,6 @@ class Source(Protocol):
 
     def outputs_and_targets(self, trainer: Trainer) -> tuple[Any, Any]:
         """What is predicted, and what should be."""
-
-    def position(self) -> Any:
-        """Where the random numbers stand, as JSON has it."""
-
-    def move_to(self, position: Any) -> None:
-        """Go on from there."""
 
     def known_by(self) -> str:
         """What tells these data from others."""
@@ -65,28 +58,33 @@ class Rows:
     order
         ``True`` for a new random order in every epoch, ``False`` for the rows as they stand, or a function
         of the number of the epoch that gives the rows themselves.
-    rng
-        Where orders are drawn from.
+    key
+        What random orders are drawn with.
     """
 
-    def __init__(self, data: Data, rows: Array, order: bool | Order, rng: np.random.Generator) -> None:
-        self.data, self.rows, self.rng = data, rows, rng
-        self.count, self.whole = len(rows), len(rows) == count_of(data)
-        self.drawing = Drawing(rng, len(rows) if self.whole else rows)
-        self.last = UNKNOWN
-        self.order: Order = self._drawn if order else lambda number: self.rows
+    def __init__(self, data: Data, rows: Array, order: bool | Order, key: Array) -> None:
+        require(count_of(data) <= MOST_ROWS, "x has more than 2**32 rows; give batches of them")
+        self.data, self.rows = data, rows
+        self.whole = len(rows) == count_of(data)
+        self.orders: Orders = Shuffled(rows, key) if order else AsTheyStand(rows)
         if callable(order):
-            self.count, self.order = UNKNOWN, lambda number: np.asarray(order(number))
+            self.orders = Told(lambda epoch: _rows_given(order(epoch), epoch, count_of(data)))
 
-    def _drawn(self, number: int) -> Array:
-        return self.drawing.next(is_last=number >= self.last)
+    def most(self, trainer: Trainer) -> int:
+        """How many epochs one call makes at most."""
+        return self.orders.most(trainer.at_a_time)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
-        """The training errors of so many epochs, in one call where they are short."""
-        first = trainer.epochs + 1
-        if count == 1:
-            return trainer.run_epochs(self.data, self.order(first)[None])
-        return trainer.run_epochs(self.data, np.stack([self.order(first + i) for i in range(count)]))
+        """The training errors of so many epochs, made in one call."""
+        orders = self.orders.of(trainer.epochs + 1, count, self.most(trainer))
+        return trainer.run_epochs(self.data, orders, count)
+
+    def watched_epochs(
+        self, trainer: Trainer, count: int, watched: "Rows", most: int
+    ) -> tuple[list[float], list[float], Network]:
+        """So many epochs in one call, at most so many, with a look at other rows after each of them."""
+        orders = self.orders.of(trainer.epochs + 1, count, most)
+        return trainer.run_watched(self.data, orders, count, watched.data, watched.rows)
 
     def error(self, trainer: Trainer) -> float:
         """The error in prediction."""
@@ -97,21 +95,32 @@ class Rows:
         targets = self.data[1] if self.whole else rows_of(self.data[1], self.rows)
         return trainer.outputs(self.data, self.rows), targets
 
-    def position(self) -> Any:
-        """Where the random numbers stand."""
-        return self.drawing.position()
-
-    def move_to(self, position: Any) -> None:
-        """Go on from there."""
-        self.drawing.move_to(position)
-
     def known_by(self) -> str:
-        """Shapes, dtypes, and a checksum over some of the rows."""
-        some = self.rows[np.linspace(0, len(self.rows) - 1, min(SAMPLED, len(self.rows))).astype(np.intp)]
+        """Shapes, dtypes, and a checksum over all rows, or some where there are very many."""
         leaves = tree.flatten(self.data)[0]
+        is_small = sum(leaf.nbytes for leaf in leaves) <= KNOWN_WHOLE
+        count = len(self.rows) if is_small else min(SAMPLED, len(self.rows))
+        some = self.rows[np.linspace(0, len(self.rows) - 1, count).astype(np.intp)]
         kinds = " ".join(f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves)
         content = crc32(b"".join(np.ascontiguousarray(leaf[some]).tobytes() for leaf in leaves))
         return f"{len(self.rows)} rows of {kinds}, checksum {content:08x}"
+
+
+def _rows_given(order: Any, epoch: int, count: int) -> Array:
+    """An order of the user's, refused where it does not name rows."""
+    rows = np.asarray(order)
+    named = (
+        rows.ndim == 1
+        and rows.size
+        and rows.dtype.kind in "iu"
+        and -count <= rows.min() <= rows.max() < count
+    )
+    require(
+        bool(named),
+        f"shuffle gives {order!r:.60} for epoch {epoch}; give the rows to visit, whole numbers from 0 to "
+        f"{count - 1}",
+    )
+    return rows
 
 
 class Batches:
@@ -120,20 +129,27 @@ class Batches:
     Each batch is a pair of patterns and targets, or a triple with weights.
     """
 
-    count = last = UNKNOWN
-
     def __init__(self, batches: Any, check: Callable[[Data, str], Data]) -> None:
         self.batches, self.check = batches, check
 
     def _of(self, epoch: int) -> Iterator[Data]:
         batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        require(
+            hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
+            f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
+            "batches",
+        )
         for found, batch in enumerate(batches, start=1):
             yield self.check(batch, f"batch {found} of epoch {epoch}")
         if not found:
-            raise DataError(
-                f"fit: there are no batches in epoch {epoch}; give an iterable that begins anew each time "
+            raise unusable(
+                f"there are no batches in epoch {epoch}; give an iterable that begins anew each time "
                 "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
             )
+
+    def most(self, trainer: Trainer) -> int:
+        """One epoch: its batches are calls of their own."""
+        return 1
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs."""
@@ -148,13 +164,6 @@ class Batches:
         pairs = [(trainer.outputs(batch), batch[1]) for batch in self._of(trainer.epochs)]
         return tree.map(lambda *parts: np.concatenate(parts), pairs[0], *pairs[1:])
 
-    def position(self) -> Any:
-        """None: the order is that of whoever makes the batches."""
-        return None
-
-    def move_to(self, position: Any) -> None:
-        """Nothing moves here."""
-
     def known_by(self) -> str:
         """That these are batches; they are not looked at before their turn."""
         return "batches"
@@ -163,27 +172,21 @@ class Batches:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def require(holds: bool, message: str) -> None:
-    """Refuse an argument of fit."""
-    _refusals.require(holds, f"fit: {message}")
-
-
 def require_rows(*parts: Any) -> None:
     """Refuse data without rows, or with parts of different lengths."""
     names = ("x", "y", "the weights")
     for name, part in zip(names, parts):
-        if not all(np.ndim(leaf) for leaf in tree.flatten(part)[0]):
-            raise ValueError(f"fit: {name} has a single number for an array; give one row for each pattern")
+        are_arrays = all(np.ndim(leaf) for leaf in tree.flatten(part)[0])
+        require(are_arrays, f"{name} has a single number for an array; give one row for each pattern")
     lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
     count = lengths["x"][0]
     for name, found in lengths.items():
         for length in found:
-            if length != count:
-                raise ValueError(
-                    f"fit: x has {count} rows and {name} has {length}; give one target for each pattern"
-                )
-    if not count:
-        raise ValueError("fit: x has no rows; give at least one pattern")
+            require(
+                length == count,
+                f"x has {count} rows and {name} has {length}; give one target for each pattern",
+            )
+    require(count > 0, "x has no rows; give at least one pattern")
 
 
 def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
@@ -195,8 +198,8 @@ def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
     give_back(y)
     if lowest < 0 or highest >= outputs:
         place = np.argwhere((y < 0) | (y >= outputs))[0]
-        raise DataError(
-            f"fit: y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
+        raise unusable(
+            f"y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
             f"classes 0 to {outputs - 1}; number the classes from 0, or give the network more outputs"
         )
 
@@ -211,16 +214,13 @@ def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
 
 def require_weights(weights: Array, loss: Loss) -> None:
     """Refuse numbers that are no weights, and an error that takes none."""
-    try:
-        inspect.signature(loss).bind(None, None, None)
-    except TypeError:
-        name = getattr(loss, "__name__", type(loss).__name__)
-        raise ValueError(
-            f"fit: {name} takes no weights of patterns; write it as {name}(y, t, weights), "
-            "the error weighted by them"
-        ) from None
-    if weights.ndim != 1 or weights.min(initial=0) < 0 or not np.sum(weights, dtype=np.float64) > 0:
-        raise ValueError("fit: the weights of patterns are one number each, none negative and not all zero")
+    name = name_of(loss)
+    require(
+        takes(loss, 3),
+        f"{name} takes no weights of patterns; write it as {name}(y, t, weights), the error weighted by them",
+    )
+    are_weights = weights.ndim == 1 and weights.min(initial=0) >= 0 and weights.any()
+    require(bool(are_weights), "the weights of patterns are one number each, none negative and not all zero")
 
 
 def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
@@ -245,13 +245,23 @@ def _dtype_of(network: Network) -> Any:
 def _as_arrays(part: Any, name: str) -> Any:
     """A tree of arrays of numbers; a list of arrays is one too, and any other list is an array."""
     is_tree = not isinstance(part, list) or any(isinstance(item, np.ndarray) for item in part)
-    arrays = tree.map(np.asarray, part) if is_tree else np.asarray(part)
-    for leaf in tree.flatten(arrays)[0]:
-        if leaf.dtype.kind not in "biufc":
-            raise DataError(
-                f"fit: {name} holds {leaf.dtype}, not numbers; give arrays of numbers, and number the classes"
-            )
-    return arrays
+    return tree.map(lambda leaf: _as_array(leaf, name), part) if is_tree else _as_array(part, name)
+
+
+def _as_array(leaf: Any, name: str) -> Array:
+    """An array of numbers, with NaN where it is masked."""
+    if hasattr(leaf, "tocsr"):
+        raise unusable(f"{name} is a sparse matrix; give {name}.toarray(), or batches that are made dense")
+    try:
+        found = np.asarray(leaf.astype(np.float64).filled(np.nan) if hasattr(leaf, "filled") else leaf)
+    except ValueError as error:
+        raise unusable(f"{name} is no array: {error} Give rows of one length") from error
+    if found.dtype.kind not in "biufc":
+        raise unusable(
+            f"{name} holds {found.dtype}, not numbers; give an array of numbers, as by "
+            f"{name}.astype(float), and number the classes"
+        )
+    return found
 
 
 # ---------------------------------------------------------------------------------------- splitting
@@ -262,17 +272,16 @@ def split(y: Any, rows: Array, fraction: float, rng: np.random.Generator) -> tup
 
     Targets of whole numbers are classes.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fit: a validation fraction lies between 0 and 1, not at {fraction:g}")
+    require(0 < fraction < 1, f"a validation fraction lies between 0 and 1, not at {fraction:g}")
     classes = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub"
     strata = [rows[y[rows] == k] for k in np.unique(y[rows])] if classes else [rows]
     dealt = [rng.permutation(stratum) for stratum in strata]
     counts = [min(round(fraction * len(stratum)), len(stratum) - 1) for stratum in strata]
     watched = np.sort(np.concatenate([stratum[:count] for stratum, count in zip(dealt, counts)]))
     kept = np.sort(np.concatenate([stratum[count:] for stratum, count in zip(dealt, counts)]))
-    if not len(watched):
-        raise ValueError(
-            f"fit: a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; "
-            "give a larger one, or validation=(x, y)"
-        )
+    require(
+        len(watched) > 0,
+        f"a validation fraction of {fraction:g} leaves no row of {len(rows)} to watch; give a larger one, or "
+        "validation=(x, y)",
+    )
     return kept, watched

@@ -9,23 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from wengert import nn
 from wengert._blas import one_blas_thread
+from wengert._refusals import name_of, takes
 from wengert.core import tree
-from wengert.native.machine.team import get_threads, set_threads
+from wengert.native.machine import team
 from wengert.optim import Adam, Minimiser, Optimiser
 from wengert.train._checkpoint import described_arrays, new_checkpoint
 from wengert.train._curve import Epoch
-from wengert.train._data import Batches, Order, Rows, Source, checked, require, split
+from wengert.train._data import Batches, Order, Rows, Source, checked, split
 from wengert.train._progress import lines_every, progress_if_long, training_progress
-from wengert.train._stopping import Mode, Rule
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Mode
 from wengert.train._storage import count_of
 from wengert.train._trainer import Loss, Network, Penalty, Trainer
-from wengert.train._training import Callback, Fit, Metric, Training
+from wengert.train._training import EVENTS, Callback, Fit, Metric, Training
 from wengert.train._whole_batch import WholeBatchTraining, is_minimiser
 
 Seed = int | np.random.SeedSequence | None
-# Streams of random numbers beside that of the orders, by their last spawn key.
-DRAWN_BY_THE_NETWORK, SPLIT = 2**32 - 1, 2**32 - 2
+# Streams of random numbers, by their last spawn key.
+DRAWN_BY_THE_NETWORK, SPLIT, ORDERS = 2**32 - 1, 2**32 - 2, 2**32 - 3
 
 
 def fit(
@@ -163,18 +166,20 @@ def fit(
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2 and 9.3.1 (early stopping).
     """
     metrics, optimiser = metrics or {}, optimiser or Adam()
-    _check_functions(network, loss)
+    _check_network(network)
+    _check_loss(loss)
     _check_optimiser(optimiser)
+    _check_listeners(metrics, callbacks, penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
-    rule = Rule(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
-    _check_rule(rule, validation, metrics)
+    criterion = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
+    _check_criterion(criterion, validation, metrics)
     read = _Reader(network, loss, shuffle, seed)
     patterns, watched = read.sources(x, y, sample_weight, validation)
     trainer = Trainer(network, loss, optimiser, batch_size, read.key, penalty)
     if on_epoch is not None:
         callbacks = [*callbacks, lambda training: on_epoch(training.epoch)]
     kind = WholeBatchTraining if is_minimiser(optimiser) else Training
-    training = kind(trainer, patterns, watched, metrics, rule, validation_every, callbacks)
+    training = kind(trainer, patterns, watched, metrics, criterion, validation_every, callbacks)
     require(checkpoint is not None or not resume, "resume needs checkpoint=path, the file to go on from")
     if checkpoint is not None:
         settings = _settings(network, loss, optimiser, penalty, training, seed=seed, shuffle=shuffle)
@@ -190,44 +195,53 @@ class _Reader:
     """How the arguments become sources of minibatches."""
 
     def __init__(self, network: Network, loss: Loss, order: bool | Order, seed: Seed) -> None:
-        self.seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self.seed = _sequence(seed)
         self.key = self.stream(DRAWN_BY_THE_NETWORK).generate_state(2)
-        self.order, self.rng = order, np.random.default_rng(self.seed)
+        self.order, self.orders = order, self.stream(ORDERS).generate_state(2)
         self.checked = partial(checked, network, loss)
 
     def stream(self, number: int) -> np.random.SeedSequence:
-        """Random numbers that have nothing to do with those of the orders."""
+        """Random numbers that have nothing to do with those of another one."""
         return np.random.SeedSequence(self.seed.entropy, spawn_key=(*self.seed.spawn_key, number))
 
     def sources(self, x: Any, y: Any, weights: Any, validation: Any) -> tuple[Source, Source | None]:
         """What is learned from, and what the error is watched on."""
         if y is None:
-            require(not isinstance(x, np.ndarray), "y is missing; give a target for each pattern in x")
+            require(not hasattr(x, "shape"), "y is missing; give a target for each pattern in x")
             return self._batches(x), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
         rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
         if not isinstance(validation, Real):
-            return Rows(data, rows, self.order, self.rng), self._watched(validation)
+            return Rows(data, rows, self.order, self.orders), self._watched(validation)
         kept, aside = split(data[1], rows, float(validation), np.random.default_rng(self.stream(SPLIT)))
-        return Rows(data, kept, self.order, self.rng), Rows(data, aside, False, self.rng)
+        return Rows(data, kept, self.order, self.orders), Rows(data, aside, False, self.orders)
 
     def _batches(self, batches: Any) -> Batches:
         def read(batch: Any, where: str) -> Any:
             _require_batch(batch, where)
-            return self.checked(batch, tuple(f"{part} of {where}" for part in ("x", "y", "weights")))
+            return self.checked(batch, tuple(f"{where}: {part}" for part in ("x", "y", "weights")))
 
         return Batches(batches, read)
 
     def _watched(self, validation: Any) -> Source | None:
         if validation is None:
             return None
-        if isinstance(validation, Real):
-            raise ValueError("fit: batches cannot be split; give validation=(x, y), or batches")
+        is_fraction = isinstance(validation, Real)
+        require(not is_fraction, "batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
             return self._batches(validation)
+        _require_batch(validation, "validation")
         data = self.checked(validation, ("validation x", "validation y", "validation weights"))
-        return Rows(data, np.arange(count_of(data)), False, self.rng)
+        return Rows(data, np.arange(count_of(data)), False, self.orders)
+
+
+def _sequence(seed: Any) -> np.random.SeedSequence:
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    is_seed = seed is None or (isinstance(seed, int | np.integer) and seed >= 0)
+    require(bool(is_seed), f"the seed is a whole number of at least 0 or None, not {seed!r}")
+    return np.random.SeedSequence(None if seed is None else int(seed))
 
 
 @contextmanager
@@ -235,12 +249,9 @@ def _surroundings(
     training: Training, epochs: int, progress: bool | None, threads: int | None
 ) -> Iterator[None]:
     """Threads and the progress bar, while it lasts."""
-    before = get_threads()
     with ExitStack() as stack:
         stack.enter_context(one_blas_thread())
-        if threads is not None:
-            stack.callback(set_threads, before)
-            set_threads(threads)
+        stack.enter_context(team.threads(threads))
         if progress is not False:
             bar = training_progress if progress else progress_if_long
             training.report = stack.enter_context(bar(epochs))
@@ -256,7 +267,7 @@ def _settings(
     network: Network, loss: Loss, optimiser: Any, penalty: Any, training: Training, **more: Any
 ) -> dict[str, Any]:
     """What must be the same when a training is resumed."""
-    watched, rule = training.watched, training.rule
+    watched, criterion = training.watched, training.criterion
     return {
         "network": described_arrays(network),
         "loss": loss,
@@ -267,9 +278,9 @@ def _settings(
         "validation": None if watched is None else watched.known_by(),
         "validation_every": training.looks_every,
         "metrics": sorted(training.metrics),
-        "monitor": rule.monitor,
-        "mode": rule.mode,
-        "tolerance": rule.tolerance,
+        "monitor": criterion.monitor,
+        "mode": criterion.mode,
+        "tolerance": criterion.tolerance,
         **more,
     }
 
@@ -288,17 +299,33 @@ def _check_numbers(
     for name, count in counts.items():
         require(isinstance(count, Integral), f"{name} must be a whole number, not {count!r}")
         require(count >= 1, f"{name} must be at least 1, not {count}")
-    require(tolerance >= 0, f"tolerance must be at least 0, not {tolerance}")
+    is_number = isinstance(tolerance, Real) and tolerance >= 0
+    require(is_number, f"tolerance must be a number of at least 0, not {tolerance!r}")
 
 
-def _check_functions(network: Any, loss: Any) -> None:
+def _check_network(network: Any) -> None:
     is_network = callable(network) and all(leaf is not network for leaf in tree.flatten(network)[0])
     require(
         is_network,
         f"the network is a {type(network).__name__}, not a tree of arrays that can be called with patterns; "
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
+    parameters = nn.parameters(network)
+    require(bool(parameters), "the network has no array of floating-point numbers that could be trained")
+    for name, array in parameters.items():
+        require(bool(np.isfinite(array).all()), f"the network holds nan or inf in {name}; draw it anew")
+
+
+def _check_loss(loss: Any) -> None:
     require(callable(loss), f"the loss is {loss!r}; give a function, such as losses.mean_squared_error")
+    require(
+        not isinstance(loss, type),
+        f"the loss is the class {getattr(loss, '__name__', '')}; give one of its objects, with parentheses",
+    )
+    require(
+        takes(loss, 2) or takes(loss, 3),
+        f"{name_of(loss)} does not take outputs and targets; write it as {name_of(loss)}(y, t)",
+    )
 
 
 def _check_optimiser(optimiser: Any) -> None:
@@ -307,16 +334,40 @@ def _check_optimiser(optimiser: Any) -> None:
     require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 
-def _check_rule(rule: Rule, validation: Any, metrics: Mapping[str, Metric]) -> None:
-    known = ("training", "validation", *metrics)
-    require(rule.monitor in known, f"monitor is one of {', '.join(known)}, not {rule.monitor!r}")
-    require(rule.mode in ("min", "max"), f"mode is 'min' or 'max', not {rule.mode!r}")
+def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -> None:
+    named = isinstance(metrics, Mapping) and all(map(callable, metrics.values()))
     require(
-        rule.monitor != "validation" or validation is not None,
+        named,
+        f"metrics are functions of outputs and targets by name, such as {{'error': f}}, not {metrics!r}",
+    )
+    require(
+        isinstance(callbacks, Sequence), f"callbacks is a {type(callbacks).__name__}; give a list of them"
+    )
+    for callback in callbacks:
+        listens = callable(callback) or any(hasattr(callback, event) for event in EVENTS)
+        require(
+            listens and not isinstance(callback, type),
+            f"{callback!r} is no callback; give a function of the training, or an object with any of "
+            f"{', '.join(EVENTS)}",
+        )
+    require(
+        penalty is None or callable(penalty), f"the penalty is {penalty!r}; give one such as losses.L2(0.01)"
+    )
+    is_order = isinstance(shuffle, bool | np.bool_) or callable(shuffle)
+    require(is_order, f"shuffle is True, False or a function of the epoch's number, not {shuffle!r}")
+
+
+def _check_criterion(criterion: Criterion, validation: Any, metrics: Mapping[str, Metric]) -> None:
+    known = ("training", "validation", *metrics)
+    require(criterion.monitor in known, f"monitor is one of {', '.join(known)}, not {criterion.monitor!r}")
+    require(criterion.mode in ("min", "max"), f"mode is 'min' or 'max', not {criterion.mode!r}")
+    require(
+        criterion.monitor != "validation" or validation is not None,
         "patience needs validation=(x, y) to watch, a fraction, or monitor='training'",
     )
 
 
 def _require_batch(batch: Any, where: str) -> None:
-    is_batch = isinstance(batch, tuple | list) and len(batch) in (2, 3)
-    require(is_batch, f"{where} is a {type(batch).__name__}; give (x, y) or (x, y, weights)")
+    is_pair = isinstance(batch, tuple | list)
+    what = f"{type(batch).__name__}{f' of {len(batch)}' * is_pair}"
+    require(is_pair and len(batch) in (2, 3), f"{where} is a {what}; give (x, y) or (x, y, weights)")

@@ -1,46 +1,88 @@
-r"""The random orders in which epochs visit the patterns, :math:`n_1, n_2, \dots, n_N`.
+r"""The orders in which epochs visit the patterns, :math:`n_1, n_2, \dots, n_N`.
 
-To draw one takes some ten nanoseconds a row, which is more than a small network needs to learn from it. So
-the order of the next epoch is drawn beside this one, in a thread: native code and NumPy's shuffle both leave
-the interpreter to others. The orders are the same either way.
+A random order is a function of the seed and of the epoch's number: whoever goes on from a checkpoint needs to
+know nothing else. The orders of several short epochs are made at a time, for one call of native code.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
-from wengert._ahead import WORTH_A_THREAD, Ahead
+from wengert.native import orders
 
 Array = np.ndarray
 
+# Rows that are drawn at a time, and epochs of a call.
+ROWS_AT_A_TIME, EPOCHS_AT_A_TIME = 1 << 17, 64
 
-class Drawing:
-    """Random orders of the rows, one after the other; a long one is drawn while the epoch before it runs."""
 
-    def __init__(self, rng: np.random.Generator, rows: int | Array) -> None:
-        self.rng, self.rows = rng, rows
-        self.is_long = (rows if isinstance(rows, int) else len(rows)) >= WORTH_A_THREAD
-        self.ahead: Ahead | None = None
-        self.before: Any = None
+class Orders(Protocol):
+    """Orders of one epoch after the other."""
 
-    def next(self, is_last: bool = False) -> Array:
-        """The next order; after the last one none is drawn."""
-        order = self._draw() if self.ahead is None else self.ahead.order()
-        self.ahead = None
-        if self.is_long and not is_last:
-            self.before, self.ahead = self.rng.bit_generator.state, Ahead(self._draw)
-        return order
+    def most(self, limit: int) -> int:
+        """How many epochs one call makes at most, where it may visit so many rows."""
 
-    def _draw(self) -> Array:
-        return self.rng.permutation(self.rows)
+    def of(self, first: int, count: int, most: int) -> Array:
+        """At most so many orders, of which the first ``count`` are those of the epochs from ``first`` on."""
 
-    def position(self) -> Any:
-        """Where the random numbers stand before the next order."""
-        return self.rng.bit_generator.state if self.ahead is None else self.before
 
-    def move_to(self, position: Any) -> None:
-        """Go on from there."""
-        if self.ahead is not None:
-            self.ahead.order()
-            self.ahead = None
-        self.rng.bit_generator.state = position
+class Several:
+    """Orders of equally many rows, several at a time."""
+
+    def __init__(self, rows: Array) -> None:
+        self.rows = rows.astype(np.uint32)
+        self._memory = np.empty((0, len(rows)), np.uint32)
+
+    def most(self, limit: int) -> int:
+        """How many epochs one call makes at most, where it may visit so many rows."""
+        return max(1, min(EPOCHS_AT_A_TIME, min(limit, ROWS_AT_A_TIME) // len(self.rows)))
+
+    def memory(self, most: int) -> Array:
+        """Room for so many orders, which is used again."""
+        if len(self._memory) != most:
+            self._memory = np.empty((most, len(self.rows)), np.uint32)
+        return self._memory
+
+    def as_they_stand(self, most: int) -> Array:
+        """So many orders, all of them the rows as they stand."""
+        if len(self._memory) != most:
+            self._memory = np.tile(self.rows, (most, 1))
+        return self._memory
+
+
+class AsTheyStand(Several):
+    """The rows as they stand, in every epoch."""
+
+    def of(self, first: int, count: int, most: int) -> Array:
+        """At most so many orders, all of them alike."""
+        return self.as_they_stand(most)
+
+
+class Shuffled(Several):
+    """Random orders of the rows."""
+
+    def __init__(self, rows: Array, key: Array) -> None:
+        super().__init__(rows)
+        self.key = key
+
+    def of(self, first: int, count: int, most: int) -> Array:
+        """Room for so many orders, of which the first ``count`` are drawn."""
+        memory = self.memory(most)
+        orders.drawn(self.key, first, self.rows, memory[:count])
+        return memory
+
+
+class Told:
+    """Orders that a function of the epoch's number gives."""
+
+    def __init__(self, order: Callable[[int], Any]) -> None:
+        self.order = order
+
+    def most(self, limit: int) -> int:
+        """One: nothing is known of the others, not even how many rows they have."""
+        return 1
+
+    def of(self, first: int, count: int, most: int) -> Array:
+        """The order of an epoch."""
+        return np.asarray(self.order(first))[None]

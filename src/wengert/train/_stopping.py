@@ -8,8 +8,9 @@ and training ends when that many looks in a row have been none. The weights of t
 also when they are better by less than the tolerance.
 """
 
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from wengert.train._curve import Epoch
@@ -18,7 +19,7 @@ Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Criterion:
     """What is watched, and for how long it may fail to improve.
 
     Attributes
@@ -40,8 +41,8 @@ class Rule:
 
     def value(self, epoch: Epoch) -> float | None:
         """The number that is watched, so that low is good; None where it was not looked at."""
-        known = {"training": epoch.training, "validation": epoch.validation, **epoch.metrics}
-        found = known.get(self.monitor)
+        known = self.monitor in ("training", "validation")
+        found = getattr(epoch, self.monitor) if known else epoch.metrics.get(self.monitor)
         return None if found is None else float(found) if self.mode == "min" else -float(found)
 
 
@@ -49,31 +50,36 @@ class Rule:
 class Standing:
     """How it stands after some epochs: the best one, and how many looks in a row were no improvement."""
 
-    rule: Rule
+    criterion: Criterion
     best_epoch: int = 0
     best: float | None = None
     waited: int = 0
 
     def after(self, epoch: Epoch) -> "Standing":
         """How it stands after one more epoch."""
-        value = self.rule.value(epoch)
-        if value is None:
-            return self
-        if self.best is None:
-            return replace(self, best_epoch=epoch.number, best=value)
-        waited = 0 if value < self.best - self.rule.tolerance else self.waited + 1
-        if value < self.best:
-            return Standing(self.rule, epoch.number, value, waited)
-        return Standing(self.rule, self.best_epoch, self.best, waited)
+        return self.after_all([epoch])
 
     def after_all(self, epochs: Iterable[Epoch]) -> "Standing":
         """How it stands after these epochs."""
-        standing = self
+        best_epoch, best, waited = self.best_epoch, self.best, self.waited
         for epoch in epochs:
-            standing = standing.after(epoch)
-        return standing
+            value = self.criterion.value(epoch)
+            if value is None:
+                continue
+            if best is not None:
+                waited = 0 if value < best - self.criterion.tolerance else waited + 1
+            if best is None or value < best:
+                best_epoch, best = epoch.number, value
+        return Standing(self.criterion, best_epoch, best, waited)
 
     @property
     def is_over(self) -> bool:
         """Whether there were too many looks without an improvement."""
-        return self.rule.patience is not None and self.waited >= self.rule.patience
+        return self.criterion.patience is not None and self.waited >= self.criterion.patience
+
+    @property
+    def left(self) -> int:
+        """How many looks there are at least until it is over: one even where it might be at once."""
+        return (
+            sys.maxsize if self.criterion.patience is None else max(1, self.criterion.patience - self.waited)
+        )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.errors import DataError
+from wengert.train._refusals import unusable
 
 Array = np.ndarray
 Data = Any
@@ -115,12 +115,13 @@ def _mode(array: Any) -> str | None:
 
 def require_finite(data: Data, name: str, rows: Array | None = None) -> None:
     """Refuse numbers that are not finite, in all rows or in copies of these."""
-    for leaf, path in zip(tree.flatten(data)[0], tree.paths(data)):
-        place = _not_finite(leaf) if np.issubdtype(leaf.dtype, np.inexact) else None
+    for i, leaf in enumerate(tree.flatten(data)[0]):
+        place = _not_finite(leaf) if leaf.dtype.kind in "fc" else None
         if place is not None:
+            path = tree.paths(data)[i]
             row = place[0] if rows is None else rows[place[0]]
-            raise DataError(
-                f"fit: {name}{path}[{', '.join(map(str, (row, *place[1:])))}] is {leaf[place]}; "
+            raise unusable(
+                f"{name}{path}[{', '.join(map(str, (row, *place[1:])))}] is {leaf[place]}; "
                 "fill such values in, or leave their rows out"
             )
 

@@ -23,12 +23,13 @@ import numpy as np
 
 from wengert import nn, random
 from wengert.api import value_and_grad
-from wengert.control import scan
+from wengert.control import scan, while_loop
 from wengert.core import tree
 from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
+from wengert.train._own_losses import watched
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ OPERATIONS_AT_A_TIME = 20_000_000_000
 PATTERNS_AT_A_TIME = 256
 # Weights from which on they are copied once, and then changed in place, rather than made anew by every call.
 MANY = 1 << 17
+# Weights that are kept of several epochs of a call.
+KEPT = 1 << 17
 
 
 class Piece(NamedTuple):
@@ -73,6 +76,8 @@ class Trainer:
         number of the step.
     penalty
         As in :func:`fit`.
+    state
+        That of the optimiser, to go on from. The first epoch changes its arrays.
 
     Attributes
     ----------
@@ -104,28 +109,30 @@ class Trainer:
         batch_size: int,
         key: Any = None,
         penalty: Penalty | None = None,
+        state: Any = None,
     ) -> None:
         self.optimiser: Any = optimiser
         self.loss, self.penalty = loss, penalty
         self.batch_size = batch_size
-        self.key, self.steps, self.epochs = random.key(0) if key is None else key, 0, 0
-        self._read: tuple[Data, bool] = None, False
+        self.key, self.steps, self.epochs = _first_key() if key is None else key, 0, 0
+        self._known: list[tuple[Data, bool]] = []
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        # Methods that take all patterns at once keep nothing from one call to the next.
-        state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        if state is None:  # methods that take all patterns at once keep nothing from one call to the next
+            state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
         self._carry = tree.map(_as_numpy, (network, state))
         self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
         self._averages = averaged(state, parameters) is not parameters
-        weights = sum(w.size for w in parameters.values())
+        self._weights = weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         self.is_constant = _is_constant(network, loss, optimiser, penalty)
         made: Callable[..., _Programs] = _known_programs if self.is_constant else _Programs
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY
-        self._epochs = self.programs.epochs_of_a_copy if self._is_large else self.programs.epochs
+        # The state is given away, and a copy of the network where it is large.
+        self._epochs = self.programs.epochs(batch_size, 2 if self._is_large else 1)
 
     @property
     def carry(self) -> tuple[Network, Any]:
@@ -167,18 +174,60 @@ class Trainer:
         """
         return self.run_epochs(data, order[None])[0]
 
-    def run_epochs(self, data: Data, orders: Array) -> list[float]:
-        """One epoch for every row of ``orders``, in one call where they are short; their errors."""
+    def run_epochs(self, data: Data, orders: Array, count: int | None = None) -> list[float]:
+        """One epoch for every row of ``orders``, in one call where they are short; their errors.
+
+        With a count only the first so many rows are visited: the code is that for all rows.
+        """
+        count = len(orders) if count is None else count
         if orders.size > self.at_a_time or self._reads_a_file(data):
-            return [self._epoch_of(self._pieces(data, order)) for order in orders]
+            return [self._epoch_of(self._pieces(data, order)) for order in orders[:count]]
+        return self._epochs_together(self._epochs, data, orders, count)[0]
+
+    def most_watched(self, data: Data, watched: Data, rows: Array) -> int:
+        """How many epochs `run_watched` makes at most: it keeps a network of each."""
+        if len(rows) > self.at_a_time or self._reads_a_file(data) or self._reads_a_file(watched):
+            return 1
+        return max(1, KEPT // max(1, self._weights))
+
+    def run_watched(
+        self, data: Data, orders: Array, count: int, watched: Data, rows: Array
+    ) -> tuple[list[float], list[float], Network]:
+        """As `run_epochs` in one call, with a look at other patterns after every epoch.
+
+        Returns
+        -------
+        errors, errors of those patterns, and the networks after the epochs, in the rows of their arrays
+
+        Raises
+        ------
+        ControlFlowError
+            Where the code cannot be followed by a loop; nothing is changed then.
+        """
+        first, kept = self.epochs, self.programs.kept_epochs(self.batch_size)
+        (piece,) = self._pieces_to_look_at(watched, rows)
+        errors, networks = self._epochs_together(kept, data, orders, count)
+        given = np.int64(count), *_minibatches(piece.order, piece.batch_size), watched
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self.programs.errors_of_each(networks, *given)[:count]
+        shares = _shares(watched, piece.order, piece.batch_size)
+        looks = [float(row @ shares) / float(shares.sum()) for row in found]
+        for i, error in enumerate(looks, start=1):
+            self.require_finite(error, "validation", f"epoch {first + i}")
+        return errors, looks, networks
+
+    def _epochs_together(
+        self, program: Callable[..., Any], data: Data, orders: Array, count: int
+    ) -> tuple[list[float], Any]:
+        """The errors of so many epochs, and what the program keeps of each."""
         piece = Piece(data, orders, self.batch_size)
-        carry, errors = self._run(self._to_change(), self.steps, piece)
-        shares = _shares(data, orders, self.batch_size)
+        carry, errors, history = self._run(program, self._to_change(), self.steps, piece, count)
+        shares = _shares(data, orders[:count], self.batch_size)
         found: list[float] = ((errors * shares).sum(axis=1) / shares.sum(axis=-1)).tolist()
         if not all(map(math.isfinite, found)):
             self._require_finite(errors, 0)
-        self._advance(carry, errors.size, len(orders))
-        return found
+        self._advance(carry, errors.size, count)
+        return found, history
 
     def epoch_of_batches(self, batches: Iterable[Data]) -> float:
         """A step on each of these minibatches; the mean error of the patterns, as that of `epoch`."""
@@ -188,22 +237,29 @@ class Trainer:
         """One epoch in several calls, so that an interruption is noticed in between."""
         carry, steps, total, weight = self._to_change(), 0, 0.0, 0.0
         for piece in pieces:
-            carry, errors = self._run(carry, self.steps + steps, piece._replace(order=piece.order[None]))
+            piece = piece._replace(order=piece.order[None])
+            carry, errors, _ = self._run(self._epochs, carry, self.steps + steps, piece)
             self._require_finite(errors, steps)
-            shares = _shares(piece.data, piece.order, piece.batch_size)
+            shares = _shares(piece.data, piece.order[0], piece.batch_size)
             total, weight = total + float(errors[0] @ shares), weight + float(shares.sum())
             steps += errors.size
         self._advance(carry, steps, 1)
         return total / weight
 
     def _reads_a_file(self, data: Data) -> bool:
-        """Whether the data stand in a mapped file; found out once."""
-        if self._read[0] is not data:
-            self._read = data, is_mapped(data)
-        return self._read[1]
+        """Whether data stand in a mapped file; found out once, of those learned from and those watched."""
+        for known, mapped in self._known:
+            if known is data:
+                return mapped
+        self._known = [(data, is_mapped(data)), *self._known[:1]]
+        return self._known[0][1]
+
+    def forget_data(self) -> None:
+        """Hold no data any longer: whoever keeps the trainer for more epochs need not keep them, too."""
+        self._known = []
 
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
-        return _pieces(data, order, self.at_a_time, self.batch_size)
+        return _pieces(data, order, self.at_a_time, self.batch_size, self._reads_a_file(data))
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
         self._carry, self._owns_state = carry, True
@@ -216,36 +272,35 @@ class Trainer:
         network, state = self._carry
         return tree.map(_copied, network) if self._is_large else network, state
 
-    def _run(self, carry: Any, steps: int, piece: Piece) -> tuple[Any, Array]:
-        """Carry and errors, a row for each epoch, after a piece whose order has one too."""
-        whole, rest = _minibatches(piece.order, piece.batch_size)
-        keys = self._keys(steps, len(whole), whole.shape[1] + (rest.size > 0))
+    def _run(
+        self, program: Callable[..., Any], carry: Any, steps: int, piece: Piece, count: int = 1
+    ) -> tuple[Any, Array, Any]:
+        """Carry, errors, and what the program keeps: a row for each epoch, of the first orders of a piece."""
+        key = (self.key, np.int64(steps)) if self._draws else None
         # Overflow is not warned of on the way: it is an error at the end.
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                (state, network), errors = self._epochs(carry[1], carry[0], whole, rest, keys, piece.data)
-                carry = network, state
+                after, errors, kept = program(
+                    carry[1], carry[0], np.int64(count), piece.order, key, piece.data
+                )
+                carry = after[::-1]
             except ControlFlowError:
-                carry, errors = self._step_by_step(carry, whole, rest, keys, piece.data)
-        return carry, np.asarray(errors, np.float64)
+                if program is not self._epochs:
+                    raise
+                kept, order = (), piece.order[:count]
+                carry, errors = self._step_by_step(carry, key, piece._replace(order=order))
+        return carry, np.asarray(errors[:count], np.float64), kept
 
-    def _keys(self, steps: int, epochs: int, count: int) -> Array | None:
-        """A key for each of the next steps, if the network draws."""
-        if not self._draws:
-            return None
-        numbers = steps + np.arange(epochs * count)
-        return random.fold_in(self.key, numbers).reshape(epochs, count, 2)
-
-    def _step_by_step(
-        self, carry: Any, whole: Array, rest: Array, keys: Array | None, data: Data
-    ) -> tuple[Any, Any]:
+    def _step_by_step(self, carry: Any, key: Any, piece: Piece) -> tuple[Any, Any]:
         """For code that Python's own ``if`` leads through: a scan cannot follow it, single steps can."""
+        whole, rest = _minibatches(piece.order, piece.batch_size)
         errors = np.empty((len(whole), whole.shape[1] + (rest.size > 0)))
         for number in range(len(whole)):
+            keys = _keys(key, errors.shape[1], number)
             batches = (*whole[number], *([rest[number]] if rest.size else []))
             for i, batch in enumerate(batches):
-                key = None if keys is None else keys[number, i]
-                carry, errors[number, i] = self.programs.step(carry, key, rows_of(data, batch))
+                now = None if keys is None else keys[i]
+                carry, errors[number, i] = self.programs.step(carry, now, rows_of(piece.data, batch))
         return carry, errors
 
     def after_epoch(self, error: float) -> None:
@@ -265,6 +320,8 @@ class Trainer:
             return False
         state = self.carry[1]
         told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
+        if told is state:
+            return False
         leaves = tree.flatten(state)[0], tree.flatten(told)[0]
         return not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True))
 
@@ -319,7 +376,7 @@ class Trainer:
     def _pieces_to_look_at(self, data: Data, rows: Array | None) -> Iterator[Piece]:
         rows = np.arange(count_of(data)) if rows is None else rows
         size = _even_size(len(rows), max(self.batch_size, PATTERNS_AT_A_TIME))
-        return _pieces(data, rows, -(-self.at_a_time // size) * size, size)
+        return _pieces(data, rows, -(-self.at_a_time // size) * size, size, self._reads_a_file(data))
 
     # --------------------------------------------------------------------------------- divergence
 
@@ -348,15 +405,18 @@ class Trainer:
 
 
 def _minibatches(order: Array, size: int) -> tuple[Array, Array]:
-    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each."""
+    """Whole minibatches as rows, and what is left over; of several orders, in rows, those of each.
+
+    Fewer patterns than a minibatch takes are a whole one: no memory is planned for those that are not there.
+    """
     *several, count = order.shape
+    size = min(size, count) or size
     whole = count // size * size
     return order[..., :whole].reshape(*several, -1, size), order[..., whole:]
 
 
-def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int) -> Iterator[Piece]:
+def _pieces(data: Data, order: Array, at_a_time: int, batch_size: int, mapped: bool) -> Iterator[Piece]:
     """An order in pieces of whole minibatches; what stands in a mapped file is read a piece at a time."""
-    mapped = is_mapped(data)
     if mapped:
         at_a_time = min(at_a_time, max(1, MAPPED_AT_A_TIME // batch_size) * batch_size)
     for start in range(0, len(order), at_a_time):
@@ -400,15 +460,24 @@ def _shares(data: Data, order: Array, batch_size: int) -> Array:
 QUICK = Options(Underflow.ABRUPT)
 
 
+@functools.cache
+def _first_key() -> Array:
+    """What a network draws with that is given nothing else."""
+    return np.asarray(random.key(0))
+
+
 class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        epochs = _epochs_of(loss, optimiser, penalty)
-        self.epochs = compiled(epochs, QUICK._replace(given=1))  # the optimiser's state
-        self.epochs_of_a_copy = compiled(epochs, QUICK._replace(given=2))  # and the network
+        loss = watched(loss)
+        made = functools.partial(_epochs_of, loss, optimiser, penalty)
+        self.epochs = functools.cache(lambda size, given: compiled(made(size), QUICK._replace(given=given)))
+        kept = functools.partial(_trained, optimiser)
+        self.kept_epochs = functools.cache(lambda size: compiled(made(size, kept), QUICK._replace(given=1)))
         self.step = _quick(_step_of(loss, optimiser, penalty))
-        self.errors = _quick(_batch_by_batch(lambda network, x, *targets: loss(network(x), *targets)))
+        errors = _batch_by_batch(lambda network, x, *targets: loss(network(x), *targets))
+        self.errors, self.errors_of_each = _quick(errors), _quick(_one_by_one(errors))
         self.outputs = _quick(_batch_by_batch(lambda network, x: network(x)))
 
 
@@ -482,35 +551,75 @@ def _step_of(
     return step
 
 
-def _epochs_of(loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> Callable[..., tuple[Any, Any]]:
-    """Some epochs: minibatches are named by the indices of their patterns."""
-    step = _step_of(loss, optimiser, penalty)
+def _epochs_of(
+    loss: Loss,
+    optimiser: Optimiser,
+    penalty: Penalty | None,
+    batch_size: int,
+    kept: Callable[..., Any] = lambda network, state: (),
+) -> Callable[..., tuple[Any, Any, Any]]:
+    """Some epochs, of which the first so many are made: minibatches are named by indices of patterns.
 
-    def epoch(carry: Any, order: Any, data: Data) -> tuple[Any, Any]:
-        whole, rest, keys = order
-
-        def on(carry: Any, now: Any) -> tuple[Any, Any]:
-            batch, key = now
-            return step(carry, key, rows_of(data, batch))
-
-        carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
-        if not len(rest):
-            return carry, errors
-        carry, last = on(carry, (rest, rows_of(keys, -1)))
-        return carry, np.append(errors, last)
+    What is ``kept`` of network and state is given for the end of every epoch.
+    """
+    epoch = functools.partial(_epoch, _step_of(loss, optimiser, penalty), batch_size)
 
     def epochs(
-        state: Any, network: Network, whole: Array, rest: Array, keys: Any, data: Data
-    ) -> tuple[Any, Any]:
-        carry = network, state
-        if len(whole) > 1:
-            carry, errors = scan(lambda carry, order: epoch(carry, order, data), carry, (whole, rest, keys))
-        else:
-            carry, errors = epoch(carry, rows_of((whole, rest, keys), 0), data)
-            errors = np.stack([errors])
-        return carry[::-1], errors
+        state: Any, network: Network, count: Any, orders: Array, key: Any, data: Data
+    ) -> tuple[Any, Any, Any]:
+        carry, steps = (network, state), -(-orders.shape[1] // batch_size)
+        if len(orders) == 1:
+            carry, errors = epoch(carry, orders[0], _keys(key, steps), data)
+            return carry[::-1], np.stack([errors]), tree.map(lambda w: np.stack([w]), kept(*carry))
+
+        def one_more(now: Any) -> Any:
+            i, carry, errors, history = now
+            carry, errors[i] = epoch(carry, orders[i], _keys(key, steps, i), data)
+            return i + 1, carry, errors, tree.map(functools.partial(_with_row, i), history, kept(*carry))
+
+        history = tree.map(lambda w: np.zeros((len(orders), *np.shape(w)), w.dtype), kept(*carry))
+        start = np.int64(0), carry, np.zeros((len(orders), steps)), history
+        _, carry, errors, history = while_loop(lambda now: now[0] < count, one_more, start)
+        return carry[::-1], errors, history
 
     return epochs
+
+
+def _with_row(i: Any, rows: Any, row: Any) -> Any:
+    """An array with another row in the place of one."""
+    rows[i] = row
+    return rows
+
+
+def _trained(optimiser: Any, network: Network, state: Any) -> Network:
+    """The network to predict with: of averaged weights where the optimiser keeps an average."""
+    parameters = nn.parameters(network)
+    averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
+    return network if averages is parameters else nn.replaced(network, averages)
+
+
+def _epoch(
+    step: Callable[..., Any], batch_size: int, carry: Any, order: Array, keys: Any, data: Data
+) -> tuple[Any, Any]:
+    """A step on each whole minibatch, and one on what is left: the carry, and the errors before the steps."""
+    whole, rest = _minibatches(order, batch_size)
+
+    def on(carry: Any, now: Any) -> tuple[Any, Any]:
+        batch, key = now
+        return step(carry, key, rows_of(data, batch))
+
+    carry, errors = scan(on, carry, (whole, rows_of(keys, slice(len(whole)))))
+    if not len(rest):
+        return carry, errors
+    carry, last = on(carry, (rest, rows_of(keys, -1)))
+    return carry, np.append(errors, last)
+
+
+def _keys(key: Any, steps: int, epoch: Any = 0) -> Any:
+    """If there is a key of all, and the number of the first step: a key for each step of an epoch."""
+    if key is None:
+        return None
+    return random.fold_in(key[0], key[1] + epoch * steps + np.arange(steps))
 
 
 def _batch_by_batch(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -525,6 +634,22 @@ def _batch_by_batch(f: Callable[..., Any]) -> Callable[..., Any]:
         else:
             _, found = scan(lambda _, batch: (0.0, on(batch)), 0.0, whole)
         return [found, tree.map(lambda y: np.stack([y]), on(rest))] if len(rest) else [found]
+
+    return results
+
+
+def _one_by_one(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f(network, ...)`` of the first so many networks, which stand in the rows of their arrays."""
+
+    def results(networks: Network, count: Any, whole: Array, rest: Array, data: Data) -> Any:
+        def one_more(now: Any) -> Any:
+            i, found = now
+            network = tree.map(lambda rows: rows[i], networks)
+            found[i] = np.concatenate(f(network, whole, rest, data))
+            return i + 1, found
+
+        found = np.zeros((len(tree.flatten(networks)[0][0]), len(whole) + (rest.size > 0)))
+        return while_loop(lambda now: now[0] < count, one_more, (np.int64(0), found))[1]
 
     return results
 

@@ -1,21 +1,25 @@
 """The loop: epochs, a look at the patterns kept aside, and whoever wants to know or to stop."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
-from wengert.errors import DivergenceError
+import numpy as np
+
+from wengert.core import tree
+from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
-from wengert.train._data import Source
-from wengert.train._stopping import Rule, Standing
+from wengert.train._data import Rows, Source
+from wengert.train._refusals import require
+from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
 
 Metric = Callable[[Any, Any], Any]
 Callback = Any
-# Numbers of rows that are drawn before they are needed, one for every pattern and epoch of a call.
-DRAWN_AT_A_TIME = 1 << 17
+# What callbacks are told of.
+EVENTS = ("on_start", "on_epoch", "on_end")
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +76,7 @@ class Training:
         What is learned from, and what the error is watched on.
     metrics
         Other functions of outputs and targets, by name.
-    rule
+    criterion
         What is watched, and when to stop.
     looks_every, checkpoint_every, reports_every
         After how many epochs the error is watched, everything is written down, and a line is printed.
@@ -90,7 +94,7 @@ class Training:
     patterns: Source
     watched: Source | None
     metrics: Mapping[str, Metric]
-    rule: Rule
+    criterion: Criterion
     looks_every: int = 1
     callbacks: Sequence[Callback] = ()
     checkpoint: Checkpoint | None = None
@@ -100,7 +104,7 @@ class Training:
     reports_every: int | None = None
 
     def __post_init__(self) -> None:
-        self.standing, self.interrupted, self.is_stopped = Standing(self.rule), False, False
+        self.standing, self.interrupted, self.is_stopped = Standing(self.criterion), False, False
         self.moment = Moment(self.trainer.carry)
 
     # ------------------------------------------------------------------------------ for callbacks
@@ -137,26 +141,52 @@ class Training:
         return self.result()
 
     def _train(self, epochs: int) -> None:
-        span, self.patterns.last = self._span(epochs - self.moment.epoch), epochs
+        together = self._most_watched()
         while self.moment.epoch < epochs and not self.is_over:
-            self._advance(span)
+            if together > 1:
+                together = self._advance_watched(epochs, together)
+            else:
+                self._advance(self._span(epochs))
+
+    def _most_watched(self) -> int:
+        """How many epochs a call makes with a look after each; 1 where others look in between, too."""
+        others = self.callbacks or self.metrics or self.checkpoint or self.reports_every
+        if others or self.looks_every > 1 or self.trainer.acts_between_epochs:
+            return 1
+        if not isinstance(self.patterns, Rows) or not isinstance(self.watched, Rows):
+            return 1
+        most = self.trainer.most_watched(self.patterns.data, self.watched.data, self.watched.rows)
+        return min(most, self.patterns.most(self.trainer))
+
+    def _advance_watched(self, epochs: int, most: int) -> int:
+        """Some epochs with a look after each; how many may be made at a time from now on."""
+        assert isinstance(self.patterns, Rows)
+        assert isinstance(self.watched, Rows)
+        first = self.moment.epoch + 1
+        span = min(epochs - self.moment.epoch, most, self.standing.left)
+        try:
+            errors, looks, networks = self.patterns.watched_epochs(self.trainer, span, self.watched, most)
+        except ControlFlowError:  # a loop cannot follow the code
+            return 1
+        numbers = range(first, first + span)
+        self._after([Epoch(*found) for found in zip(numbers, errors, looks)], networks)
+        return most
 
     @property
     def is_over(self) -> bool:
         """Whether there is a reason to stop."""
         return self.is_stopped or self.standing.is_over or self.trainer.is_exhausted
 
-    def _span(self, remaining: int) -> int:
-        """How many epochs a call makes: as many as nobody wants to look in between."""
-        looks = [remaining]
-        looks += [self.looks_every] if self.watched or self.metrics else []
+    def _span(self, epochs: int) -> int:
+        """How many epochs the next call makes: as many as nobody wants to look in between."""
+        if self.callbacks or self.trainer.acts_between_epochs:
+            return 1
+        looks = [self.looks_every] if self.watched or self.metrics else []
         looks += [self.checkpoint_every] if self.checkpoint else []
         looks += [self.reports_every] if self.reports_every else []
-        watches_training = self.rule.monitor == "training" and self.rule.patience is not None
-        if self.callbacks or watches_training or self.trainer.acts_between_epochs:
-            return 1
-        most = max(1, min(self.trainer.at_a_time, DRAWN_AT_A_TIME) // self.patterns.count)
-        return max(d for d in range(1, most + 1) if math.gcd(*looks) % d == 0)
+        left = [epochs - self.moment.epoch, *(every - self.moment.epoch % every for every in looks)]
+        left += [self.standing.left] if self.criterion.monitor == "training" else []
+        return min(self.patterns.most(self.trainer), *left)
 
     def _advance(self, span: int) -> None:
         """So many epochs."""
@@ -164,13 +194,14 @@ class Training:
         errors = self.patterns.epochs(self.trainer, span)
         self._after([Epoch(number, error) for number, error in enumerate(errors, start=first)])
 
-    def _after(self, found: list[Epoch]) -> None:
-        """All that is done between these epochs and the next."""
-        found[-1] = self._looked_at(found[-1])
+    def _after(self, found: list[Epoch], networks: Network | None = None) -> None:
+        """All that is done before the next epochs; networks as `Trainer.run_watched` gives them."""
+        if networks is None:
+            found[-1] = self._looked_at(found[-1])
         self.trainer.after_epoch(found[-1].training)
         self.curve.epochs += found
         self.standing = self.standing.after_all(found)
-        self.moment = self._now(found[-1].number)
+        self.moment = self._now(found[-1].number, networks)
         if self.report is not None:
             self.report(found[-1])
         self._tell("on_epoch")
@@ -188,22 +219,21 @@ class Training:
 
     def _measured(self) -> dict[str, float]:
         outputs, targets = (self.watched or self.patterns).outputs_and_targets(self.trainer)
-        return {name: float(metric(outputs, targets)) for name, metric in self.metrics.items()}
+        return {name: _number(name, metric(outputs, targets)) for name, metric in self.metrics.items()}
 
-    def _now(self, epoch: int) -> Moment:
+    def _now(self, epoch: int, networks: Network | None) -> Moment:
         """The moment after this epoch, with the best network."""
-        best = self.moment.best
-        if self.keeps_best and self.standing.best_epoch == epoch:
-            best = self.trainer.trained
-        position = self.patterns.position() if self.checkpoint else None
+        best, since = self.moment.best, self.standing.best_epoch - self.moment.epoch
+        if self.keeps_best and since > 0:
+            best = self.trainer.trained if networks is None else _in_row(networks, since - 1)
         if self.checkpoint:
             self.trainer.keep()
-        return Moment(self.trainer.carry, epoch, self.trainer.steps, position, best)
+        return Moment(self.trainer.carry, epoch, self.trainer.steps, best)
 
     @property
     def keeps_best(self) -> bool:
         """Whether the best network is given back: a training error is not that of the weights at its end."""
-        return self.rule.monitor != "training"
+        return self.criterion.monitor != "training"
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
@@ -236,6 +266,18 @@ class Training:
         self.moment, self.curve.epochs = self.checkpoint.read(self.trainer.carry)
         self.trainer.carry, self.trainer.steps = self.moment.carry, self.moment.steps
         self.trainer.epochs = self.moment.epoch
-        self.standing = Standing(self.rule).after_all(self.curve.epochs)
+        self.standing = Standing(self.criterion).after_all(self.curve.epochs)
         self.is_stopped = self.moment.is_stopped
-        self.patterns.move_to(self.moment.position)
+
+
+def _in_row(networks: Network, i: int) -> Network:
+    """A copy of one of several networks, which stand in the rows of their arrays."""
+    return tree.map(lambda rows: np.array(rows[i])[()], networks)
+
+
+def _number(name: str, found: Any) -> float:
+    """What a metric gives, refused where it is not one number."""
+    what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
+    is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
+    require(is_number, f"the metric {name!r} gives {what}; return one number")
+    return float(found)

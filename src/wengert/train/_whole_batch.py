@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from wengert import nn
-from wengert.losses import mean_squared_error, sum_of_squares
+from wengert.losses import SUMS_OF_SQUARES
 from wengert.train._curve import Epoch
-from wengert.train._data import Rows, require
+from wengert.train._data import Rows
+from wengert.train._own_losses import watched
+from wengert.train._refusals import require
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
-
-SQUARES = (mean_squared_error, sum_of_squares)
 
 
 def is_minimiser(optimiser: Any) -> bool:
@@ -73,7 +73,11 @@ def _changes(network: Any) -> bool:
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
-    network, loss, penalty = training.trainer.network, training.trainer.loss, training.trainer.penalty
+    network, loss, penalty = (
+        training.trainer.network,
+        watched(training.trainer.loss),
+        training.trainer.penalty,
+    )
 
     def error(parameters: Any, x: Any, *targets: Any) -> Any:
         now = nn.replaced(network, parameters)
@@ -86,9 +90,13 @@ def _error_of(training: Training) -> Callable[..., Any]:
 def _residuals_of(training: Training) -> Callable[..., Any]:
     """The residuals of one pattern, each times the root of the pattern's weight."""
     network, name = training.trainer.network, type(training.trainer.optimiser).__name__
-    is_squares = any(training.trainer.loss is squares for squares in SQUARES)
+    is_squares = any(training.trainer.loss is squares for squares in SUMS_OF_SQUARES)
     require(is_squares, f"{name} needs a sum of squares; give losses.mean_squared_error")
     require(training.trainer.penalty is None, f"{name} takes no penalty; take optim.LBFGS")
+    require(
+        not _changes(network),
+        f"{name} looks at pattern by pattern, and the network normalises over batches; take optim.LBFGS",
+    )
 
     def residuals(parameters: Any, x: Any, t: Any, weight: Any = 1.0) -> Any:
         y = nn.replaced(network, parameters)(x[None])

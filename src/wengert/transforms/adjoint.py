@@ -12,6 +12,7 @@ recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,16 @@ def cotangents_of(equation: Equation, env: Mapping[Var, Any], ct: Any) -> Contri
     values = operands(equation, env)
     y = [env[var] for var in equation.outputs] if primitive.multiple else env[equation.outputs[0]]
     return _RULES[primitive.kind](equation, ct, values, y)
+
+
+def carriers(equation: Equation) -> list[Var]:
+    """The operands by which an equation has a derivative that is not zero everywhere."""
+    primitive = equation.primitive
+    if primitive.kind == "constant" or not any(var.type.inexact for var in equation.outputs):
+        return []
+    stated = {"elementwise": primitive.partials, "nonlinear": repeat(1)}
+    rules = stated.get(primitive.kind, primitive.transposes)
+    return [a for a, rule in zip(equation.inputs, rules) if rule is not None and _needs(a)]  # type: ignore[misc]
 
 
 def _needs(atom: Atom) -> bool:

@@ -17,6 +17,7 @@ from wengert.core.evaluate import read
 from wengert.core.finite import require_finite
 from wengert.core.recorder import bind
 from wengert.core.trace import Equation, Trace, Type, Var
+from wengert.errors import at_user_line
 
 Batched = tuple[Any, bool]
 
@@ -93,7 +94,12 @@ def loop(equation: Equation, values: list[Any], flags: list[bool], size: int) ->
         for i in range(size)
     ]
     if not rows:
-        raise ValueError("vmap over an axis of length 0 is not defined for this operation.")
+        raise ValueError(
+            at_user_line(
+                f"vmap over an axis of length 0 is not defined for {equation.primitive.name}. Give at least "
+                "one example."
+            )
+        )
     if equation.primitive.multiple:
         return tuple(np.stack(column) for column in zip(*rows, strict=True))
     return np.stack(rows)

@@ -11,12 +11,14 @@ import threading
 import tracemalloc
 import weakref
 from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from tests.threads import in_threads
 from wengert.native.calling import door, layout
 from wengert.native.calling.call import Calls
 
@@ -623,11 +625,7 @@ def test_several_threads_at_once(size):
             if not np.allclose(f(given[k]), expected[k]):
                 wrong.append(k)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*(partial(work, k) for k in range(4)))
     assert not wrong
 
 

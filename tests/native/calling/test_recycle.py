@@ -2,12 +2,13 @@
 
 import gc
 import os
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from tests.threads import in_threads
 from wengert.native.calling import layout, recycle
 
 pytestmark = pytest.mark.skipif(not layout.is_known(), reason="an interpreter whose objects are not known")
@@ -94,11 +95,7 @@ def test_threads(doubled):
             if y[0] != 2 * (k + i) or y[-1] != 2 * (k + i):
                 wrong.append(k)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*(partial(work, k) for k in range(4)))
     assert not wrong
     assert pool(doubled).busy == 0
 

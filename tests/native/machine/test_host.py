@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tests.threads import in_threads
 from wengert.native.machine import host
 
 WRAPPER = """
@@ -108,11 +110,7 @@ def test_threads_compile_different_code_at_once():
         code = host.load(WRAPPER.format(name="exp") + f"define double @extra() {{\n  ret double {i}.0\n}}\n")
         found[i] = ctypes.CFUNCTYPE(ctypes.c_double)(code.address("extra"))()
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*(partial(work, i) for i in range(12)))
     assert found == {i: float(i) for i in range(12)}
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from wengert.native.machine import host, ir, parts
-from wengert.native.product.matmul import Product
+from wengert.native.product.matmul import write_function
+from wengert.native.product.plans import Product
 
 LARGE = "\n".join(f"  %v{i + 1} = fadd double %v{i}, 1.0" for i in range(parts.WORTH))
 INNER = "define internal double @inner(double %v0) nounwind {{\n{body}\n  ret double %v{count}\n}}\n"
@@ -40,7 +41,7 @@ def product_module(*shapes):
     """A module of products, named by their place."""
     module = ir.Module()
     for i, (m, n, k) in enumerate(shapes):
-        Product(m, n, k, np.float32, (k, 1), (n, 1), n).emit(module, f"product{i}")
+        write_function(module, Product(m, n, k, np.float32, (k, 1), (n, 1), n), f"product{i}")
     return str(module)
 
 

@@ -13,7 +13,8 @@ from tests.native.elementary.test_lanes import assert_same, specials
 from wengert.native.elementary.lanes import Lanes
 from wengert.native.machine import host, ir
 from wengert.native.machine.host import Host
-from wengert.native.product.matmul import Product
+from wengert.native.product.matmul import write_function
+from wengert.native.product.plans import Product
 
 HOSTS = ("avx512", "avx2", "sse2", "neon", "portable")
 FUSED = ("avx512", "avx2", "neon")
@@ -58,7 +59,7 @@ def product(machine: Host, dtype: str) -> Product:
 
 def product_assembly(machine: Host, dtype: str) -> str:
     module = ir.Module()
-    product(machine, dtype).emit(module, "product")
+    write_function(module, product(machine, dtype), "product")
     return host.assembly(str(module), machine)
 
 
@@ -187,7 +188,7 @@ def test_same_bits(operation: str, dtype: str, names: tuple[str, ...]) -> None:
 def multiplied(name: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     module, machine = ir.Module(), host.target(name)
     p = product(machine, str(a.dtype))
-    p.emit(module, "product")
+    write_function(module, p, "product")
     code = host.load(str(module))
     c, scratch = np.empty((60, 96), a.dtype), np.empty(max(p.scratch_bytes, 1), np.uint8)
     given: list[Any] = [x.ctypes.data for x in (a, b, c, scratch)]

@@ -15,6 +15,7 @@ import pytest
 import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
+from tests.threads import in_threads
 from wengert.core.tree import flatten
 from wengert.native import compilation
 from wengert.native.calling import layout
@@ -23,6 +24,7 @@ from wengert.native.machine import team
 pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
 
 COUNTS = (1, 2, 3, 4, 7)
+ENDLESS = 1 << 60
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 80)).astype(np.float32)
 W = RNG.normal(size=(80, 48)).astype(np.float32) * np.float32(0.1)
@@ -31,8 +33,11 @@ B = RNG.normal(size=48).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def threads():
+    """The team runs every call, however busy the machine is."""
     before = wg.get_threads()
+    team.set_patience(ENDLESS)
     yield
+    team.set_patience(team.PATIENCE)
     wg.set_threads(before)
 
 
@@ -137,7 +142,7 @@ def test_gradients_of_scans(shared):
 def test_while_loops_and_branches(shared):
     def f(x):
         go = lambda carry: carry[1].sum() > 40
-        halve = lambda carry: (carry[0] + 1, carry[1] * 0.9)
+        halve = lambda carry: (carry[0] + 1, carry[1] * 0.5)
         count, left = wg.while_loop(go, halve, (0, np.abs(x)))
         chosen = wg.cond(left[0, 0] > x[0, 0], lambda x, y: x @ y.T, lambda x, y: y @ x.T, x, left)
         # What comes next may use the memory that the loop's answer and the branch's question stood in.
@@ -188,26 +193,6 @@ def large(x, w, b):
 
 
 BIG = [RNG.normal(size=s) * 0.1 for s in ((400, 256), (256, 200), (200,))]
-
-
-def in_threads(*jobs):
-    """Run jobs at once; what any of them raised is raised here."""
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    started = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_calls_from_several_threads_at_once(shared):
@@ -378,6 +363,22 @@ def test_the_environment_sets_the_number(given, count):
     assert run("import wengert as wg; print(wg.get_threads())", WENGERT_NUM_THREADS=given)[:2] == (0, count)
 
 
+@pytest.mark.parametrize(
+    "given, most", [("1", 1), ("1,8", 1), ("500", 500), ("", 500), ("none", 500), ("0", 1)]
+)
+def test_openmp_variable_is_a_limit(given, most):
+    code, printed, error = run(
+        "import os, wengert as wg; print(wg.get_threads(), len(os.sched_getaffinity(0)))"
+        if hasattr(os, "sched_getaffinity")
+        else "import os, wengert as wg; print(wg.get_threads(), os.cpu_count())",
+        OMP_NUM_THREADS=given,
+        WENGERT_NUM_THREADS="",
+    )
+    assert code == 0, error
+    count, cores = map(int, printed.split())
+    assert count == min(cores, most, team.LIMIT)
+
+
 @pytest.mark.parametrize("given", ["0", "-1", "65", "two", "1.5", " "])
 def test_a_wrong_number_in_the_environment_is_named(given):
     _, _, error = run(LARGE + "f(x)", WENGERT_NUM_THREADS=given)
@@ -421,12 +422,35 @@ def test_more_threads_than_cores_end(shared):
     assert time.perf_counter() - start < 30
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on one core")
+def test_a_team_that_is_not_given_its_cores_is_left_alone():
+    code, printed, error = run(
+        LARGE
+        + """
+from wengert.native.machine import team
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+wg.set_threads(2)
+expected = f(x)
+calls = lambda: team._word(team._GENERATION).value
+def together(patience):
+    team.set_patience(patience)
+    f(x)
+    before = calls()
+    for _ in range(30):
+        assert np.array_equal(f(x), expected)
+    return calls() - before
+print(together(1 << 60), together(team.PATIENCE) < 10, together(1 << 60))
+"""
+    )
+    assert (code, printed) == (0, "30 True 30"), error
+
+
 def test_threads_that_cannot_be_had_are_done_without():
     code, printed, error = run(
         LARGE
         + """
 wg.set_threads(1)
-f(x)
+f(x), f(x)
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(54321); os.setuid(54321)
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
@@ -454,7 +478,7 @@ def test_an_interruption_comes_after_the_call():
         + """
 import signal
 wg.set_threads(3)
-long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=400)[0])
+long = wg.jit(lambda x: wg.scan(lambda c, _: (np.tanh(c @ x), None), x, None, length=40)[0])
 x = x[:500] * 0.1
 first = long(x)
 threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -495,3 +519,20 @@ def test_workers_are_kept(shared):
         for _ in range(5):
             compiled(*BIG)
     assert tasks() == before
+
+
+def test_counts_for_a_while_end_in_any_order():
+    before = wg.get_threads()
+    first, second = team.threads(before + 1), team.threads(before + 2)
+    first.__enter__()
+    second.__enter__()
+    assert wg.get_threads() == before + 2
+    first.__exit__(None, None, None)
+    assert wg.get_threads() == before + 2
+    second.__exit__(None, None, None)
+    assert wg.get_threads() == before
+    with team.threads(None):
+        assert wg.get_threads() == before
+    with pytest.raises(ValueError, match="the number of threads is 0"), team.threads(0):
+        pass
+    assert wg.get_threads() == before

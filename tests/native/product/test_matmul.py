@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wengert.native.machine import host, ir
-from wengert.native.product.matmul import Product, Start
+from wengert.native.product.matmul import Start, write_function, write_rows
 from wengert.native.product.packing import transpose
+from wengert.native.product.plans import Product
 
 HOSTS = ("avx512", "avx2", "sse2", "neon", "portable")
 ROUNDING = {"float32": 2e-6, "float64": 4e-15}
@@ -44,7 +45,7 @@ class Native:
 
 def native(product, **options):
     module = ir.Module()
-    product.emit(module, "product", **options)
+    write_function(module, product, "product", **options)
     code = host.load(str(module))
     types = [ctypes.c_int64] * (6 + len(options.get("extras", ())))
     return Native(product, code, ctypes.CFUNCTYPE(None, *types)(code.address("product")))
@@ -161,8 +162,9 @@ def test_vector_out_of_a_matrix():
 
 
 def test_nothing_to_do():
-    a, b, c = np.zeros((0, 4)), np.zeros((4, 5)), np.zeros((0, 5))
+    a, b, c = np.zeros((1, 4)), np.zeros((4, 5)), np.ones((1, 5))
     native(Product(0, 5, 4, "float64", (4, 1), (5, 1), 5))(a, b, c)
+    np.testing.assert_array_equal(c, np.ones((1, 5)))
 
 
 def test_batch():
@@ -285,7 +287,7 @@ def test_starts_with_a_bias(shape, by_columns):
     names = ["a", "b", "c", "scratch", "begin", "end", "bias"]
     f = module.function("product", "void", [(x, "i64" if x in ("begin", "end") else "ptr") for x in names])
     values = [f.param(x) for x in names]
-    product.write(f, *values[:6], start=Start(values[6], 0))
+    write_rows(f, product, *values[:6], start=Start(values[6], 0))
     f.ret()
     code = host.load(str(module))
     call = Native(product, code, ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)(code.address("product")))
@@ -358,7 +360,7 @@ def test_assembly(machine, by_columns):
     target = host.target(machine)
     b = (33, 1) if not by_columns else (1, 40)
     module = ir.Module()
-    Product(50, 33, 40, "float32", (40, 1), b, 33, host=target).emit(module, "product")
+    write_function(module, Product(50, 33, 40, "float32", (40, 1), b, 33, host=target), "product")
     text = host.assembly(str(module), target)
     for instruction in INSTRUCTIONS[machine]:
         assert instruction in text
@@ -371,7 +373,7 @@ def test_accumulators_stay_in_registers(machine):
     """Within a loop over k, sums are neither stored nor read again."""
     target = host.target(machine)
     module = ir.Module()
-    Product(120, 128, 64, "float32", (64, 1), (128, 1), 128, host=target).emit(module, "product")
+    write_function(module, Product(120, 128, 64, "float32", (64, 1), (128, 1), 128, host=target), "product")
     inner = [block for block in host.assembly(str(module), target).split("\n.LBB") if block.count("fm") >= 12]
     assert inner
     for block in inner:
@@ -381,7 +383,8 @@ def test_accumulators_stay_in_registers(machine):
 def test_functions_are_shared_within_a_module():
     module = ir.Module()
     for i, (m, n, k) in enumerate([(64, 128, 64), (128, 64, 64), (64, 64, 128), (256, 128, 784)]):
-        Product(m, n, k, "float32", (k, 1), (n, 1), n, host=host.target("avx512")).emit(module, f"product{i}")
+        product = Product(m, n, k, "float32", (k, 1), (n, 1), n, host=host.target("avx512"))
+        write_function(module, product, f"product{i}")
     assert sum(f.name.startswith("strip") for f in module.functions) == 1
     assert len({f.name for f in module.functions}) == len(module.functions)
 

@@ -10,6 +10,7 @@ from _traces import run, traced
 import wengert as wg
 from wengert.native.planning.kernels import Access, Buffer, row_major
 from wengert.native.planning.plan import Plan
+from wengert.native.writing import nest
 from wengert.native.writing.nest import Nest, merged
 
 HOSTS = ("", "avx512", "avx2", "sse2", "neon", "portable")
@@ -95,6 +96,38 @@ def test_random_loops(seed, host):
     f, arguments = random_loop(seed)
     with np.errstate(all="ignore"):
         close(run(traced(f, *arguments), arguments, host), f(*arguments))
+
+
+CROSSED = {
+    "turned": lambda x: x.T + x,
+    "turned both ways": lambda x: (x.T * 2, x[::-1].T - x),
+    "turned batch": lambda x: np.swapaxes(np.stack([x, -x, x * x]), 1, 2) * x,
+    "written turned": lambda x: (np.exp(x / 8), np.exp(x / 8).T),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int32"])
+@pytest.mark.parametrize("f", CROSSED.values(), ids=CROSSED)
+def test_strips_of_what_is_read_across_its_rows(f, dtype, host, monkeypatch):
+    taken = []
+    in_strips = Nest._in_strips
+    monkeypatch.setattr(Nest, "_in_strips", lambda *args: taken.append(in_strips(*args)))
+    x = np.random.default_rng(0).uniform(0, 8, (149, 149)).astype(dtype)
+    expected = f(x) if isinstance(f(x), tuple) else (f(x),)
+    close(run(traced(f, x), [x], host), expected)
+    assert taken
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_loops_in_strips(seed, monkeypatch):
+    """Strips wherever they may be, of one vector each."""
+    monkeypatch.setattr(nest, "STRIP", 1)
+    monkeypatch.setattr(Nest, "_crosses", lambda self, outer, cut, access: True)
+    f, arguments = random_loop(2000 + seed)
+    with np.errstate(all="ignore"):
+        close(run(traced(f, *arguments), arguments), f(*arguments))
+        close(run(traced(f, *arguments), arguments, threads=True), f(*arguments))
 
 
 @pytest.mark.parametrize("seed", range(12))

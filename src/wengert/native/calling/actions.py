@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from wengert.native.calling import layout
 from wengert.native.calling.structures import at, equal, get, go_on, increment, is_null, is_some, put_at, word
@@ -104,6 +105,12 @@ class Action:
         self.require_equal(word(self.f, o, layout.TYPE, "ptr"), self.given("object"))
         return o
 
+    def sequence(self) -> ir.Value:
+        """The object to look at: go on only if it is a sequence of the step's type and length."""
+        o = self.typed()
+        self.require_equal(word(self.f, o, layout.SIZE), self.given("count"))
+        return o
+
     def kept(self, o: ir.Value) -> ir.Value:
         """An object with one more reference to it."""
         self.f.call("Py_IncRef", "void", o)
@@ -129,10 +136,14 @@ class Action:
 
     def own_parts(self, part: Callable[[ir.Value], ir.Value]) -> None:
         """Note the parts by their numbers. They are kept alive: somebody may change what they are in."""
-        with self.f.loop(ZERO, self.given("count"), 1) as loop:
+        with self.each() as loop:
             o = part(loop.index)
             self.own(o)
             self.part(loop.index, o)
+
+    def each(self) -> AbstractContextManager[ir.Loop]:
+        """A loop over as many parts as the step counts."""
+        return self.f.loop(ZERO, self.given("count"), 1)
 
     def named(self, function: str, o: ir.Value, i: ir.Value) -> ir.Value:
         """What a function of Python's finds in an object under the i-th of the step's names."""
@@ -211,9 +222,7 @@ def _match_array(a: Action) -> None:
     """An array of a dtype (the step's object) and shape; one that is not row-major is copied."""
     o = a.source()
     _require_array(a, o)
-    flags = word(a.f, o, layout.FLAGS, "i32")
-    wanted = ir.constant(layout.CONTIGUOUS_AND_ALIGNED, "i32")
-    ready = equal(a.f, a.f.binary("and", flags, wanted), wanted)
+    ready = _has_flags(a, o, layout.CONTIGUOUS_AND_ALIGNED)
     straight, copied, done = (a.f.new_label(hint) for hint in ("straight", "copied", "done"))
     a.f.branch(ready, straight, copied)
     a.f.start(copied)
@@ -232,8 +241,7 @@ def _match_given_array(a: Action) -> None:
     """The same of an array that is given away: one that a result can be written over."""
     o = a.source()
     _require_array(a, o)
-    wanted = ir.constant(layout.CONTIGUOUS_AND_ALIGNED | layout.WRITEABLE, "i32")
-    a.require_equal(a.f.binary("and", word(a.f, o, layout.FLAGS, "i32"), wanted), wanted)
+    a.require(_has_flags(a, o, layout.CONTIGUOUS_AND_ALIGNED | layout.WRITEABLE))
     put_at(a.f, a.room("scratch"), a.given("target"), o)
     a.found(word(a.f, o, layout.DATA, "ptr"))
 
@@ -244,8 +252,13 @@ def _require_array(a: Action, o: ir.Value) -> None:
     a.require_equal(word(a.f, o, layout.NDIM, "i32"), count)
     a.require(_same_dtype(a, word(a.f, o, layout.DESCR, "ptr"), a.given("object")))
     shape, expected = word(a.f, o, layout.SHAPE, "ptr"), a.given("data")
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
+    with a.each() as loop:
         a.require_equal(at(a.f, shape, loop.index, "i64"), at(a.f, expected, loop.index, "i64"))
+
+
+def _has_flags(a: Action, o: ir.Value, flags: int) -> ir.Value:
+    wanted = ir.constant(flags, "i32")
+    return equal(a.f, a.f.binary("and", word(a.f, o, layout.FLAGS, "i32"), wanted), wanted)
 
 
 def _same_dtype(a: Action, found: ir.Value, expected: ir.Value) -> ir.Value:
@@ -260,17 +273,15 @@ def _same_dtype(a: Action, found: ir.Value, expected: ir.Value) -> ir.Value:
 @action("match_tuple")
 def _match_tuple(a: Action) -> None:
     """A tuple of so many items."""
-    o = a.typed()
-    a.require_equal(word(a.f, o, layout.SIZE), a.given("count"))
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
-        a.part(loop.index, at(a.f, a.f.advance(o, ir.index(layout.ITEMS)), loop.index))
+    items = a.f.advance(a.sequence(), ir.index(layout.ITEMS))
+    with a.each() as loop:
+        a.part(loop.index, at(a.f, items, loop.index))
 
 
 @action("match_list")
 def _match_list(a: Action) -> None:
     """A list of so many items."""
-    o = a.typed()
-    a.require_equal(word(a.f, o, layout.SIZE), a.given("count"))
+    o = a.sequence()
     a.own_parts(lambda i: a.kept(at(a.f, word(a.f, o, layout.ITEMS, "ptr"), i)))
 
 
@@ -328,19 +339,14 @@ def _keep_array(a: Action, array: ir.Value) -> None:
     put_at(a.f, a.room("outputs"), a.given("target"), word(a.f, array, layout.DATA, "ptr"))
 
 
-@action("push_float")
-def _push_float(a: Action) -> None:
-    a.push(a.f.call("PyFloat_FromDouble", "ptr", a.f.load("double", a.cell(), 8)))
+def _pushes(kind: str, function: str, type: str) -> None:
+    """Declare the step that pushes a number of Python's: what makes it, and what it is made from."""
+    action(kind)(lambda a: a.push(a.f.call(function, "ptr", a.f.load(type, a.cell(), 8))))
 
 
-@action("push_integer")
-def _push_integer(a: Action) -> None:
-    a.push(a.f.call("PyLong_FromLongLong", "ptr", a.f.load("i64", a.cell(), 8)))
-
-
-@action("push_boolean")
-def _push_boolean(a: Action) -> None:
-    a.push(a.f.call("PyBool_FromLong", "ptr", a.f.load("i64", a.cell(), 8)))
+_pushes("push_float", "PyFloat_FromDouble", "double")
+_pushes("push_integer", "PyLong_FromLongLong", "i64")
+_pushes("push_boolean", "PyBool_FromLong", "i64")
 
 
 @action("push_scalar")
@@ -392,7 +398,7 @@ def _build_list(a: Action) -> None:
 def _fill(a: Action, made: ir.Value, items: ir.Value) -> None:
     """Parts become the items of a new sequence."""
     parts = a.parts()
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
+    with a.each() as loop:
         put_at(a.f, items, loop.index, at(a.f, parts, loop.index))
     a.drop_parts()
     a.push(made)
@@ -413,7 +419,7 @@ def _build_fields(a: Action) -> None:
 def _fill_by_name(a: Action, made: ir.Value, function: str) -> None:
     """Parts go into a new object under the step's names."""
     parts = a.parts()
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
+    with a.each() as loop:
         part = at(a.f, parts, loop.index)
         a.f.call(function, "i32", made, at(a.f, a.given("data"), loop.index), part)
         a.f.call("Py_DecRef", "void", part)
@@ -426,7 +432,7 @@ def _build_tree(a: Action) -> None:
     """Any other tree: the step's object is a Python function of its parts."""
     parts = a.parts()
     made = a.f.call("PyObject_Vectorcall", "ptr", a.given("object"), parts, a.given("count"), NULL)
-    with a.f.loop(ZERO, a.given("count"), 1) as loop:
+    with a.each() as loop:
         a.f.call("Py_DecRef", "void", at(a.f, parts, loop.index))
     a.drop_parts()
     a.push(made)

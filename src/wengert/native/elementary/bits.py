@@ -21,12 +21,26 @@ if TYPE_CHECKING:
 
 def philox(lanes: Lanes, *operands: Value) -> tuple[Value, ...]:
     """The four words of a block, from four words of the counter and two of the key."""
-    x0, x1, x2, x3, k0, k1 = (_wide(Number(lanes, x)) for x in operands)
+    state = wide(lanes, *operands)
     for _ in range(ROUNDS):
-        p, q = (x0 & MASK) * MULTIPLIERS[0], (x2 & MASK) * MULTIPLIERS[1]
-        x0, x1, x2, x3 = _upper(q) ^ x1 ^ k0, q, _upper(p) ^ x3 ^ k1, p
-        k0, k1 = k0 + WEYL[0], k1 + WEYL[1]
-    return tuple(x.cast("trunc", "i32").value for x in (x0, x1, x2, x3))
+        state = philox_round(*state)
+    return narrow(*state[:4])
+
+
+def wide(lanes: Lanes, *operands: Value) -> list[Number]:
+    """Words as the rounds take them."""
+    return [_wide(Number(lanes, x)) for x in operands]
+
+
+def narrow(*words: Number) -> tuple[Value, ...]:
+    """Words as they are."""
+    return tuple(x.cast("trunc", "i32").value for x in words)
+
+
+def philox_round(x0: Number, x1: Number, x2: Number, x3: Number, k0: Number, k1: Number) -> list[Number]:
+    """One of the ten rounds: the next words and key."""
+    p, q = (x0 & MASK) * MULTIPLIERS[0], (x2 & MASK) * MULTIPLIERS[1]
+    return [_upper(q) ^ x1 ^ k0, q, _upper(p) ^ x3 ^ k1, p, k0 + WEYL[0], k1 + WEYL[1]]
 
 
 def _wide(x: Number) -> Number:

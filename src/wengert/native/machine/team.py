@@ -6,6 +6,14 @@ The caller is member 0; the others are POSIX threads that sleep between calls an
 Between two kernels members meet at a barrier: each counts itself, the last one opens the next phase, and
 who waits long gives its core away. One call at a time has the team; another one that comes meanwhile runs
 alone, which cannot be seen in its results. In a forked child the team starts anew.
+
+A team whose members are not given cores is slower than one thread: whoever is late keeps all others
+waiting. What a call lost that way is measured, per member the time since the call began in which it did not
+run; where all of it together, L, outweighs what T members gain on one,
+
+.. math:: L > \frac{T - 1}{T} \cdot \text{the time of the call},
+
+the calls of the next `AMENDS` times L run alone.
 """
 
 from __future__ import annotations
@@ -14,6 +22,9 @@ import ctypes
 import os
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -25,13 +36,16 @@ BARRIER = "wengert.barrier"
 VARIABLE = "WENGERT_NUM_THREADS"
 LIMIT = 64
 SPINS = 100
+PATIENCE = 200_000  # nanoseconds that a call may lose, whatever it takes: waking up costs some
+AMENDS = 20  # how many times as long as what was lost calls run alone
+LONGEST = 1_000_000_000  # nanoseconds after which the team is tried again
 
 # Where things stand in the team's memory.
 _MUTEX, _CONDITION, _STATE = 0, 128, 256
 _BUSY, _GENERATION, _COUNT, _STARTED, _BODY, _TABLE, _ARENA = (_STATE + 8 * i for i in range(7))
 _MEET = _STATE + 128
 _SIZE = _MEET + 2 * LINE
-_WANTED = _STATE + 64
+_WANTED, _PATIENCE, _ALONE_UNTIL, _BEGAN, _LOST = (_STATE + 64 + 8 * i for i in range(5))
 
 
 # --- the barrier --------------------------------------------------------------------------------------------
@@ -108,6 +122,8 @@ def _module(host: Host) -> str:
     module = ir.Module()
     module.globals.append(f"@team = internal global [{_SIZE} x i8] zeroinitializer, align {LINE}")
     barrier_function(module, host)
+    _write_clock(module)
+    _write_member(module)
     _write_worker(module)
     _write_start(module)
     _write_run(module)
@@ -139,8 +155,37 @@ def _write_prepare(f: ir.Function) -> None:
     null = ir.Value("null", "ptr")
     f.call("pthread_mutex_init", "i32", _at(f, _MUTEX), null)
     f.call("pthread_cond_init", "i32", _at(f, _CONDITION), null)
-    for offset in (_BUSY, _GENERATION, _STARTED, _MEET, _MEET + LINE):
+    for offset in (_BUSY, _GENERATION, _STARTED, _MEET, _MEET + LINE, _ALONE_UNTIL):
         _set(f, offset, ir.index(0))
+    _set(f, _PATIENCE, ir.index(PATIENCE))
+    f.ret()
+
+
+def _write_clock(module: ir.Module) -> None:
+    """``i64 clock(i32 kind)``: nanoseconds."""
+    f = module.function("clock", "i64", [("kind", "i32")], "internal")
+    pair = f.emit("alloca [2 x i64], align 8", "ptr")
+    f.call("clock_gettime", "i32", f.param("kind"), pair)
+    seconds, rest = f.load("i64", pair, 8), f.load("i64", f.advance(pair, ir.index(8)), 8)
+    f.ret(f.binary("add", f.binary("mul", seconds, ir.index(1_000_000_000)), rest))
+
+
+def _clock(f: ir.Function, kind: int) -> ir.Value:
+    return f.call("clock", "i64", ir.constant(kind, "i32"))
+
+
+def _write_member(module: ir.Module) -> None:
+    """``void member(body, table, arena, number, count)``: its share of a call, and what time it lost."""
+    names = ("body", "table", "arena", "number", "count")
+    params = [(name, "i64" if name in ("number", "count") else "ptr") for name in names]
+    f = module.function("member", "void", params, "internal")
+    before = _clock(f, time.CLOCK_THREAD_CPUTIME_ID)
+    _run_body(f, *(f.param(name) for name in names), _at(f, _MEET))
+    ran = f.binary("sub", _clock(f, time.CLOCK_THREAD_CPUTIME_ID), before)
+    passed = f.binary("sub", _clock(f, time.CLOCK_MONOTONIC), _get(f, _BEGAN))
+    lost = f.intrinsic("smax", "i64", f.binary("sub", passed, ran), ir.index(0))
+    f.emit(f"atomicrmw add ptr {_at(f, _LOST).name}, i64 {lost.name} acq_rel", "i64")
+    f.call(BARRIER, "void", _at(f, _MEET), f.param("count"))
     f.ret()
 
 
@@ -177,9 +222,7 @@ def _write_worker(module: ir.Module) -> None:
     f.start(skip)
     f.jump(top)
     f.start(work)
-    meet = _at(f, _MEET)
-    _run_body(f, body, table, arena, number, count, meet)
-    f.call(BARRIER, "void", meet, count)
+    f.call("member", "void", body, table, arena, number, count)
     f.jump(top)
 
 
@@ -208,15 +251,18 @@ def _write_start(module: ir.Module) -> None:
 
 
 def _write_run(module: ir.Module) -> None:
-    """``void run(body, table, arena)``: with the team if it is free, else alone."""
+    """``void run(body, table, arena)``: with the team if it is free and gets its cores, else alone."""
     f = module.function(RUN, "void", [(name, "ptr") for name in ("body", "table", "arena")])
     body, table, arena = (f.param(name) for name in ("body", "table", "arena"))
-    many, free, together, release, alone = (
-        f.new_label(h) for h in ("many", "free", "together", "release", "alone")
+    many, calm, free, together, release, alone = (
+        f.new_label(h) for h in ("many", "calm", "free", "together", "release", "alone")
     )
     wanted = _get(f, _WANTED)
     f.branch(f.compare("icmp sgt", wanted, ir.index(1)), many, alone)
     f.start(many)
+    until = _get(f, _ALONE_UNTIL)
+    f.branch(f.compare("icmp sge", _clock(f, time.CLOCK_MONOTONIC), until), calm, alone)
+    f.start(calm)
     pair = f.emit(f"cmpxchg ptr {_at(f, _BUSY).name}, i64 0, i64 1 acq_rel acquire", "{ i64, i1 }")
     mine = f.emit(f"extractvalue {{ i64, i1 }} {pair.name}, 1", "i1")
     f.branch(mine, free, alone)
@@ -237,14 +283,26 @@ def _write_run(module: ir.Module) -> None:
 
 def _call_together(f: ir.Function, count: ir.Value, body: ir.Value, table: ir.Value, arena: ir.Value) -> None:
     f.call("pthread_mutex_lock", "i32", _at(f, _MUTEX))
-    for offset, value in ((_COUNT, count), (_BODY, body), (_TABLE, table), (_ARENA, arena)):
+    began = _clock(f, time.CLOCK_MONOTONIC)
+    given = {_COUNT: count, _BODY: body, _TABLE: table, _ARENA: arena, _BEGAN: began, _LOST: ir.index(0)}
+    for offset, value in given.items():
         _set(f, offset, value)
     _set(f, _GENERATION, f.binary("add", _get(f, _GENERATION), ir.index(1)))
     f.call("pthread_cond_broadcast", "i32", _at(f, _CONDITION))
     f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
-    meet = _at(f, _MEET)
-    _run_body(f, body, table, arena, ir.index(0), count, meet)
-    f.call(BARRIER, "void", meet, count)
+    f.call("member", "void", body, table, arena, ir.index(0), count)
+    _judge(f, count, began)
+
+
+def _judge(f: ir.Function, count: ir.Value, began: ir.Value) -> None:
+    """Where a call lost more than the team is worth, and than patience allows, run alone for a while."""
+    lost, now = _get(f, _LOST), _clock(f, time.CLOCK_MONOTONIC)
+    others = f.binary("mul", f.binary("sub", count, ir.index(1)), f.binary("sub", now, began))
+    outweighs = f.compare("icmp sgt", f.binary("mul", lost, count), others)
+    long = f.compare("icmp sgt", lost, _get(f, _PATIENCE))
+    pause = f.intrinsic("smin", "i64", f.binary("mul", lost, ir.index(AMENDS)), ir.index(LONGEST))
+    resume = f.select(f.binary("and", outweighs, long), f.binary("add", now, pause), ir.index(0))
+    _set(f, _ALONE_UNTIL, resume)
 
 
 def _run_body(f: ir.Function, body: ir.Value, *operands: ir.Value) -> None:
@@ -292,12 +350,18 @@ _chosen: list[int] = []
 
 
 def default_threads() -> int:
-    """``WENGERT_NUM_THREADS``, or as many as this process may use cores."""
+    """``WENGERT_NUM_THREADS``, or as many as this process may use cores and ``OMP_NUM_THREADS`` allows."""
     given = os.environ.get(VARIABLE, "")
     if given:
         return _checked(given, VARIABLE)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, LIMIT)
+    return min(cores, _allowed(), LIMIT)
+
+
+def _allowed() -> int:
+    """What ``OMP_NUM_THREADS`` says, which joblib sets in its workers; a list there is for nested regions."""
+    outermost = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return max(1, int(outermost)) if outermost.isdecimal() else LIMIT
 
 
 def _checked(given: Any, what: str = "the number of threads") -> int:
@@ -312,8 +376,18 @@ def _checked(given: Any, what: str = "the number of threads") -> int:
 
 def _choose(count: int) -> None:
     _chosen[:] = [count]
+    _word(_WANTED).value = count
+
+
+def _word(offset: int) -> ctypes.c_int64:
+    """A number in the team's memory."""
     address = ctypes.CFUNCTYPE(ctypes.c_void_p)(_code().address("address"))()
-    ctypes.c_int64.from_address(address + _WANTED).value = count
+    return ctypes.c_int64.from_address(address + offset)
+
+
+def set_patience(nanoseconds: int) -> None:
+    """Set how much a call may lose before those that follow run alone; the next one has the team."""
+    _word(_PATIENCE).value, _word(_ALONE_UNTIL).value = nanoseconds, 0
 
 
 def set_threads(count: int) -> None:
@@ -325,7 +399,8 @@ def set_threads(count: int) -> None:
     ----------
     count : int
         From 1 to 64. Before the first call it is ``WENGERT_NUM_THREADS``, or as many as this process may
-        use cores.
+        use cores, at most ``OMP_NUM_THREADS``. It is what a call uses at most: small calls take one, and so
+        do those on a machine whose cores are taken by others.
 
     Raises
     ------
@@ -349,3 +424,40 @@ def set_threads(count: int) -> None:
 def get_threads() -> int:
     """How many threads compiled functions use."""
     return _chosen[0] if _chosen else default_threads()
+
+
+# The counts that hold for a while, the newest last, and the one that holds after them.
+_lasting: list[list[int]] = []
+_afterwards: list[int] = []
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads while it lasts, in all of the process; as many as there are if None.
+
+    Several may last at once, begun by several threads and ended in any order: the newest holds, and after
+    the last of them what held before the first.
+    """
+    if count is None:
+        yield
+        return
+    mine = [_checked(count)]
+    _begin(mine)
+    try:
+        yield
+    finally:
+        _end(mine)
+
+
+def _begin(mine: list[int]) -> None:
+    with _lock:
+        if not _lasting:
+            _afterwards[:] = [get_threads()]
+        _lasting.append(mine)
+        _choose(mine[0])
+
+
+def _end(mine: list[int]) -> None:
+    with _lock:
+        _lasting[:] = [other for other in _lasting if other is not mine]
+        _choose((_lasting[-1] if _lasting else _afterwards)[0])

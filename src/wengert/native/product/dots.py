@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wengert.native.machine import ir
-from wengert.native.product.tiles import EXTENTS, OPERANDS, ZERO, Arithmetic, Operands, has
+from wengert.native.product.tiles import EXTENTS, OPERANDS, ZERO, Arithmetic, Operands, blocks_of_rows, has
 
 
 class Dots(NamedTuple):
@@ -50,18 +50,8 @@ def _sizes(size: int) -> tuple[int, ...]:
 
 
 def _write_rows(f: ir.Function, dots: Dots, operands: Operands) -> None:
-    done, bases = ZERO, [operands.a, operands.c, operands.start]
-    for rows in _sizes(dots.rows):
-        limit = f.binary("sub", f.param("rows"), ir.index(rows - 1))
-        with f.loop(done, limit, rows, bases) as loop:
-            a, c, start = loop.first
-            _write_columns(f, dots._replace(rows=rows), operands._replace(a=a, c=c, start=start))
-            strides = (operands.a_row, operands.c_row, operands.start_row)
-            loop.next = [
-                f.advance(p, f.binary("mul", s, ir.index(rows)))
-                for p, s in zip(loop.first, strides, strict=True)
-            ]
-        done, bases = loop.index, loop.state
+    for rows, here in blocks_of_rows(f, _sizes(dots.rows), operands):
+        _write_columns(f, dots._replace(rows=rows), here)
 
 
 def _write_columns(f: ir.Function, dots: Dots, operands: Operands) -> None:

@@ -6,12 +6,13 @@ A and B are read through any strides; C is row-major. S is zero, what C held, or
 epilogue, code that sees every sum once, while it is in the first cache, and says what is stored: a bias and
 an activation, the derivative of an activation, the update of a weight.
 
-How a product is computed is a `Plan`, made from its shape and the processor alone. Most are covered with
-register tiles (`wengert.native.product.tiles`); where both factors run along k and A has few rows, elements
-are dot products (`wengert.native.product.dots`); where A is one row and B outgrows the first cache, B is read
-by whole vectors of memory (`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the
-cache, blocks of it are copied to panels first (`wengert.native.product.packing`). The inner functions are
-shared by all products of a module.
+How a product is computed is a `Plan`, made from its shape and the processor alone
+(`wengert.native.product.plans`). Most are covered with register tiles (`wengert.native.product.tiles`); where
+both factors run along k and A has few rows, elements are dot products (`wengert.native.product.dots`); where
+A is one row and B outgrows the first cache, B is read by whole vectors of memory
+(`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the cache, blocks of it are
+copied to panels first (`wengert.native.product.packing`). The inner functions are shared by all products of a
+module; here are the loops over blocks of columns, of k and of rows around them, and the epilogue.
 
 Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
 division cannot be seen in the result.
@@ -20,43 +21,24 @@ division cannot be seen in the result.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wengert.native.machine import ir
-from wengert.native.machine.host import LINE, Host, this_host
+from wengert.native.machine.host import LINE, this_host
 from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.lines import Lines, lines_function
-from wengert.native.product.packing import Panels, Rows, fill, rows_function
-from wengert.native.product.tiles import (
-    ZERO,
-    Arithmetic,
-    Mask,
-    Operands,
-    Strip,
-    Tile,
-    arithmetic,
-    strip_function,
-)
+from wengert.native.product.packing import Rows, fill, rows_function
+from wengert.native.product.plans import Product, power_of_two, round_up
+from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
 """(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
 Inside = tuple[ir.Function, Epilogue, Sequence[ir.Value]]
 Apart = Callable[[Sequence[ir.Value]], AbstractContextManager[Inside]]
-
 POINTERS = ("a", "b", "c", "scratch")
 ZEROS = "product.zeros"
-
-NARROW_ROWS = 256
-SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
-PAGE = 4096
-STREAMS = 16
-COPIED_ROWS = 24  # rows of A that are copied at a time
-SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
 
 class Start(NamedTuple):
@@ -66,358 +48,67 @@ class Start(NamedTuple):
     row: int
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a product is computed.
+def write_function(
+    module: ir.Module,
+    product: Product,
+    name: str,
+    epilogue: Epilogue | None = None,
+    extras: Sequence[str] = (),
+    start: str = "zero",
+) -> str:
+    """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
 
-    Attributes
-    ----------
-    method : str
-        ``tiles``; ``dots``; ``lines``; ``columns`` for a product of a matrix stored by columns and a vector,
-        which is computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of
-        the result are transposed back.
-    strips : tuple of (Strip or Dots or Lines, int)
-        The shared functions that cover the columns, and how many columns are left over for those after the
-        first.
-    depth, width : int
-        Blocks of k and of columns.
-    rows : int
-        Rows between two epilogues or copies of A; 0 for all at once.
-    panels_a : Panels or Rows or None
-        The copies made of blocks of A.
-    panels_b : Panels or None
-        Those of B.
-    turned : Panels or None
-        What blocks of a narrow product are transposed to.
+    ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
+    With ``start`` ``"c"`` the product is added to C.
     """
+    params = [
+        *((p, "ptr") for p in POINTERS),
+        ("begin", "i64"),
+        ("end", "i64"),
+        *((p, "ptr") for p in extras),
+    ]
+    f = module.function(name, "void", params)
+    given = None if start == "zero" else Start(f.param("c"), product.c_stride)
+    a, b, c, scratch = (f.param(p) for p in POINTERS)
+    begin, end = f.param("begin"), f.param("end")
+    write_rows(f, product, a, b, c, scratch, begin, end, epilogue, given)
+    f.ret()
+    return name
 
-    method: str
-    strips: tuple[tuple[Strip | Dots | Lines, int], ...]
-    depth: int
-    width: int
-    rows: int = 0
-    panels_a: Panels | Rows | None = None
-    panels_b: Panels | None = None
-    turned: Panels | None = None
 
+def write_rows(
+    f: ir.Function, product: Product, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value,
+    begin: ir.Value, end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
+    apart: Apart | None = None,
+) -> None:  # fmt: skip
+    """Write the product into a function, for rows from ``begin`` to ``end``.
 
-@dataclass(frozen=True)
-class Product:
-    """A product of an m × k and a k × n matrix, or a batch of them.
-
-    Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
-    With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    ``apart(values)`` opens another function for the epilogue, which is given these values.
     """
-
-    m: int
-    n: int
-    k: int
-    dtype: Any
-    a_strides: tuple[int, int]
-    b_strides: tuple[int, int]
-    c_stride: int
-    batch: int = 1
-    batch_strides: tuple[int, int, int] = (0, 0, 0)
-    host: Host | None = None
-    grain: int = 1
-
-    @cached_property
-    def arithmetic(self) -> Arithmetic:
-        """Multiplication and addition on the host."""
-        return arithmetic(self.host or this_host(), ir.type_name(self.dtype))
-
-    @cached_property
-    def plan(self) -> Plan:
-        """How it is computed."""
-        return make_plan(replace(self, m=max(1, self.m), n=max(1, self.n)))
-
-    @cached_property
-    def scratch_bytes(self) -> int:
-        """Memory that every thread must hand in."""
-        return self._memory()[-1]
-
-    def _memory(self) -> tuple[int, int, int]:
-        """Where the panels of A and the sums begin after those of B, and the end."""
-        plan, size = self.plan, self.arithmetic.size
-        if plan.method == "narrow":
-            assert plan.turned is not None
-            end = self.n * _pitch(plan, size)
-            return _up(end, LINE), 0, _up(end, LINE) + plan.turned.nbytes(self.n, plan.rows) + LINE
-        b = (
-            0
-            if plan.panels_b is None
-            else plan.panels_b.nbytes(min(self.n, plan.width), min(self.k, plan.depth))
-        )
-        a = 0 if plan.panels_a is None else plan.panels_a.nbytes(plan.rows, min(self.k, plan.depth))
-        rows = self.m if self.k > plan.depth else min(self.m, plan.rows or self.m)
-        sums = rows * _up(min(self.n, plan.width) * size, LINE)
-        return _up(b, LINE), _up(b, LINE) + _up(a, LINE), _up(b, LINE) + _up(a, LINE) + sums + LINE
-
-    def describe(self) -> dict[str, Any]:
-        """The plan in words and numbers."""
-        plan = self.plan
-        first = plan.strips[0][0]
-        block = first if isinstance(first, Dots) else first.tile
-        across = f"{block.columns} columns" if isinstance(block, Dots) else f"{block.vectors} vectors"
-        return {
-            "method": plan.method,
-            "tile": f"{block.rows} rows × {across} of {block.lanes}",
-            "depth": min(plan.depth, self.k),
-            "width": min(plan.width, self.n),
-            "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
-            "scratch": self.scratch_bytes,
-            "operations": 2 * self.batch * self.m * self.n * self.k,
-        }
-
-    # --- code -----------------------------------------------------------------------------------------------
-
-    def emit(
-        self,
-        module: ir.Module,
-        name: str,
-        epilogue: Epilogue | None = None,
-        extras: Sequence[str] = (),
-        start: str = "zero",
-    ) -> str:
-        """Write ``void name(ptr a, b, c, scratch, i64 begin, end, ptr ...)`` for a range of rows.
-
-        ``extras`` name further pointers, for the epilogue, which reads them with ``function.param(name)``.
-        With ``start`` ``"c"`` the product is added to C.
-        """
-        params = [
-            *((p, "ptr") for p in POINTERS),
-            ("begin", "i64"),
-            ("end", "i64"),
-            *((p, "ptr") for p in extras),
-        ]
-        f = module.function(name, "void", params)
-        given = None if start == "zero" else Start(f.param("c"), self.c_stride)
-        a, b, c, scratch = (f.param(p) for p in POINTERS)
-        begin, end = f.param("begin"), f.param("end")
-        self.write(f, a, b, c, scratch, begin, end, epilogue, given)
-        f.ret()
-        return name
-
-    def write(
-        self, f: ir.Function, a: ir.Value, b: ir.Value, c: ir.Value, scratch: ir.Value, begin: ir.Value,
-        end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
-        apart: Apart | None = None,
-    ) -> None:  # fmt: skip
-        """Write the product into a function, for rows from ``begin`` to ``end``.
-
-        ``apart(values)`` opens another function for the epilogue, which is given these values.
-        """
-        if self.m == 0 or self.n == 0 or self.batch == 0:
-            return
-        scratch = _aligned(f, scratch)
-        if self.batch == 1:
-            _Writer(f, self, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
-            return
-        m, size = ir.index(self.m), self.arithmetic.size
-        last = f.binary("sdiv", f.binary("add", end, ir.index(self.m - 1)), m)
-        with f.loop(f.binary("sdiv", begin, m), last, 1) as loop:
-            first = f.binary("mul", loop.index, m)
-            a, b, c = (
-                f.advance(p, _times(f, loop.index, s * size))
-                for p, s in zip((a, b, c), self.batch_strides, strict=True)
-            )
-            if start is not None and start.row:
-                start = Start(
-                    f.advance(start.pointer, _times(f, loop.index, self.batch_strides[2] * size)), start.row
-                )
-            low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
-            high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
-            _Writer(f, self, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
-
-
-# --- plans --------------------------------------------------------------------------------------------------
-
-
-def make_plan(product: Product) -> Plan:
-    """The plan of a product."""
-    m, n, k = product.m, product.n, product.k
-    a_row, a_step = product.a_strides
-    b_step, b_column = product.b_strides
-    along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
-    if n == 1 and m > 1 and a_row == 1 and product.c_stride == 1:
-        return Plan("columns", _column_strips(product, 1, 1, m), max(k, 1), n)
-    if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
-        return Plan("dots", ((_dots(product), n),), max(k, 1), n)
-    if _is_narrow(product):
-        lanes = min(SQUARE, _power(n, True))
-        back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
-        return Plan("narrow", _column_strips(product, n, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
-    return _tiled(product)
-
-
-def _is_narrow(product: Product) -> bool:
-    """Whether A is stored by columns and C has too few to fill lanes, and k pays for turning C."""
-    row, step = product.a_strides
-    lanes = (product.host or this_host()).lanes(product.dtype)
-    padded = _up(product.n, lanes)
-    few = 1 < product.n <= 16 and (padded == lanes or 4 * product.n <= 3 * padded)
-    return row == 1 and step != 1 and few and product.m >= 2 * lanes > 2 and product.k >= 32
-
-
-def _pitch(plan: Plan, size: int) -> int:
-    """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
-    return _up(plan.rows * size, LINE) + LINE
-
-
-def _dots(product: Product) -> Dots:
-    host = product.host or this_host()
-    lanes = _power(min(host.lanes(product.dtype), max(product.k, 1)), product.arithmetic.masks)
-    high = 4 if host.registers >= 32 else 2
-    row = (1, 8) if product.m == 1 and product.n >= 8 else (1, 4)
-    rows, columns = (8, 1) if product.n < 4 else row if product.m < high else (high, 4)
-    return Dots(product.arithmetic, rows, columns, lanes)
-
-
-def _tiled(product: Product) -> Plan:
-    m, n, k, size = product.m, product.n, product.k, product.arithmetic.size
-    strips = _column_strips(product, m, math.gcd(m, product.grain), n)
-    tile, host = strips[0][0].tile, product.host or this_host()
-    depth, width = _blocks(n, k, size, tile.columns, host)
-    if m <= 3:  # B is read once: as many rows side by side as a processor asks for ahead by itself
-        depth, width = STREAMS if k * n * size > _block_bytes(host) else max(k, 1), n
-    if _is_in_lines(product, tile):
-        lines = Lines(tile, *divmod(n // tile.lanes, tile.vectors))
-        return Plan("lines", ((lines, n),), depth, width)
-    panels_b, panels_a = _panels_b(product, tile, depth, width), _panels_a(product)
-    rows = (
-        panels_a.width
-        if panels_a is not None
-        else max(tile.rows, SUM_BYTES // (min(width, n) * size) // tile.rows * tile.rows)
-    )
-    return Plan("tiles", strips, depth, width, rows, panels_a, panels_b)
-
-
-def _is_in_lines(product: Product, tile: Tile) -> bool:
-    """Whether A is one row, and B has rows of whole vectors without gaps, and outgrows the first cache."""
-    n, host = product.n, product.host or this_host()
-    whole = product.b_strides == (n, 1) and n % tile.lanes == 0
-    far = product.k * n * product.arithmetic.size > host.first_cache
-    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
-
-
-def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
-    """Blocks of k and of columns, balanced: twelve rows of A stay in the first cache, and B in the second."""
-    row, block = host.first_cache // 16, _block_bytes(host)
-    if k * n * size <= block * 4 // 3 and k * size <= 2 * row:
-        return max(k, 1), n
-    depth = _up(-(-k // -(-k * size // row)), 8)
-    widest = max(tile, block // (depth * size) // tile * tile)
-    return depth, _up(-(-n // -(-n // widest)), tile)
-
-
-def _block_bytes(host: Host) -> int:
-    """Of B, so that the second cache has room for A and C beside it."""
-    return host.second_cache * 3 // 8
-
-
-def _panels_b(product: Product, tile: Tile, depth: int, width: int) -> Panels | None:
-    """Copies of B: where its rows do not run along columns, and where it is read often from far apart."""
-    step, column = product.b_strides
-    size, block = product.arithmetic.size, _block_bytes(product.host or this_host())
-    if column != 1 and product.n > 1:
-        lanes = min(tile.lanes, SQUARE)
-        return Panels(product.arithmetic, tile.columns // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
-    if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
-        return Panels(product.arithmetic, tile.vectors, tile.lanes, False)
-    return None
-
-
-def _panels_a(product: Product) -> Panels | Rows | None:
-    """Copies of A, whole rows or wide columns, where its numbers drive each other from the cache."""
-    row, step = product.a_strides
-    size = product.arithmetic.size
-    host = product.host or this_host()
-    lanes, crowded = host.lanes(product.dtype), host.first_cache < 12 * PAGE
-    if crowded and product.m >= 96 and product.n >= 128 and step == 1 and row * size % PAGE == 0:
-        return Rows(product.arithmetic, COPIED_ROWS, lanes)
-    if product.m >= 96 and product.n >= 256 and row == 1 and step * size >= 1024:
-        return Panels(product.arithmetic, 3 * LINE // (lanes * size), lanes, False)
-    return None
-
-
-def _column_strips(product: Product, m: int, grain: int, n: int) -> tuple[tuple[Strip, int], ...]:
-    """The tiles that cover n columns: wide ones, and for the rest one that is as narrow as it can be.
-
-    Of m rows they are given some multiple of a grain.
-    """
-    host, kind = product.host or this_host(), product.arithmetic
-    full = host.lanes(product.dtype)
-    lanes = _power(min(full, n), kind.masks)
-    rows, vectors = _tile_shape(host.registers, m, -(-n // lanes))
-    heights, rest = _heights(rows, m, grain), n % (vectors * lanes)
-    # A masked load takes the place of a multiply-add, so whole tiles have none.
-    head = [(_strip(kind, heights, vectors, lanes), rest)] if n > rest else []
-    strips = (*head, *_narrow_strips(kind, heights, lanes, rest))
-    ways = _ways(rows * -(-min(n, vectors * lanes) // lanes), product.k)
-    far = rows >= 4 or product.k * n * kind.size > 2 * host.first_cache
-    return tuple((s.changed(ways=ways, asks=far and s.tile.vectors > 1), rest) for s, rest in strips)
-
-
-def _strip(kind: Arithmetic, heights: Sequence[int], *shape: Any) -> Strip:
-    """The strip of tiles of these heights."""
-    return Strip(Tile(kind, heights[0], *shape), tuple(heights[1:]))
-
-
-def _ways(chains: int, k: int) -> int:
-    """How many sums every element has, so that there are some to add to while others are on their way."""
-    return max(1, min(4, _power(8 // chains, False))) if chains < 8 and k >= 16 else 1
-
-
-def _heights(rows: int, m: int, grain: int) -> Sequence[int]:
-    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain."""
-    if rows == 12:
-        heights = [12, 4, 2, 1] if m % 4 >= 2 else [12, 4, 1]
-    else:
-        heights = {1: [1], 6: [6, 2, 1]}.get(rows, [rows, 1])
-    return heights[: 1 + next(i for i, height in enumerate(heights) if grain % height == 0)]
-
-
-def _narrow_strips(
-    kind: Arithmetic, heights: Sequence[int], lanes: int, rest: int
-) -> Iterator[tuple[Strip, int]]:
-    """Strips for the columns that are left over: one with a mask, or vectors of fewer and fewer lanes."""
-    if rest and kind.mask_registers:
-        yield _strip(kind, heights, -(-rest // lanes), lanes, rest % lanes != 0), 0
+    if product.m == 0 or product.n == 0 or product.batch == 0:
         return
-    while rest:
-        masked = kind.masks and rest % lanes != 0 and lanes > 1
-        yield _strip(kind, heights, 1, lanes, masked), 0 if masked else rest % lanes
-        rest = 0 if masked else rest % lanes
-        lanes = min(lanes, _power(rest, False)) if rest else lanes
+    scratch = _aligned(f, scratch)
+    if product.batch == 1:
+        _Writer(f, product, a, b, c, scratch, epilogue, start, ZERO, apart).write(begin, end)
+        return
+    m, size = ir.index(product.m), product.arithmetic.size
+    last = f.binary("sdiv", f.binary("add", end, ir.index(product.m - 1)), m)
+    with f.loop(f.binary("sdiv", begin, m), last, 1) as loop:
+        first = f.binary("mul", loop.index, m)
+        a, b, c = (
+            f.advance(p, _times(f, loop.index, s * size))
+            for p, s in zip((a, b, c), product.batch_strides, strict=True)
+        )
+        if start is not None and start.row:
+            start = Start(
+                f.advance(start.pointer, _times(f, loop.index, product.batch_strides[2] * size)), start.row
+            )
+        low = f.intrinsic("smax", "i64", f.binary("sub", begin, first), ZERO)
+        high = f.intrinsic("smin", "i64", f.binary("sub", end, first), m)
+        _Writer(f, product, a, b, c, scratch, epilogue, start, first, apart).write(low, high)
 
 
-def _tile_shape(registers: int, m: int, vectors: int) -> tuple[int, int]:
-    """Rows and vectors of the tile for m rows and so many vectors of columns."""
-    many = registers >= 32
-    if m <= 3:
-        most = {1: 8, 2: 6 if many else 4, 3: 4 if many else 3}[m]
-        return m, -(-vectors // -(-vectors // most))
-    if m < 12 and many:
-        most = {4: 4, 5: 5, 6: 4, 7: 3, 8: 3, 9: 3}.get(m, 2)
-        return m, -(-vectors // -(-vectors // most))
-    if m < 6:
-        return 4, min(vectors, 2)
-    return (12, 1) if vectors == 1 else (12, 2) if many else (6, 2)
-
-
-def _power(n: int, up: bool) -> int:
-    """The power of two next to a number."""
-    n = max(n, 1)
-    return 1 << ((n - 1).bit_length() if up else n.bit_length() - 1)
-
-
-def _up(n: int, step: int) -> int:
-    return -(-n // step) * step
-
-
-# --- writing ------------------------------------------------------------------------------------------------
+# --- blocks -------------------------------------------------------------------------------------------------
 
 
 class _Writer:
@@ -485,7 +176,7 @@ class _Writer:
         a = self._at(self.a, i, row, p, step)
         if panels is None:
             return a, ir.index(row * self.size), ir.index(step * self.size)
-        place = f.advance(self.scratch, ir.index(self.product._memory()[0]))
+        place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
         if isinstance(panels, Rows):
             apart = ir.index(panels.pitch(min(self.plan.depth, self.product.k)))
             f.call(
@@ -513,7 +204,7 @@ class _Writer:
         return place if product.k <= plan.depth else f.advance(place, _times(f, row, bytes)), ir.index(bytes)
 
     def _sum_row(self) -> int:
-        return _up(min(self.product.n, self.plan.width) * self.size, LINE)
+        return round_up(min(self.product.n, self.plan.width) * self.size, LINE)
 
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
@@ -638,10 +329,10 @@ class _Writer:
 
     def _narrow(self, i: ir.Value, rows: ir.Value) -> None:
         """A block of rows, transposed and turned back."""
-        f, product, pitch = self.f, self.product, _pitch(self.plan, self.size)
+        f, product, pitch = self.f, self.product, self.plan.pitch(self.size)
         panels = self.plan.turned
         assert panels is not None
-        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product._memory()[0]))
+        a, place = self._at(self.a, i, 1, ZERO, 0), f.advance(self.scratch, ir.index(product.scratch.copies))
         strides = (product.b_strides[1], product.b_strides[0], product.a_strides[1])
         b_row, b_step, a_step = (ir.index(s * self.size) for s in strides)
         k, count = ir.index(product.k), rows
@@ -673,7 +364,7 @@ class _Writer:
 
     def _sum_place(self) -> ir.Value:
         """Where sums stand in scratch memory."""
-        return self.f.advance(self.scratch, ir.index(self.product._memory()[1]))
+        return self.f.advance(self.scratch, ir.index(self.product.scratch.sums))
 
     def _range(
         self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
@@ -819,7 +510,7 @@ def _pieces(
 ) -> Iterator[tuple[ir.Value, ir.Value, int, Callable[[ir.Value], Mask] | None]]:
     """Begin, end, lanes and mask of the loops that cover a row: one, where masks cost nothing."""
     kind = product.arithmetic
-    lanes = _power(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
+    lanes = power_of_two(min((product.host or this_host()).lanes(product.dtype), product.n), kind.masks)
 
     def mask(index: ir.Value) -> Mask:
         return kind.mask(f, f.binary("sub", width, index), lanes)
@@ -831,9 +522,6 @@ def _pieces(
     whole = _minus(f, width, f.binary("srem", width, ir.index(lanes)))
     yield ZERO, whole, lanes, None
     yield whole, width, lanes if kind.masks else 1, mask if kind.masks else None
-
-
-# --- small things -------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -891,15 +579,15 @@ def _minus(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
     return ZERO if a == b else f.binary("sub", a, b)
 
 
-def _aligned(f: ir.Function, pointer: ir.Value) -> ir.Value:
-    """The first address of a cache line from here on."""
-    number = f.binary("add", f.cast("ptrtoint", pointer, "i64"), ir.index(LINE - 1))
-    return f.cast("inttoptr", f.binary("and", number, ir.index(-LINE)), "ptr")
-
-
 def _zeros(module: ir.Module) -> ir.Value:
     """The address of zeros, as many as the widest tile has columns."""
     text = f"@{ZEROS} = internal constant [{8 * LINE} x i8] zeroinitializer, align {LINE}"
     if text not in module.globals:
         module.globals.append(text)
     return ir.Value(f"@{ZEROS}", "ptr")
+
+
+def _aligned(f: ir.Function, pointer: ir.Value) -> ir.Value:
+    """The first address of a cache line from here on."""
+    number = f.binary("add", f.cast("ptrtoint", pointer, "i64"), ir.index(LINE - 1))
+    return f.cast("inttoptr", f.binary("and", number, ir.index(-LINE)), "ptr")

@@ -13,7 +13,7 @@ and extents are arguments, in bytes: a module has one function for a tile, howev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from wengert.native.machine import ir
@@ -180,15 +180,23 @@ def strip_function(module: ir.Module, strip: Strip) -> str:
 
 
 def _write_strip(f: ir.Function, strip: Strip, operands: Operands) -> None:
+    for rows, here in blocks_of_rows(f, [tile.rows for tile in strip.tiles], operands):
+        _across(f, strip.tile._replace(rows=rows), here)
+
+
+def blocks_of_rows(
+    f: ir.Function, heights: Sequence[int], operands: Operands
+) -> Iterator[tuple[int, Operands]]:
+    """The code of a block of each height in turn, in a loop over all rows that are left and fill it."""
     done, bases = ZERO, [operands.a, operands.c, operands.start]
-    for tile in strip.tiles:
-        limit = f.binary("sub", f.param("rows"), ir.index(tile.rows - 1))
-        with f.loop(done, limit, tile.rows, bases) as loop:
+    for rows in heights:
+        limit = f.binary("sub", f.param("rows"), ir.index(rows - 1))
+        with f.loop(done, limit, rows, bases) as loop:
             a, c, start = loop.first
-            _across(f, tile, operands._replace(a=a, c=c, start=start))
+            yield rows, operands._replace(a=a, c=c, start=start)
             strides = (operands.a_row, operands.c_row, operands.start_row)
             loop.next = [
-                f.advance(p, f.binary("mul", s, ir.index(tile.rows)))
+                f.advance(p, f.binary("mul", s, ir.index(rows)))
                 for p, s in zip(loop.first, strides, strict=True)
             ]
         done, bases = loop.index, loop.state

@@ -5,7 +5,8 @@ r"""The loops of a map kernel: kept axes outside, reduced axes inside, one axis 
 Neighbouring axes that every access walks through as one are one loop. The axis that is cut into vectors is
 the one that costs least: along it numbers should be neighbours in memory, and it should not be reduced if
 another one will do, since lanes are combined at the end. Ragged ends are masked where the processor has
-masks, else a second loop takes the rest one by one.
+masks, else a second loop takes the rest one by one. Where something is read across its rows, as a transpose
+is, the cut axis is taken in strips, so that the lines of memory of one step serve the next steps too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ZERO = ir.index(0)
 SHORT = 4  # vectors that are written out in place of a loop
 JAM = 4  # vectors at a time where a reduction would wait for each addition
+STRIP = 4  # vectors along the cut axis before the next step of the axis outside
+NEAR = 1 << 14  # bytes that stay at hand anyway
 
 
 @dataclass(eq=False)
@@ -85,6 +88,7 @@ class Nest:
         self.kept = self._ordered(reduced=False)
         self.inner = self._ordered(reduced=True)
         self.shared = self._divided()
+        self.strip: tuple[ir.Value, ir.Value] | None = None
 
     # --- which axis is cut ----------------------------------------------------------------------------------
 
@@ -224,18 +228,55 @@ class Nest:
             self._finish(states, offsets, cut)
             return
         axis = self.kept[level]
+        if self.strip is None and self._is_crossed(level):
+            self._in_strips(level, offsets, cut)
+            return
         if self._is_short(axis):
             for start in range(0, axis.extent, self.lanes):
                 inner = self._moved(axis, offsets, ir.index(start))
                 self._keep(level + 1, self._resolved(inner, level + 1), self._fixed(axis, start, 1))
             return
-        begin, end = self.range if axis is self.shared else (ZERO, ir.index(axis.extent))
-        for low, high, lanes in self._segments(axis, begin, end):
+        for low, high, lanes in self._segments(axis, *self._bounds(axis)):
             vectors = self._vectors(axis) if lanes > 1 else 1
             with self.f.loop(low, high, lanes * vectors) as loop:
                 inner = self._moved(axis, offsets, loop.index)
                 here = self._cut(axis, loop.index, high, lanes, vectors) if axis is self.cut else cut
                 self._keep(level + 1, self._resolved(inner, level + 1), here)
+
+    def _bounds(self, axis: Axis) -> tuple[ir.Value, ir.Value]:
+        """From where to where a loop goes: the strip it is in, this thread's share, or all."""
+        if axis is self.cut and self.strip is not None:
+            return self.strip
+        return self.range if axis is self.shared else (ZERO, ir.index(axis.extent))
+
+    def _is_crossed(self, level: int) -> bool:
+        """Whether the innermost pair of loops goes across memory that has its neighbours along the outer."""
+        if level != len(self.kept) - 2 or self.inner or self.kept[-1] is not self.cut:
+            return False
+        outer, cut = self.kept[-2:]
+        long = cut.extent > STRIP * self.lanes and outer.extent > 1
+        return long and not self._in_order and any(self._crosses(outer, cut, a) for a in self.memory)
+
+    @property
+    def _in_order(self) -> bool:
+        """Whether the order of steps can be seen in what is written."""
+        return any(w.add or w.access.lookups for part in (self.main, *self.epilogues) for w in part.writes)
+
+    def _crosses(self, outer: Axis, cut: Axis, access: Access) -> bool:
+        """Whether steps along the cut axis leave a line of memory, and steps along the outer one do not."""
+        size = access.dtype.itemsize
+        beside, apart = (abs(self._stride(axis, access)) * size for axis in (outer, cut))
+        return 0 < beside < LINE <= apart and apart * cut.extent > NEAR
+
+    def _in_strips(self, level: int, offsets: Offsets, cut: Cut) -> None:
+        """A pair of loops, strip by strip of the inner one."""
+        begin, end = self._bounds(self.kept[-1])
+        width = ir.index(STRIP * self.lanes)
+        with self.f.loop(begin, end, STRIP * self.lanes) as loop:
+            after = self.f.intrinsic("smin", "i64", self.f.binary("add", loop.index, width), end)
+            self.strip = loop.index, after
+            self._keep(level, offsets, cut)
+            self.strip = None
 
     def _is_short(self, axis: Axis) -> bool:
         """Whether a few vectors along an axis are written out in place of a loop."""

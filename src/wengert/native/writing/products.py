@@ -22,7 +22,8 @@ from wengert.native.machine.host import Host
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
-from wengert.native.product.matmul import Inside, Product
+from wengert.native.product.matmul import Inside, write_rows
+from wengert.native.product.plans import Product
 from wengert.native.writing.vectors import Place, Values
 
 if TYPE_CHECKING:
@@ -212,10 +213,10 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
         product = replace(product, grain=product.m)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
-        product.write(writer.f, a, b, c, scratch, begin, end)
+        write_rows(writer.f, product, a, b, c, scratch, begin, end)
         return
     if not writer.threads:
-        product.write(writer.f, a, b, scratch, scratch, begin, end, Epilogue(writer, oriented))
+        write_rows(writer.f, product, a, b, scratch, scratch, begin, end, Epilogue(writer, oriented))
         return
 
     @contextmanager
@@ -224,7 +225,7 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
             inner.covers(oriented.rows * oriented.shape[-1])
             yield inner.f, Epilogue(inner, oriented), inner.given
 
-    product.write(writer.f, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)
+    write_rows(writer.f, product, a, b, scratch, scratch, begin, end, _elsewhere, apart=apart)
 
 
 def _elsewhere(*_: Any) -> None:

@@ -1,6 +1,0 @@
-"""``python -m wengert.cli``."""
-
-from wengert.cli import main
-
-if __name__ == "__main__":
-    main()

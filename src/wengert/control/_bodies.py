@@ -1,0 +1,185 @@
+"""Bodies of loops and branches: traces of their own, and the two passes and the batch over one of them.
+
+Tangents and cotangents of a body are lists of its leaves, None where there is no derivative: symbolic zeros,
+which become real where a body must give the same list in every round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core import tree
+from wengert.core.evaluate import environment
+from wengert.core.recorder import Recorder, Tracer, current
+from wengert.core.recording import record
+from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.core.tracer import operand
+from wengert.errors import MismatchError, at_user_line
+from wengert.transforms.adjoint import Adjoints, pull, strong
+from wengert.transforms.batch import evaluate_batch, spread
+from wengert.transforms.tangent import push, zeros
+
+Values = Sequence[Any]
+
+
+def hoist(trace: Trace) -> tuple[Trace, list[Any]]:
+    """Turn the outer tracers that a trace has captured into inputs, put in front."""
+    captured: dict[int, tuple[Var, Any]] = {}
+
+    def lifted(atom: Atom) -> Atom:
+        if type(atom) is Literal and isinstance(atom.value, Tracer):
+            return captured.setdefault(id(atom.value), (Var(atom.type), atom.value))[0]
+        return atom
+
+    equations = [
+        Equation(e.primitive, [lifted(a) for a in e.inputs], e.params, e.outputs) for e in trace.equations
+    ]
+    outputs = [lifted(a) for a in trace.outputs]
+    new = [var for var, _ in captured.values()]
+    return Trace([*new, *trace.inputs], equations, outputs), [value for _, value in captured.values()]
+
+
+def body_of(
+    f: Callable[..., Any], types: Sequence[Type], call: Callable[..., Any]
+) -> tuple[Trace, list[Any], Any]:
+    """A function as a closed trace, the tracers it captured, and the structure of its result."""
+    recording = record(f, types, call, abstract=True)
+    trace, captured = hoist(recording.trace())
+    recording.recorder.close()
+    return trace, captured, recording.structure
+
+
+def record_trace(f: Callable[[list[Any]], Values], types: Sequence[Type]) -> Trace:
+    """The trace of a function of flat tracers that captures nothing."""
+    recorder = Recorder(abstract=True)
+    tracers = [recorder.input(type) for type in types]
+    trace = recorder.trace([t.variable for t in tracers], f(tracers))
+    recorder.close()
+    return trace
+
+
+def leaves_of(value: Any) -> tuple[list[Any], Any]:
+    """The leaves of a tree as operands, and its structure."""
+    leaves, structure = tree.flatten(value)
+    return [operand(leaf) for leaf in leaves], structure
+
+
+def is_recording() -> bool:
+    """Whether a loop goes into a trace; Python runs it otherwise."""
+    return current.get() is not None
+
+
+def split(values: Values, *counts: int) -> list[list[Any]]:
+    """So many values each, and the rest."""
+    parts, start = [], 0
+    for count in counts:
+        parts.append(list(values[start : start + count]))
+        start += count
+    return [*parts, list(values[start:])]
+
+
+def typed(value: Any, type: Type) -> Any:
+    """A Python number as one of NumPy's; anything else as it is."""
+    return value if hasattr(value, "dtype") else type.dtype.type(value)
+
+
+def check_carry(name: str, before: Any, after: Any) -> None:
+    """Refuse a carry whose tree or shapes change."""
+    (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
+    if not tree.same_structure(old_structure, new_structure):
+        raise MismatchError(
+            at_user_line(
+                f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}. "
+                "Keep its tree."
+            )
+        )
+    for a, b in zip(old, new, strict=True):
+        if np.shape(a) != np.shape(b):
+            raise MismatchError(
+                at_user_line(
+                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}. "
+                    "Keep its shape."
+                )
+            )
+
+
+def filled(values: Values, types: Sequence[Type]) -> list[Any]:
+    """Symbolic zeros made real, for the leaves of floating point."""
+    pairs = zip(values, types, strict=True)
+    return [zeros(t) if v is None else v for v, t in pairs if t.inexact]
+
+
+def with_holes(values: Values, types: Sequence[Type]) -> list[Any]:
+    """Back to one entry for every leaf, None where it has no derivative."""
+    rest = iter(values)
+    return [next(rest) if t.inexact else None for t in types]
+
+
+def tangent_types(types: Sequence[Type]) -> list[Type]:
+    """The types of the tangents of leaves, of those that have one."""
+    return [strong(t) for t in types if t.inexact]
+
+
+def pushed(body: Trace, values: Values, tangents: Values) -> Values:
+    """The tangents of a body's floating-point outputs."""
+    env = environment(body, values)
+    moved = {var: t for var, t in zip(body.inputs, tangents, strict=True) if t is not None}
+    push(body.equations, env, moved)
+    outputs = [atom for atom in body.outputs if atom.type.inexact]
+    return [moved.get(a, zeros(a.type)) if type(a) is Var else zeros(a.type) for a in outputs]
+
+
+def pulled(body: Trace, values: Values, seeds: Values) -> Values:
+    """The cotangents of a body's inputs, None where there is none."""
+    env = environment(body, values)
+    adjoints = Adjoints()
+    for atom, seed in zip(body.outputs, seeds, strict=True):
+        if type(atom) is Var and seed is not None:
+            adjoints.add(atom, seed)
+    pull(reversed(body.equations), env, adjoints)
+    return [adjoints.get(var) for var in body.inputs]
+
+
+def batched_body(
+    body: Trace, flags: Sequence[bool], size: int, forced: Sequence[bool]
+) -> tuple[Trace, list[bool]]:
+    """A body with a batch axis on flagged inputs, and which outputs have one, some of them forced to."""
+    found: list[bool] = []
+
+    def run(tracers: list[Any]) -> Values:
+        results = evaluate_batch(body, tracers, flags, size)
+        found[:] = [flag or (i < len(forced) and forced[i]) for i, (_, flag) in enumerate(results)]
+        return [
+            spread(v, size) if now and not flag else v for (v, flag), now in zip(results, found, strict=True)
+        ]
+
+    types = [
+        _batched_type(var.type, size) if flag else var.type
+        for var, flag in zip(body.inputs, flags, strict=True)
+    ]
+    return record_trace(run, types), found
+
+
+def _batched_type(type: Type, size: int) -> Type:
+    return type_for((size, *type.shape), type.dtype)
+
+
+def choose(mask: Any, a: Any, b: Any) -> Any:
+    """For every example of a batch one or the other."""
+    return np.where(np.reshape(mask, mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+
+def promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
+    """A leaf of a carry in a dtype that holds what comes out of the body too."""
+    if before.shape != after.shape:
+        raise MismatchError(
+            at_user_line(
+                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}. "
+                "Keep its shape."
+            )
+        )
+    dtype = np.result_type(before.dtype, after.dtype)
+    return leaf if dtype == before.dtype else leaf.astype(dtype)
