@@ -16,6 +16,11 @@ Array = np.ndarray
 BATCH, RATE, PENALTY = 200, 1e-3, 1e-4
 
 
+def classes_of(y: Array) -> Array:
+    """The classes in order; asked for nothing besides, `np.unique` imports masked arrays."""
+    return np.unique(y, return_index=True)[0]
+
+
 class _Learner:
     """What trains in single epochs."""
 
@@ -35,7 +40,7 @@ class _Estimator(_Learner):
     def __init__(self, made: Any, x: Array, y: Array, hidden: int) -> None:
         self.estimator = made((hidden,), batch_size=min(BATCH, len(x)), random_state=np.random.RandomState(0))
         self.estimator.set_params(tol=0.0, n_iter_no_change=np.inf)
-        self.data, self.classes = (x, y), np.unique(y)
+        self.data, self.classes = (x, y), classes_of(y)
 
     def train(self, epochs: int) -> None:
         """So many epochs, from new weights."""
@@ -76,7 +81,7 @@ class ScikitLearn(_Estimator):
 
 def _start(x: Array, y: Array, hidden: int) -> list[tuple[Array, Array]]:
     """Weights and biases as the estimators draw them."""
-    rng, sizes = np.random.default_rng(0), (x.shape[1], hidden, len(np.unique(y)))
+    rng, sizes = np.random.default_rng(0), (x.shape[1], hidden, len(classes_of(y)))
     radii = [(6 / (d + m)) ** 0.5 for d, m in pairwise(sizes)]
     return [
         (rng.uniform(-r, r, (d, m)), rng.uniform(-r, r, m)) for d, m, r in zip(sizes[:-1], sizes[1:], radii)
@@ -91,7 +96,7 @@ class PyTorch(_Learner):
 
         self.torch, self.order = torch, np.random.default_rng(1)
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(np.unique(y, return_inverse=True)[1])
-        sizes = (x.shape[1], hidden, len(np.unique(y)))
+        sizes = (x.shape[1], hidden, len(classes_of(y)))
         dense = [torch.nn.Linear(d, m, dtype=torch.float64) for d, m in pairwise(sizes)]
         with torch.no_grad():
             for layer, (w, b) in zip(dense, _start(x, y, hidden)):

@@ -180,7 +180,7 @@ def first_call_of_wengert() -> dict[str, Any]:
         ("name", fingerprint, ("name_of",)),
         ("plan", compilation, ("simplify", "Plan")),
         ("text", compilation, ("write_module",)),
-        ("compile", llvm, ("object_code",)),
+        ("compile", llvm, ("object_codes",)),
         ("cache", cache, ("load", "store")),
         ("load", program, ("link",)),
         ("load", team, ("link",)),

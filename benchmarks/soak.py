@@ -29,7 +29,7 @@ from _traces import run, traced
 import wengert as wg
 from wengert.core.evaluate import evaluate
 from wengert.core.trace import Trace
-from wengert.native.planning.kernels import Unlowerable
+from wengert.native.planning.unlowerable import Unlowerable
 
 LIMIT = 1000.0
 # Of an ill-conditioned program: how often its inputs are rounded otherwise, by how many units at most, and

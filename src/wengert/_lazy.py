@@ -10,19 +10,15 @@ from importlib import import_module
 from typing import Any
 
 
-def found_in(package: str, *modules: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """A package's ``__getattr__`` and ``__dir__``: its names are looked for in these modules in turn.
-
-    Those whose names everybody needs come first, since all modules before the right one are imported too.
-    """
+def found_in(package: str, **modules: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A package's ``__getattr__`` and ``__dir__``: ``modules`` says which names each of its modules has."""
+    homes = {name: module for module, names in modules.items() for name in names.split()}
 
     def find(name: str) -> Any:
-        if name in sys.modules[package].__all__:
-            for module in modules:
-                found = vars(import_module(f"{package}.{module}"))
-                if name in found:
-                    setattr(sys.modules[package], name, found[name])
-                    return found[name]
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
 
     return find, lambda: sys.modules[package].__all__

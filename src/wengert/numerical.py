@@ -34,19 +34,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from wengert.core import tree
 from wengert.core.tracer import has_tracer
 from wengert.errors import DerivativeError, MismatchError, NotFiniteError, at_user_line
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 __all__ = ["derivative", "gradient", "hessian", "jacobian"]
 
 Method = Literal["forward", "central", "complex"]
-Array = NDArray[Any]
+Array = np.ndarray
 Estimate = tuple[Array, Array]
 """Derivatives (one row per direction, one column per output) and the errors to expect in them."""
 

@@ -71,6 +71,13 @@ def test_vmap_with_in_axes_for_a_tree():
     close(found, M * X)
 
 
+def test_vmap_with_in_axes_for_another_tree():
+    with pytest.raises(
+        ValueError, match=r"in_axes: the tree {'w': \*} does not begin like {'v': \*}\. Give one"
+    ):
+        wg.vmap(lambda p: p["w"], in_axes=({"v": 0},))({"w": np.ones(3)})
+
+
 def test_vmap_of_vmap():
     close(wg.vmap(wg.vmap(lambda x: x**2))(M), M**2)
     close(wg.vmap(wg.vmap(np.multiply, in_axes=(None, 0)), in_axes=(0, None))(X, X), np.outer(X, X))

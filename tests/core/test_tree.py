@@ -1,7 +1,8 @@
 """Trees of arguments."""
 
+import copy
 import dataclasses
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import numpy as np
 import pytest
@@ -35,6 +36,9 @@ TREES = [
     [1.0, (2.0, 3.0)],
     {"b": 1.0, "a": [2.0]},
     OrderedDict(b=1.0, a=2.0),
+    defaultdict(list, b=[1.0], a=2.0),
+    deque([1.0, (2.0,)], maxlen=3),
+    {1: 1.0, "a": 2.0, 0: 3.0},
     Point(1.0, [2.0, 3.0]),
     Layer(1.0, 2.0, "first"),
     Frozen(Layer(1.0, [2.0], "inner"), 3.0),
@@ -71,6 +75,41 @@ def test_dictionaries_are_ordered_by_key():
     assert tree.flatten({"b": 1.0, "a": 2.0})[0] == [2.0, 1.0]
 
 
+def test_dictionaries_keep_the_order_they_were_given_in():
+    leaves, structure = tree.flatten({"b": 1.0, "a": 2.0})
+    assert list(tree.unflatten(structure, leaves)) == ["b", "a"]
+    assert tree.same_structure(structure, tree.flatten({"a": 0.0, "b": 0.0})[1])
+    ordered = tree.flatten(OrderedDict(b=1.0, a=2.0))
+    assert ordered[0] == [1.0, 2.0]
+    assert not tree.same_structure(ordered[1], tree.flatten(OrderedDict(a=1.0, b=2.0))[1])
+
+
+@pytest.mark.parametrize(
+    "keys", [(1, "a", 0, "b"), (Layer, Frozen)], ids=["of two types", "without an order"]
+)
+def test_keys_that_cannot_be_sorted(keys):
+    given = {key: float(i) for i, key in enumerate(keys)}
+    leaves, structure = tree.flatten(given)
+    assert tree.unflatten(structure, leaves) == given
+    assert tree.paths(given)[leaves.index(0.0)] == f"[{keys[0]!r}]"
+
+
+def test_structures_are_keys_and_copies_are_equal():
+    given = [Layer(1.0, None, "n"), {"x": Point(1.0, (2.0,))}]
+    structure = tree.flatten(given)[1]
+    assert {structure: 1}[tree.flatten(copy.deepcopy(given))[1]] == 1
+    assert copy.deepcopy(structure) == structure
+    assert tree.unflatten(copy.deepcopy(structure), [1.0, 1.0, 2.0]) == given
+
+
+def test_structures_are_written_as_python_writes_them():
+    given = [Layer(1.0, None, "n"), {"x": Point(1.0, (2.0,))}, (1.0, ()), OrderedDict(a=1.0)]
+    found = "[Layer(weight=*, bias=None), {'x': Point(x=*, y=(*,))}, (*, ()), {'a': *}]"
+    assert str(tree.flatten(given)[1]) == found
+    assert str(tree.flatten(deque([1.0]))[1]) == "deque([*])"
+    assert str(tree.flatten(1.0)[1]) == "*"
+
+
 def test_static_fields_belong_to_the_structure():
     a, b = tree.flatten(Layer(1.0, 2.0, "a"))[1], tree.flatten(Layer(1.0, 2.0, "b"))[1]
     assert not tree.same_structure(a, b)
@@ -102,6 +141,20 @@ def test_paths_are_written_as_python_writes_them():
 def test_prefixes():
     assert tree.broadcast_prefix([0, None], [{"a": 1.0, "b": 2.0}, 3.0]) == [0, 0, None]
     assert tree.broadcast_prefix({"l": 1}, {"l": Layer(1.0, 2.0)}) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "prefix, given",
+    [([0], [1.0, 2.0]), ((0, 1), [1.0, 2.0]), ({"a": 0}, {"b": 1.0}), ([0, [1]], [1.0, 2.0])],
+    ids=repr,
+)
+def test_prefixes_of_other_trees(prefix, given):
+    with pytest.raises(ValueError, match="does not begin like"):
+        tree.broadcast_prefix(prefix, given)
+
+
+def test_prefixes_pass_over_what_has_no_leaves():
+    assert tree.broadcast_prefix([0, 1], [None, (2.0, None, 3.0)]) == [1, 1]
 
 
 def test_leaves():

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from wengert.api._shown import cost, trace
 else:
     __getattr__, __dir__ = found_in(
-        __name__, "_reverse", "_jit", "_forward", "_batches", "_matrices", "_shown", "_checks"
+        __name__,
+        _batches="vmap",
+        _checks="check_gradients",
+        _forward="hvp jvp",
+        _jit="jit",
+        _matrices="hessian jacobian",
+        _reverse="grad stop_gradient value_and_grad vjp",
+        _shown="cost trace",
     )
 
 __all__ = [

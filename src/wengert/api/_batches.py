@@ -76,7 +76,12 @@ def _prefix(argument: Any, axes: Any) -> list[Any]:
     leaves = tree.flatten(argument)[0]
     if axes is None or isinstance(axes, int):
         return [axes] * len(leaves)
-    return tree.broadcast_prefix(axes, argument)
+    try:
+        return tree.broadcast_prefix(axes, argument)
+    except ValueError as error:
+        raise MismatchError(
+            at_user_line(f"vmap: in_axes: {error}. Give one axis for an argument, or a tree like it.")
+        ) from None
 
 
 def _vmapped(f: Function, selection: Selection, axes: list[Any], out_axes: Any) -> Any:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert import numerical
 from wengert.api._arguments import Argnums, Function, Selection, described, kind_of, named, select
 from wengert.api._forward import tangent_of
 from wengert.api._reverse import grad, pull_back
@@ -236,6 +235,8 @@ def _numerical_block(f: Function, selection: Selection, i: int, k: int) -> Any:
     def part(x: Any) -> Any:
         leaves = [*selection.leaves[:i], x, *selection.leaves[i + 1 :]]
         return tree.flatten(selection.call(f, leaves))[0][k]
+
+    from wengert import numerical
 
     return numerical.jacobian(part, selection.leaves[i])
 

@@ -9,11 +9,14 @@ trained natively, one call an epoch. Parameters, attributes and numbers are scik
 installed: it is imported only where it is at work already.
 """
 
-from wengert.estimators._classifier import MLPClassifier
-from wengert.estimators._joining import join
-from wengert.estimators._regressor import MLPRegressor
+from typing import TYPE_CHECKING
 
-join(MLPClassifier)
-join(MLPRegressor)
+from wengert._lazy import found_in
+
+if TYPE_CHECKING:
+    from wengert.estimators._classifier import MLPClassifier
+    from wengert.estimators._regressor import MLPRegressor
+else:
+    __getattr__, __dir__ = found_in(__name__, _classifier="MLPClassifier", _regressor="MLPRegressor")
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -10,6 +10,7 @@ from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
+from wengert.estimators._joining import join
 from wengert.estimators._objective import CLASSES, is_of_margins, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
@@ -376,7 +377,7 @@ class MLPClassifier(Perceptron):
     def _loss(self) -> Any:
         """The error: of two forms, the one for these output units."""
         pair = CLASSES.get(self.loss) if isinstance(self.loss, str) else None
-        return self.loss if pair is None else pair[self.out_activation_ == "softmax"]
+        return self.loss if pair is None else pair()[self.out_activation_ == "softmax"]
 
     def _weights(self, sample_weight: Any, x: Any, t: Array) -> Array | None:
         """The weight of each pattern, and of its class."""
@@ -406,3 +407,6 @@ def _read(y: Any, x: Any) -> tuple[Array, Labels]:
     labels = labels_of(found)
     warn_of_many_classes(labels, len(found))
     return found, replace(labels, sparse=is_sparse(y))
+
+
+join(MLPClassifier)

@@ -5,8 +5,11 @@ compared with the best so far. When it has not improved by ``tol`` for more than
 in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,7 +62,7 @@ class Sample:
         """The rows that are trained on."""
         return np.arange(len(self)) if self.rows is None else self.rows
 
-    def take(self, chosen: Array) -> "Sample":
+    def take(self, chosen: Array) -> Sample:
         """Some of the patterns, copied."""
         return Sample(self.x[chosen], self.t[chosen], None if self.weights is None else self.weights[chosen])
 
@@ -147,8 +150,9 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     """Train for some epochs, or until nothing improves; the estimator's attributes tell the course."""
     estimator.n_iter_, estimator.stopped_early_ = 0, False
     trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
+    watched = _is_watched(estimator, aside)
     try:
-        with one_blas_thread():
+        with one_blas_thread() if watched or not trainer.is_constant else nullcontext():
             _descend(estimator, trainer, sample, aside, epochs)
     except KeyboardInterrupt:
         warn("Training interrupted by user.")
@@ -162,7 +166,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
     orders = _draws.Orders(estimator._random_state, sample.visited, estimator.shuffle)
-    watched = aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
+    watched = _is_watched(estimator, aside)
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
     alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
     most = 1 if alone else orders.most(trainer.at_a_time)
@@ -183,6 +187,11 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _is_watched(estimator: Any, aside: Sample | None) -> bool:
+    """Whether anything is done with the network between epochs."""
+    return aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
 
 
 def _changes_rate(estimator: Any, trainer: Trainer, told: bool) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import warn
-from wengert.estimators._tables import encoder_of
 
 Array = np.ndarray
 FLOATS = (np.float64, np.float32)
@@ -29,7 +28,7 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
     _note_names(estimator, X) if first else _compare_names(estimator, X)
     name = type(estimator).__name__
     if first:
-        estimator._encoder = encoder_of(X, estimator.categorical, estimator.missing)
+        estimator._encoder = _encoder_of(X, estimator.categorical, estimator.missing)
     encoder = getattr(estimator, "_encoder", None)
     x = sparse(X, name) if is_sparse(X) else dense(X if encoder is None else encoder(X), name)
     count = x.shape[1] if encoder is None else len(encoder.columns)
@@ -40,6 +39,15 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
             f"X has {count} features, but {name} is expecting {estimator.n_features_in_} features as input."
         )
     return x
+
+
+def _encoder_of(X: Any, categorical: str, missing: str) -> Any:
+    """How to encode X; None where it is an array in which nothing may be missing."""
+    if type(X) is np.ndarray and missing != "indicator":
+        return None
+    from wengert.estimators._tables import encoder_of
+
+    return encoder_of(X, categorical, missing)
 
 
 def dense(X: Any, name: str) -> Array:

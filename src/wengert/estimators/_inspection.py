@@ -1,138 +1,23 @@
 r"""Looking into a trained network: its sensitivity, every number of one pass, the course of training.
 
-.. math:: J_{ki} = \frac{\partial y_k}{\partial x_i}, \qquad
-          \delta_j = \frac{\partial E_n}{\partial a_j}, \qquad
-          \frac{\partial E_n}{\partial w_{ji}} = \delta_j z_i.
+.. math:: J_{ki} = \frac{\partial y_k}{\partial x_i}
 """
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert import nn
-from wengert.api import jacobian, jit, jvp, value_and_grad, vmap
+from wengert.api import jacobian, jit, vmap
 from wengert.estimators._inputs import is_sparse, patterns
-from wengert.estimators._objective import error_of
 from wengert.estimators._prediction import ACTIVATIONS
 
+if TYPE_CHECKING:
+    from wengert.estimators._explanation import Explanation
+
 Array = np.ndarray
-Row = tuple[str, str, Any]
-
-
-@dataclass(frozen=True)
-class LayerExplained:
-    r"""One layer in a pass of one pattern.
-
-    Attributes
-    ----------
-    name
-        What it is, with its place in the network.
-    inputs, outputs
-        The activations :math:`z` that come in and go out.
-    weights, biases
-        Of a dense layer.
-    pre_activations, derivatives
-        :math:`a` and :math:`h'(a)`, of a dense layer; the second where its activation function takes every
-        unit by itself and is not the identity.
-    deltas, gradient
-        Error signals :math:`\delta_j`, which are the derivatives of the error by the biases, and derivatives
-        of the error by the weights, of a dense layer where the target is known.
-    """
-
-    name: str
-    inputs: Array
-    outputs: Array
-    weights: Array | None = None
-    biases: Array | None = None
-    pre_activations: Array | None = None
-    derivatives: Array | None = None
-    deltas: Array | None = None
-    gradient: Array | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation:
-    """Every number of one pass; printing it gives a table.
-
-    Attributes
-    ----------
-    layers
-        The layers, from the inputs to the outputs.
-    output
-        The activations of the output units.
-    error
-        The error of the pattern, where its target is known.
-    learning_rate
-        Of the step that is shown, if one is.
-    """
-
-    layers: tuple[LayerExplained, ...]
-    output: Array
-    error: float | None = None
-    learning_rate: float | None = None
-
-    def __repr__(self) -> str:
-        from wengert import tables
-
-        rows = [("forward pass", "", ""), *self._forward(), ("output", "y", self.output)]
-        if self.error is not None:
-            rows += [("error", "E", self.error), ("backward pass", "", ""), *self._backward()]
-        if self.learning_rate is not None:
-            rows += [("update", "η", self.learning_rate), *self._update(self.learning_rate)]
-        return tables.aligned([(a, b, v if isinstance(v, str) else tables.number(v)) for a, b, v in rows])
-
-    def _forward(self) -> list[Row]:
-        return [
-            row
-            for layer in self.layers
-            for row in _rows(
-                layer.name,
-                ("z in", layer.inputs),
-                ("w", layer.weights),
-                ("b", layer.biases),
-                ("a", layer.pre_activations),
-                ("z out", layer.outputs),
-            )
-        ]
-
-    def _backward(self) -> list[Row]:
-        return [
-            row
-            for layer in reversed(self.layers)
-            for row in _rows(
-                layer.name,
-                ("h'(a)", layer.derivatives),
-                ("δ", layer.deltas),
-                ("∂E/∂w", layer.gradient),
-                ("∂E/∂b", layer.deltas),
-            )
-        ]
-
-    def _update(self, rate: float) -> list[Row]:
-        """The weights and biases after a step of gradient descent."""
-        return [
-            row
-            for layer in self.layers
-            for row in _rows(
-                layer.name,
-                ("w - η ∂E/∂w", _stepped(layer.weights, rate, layer.gradient)),
-                ("b - η ∂E/∂b", _stepped(layer.biases, rate, layer.deltas)),
-            )
-        ]
-
-
-def _stepped(w: Any, rate: float, gradient: Any) -> Any:
-    """The weights after a step of gradient descent, if there are any."""
-    return None if w is None else w - rate * gradient
-
-
-def _rows(name: str, *values: tuple[str, Any]) -> list[Row]:
-    """Rows of the values that there are, the first with a name."""
-    there = [(symbol, value) for symbol, value in values if value is not None]
-    return [("" if i else name, symbol, value) for i, (symbol, value) in enumerate(there)]
 
 
 class Inspection:
@@ -231,7 +116,9 @@ class Inspection:
             raise ValueError("explain: a step needs the target of the pattern; give y too")
         found = patterns(e, _one_row(x), first=False)
         row = found.toarray() if is_sparse(found) else found
-        return _explained(e, row, None if y is None else e._more_targets(_one_target(y), row), learning_rate)
+        from wengert.estimators._explanation import explained
+
+        return explained(e, row, None if y is None else e._more_targets(_one_target(y), row), learning_rate)
 
     def plot_learning_curve(self, axes: Any = None) -> Any:
         """Draw the course of training with Matplotlib: the error, and the score of patterns kept aside.
@@ -288,47 +175,3 @@ def _one_target(y: Any) -> Array:
 def _jacobians(activation: str) -> Any:
     h = ACTIVATIONS[activation]
     return jit(lambda network, x: vmap(jacobian(lambda row: h(network(row))))(x))
-
-
-def _explained(e: Any, x: Array, t: Array | None, rate: float | None) -> Explanation:
-    network, y = e.network_, ACTIVATIONS[e.out_activation_](e.network_(x))[0]
-    if t is None:
-        return Explanation(tuple(_numbered(_layers(network, x))), y)
-    of_pattern = error_of(e._loss, e.out_activation_)
-    error, gradient = value_and_grad(lambda network: of_pattern((network(x), 0.0), t))(network)
-    return Explanation(tuple(_numbered(_layers(network, x, gradient))), y, float(error), rate)
-
-
-def _numbered(layers: Iterable[LayerExplained]) -> Iterator[LayerExplained]:
-    return (replace(layer, name=f"{i} {layer.name}") for i, layer in enumerate(layers, 1))
-
-
-def _layers(layer: Any, z: Array, gradient: Any = None) -> Iterator[LayerExplained]:
-    """What is inside a layer, in the order of the pass, and then the layer if it does something itself."""
-    if isinstance(layer, nn.Sequential):
-        for i, inner in enumerate(layer.layers):
-            yield from _layers(inner, z, gradient and gradient.layers[i])
-            z = inner(z)
-        return
-    if isinstance(layer, nn.Residual | nn.Skip):
-        yield from _layers(layer.layer, z, gradient and gradient.layer)
-    found = LayerExplained(type(layer).__name__, z[0], layer(z)[0])
-    yield _dense_explained(layer, found, gradient) if isinstance(layer, nn.Dense) else found
-
-
-def _dense_explained(layer: nn.Dense, found: LayerExplained, gradient: Any) -> LayerExplained:
-    """Of one pattern, the derivative by the biases is the error signal."""
-    w, b = layer.weights, layer.biases
-    a = found.inputs @ w + b
-    deltas = gradient and gradient.biases, gradient and gradient.weights
-    return LayerExplained(
-        found.name, found.inputs, found.outputs, w, b, a, _derivatives(layer.activation, a), *deltas
-    )
-
-
-def _derivatives(h: Any, a: Array) -> Array | None:
-    """The slope at each unit, of a function that takes each by itself: then a column of units is as good."""
-    column = a[:, None]
-    if h is nn.identity or not np.array_equal(h(column)[:, 0], h(a)):
-        return None
-    return np.asarray(jvp(h, (column,), (np.ones_like(column),))[1])[:, 0]

@@ -10,6 +10,8 @@ The matrices are the estimator's ``coefs_`` and the biases its ``intercepts_``: 
 changes the network.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -147,15 +147,15 @@ def named_loss(loss: Any, names: dict[str, Any]) -> Any:
 
 
 # By name: for output units each of two classes, and for classes that exclude each other.
-CLASSES = {
-    "focal": (losses.BinaryFocal(), losses.Focal()),
-    "hinge": (losses.hinge, losses.multiclass_hinge),
+CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "focal": lambda: (losses.BinaryFocal(), losses.Focal()),
+    "hinge": lambda: (losses.hinge, losses.multiclass_hinge),
 }
 
-_OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
+OF_NUMBERS = ("number", "quantile", "number with variance", "rate")
 # The kinds of target that output units may be for, by what they are said to tell.
 KINDS = {
-    "numbers": (*_OF_NUMBERS, "count"),
+    "numbers": (*OF_NUMBERS, "count"),
     "two classes": ("two classes", "two classes by margin"),
     "several labels": ("labels", "two classes by margin"),
     "classes": ("classes", "classes by margin"),
@@ -164,6 +164,8 @@ KINDS = {
 
 def require_kind(loss: Any, targets: str) -> None:
     """Refuse an error of this package that is for other targets."""
+    if loss in OWN:
+        return
     found, fitting = losses.kinds_of(loss), KINDS[targets]
     if found and not {*found} & {*fitting}:
         others = dict.fromkeys(name_of(e) for kind in fitting for e in losses.LIKELIHOODS[kind].losses)
@@ -186,13 +188,3 @@ def require_weighted(loss: Any) -> None:
 def is_of_margins(loss: Any) -> bool:
     """Whether an error of classes speaks of margins, and not of probabilities."""
     return any(kind.endswith("by margin") for kind in losses.kinds_of(loss))
-
-
-NUMBERS = {
-    "absolute_error": losses.mean_absolute_error,
-    **{
-        name: loss
-        for name, loss in losses.LOSSES.items()
-        if any(loss in losses.LIKELIHOODS[kind].losses for kind in _OF_NUMBERS)
-    },
-}

@@ -336,7 +336,7 @@ class Perceptron(Task, Inspection, Estimator):
         dense = list(layers_of(network, nn.Dense))
         self.coefs_ = [layer.weights for layer in dense]
         self.intercepts_ = [layer.biases for layer in dense]
-        self._norms = list(layers_of(network, nn.BatchNorm))
+        self._norms = list(layers_of(network, nn.BatchNorm)) if self.batch_norm else []
         self._kept = network, (*self.coefs_, *self.intercepts_)
 
     def _outputs(self, X: Any, activation: str) -> Array:

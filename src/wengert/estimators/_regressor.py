@@ -5,23 +5,33 @@ from typing import Any
 
 import numpy as np
 
+from wengert import losses
 from wengert.estimators import _draws
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
 from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import weights_of
 from wengert.estimators._intervals import conformal_radius, normal_radius
-from wengert.estimators._objective import NUMBERS, named_loss, require_kind
+from wengert.estimators._joining import join
+from wengert.estimators._objective import OF_NUMBERS, named_loss, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
 from wengert.estimators._scores import r_squared
 from wengert.estimators._targets import numbers_array
-from wengert.losses import GaussianNLL, output_activation
 
 Array = np.ndarray
 
 OUTPUTS = {"squared_error": "identity", "poisson": "exp"}
+
+NUMBERS = {
+    "absolute_error": losses.mean_absolute_error,
+    **{
+        name: loss
+        for name, loss in losses.LOSSES.items()
+        if any(loss in losses.LIKELIHOODS[kind].losses for kind in OF_NUMBERS)
+    },
+}
 NAMES = tuple(dict.fromkeys([*OUTPUTS, *NUMBERS]))
 
 
@@ -246,7 +256,7 @@ class MLPRegressor(Perceptron, _WithLoss):
         """
         self._require_fitted()
         y = self._outputs(X, self.out_activation_)
-        if isinstance(self._loss, GaussianNLL):
+        if isinstance(self._loss, losses.GaussianNLL):
             middle, radius = y[:, : self.n_outputs_], normal_radius(self._deviations(y), coverage)
         else:
             middle, radius = y, conformal_radius(getattr(self, "distances_", None), coverage)
@@ -285,7 +295,7 @@ class MLPRegressor(Perceptron, _WithLoss):
             raise ValueError("Some values of y are negative; loss='poisson' takes counts, from 0")
         known = self._loss if isinstance(self._loss, str) else None
         self.n_outputs_ = t.shape[1]
-        self.out_activation_ = OUTPUTS[known] if known else output_activation(self._loss)
+        self.out_activation_ = OUTPUTS[known] if known else losses.output_activation(self._loss)
         return t
 
     _more_targets = _new_targets
@@ -296,7 +306,7 @@ class MLPRegressor(Perceptron, _WithLoss):
 
     @property
     def _units(self) -> int:
-        return 2 * self.n_outputs_ if isinstance(self._loss, GaussianNLL) else self.n_outputs_
+        return 2 * self.n_outputs_ if isinstance(self._loss, losses.GaussianNLL) else self.n_outputs_
 
     def _means(self, y: Array) -> Array:
         """The predicted numbers, without variances."""
@@ -329,3 +339,6 @@ class MLPRegressor(Perceptron, _WithLoss):
 
 def _column_or_matrix(y: Array) -> Array:
     return y[:, 0] if y.shape[1] == 1 else y
+
+
+join(MLPRegressor)

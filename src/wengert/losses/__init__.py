@@ -55,7 +55,20 @@ if TYPE_CHECKING:
     from wengert.losses._penalties import L1, L2, ElasticNet, Penalty
     from wengert.losses._weights import class_weights
 else:
-    __getattr__, __dir__ = found_in(__name__, "_numbers", "_classes", "_likelihood", "_weights", "_penalties")
+    __getattr__, __dir__ = found_in(
+        __name__,
+        _classes=(
+            "BinaryFocal Focal SmoothedCrossEntropy binary_cross_entropy hinge multiclass_hinge "
+            "softmax_cross_entropy"
+        ),
+        _likelihood="LIKELIHOODS LOSSES Likelihood kinds_of loss_named output_activation",
+        _numbers=(
+            "SUMS_OF_SQUARES GaussianNLL Huber Quantile mean_absolute_error mean_squared_error poisson "
+            "poisson_of_rates sum_of_squares"
+        ),
+        _penalties="L1 L2 ElasticNet Penalty",
+        _weights="class_weights",
+    )
 
 __all__ = [
     "sum_of_squares",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wengert.native.planning.plan import Plan
 
 # Functions of other libraries, which planning makes known to the linker: their code is planned every time.
-FOREIGN = re.compile(r"@wengert_(?!team_)")
+FOREIGN = r"@wengert_(?!team_)"
 
 
 class Native:
@@ -82,7 +82,7 @@ class Native:
 
         self._share(self._planned[1])
         made = compilation.made(self.ir, *self._planned)
-        if name is not None and FOREIGN.search(self.ir) is None:
+        if name is not None and not re.search(FOREIGN, self.ir):
             fingerprint.store(name, made)
         return made
 

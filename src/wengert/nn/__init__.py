@@ -93,23 +93,31 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = found_in(
         __name__,
-        "_activations",
-        "_dense",
-        "_containers",
-        "_mlp",
-        "_training",
-        "_dropout",
-        "_elementwise",
-        "_normalisation",
-        "_connections",
-        "_initialisers",
-        "_embedding",
-        "_summary",
-        "_single_layer",
-        "_perceptron",
-        "_graph",
-        "_schedule",
-        "_unit_graph",
+        _activations=(
+            "ACTIVATIONS SELU_ALPHA SELU_SCALE activation_name activation_named elu exponential "
+            "gaussian gelu gelu_tanh gudermannian hard_tanh identity leaky_relu log_softmax logistic "
+            "mish relu selu silu softmax softplus softsign step tanh"
+        ),
+        _connections="Fixed",
+        _containers="Branches Concatenate Frozen Parallel Residual Sequential Skip",
+        _dense="Dense",
+        _dropout="Dropout",
+        _elementwise="Function PReLU",
+        _embedding="Embedding",
+        _graph="Graph Node Units Wiring",
+        _initialisers=(
+            "INITIALISERS glorot glorot_normal he he_uniform initialiser_named lecun lecun_uniform "
+            "orthogonal uniform zeros"
+        ),
+        _layer="Layer",
+        _mlp="MLP",
+        _normalisation="BatchNorm LayerNorm",
+        _perceptron="Perceptron PerceptronFit novikoff_bound perceptron_rule",
+        _schedule="Topology",
+        _single_layer="linear_regression logistic_regression softmax_regression with_output",
+        _summary="parts summary",
+        _training="forward is_known needs_key parameters replaced state",
+        _unit_graph="Connection Unit UnitGraph",
     )
 
 __all__ = [

@@ -21,11 +21,10 @@ from wengert.nn._dense import Dense
 from wengert.nn._dropout import Dropout
 from wengert.nn._elementwise import Function
 from wengert.nn._initialisers import Initialiser
-from wengert.nn._normalisation import BatchNorm, LayerNorm
 from wengert.nn._summary import parts
 
 Array = np.ndarray
-NORMALISATIONS: dict[str, Callable[..., Any]] = {"batch": BatchNorm.init, "layer": LayerNorm.init}
+NORMALISATIONS = {"batch": "BatchNorm", "layer": "LayerNorm"}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -100,7 +99,7 @@ class MLP(Sequential):
         _check(sizes, skip)
         hidden = len(sizes) - 2
         dense = partial(Dense.init, rng, initialiser=initialiser, dtype=dtype, biases=biases)
-        normal = named("normalisation", normalisation, NORMALISATIONS) if normalisation else None
+        normal = _normalisation(normalisation) if normalisation else None
         lead = named("skip connection", skip, SKIPS) if skip else _followed
         layers, inputs = [], sizes[0]
         for units, h, rate in zip(
@@ -164,3 +163,11 @@ def _check(sizes: Sequence[int], skip: str | None) -> None:
             f"skip: no hidden layer of {tuple(sizes)} has as many units as inputs, so none can be added; "
             'say skip="concatenate", or choose equal sizes'
         )
+
+
+def _normalisation(name: str) -> Callable[..., Any]:
+    """How a layer that normalises is made."""
+    from wengert.nn import _normalisation
+
+    made: Callable[..., Any] = getattr(_normalisation, named("normalisation", name, NORMALISATIONS)).init
+    return made

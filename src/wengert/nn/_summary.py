@@ -9,7 +9,6 @@ import numpy as np
 from wengert.core import tree
 from wengert.nn._layer import brief
 from wengert.nn._training import parameters, state
-from wengert.tables import aligned
 
 Array = np.ndarray
 
@@ -40,6 +39,8 @@ def summary(network: Any) -> str:
     layers.3   Dense(activation=identity)              weights 8×3, biases 3                   27
     75 parameters in float64; 16 numbers that are not trained
     """
+    from wengert.tables import aligned
+
     trained = parameters(network)
     rows = [("layer", "kind", "arrays", "parameters"), *(_row(part, trained) for part in parts(network))]
     count = sum(w.size for w in trained.values())

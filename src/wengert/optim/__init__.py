@@ -53,17 +53,20 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = found_in(
         __name__,
-        "_schedule",
-        "_rule",
-        "_descent",
-        "_moments",
-        "_schedules",
-        "_squares",
-        "_rates",
-        "_around",
-        "_whole_batch",
-        "_minimize",
-        "_least_squares",
+        _around="L1 L2 ClipNorm ClipValues MovingAverage PolyakAverage WeightDecay",
+        _descent="SGD Momentum Nesterov",
+        _least_squares="least_squares",
+        _minimize="minimize",
+        _moments="Adam AdamW Nadam",
+        _rates="DeltaBarDelta Rprop",
+        _rule="Minimiser Optimiser Rule State Steps",
+        _schedule="Called Constant Schedule",
+        _schedules=(
+            "Adaptive Cosine CosineRestarts Exponential InverseScaling InverseTime Milestones OneCycle "
+            "PerEpoch StepDecay WarmUp"
+        ),
+        _squares="AdaGrad CentredRMSProp RMSProp",
+        _whole_batch="LBFGS ConjugateGradients LevenbergMarquardt",
     )
 
 __all__ = [

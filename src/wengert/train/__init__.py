@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from wengert.train._training import Fit, Training
 else:
     __getattr__, __dir__ = found_in(
-        __name__, "_trainer", "_curve", "_training", "_fit", "_diagnostics", "_progress", "_parquet"
+        __name__,
+        _curve="Epoch LearningCurve",
+        _diagnostics="Diagnostics diagnose",
+        _fit="fit",
+        _parquet="ParquetBatches",
+        _progress="training_progress",
+        _trainer="Trainer",
+        _training="Fit Training",
     )
 
 __all__ = [

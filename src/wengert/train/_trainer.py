@@ -12,10 +12,12 @@ Every network that anybody has been given stays as it is, for the weights at the
 those at its beginning. Of the optimiser's state there is one.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,9 +29,11 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
-from wengert.optim import Minimiser, Optimiser
 from wengert.train._own_losses import watched
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
+
+if TYPE_CHECKING:
+    from wengert.optim import Minimiser, Optimiser
 
 Array = np.ndarray
 Network = Any
@@ -82,6 +86,9 @@ class Trainer:
         of the state, unless `keep` is called or a carry is put here.
     steps, epochs
         How many have been made.
+    is_constant
+        Whether network, error and optimiser are this package's own: then all of an epoch is native code, and
+        nothing it reads can change.
 
     Examples
     --------
@@ -119,9 +126,8 @@ class Trainer:
         self._averages = averaged(state, parameters) is not parameters
         self._weights = weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
-        made: Callable[..., _Programs] = (
-            _known_programs if _is_constant(network, loss, optimiser, penalty) else _Programs
-        )
+        self.is_constant = _is_constant(network, loss, optimiser, penalty)
+        made: Callable[..., _Programs] = _known_programs if self.is_constant else _Programs
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY

@@ -40,8 +40,8 @@ def place(tmp_path, monkeypatch):
 def compiled(monkeypatch):
     """The modules that LLVM has compiled."""
     found = []
-    compile_ = host.object_code
-    monkeypatch.setattr(host, "object_code", lambda ir: found.append(ir) or compile_(ir))
+    compile_ = host.object_codes
+    monkeypatch.setattr(host, "object_codes", lambda irs: found.extend(irs) or compile_(irs))
     return found
 
 

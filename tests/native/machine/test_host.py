@@ -56,7 +56,7 @@ def load(request, monkeypatch):
     def cached(ir):
         host.load(ir)
         with monkeypatch.context() as patch:
-            patch.setattr(host, "object_code", None)
+            patch.setattr(host, "object_codes", None)
             return host.load(ir)
 
     return cached if request.param == "cached" else host.load

@@ -27,8 +27,8 @@ def compiled(tmp_path, monkeypatch):
     """The texts that LLVM compiles, the cache being empty."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path / "cache"))
     texts = []
-    compile_ = host.object_code
-    monkeypatch.setattr(host, "object_code", lambda text: texts.append(text) or compile_(text))
+    compile_ = host.object_codes
+    monkeypatch.setattr(host, "object_codes", lambda irs: texts.extend(irs) or compile_(irs))
     return texts
 
 
@@ -87,7 +87,7 @@ def test_it_is_compiled_once_for_all_modules(compiled):
     ids=["small", "external", "variable", "other lines", "one line"],
 )  # fmt: skip
 def test_what_cannot_be_shared_stays_whole(text, compiled):
-    assert parts.split(text) == [text]
+    assert parts.split(text) == ([], [text])
     assert value(text) > 0
     assert compiled == [text]
 
@@ -96,7 +96,7 @@ def test_constants_go_with_those_who_use_them():
     table = "@table = internal constant [2 x double] [double 1.0, double 2.0]\n"
     lonely = "@lonely = internal constant double 3.0\n"
     loads = "  %c = load double, ptr @table\n" + LARGE.replace("%v0, 1.0", "%v0, %c")
-    shared, rest = parts.split(table + lonely + inner(loads) + OUTER)
+    (shared,), (rest,) = parts.split(table + lonely + inner(loads) + OUTER)
     assert table.rstrip() in shared
     assert "@lonely" not in shared + rest
     assert "@table" not in rest
@@ -110,7 +110,7 @@ def test_inner_functions_that_call_each_other():
     third = inner().replace("@inner", "@third")
     first = inner(LARGE.replace("fadd double %v0, 1.0", "call double @second(double %v0)"))
     text = first + second + third + OUTER
-    assert len(parts.split(text)) == 4
+    assert [len(texts) for texts in parts.split(text)] == [3, 1]
     assert value(text) == 0.5 + 3 * parts.WORTH - 2
 
 
@@ -131,3 +131,39 @@ def test_products_share_their_tiles(compiled):
     assert len(compiled) == before + 2
     for i, shape in enumerate(shapes):
         np.testing.assert_allclose(*product(code, i, *shape), rtol=1e-4, atol=1e-4)
+
+
+FEW = parts.WORTH - 10  # lines of a function that is not worth a module of its own
+
+
+def chain(count):
+    """Functions that call each other in turn, the last one first."""
+    lines = "\n".join(LARGE.splitlines()[:FEW])
+    functions = [
+        f"define internal double @f{i}(double %v0) nounwind {{\n{lines}\n"
+        f"  %r = call double @f{i + 1}(double %v{FEW})\n  ret double %r\n}}\n"
+        for i in range(count)
+    ]
+    last = f"define internal double @f{count}(double %x) nounwind {{\n  ret double %x\n}}\n"
+    return last + "".join(functions) + OUTER.replace("@inner", "@f0")
+
+
+def test_a_long_rest_is_two_halves_that_call_each_other(compiled):
+    text = chain(30)
+    shared, halves = parts.split(text)
+    assert not shared and len(halves) == 2
+    assert abs(len(halves[0]) - len(halves[1])) < len(text) / 10
+    assert value(text) == 0.5 + 30 * FEW
+    assert compiled == halves
+
+
+@pytest.mark.parametrize("text", [chain(1), "@count = internal global double 0.0\n" + chain(30)])
+def test_what_is_short_or_has_variables_is_not_halved(text):
+    assert parts.split(text) == ([], [text])
+
+
+def test_several_at_a_time_are_each_as_alone():
+    texts = [chain(i) for i in (5, 1, 9, 3, 7)]
+    assert host.object_codes(texts) == [host.object_codes([text])[0] for text in texts]
+    with pytest.raises(RuntimeError, match="parsing error"):
+        host.object_codes([*texts, "define nonsense"])

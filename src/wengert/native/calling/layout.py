@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -75,7 +74,7 @@ def _is_ordinary() -> bool:
         sys.implementation.name == "cpython"
         and ctypes.sizeof(ctypes.c_void_p) == 8
         and sys.byteorder == "little"
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and "t" not in getattr(sys, "abiflags", "")  # of an interpreter without the lock
         and np.lib.NumpyVersion(np.__version__) >= "2.0.0"
     )
 

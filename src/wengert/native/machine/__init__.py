@@ -1,1 +1,1 @@
-"""The machine: LLVM, the processor, threads, and object code on disk."""
+"""The machine: LLVM, the processor, threads, object code on disk and into memory."""

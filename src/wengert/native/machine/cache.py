@@ -33,8 +33,8 @@ from wengert.errors import SettingError
 MAGIC = b"wengert object 1\n"
 HEADER = Struct(f"<{len(MAGIC)}s32s32sQ")  # magic and version, key, checksum, length
 LENGTH = Struct("<Q")  # before every object
-ENTRY = re.compile(r"[0-9a-f]{64}\.o")
-UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.tmp")
+ENTRY = r"[0-9a-f]{64}\.o"
+UNFINISHED = r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.tmp"
 ABANDONED = 3600.0  # seconds after which an unfinished file has nobody who will finish it
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -224,10 +224,10 @@ def clear() -> Usage:
     return Usage(len(gone), sum(f.size for f in gone))
 
 
-def _files(place: Path, pattern: re.Pattern[str]) -> Iterator[File]:
+def _files(place: Path, pattern: str) -> Iterator[File]:
     with suppress(OSError), os.scandir(place) as found:
         for entry in found:
-            if pattern.fullmatch(entry.name):
+            if re.fullmatch(pattern, entry.name):
                 with suppress(OSError):  # deleted by another process since
                     status = entry.stat(follow_symlinks=False)
                     yield File(place / entry.name, status.st_mtime, status.st_size)

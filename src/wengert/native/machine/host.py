@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
 import os
 import sys
 import threading
+from ast import literal_eval
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert._version import __version__
-from wengert.native.machine import cache, loader, parts, processor, symbols
+from wengert.native.machine import cache, loader, processor, symbols
 
 LINE = 64  # bytes of a line of the cache
 
@@ -88,15 +88,13 @@ def _described() -> tuple[str, str, dict[str, bool]]:
     answers = processor.answers()
     if answers is None:
         return _ask_llvm()
-    name = cache.key("processor", *library(), sys.platform, answers)
-    (text,) = kept(name, lambda: [json.dumps(_ask_llvm()).encode()])
-    return tuple(json.loads(text))
+    name = cache.key("description of the processor", __version__, *library(), sys.platform, answers)
+    (text,) = kept(name, lambda: [repr(_ask_llvm()).encode()])
+    return literal_eval(text.decode())  # type: ignore[no-any-return]
 
 
 def _ask_llvm() -> tuple[str, str, dict[str, bool]]:
-    from wengert.native.machine import llvm
-
-    return llvm.described()
+    return _compiler().described()  # type: ignore[no-any-return]
 
 
 @functools.cache
@@ -168,6 +166,15 @@ class _LockOfLLVM:
 
 
 fork_safe(_LockOfLLVM())
+_compiling = fork_safe(threading.RLock())  # while LLVM is loaded, and while it compiles
+
+
+def _compiler() -> Any:
+    """The module that compiles, which loads LLVM."""
+    with _compiling:
+        from wengert.native.machine import llvm
+
+        return llvm
 
 
 # --- code generation ----------------------------------------------------------------------------------------
@@ -180,16 +187,13 @@ QUICK = 0  # the level for code that stands around others: a quarter of the time
 
 def assembly(ir: str, host: Host | None = None) -> str:
     """The assembly of a module for a processor, which need not be this one."""
-    from wengert.native.machine import llvm
-
-    return llvm.assembly(ir, host or this_host())
+    return _compiler().assembly(ir, host or this_host())  # type: ignore[no-any-return]
 
 
-def object_code(ir: str) -> bytes:
-    """Compile a module for this machine to object code."""
-    from wengert.native.machine import llvm
-
-    return llvm.object_code(ir)
+def object_codes(irs: Sequence[str]) -> list[bytes]:
+    """Compile modules for this machine to object code."""
+    with _compiling:
+        return _compiler().object_codes(irs)  # type: ignore[no-any-return]
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -219,17 +223,17 @@ def kept(name: str, make: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
 
 def objects_of(ir: str) -> list[bytes]:
     """A module as objects: those of its parts that other modules share come from the cache."""
-    from wengert.native.machine import llvm
+    from wengert.native.machine import parts
 
-    llvm.require_symbols(ir)
-    texts = parts.split(ir)
-    if len(texts) == 1:
-        return [object_code(ir)]
-    return [*map(_kept_object, texts[:-1]), object_code(texts[-1])]
-
-
-def _kept_object(text: str) -> bytes:
-    return kept(cache.key(*identity(), text), lambda: [object_code(text)])[0]
+    _compiler().require_symbols(ir)
+    shared, own = parts.split(ir)
+    names = {text: cache.key(*identity(), text) for text in shared}
+    found = {text: objects[0] for text, name in names.items() if (objects := cache.load(name))}
+    missing = [text for text in shared if text not in found]
+    made = dict(zip([*missing, *own], object_codes([*missing, *own]), strict=True))
+    for text in missing:
+        cache.store(names[text], [made[text]])
+    return [(found | made)[text] for text in (*shared, *own)]
 
 
 @functools.cache
@@ -244,6 +248,4 @@ def link(*objects: bytes) -> Code:
     if loader.is_possible():
         with suppress(loader.Refused):
             return loader.link(objects, symbols.find)
-    from wengert.native.machine import llvm
-
-    return llvm.link(objects)
+    return _compiler().link(objects)  # type: ignore[no-any-return]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ def package() -> str:
     if scipy is not None and scipy.origin is not None:
         status = os.stat(scipy.origin)
         files.append((scipy.origin, status.st_size, status.st_mtime_ns))
-    return json.dumps(files)
+    return repr(files)
 
 
 def _files(place: str, inside: str) -> Iterator[tuple[str, int, int]]:

@@ -5,15 +5,22 @@ Loading it takes 40 ms and 40 MB, so nothing imports this module before there is
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import llvmlite.binding as llvm
 
 from wengert.native.machine import parts, symbols
 from wengert.native.machine.host import GENERATOR, QUICK, Host, this_host
+
+_LIBRARY = llvm.ffi.lib
+_CORES = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
 
@@ -47,8 +54,8 @@ def target_machine(host: Host) -> Any:
 
 
 @functools.cache
-def _generator(level: int = GENERATOR["opt"]) -> Any:
-    """LLVM's code generator for this machine."""
+def _generator(level: int, worker: int) -> Any:
+    """LLVM's code generator for this machine, of one thread."""
     _initialise()
     return _machine(this_host(), **{**GENERATOR, "opt": level})
 
@@ -68,11 +75,62 @@ def assembly(ir: str, host: Host) -> str:
     return str(target_machine(host).emit_assembly(_parse(ir)))
 
 
-def object_code(ir: str) -> bytes:
-    """Compile a module for this machine to object code."""
-    module = _parse(ir)
-    module.verify()
-    return bytes(_generator(*[QUICK] * parts.is_cold(ir)).emit_object(module))
+def object_codes(irs: Sequence[str]) -> list[bytes]:
+    """Compile modules for this machine to object code, several at a time.
+
+    llvmlite lets one thread at a time call LLVM, which itself only asks that each has a context and a code
+    generator of its own. So what takes long is called past its lock.
+    """
+    jobs = [_Job(ir) for ir in irs]
+    waiting = sorted(jobs, key=lambda job: len(job.ir))
+    helpers = list(_started(waiting, min(len(jobs), _CORES)))
+    try:
+        _work(waiting, 0)
+    finally:
+        for helper in helpers:
+            helper.join()
+    return [job.code() for job in jobs]
+
+
+def _started(waiting: list[_Job], workers: int) -> Iterator[Thread]:
+    """Threads that do jobs besides this one, as far as they are to be had."""
+    for i in range(1, workers):
+        helper = Thread(target=_work, args=(waiting, i))
+        with suppress(RuntimeError):
+            helper.start()
+            yield helper
+
+
+def _work(waiting: list[_Job], worker: int) -> None:
+    """Do jobs until there is none left: the longest first."""
+    while waiting:
+        with suppress(IndexError):  # another was faster
+            waiting.pop().run(worker)
+
+
+class _Job:
+    """A module to compile."""
+
+    def __init__(self, ir: str) -> None:
+        self.ir, self.module, self.error = ir, _parse(ir), llvm.ffi.OutputString()
+        self.module.verify()
+        level = QUICK if parts.is_cold(ir) else GENERATOR["opt"]
+        self.generators = [_generator(level, i) for i in range(_CORES)]
+        self.emit = _LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn
+
+    def run(self, worker: int) -> None:
+        """Compile it, as the only one of these functions that any thread may call."""
+        self.buffer = self.emit(self.generators[worker], self.module, 1, self.error)
+
+    def code(self) -> bytes:
+        """The object."""
+        if not self.buffer:
+            raise RuntimeError(str(self.error))
+        start, size = _LIBRARY.LLVMPY_GetBufferStart(self.buffer), _LIBRARY.LLVMPY_GetBufferSize(self.buffer)
+        try:
+            return ctypes.string_at(start, size)
+        finally:
+            _LIBRARY.LLVMPY_DisposeMemoryBuffer(self.buffer)
 
 
 def require_symbols(ir: str) -> None:

@@ -121,10 +121,12 @@ class Object:
     """An object file, taken apart."""
 
     def __init__(self, content: bytes) -> None:
+        if not content.startswith(MAGIC):
+            raise Refused("no object")
         self.content = content
-        magic, kind, machine, *_, at, _, _, _, _, _, count, names = HEADER.unpack_from(content)
-        if not magic.startswith(MAGIC) or (kind, machine) != (RELOCATABLE, X86_64):
-            raise Refused("not an object of this machine")
+        _, kind, machine, *_, at, _, _, _, _, _, count, names = HEADER.unpack_from(content)
+        if (kind, machine) != (RELOCATABLE, X86_64):
+            raise Refused("an object of another machine")
         self.sections = [Section(*SECTION.unpack_from(content, at + i * SECTION.size)) for i in range(count)]
         self.symbols = [Symbol(*s) for table in self._of_kind(SYMBOLS) for s in self._rows(table, SYMBOL)]
         tables = {table.link for table in self._of_kind(SYMBOLS)}

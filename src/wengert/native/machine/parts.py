@@ -1,9 +1,10 @@
-"""A module of LLVM IR in parts, so that functions which many modules share are compiled once.
+"""A module of LLVM IR in parts: what many modules share is compiled once, and several parts at a time.
 
 Register tiles, transposing copies and the like are *internal* functions: one text for every network that uses
 them, and most of the compiler's work. Each large one becomes a module of its own, with its constants; the
 others declare it. Functions that are marked as cold only stand around others: they are a module that is
-compiled quickly. What is left is short, and all that has to be compiled well for another shape.
+compiled quickly. What is left is all that has to be compiled well for another shape: where that is long, it
+is two modules, which two cores compile.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 WORTH = 40  # lines of a function from which a module of its own pays
+LONG = 400  # lines of a module from which two halves are compiled sooner
 NAME = re.compile(r'@("[^"]+"|[-\w.$]+)')
 COLD = re.compile(r"^define .* cold \{$", re.MULTILINE)
 DEFINED = re.compile(r"^define ", re.MULTILINE)
@@ -48,17 +50,39 @@ class Entity(NamedTuple):
         return LINKAGE.sub("define ", header).replace("define ", "declare ", 1).replace(" cold", "")
 
 
-def split(ir: str) -> list[str]:
-    """The texts of a module's parts, the rest last; the module itself where there is nothing to part."""
+class Parts(NamedTuple):
+    """The texts of a module's parts: those that others may share, and its own."""
+
+    shared: list[str]
+    own: list[str]
+
+
+def split(ir: str) -> Parts:
+    """A module in parts; the module itself is its only one where there is nothing to part."""
     entities = _entities(ir)
-    shared = [[e] for e in entities or () if _is_worth_it(e, entities or [])]
-    fixed = all(CONSTANT.match(e.text) for e in entities or () if e.kind == "@")
-    cold = [e for e in entities or () if fixed and e.is_cold]
-    rest = [e for e in entities or () if e.kind == "define" and [e] not in shared and e not in cold]
-    found = [functions for functions in (*shared, cold, rest) if functions]
-    if entities is None or len(found) < 2:
-        return [ir]
-    return [_module(functions, entities) for functions in found]
+    if entities is None:
+        return Parts([], [ir])
+    shared = [[e] for e in entities if _is_worth_it(e, entities)]
+    fixed = all(CONSTANT.match(e.text) for e in entities if e.kind == "@")
+    cold = [e for e in entities if fixed and e.is_cold]
+    rest = [e for e in entities if e.kind == "define" and [e] not in shared and e not in cold]
+    found = [functions for functions in (*shared, cold) if functions]
+    own = _halves(rest) if fixed and sum(map(_length, rest)) > LONG else [rest] if rest else []
+    if len(found) + len(own) < 2:
+        return Parts([], [ir])
+    return Parts([_module(f, entities) for f in found], [_module(f, entities) for f in own])
+
+
+def _halves(functions: Iterable[Entity]) -> list[list[Entity]]:
+    """Two modules of about the same length."""
+    halves: tuple[list[Entity], list[Entity]] = ([], [])
+    for function in sorted(functions, key=_length, reverse=True):
+        min(halves, key=lambda half: sum(map(_length, half))).append(function)
+    return [half for half in halves if half]
+
+
+def _length(function: Entity) -> int:
+    return function.text.count("\n")
 
 
 def is_cold(part: str) -> bool:

@@ -11,7 +11,7 @@ the same code, which is told where they are.
 
 from __future__ import annotations
 
-import json
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -190,7 +190,7 @@ def load(name: Name) -> Made | None:
     found = cache.load(name.key)
     if not found:
         return None
-    facts, rest = json.loads(found[0]), found[1:]
+    facts, rest = literal_eval(found[0].decode()), found[1:]
     constants = [_constant(place, name.large, rest) for place in facts.pop("constants")]
     return Made(rest[facts.pop("first") :], constants, **facts)
 
@@ -214,4 +214,4 @@ def store(name: Name, made: Made) -> None:
         contents += [constant.tobytes()] if place is None else []
     facts = made._asdict() | {"constants": places, "first": len(contents)}
     del facts["objects"]
-    cache.store(name.key, [json.dumps(facts).encode(), *contents, *made.objects])
+    cache.store(name.key, [repr(facts).encode(), *contents, *made.objects])
