@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
-_FOREIGN = ("numpy", "scipy", "functools", "contextlib", "contextvars", "copy", "copyreg")
+_FOREIGN = ("numpy", "scipy", "optree", "functools", "contextlib", "contextvars", "copy", "copyreg")
 
 
 class WengertError(Exception):

@@ -17,7 +17,7 @@ import sys
 
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("wengert", "scipy", "llvmlite", "onnx"):
+        if name.partition(".")[0] in ("wengert", "scipy", "optree", "llvmlite", "onnx"):
             raise ImportError(f"{name} is not there")
 
 sys.meta_path.insert(0, Refusing())

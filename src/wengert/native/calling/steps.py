@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import optree
 
 from wengert.core import tree
 from wengert.core.trace import Type
@@ -110,7 +111,7 @@ class Form:
             parts(self, o, place)
         elif (fields := tree.fields_of(type(o))) is not None:
             self._fields(o, place, *fields)
-        elif tree.is_namedtuple(type(o)):
+        elif optree.is_namedtuple(o):
             self._sequence("match_tuple", o, place)
         else:
             self._leaf(o, place)
@@ -255,7 +256,7 @@ class Results:
             self._parts(o)
 
     def _parts(self, o: Any) -> None:
-        build = _BUILDS.get(type(o)) or (tree.is_namedtuple(type(o)) and "build_tree")
+        build = _BUILDS.get(type(o)) or (optree.is_namedtuple(o) and "build_tree")
         if not build:
             raise Unmatched(type(o).__name__)
         for part in o.values() if type(o) is dict else o:
