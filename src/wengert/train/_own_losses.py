@@ -22,6 +22,7 @@ from wengert.core.recorder import Recorder, Tracer
 from wengert.core.recording import record
 from wengert.core.trace import Equation, Shape, Var
 from wengert.errors import DerivativeError, MismatchError, at_user_line, is_ours
+from wengert.train._refusals import described
 from wengert.transforms.adjoint import carriers
 
 Loss = Callable[..., Any]
@@ -127,10 +128,9 @@ def _require_number(loss: Loss, error: Any) -> None:
     is_array = tree.is_leaf(error) and error is not None
     if is_array and not np.shape(error):
         return
-    what = f"an array of shape {np.shape(error)}" if is_array else f"a {type(error).__name__}"
     instead = "np.mean of it over the patterns" if is_array else "that alone"
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} gives {what}, and training needs one number. "
+        f"{_place(loss)}the loss {name_of(loss)} gives {described(error)}, and training needs one number. "
         f"Return {instead}."
     )
 
