@@ -151,7 +151,7 @@ def _find(name: str) -> int | None:
 
 
 class Code:
-    """Machine code in memory. Keep it alive as long as its addresses are used."""
+    """Code in the memory of an engine of LLVM's, which is freed with it."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
