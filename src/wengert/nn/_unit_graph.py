@@ -458,7 +458,8 @@ class UnitGraph(Layer):
         x, count = np.asarray(x, np.float64), len(self.topology.inputs)
         if x.size != count:
             raise ValueError(
-                f"UnitGraph: explain takes {counted(count, 'number')}, not an array of shape {x.shape}"
+                f"UnitGraph: explain takes {counted(count, 'number')}, not an array of shape {x.shape}; give "
+                "one pattern"
             )
         if (t is None) != (loss is None) or (learning_rate is not None and loss is None):
             raise ValueError("UnitGraph: explain goes back from an error; give the target t and the loss")

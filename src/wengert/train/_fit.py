@@ -313,7 +313,11 @@ def _check_network(network: Any) -> None:
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
     parameters = nn.parameters(network)
-    require(bool(parameters), "the network has no array of floating-point numbers that could be trained")
+    require(
+        bool(parameters),
+        "the network has no array of floating-point numbers that could be trained; give one with weights, "
+        "such as nn.MLP.init(rng, sizes)",
+    )
     for name, array in parameters.items():
         require(bool(np.isfinite(array).all()), f"the network holds nan or inf in {name}; draw it anew")
 

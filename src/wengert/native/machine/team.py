@@ -421,7 +421,7 @@ def set_threads(count: int) -> None:
 
 
 def get_threads() -> int:
-    """How many threads compiled functions use."""
+    """How many threads compiled functions use, at most; the example is at `set_threads`."""
     return _chosen[0] if _chosen else default_threads()
 
 
