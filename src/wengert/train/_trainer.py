@@ -118,8 +118,7 @@ class Trainer:
         self._known: list[tuple[Data, bool]] = []
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        if state is None:  # methods that take all patterns at once keep nothing from one call to the next
-            state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        state = _first_state(optimiser, parameters) if state is None else state
         self._carry = tree.map(_as_numpy, (network, state))
         self._owns_state = _gives_state_away(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
@@ -513,6 +512,11 @@ def _as_numpy(leaf: Any) -> Any:
 def _copied(leaf: Any) -> Any:
     """An array as one that nobody else has."""
     return leaf.copy() if type(leaf) is np.ndarray else _as_numpy(leaf)
+
+
+def _first_state(optimiser: Any, parameters: Any) -> Any:
+    """Methods that take all patterns at once keep nothing from one call to the next."""
+    return optimiser.init(parameters) if hasattr(optimiser, "init") else ()
 
 
 def _gives_state_away(optimiser: Any) -> bool:
