@@ -63,20 +63,11 @@ def shuffle(lanes: Lanes, index: Value, key0: Value, key1: Value, count: int) ->
     place = f.select(f.compare("icmp ult", index, last), index, last)
     keys = Number(lanes, key0), Number(lanes, key1)
     active = Value("splat (i1 true)" if lanes.count > 1 else "true", lanes.mask)
-    head, after = f.new_label("stir"), f.new_label("shuffled")
-    before, names = f.label, ["%" + f.new_label("p"), "%" + f.new_label("m")]
-    f.jump(head)
-    f.start(head)
-    here = len(f.lines)
-    old, mask = Value(names[0], place.type), Value(names[1], active.type)
-    new = f.select(mask, _stirred(Number(lanes, old), *keys, count).value, old)
-    outside = f.compare("icmp ugt", new, last)
-    f.branch(_any(f, outside), head, after)
-    f.lines[here:here] = [
-        f"  {phi.name} = phi {phi.type} [ {first.name}, %{before} ], [ {again.name}, %{head} ]"
-        for phi, first, again in ((old, place, new), (mask, active, outside))
-    ]
-    f.start(after)
+    with f.again((place, active)) as loop:
+        old, mask = loop.first
+        new = f.select(mask, _stirred(Number(lanes, old), *keys, count).value, old)
+        outside = f.compare("icmp ugt", new, last)
+        loop.next, loop.more = [new, outside], _any(f, outside)
     return new
 
 

@@ -269,10 +269,7 @@ class Lanes:
         rest = f.binary("urem", larger, self._where(zero, self.constant(1), smaller))
         following = self._where(zero, larger, smaller), self._where(zero, smaller, rest)
         f.jump(head)
-        f.lines[place:place] = [
-            f"  {new.name} = phi {self.type} [ {first.name}, %{before} ], [ {next.name}, %{body} ]"
-            for new, first, next in zip((larger, smaller), starts, following, strict=True)
-        ]
+        f.carry(place, zip((larger, smaller), starts, following, strict=True), before, body)
         f.start(after)
         return larger
 

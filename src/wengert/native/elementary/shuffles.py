@@ -13,9 +13,6 @@ over. Both count the elements while they run, so this code is compiled once for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import numpy as np
 
 from wengert.native.elementary import bits
@@ -125,10 +122,10 @@ def write_shuffled(module: ir.Module) -> None:
 
 def _write_shuffle(f: ir.Function, words: ir.Value, last: ir.Value, used: ir.Value) -> ir.Value:
     """One shuffle; all places of as many bits have one mask. Gives how many words are used afterwards."""
-    with _repeated(f, (last, used)) as octaves:
+    with f.again((last, used)) as octaves:
         mask = _mask(f, octaves.first[0])
         lower = f.binary("lshr", mask, ir.index(1))
-        with _repeated(f, octaves.first) as loop:
+        with f.again(octaves.first) as loop:
             loop.next = _place_changed(f, words, mask, *loop.first)
             loop.more = f.compare("icmp ugt", loop.next[0], lower)
         octaves.next = loop.next
@@ -213,34 +210,11 @@ def _write_temper(module: ir.Module) -> None:
     f.ret()
 
 
-class _Again(ir.Loop):
-    """A loop that runs once more if ``more`` holds at its end."""
-
-    more: ir.Value
-
-
-@contextmanager
-def _repeated(f: ir.Function, carried: Sequence[ir.Value]) -> Iterator[_Again]:
-    """Code that runs once, and again as long as ``loop.more`` holds at its end, with values carried round."""
-    before, head, after = f.label, f.new_label("again"), f.new_label("done")
-    f.jump(head)
-    f.start(head)
-    place, loop = len(f.lines), _Again(f, carried)
-    yield loop
-    last = f.label
-    f.branch(loop.more, head, after)
-    f.lines[place:place] = [
-        f"  {phi.name} = phi {phi.type} [ {a.name}, %{before} ], [ {b.name}, %{last} ]"
-        for phi, a, b in zip(loop.first, carried, loop.next, strict=True)
-    ]
-    f.start(after)
-
-
 WRITERS = {"drawn": write_drawn, "shuffled": write_shuffled}
 
 
 def module(name: str) -> str:
     """One of the two functions, and all that it calls."""
-    module = ir.Module()
-    WRITERS[name](module)
-    return str(module)
+    found = ir.Module()
+    WRITERS[name](found)
+    return str(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -336,12 +336,32 @@ class Function:
         last = self.label
         self.jump(head)
         phis = [(loop.index, begin, following), *zip(loop.first, carried, loop.next, strict=True)]
-        self.lines[place:place] = [
-            f"  {phi.name} = phi {phi.type} [ {a.name}, %{before} ], [ {b.name}, %{last} ]"
-            for phi, a, b in phis
-        ]
+        self.carry(place, phis, before, last)
         loop.state = list(loop.first)
         self.start(after)
+
+    @contextmanager
+    def again(self, carried: Sequence[Value]) -> Iterator[Again]:
+        """Code that runs once, and again as long as ``loop.more`` holds at its end.
+
+        Values are carried round: ``loop.first`` are those of this round, and ``loop.next`` is to be set.
+        """
+        before, head, after = self.label, self.new_label("again"), self.new_label("done")
+        self.jump(head)
+        self.start(head)
+        place, loop = len(self.lines), Again(self, carried)
+        yield loop
+        last = self.label
+        self.branch(loop.more, head, after)
+        self.carry(place, zip(loop.first, carried, loop.next, strict=True), before, last)
+        self.start(after)
+
+    def carry(self, place: int, values: Iterable[tuple[Value, Value, Value]], before: str, last: str) -> None:
+        """Write down at a loop's head what it carries: each value, its first and its next one."""
+        self.lines[place:place] = [
+            f"  {now.name} = phi {now.type} [ {first.name}, %{before} ], [ {following.name}, %{last} ]"
+            for now, first, following in values
+        ]
 
 
 class Loop:
@@ -353,6 +373,12 @@ class Loop:
         self.first = [Value(name, v.type) for name, v in zip(names[1:], carried, strict=True)]
         self.state: list[Value] = list(self.first)
         self.next: list[Value] = []
+
+
+class Again(Loop):
+    """A loop that runs once more if ``more`` holds at its end."""
+
+    more: Value
 
 
 def _folded(op: str, a: Value, b: Value) -> Value | None:
