@@ -24,14 +24,14 @@ def draw_learning_curve(axes: Any, lines: Lines, title: str, best: int | None = 
         axes.axvline(best, color="0.5", linestyle=":", label=f"best epoch: {best}")
     if min((error for line in lines.values() for error in line.values()), default=0.0) > 0:
         axes.set_yscale("log")
-        write_numbers_plainly(axes.yaxis)
+        _write_numbers_plainly(axes.yaxis)
     axes.set(xlabel="epoch", ylabel="error", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="0.9")
     axes.legend()
 
 
-def write_numbers_plainly(axis: Any) -> None:
+def _write_numbers_plainly(axis: Any) -> None:
     """On a logarithmic axis 0.05 for 5×10⁻², at the same places."""
     from matplotlib.ticker import LogFormatterSciNotation
 

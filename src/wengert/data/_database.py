@@ -93,7 +93,7 @@ def literal_path(path: Path) -> str:
 # ------------------------------------------------------------------------------------------- results
 
 
-class Growing:
+class _Growing:
     """A column that grows by batches."""
 
     def __init__(self) -> None:
@@ -120,16 +120,16 @@ class Growing:
         return tuple(text.decode() for text in self.places)
 
 
-def _grown(relation: "DuckDBPyRelation", rows: int | None) -> Iterator[list[Growing]]:
+def _grown(relation: "DuckDBPyRelation", rows: int | None) -> Iterator[list[_Growing]]:
     """The columns of a relation: so many rows at a time, or all at once."""
-    columns, count = [Growing() for _ in relation.columns], 0
+    columns, count = [_Growing() for _ in relation.columns], 0
     for batch in _cut(batches(relation.__arrow_c_stream__()), rows):
         for column, part in zip(columns, batch, strict=True):
             column.add(part)
         count += len(batch[0])
         if count == rows:
             yield columns
-            columns, count = [Growing() for _ in relation.columns], 0
+            columns, count = [_Growing() for _ in relation.columns], 0
     if count or rows is None:
         yield columns
 
@@ -182,7 +182,7 @@ def _is_of(kind: str, types: tuple[str, ...]) -> bool:
     return kind.startswith(types) and not kind.endswith("]")
 
 
-def _finished(kind: str, column: Growing) -> Column:
+def _finished(kind: str, column: _Growing) -> Column:
     values = column.values
     if _is_of(kind, TEXT_TYPES):
         return Words(column.labels, values.astype(np.int32))
@@ -209,7 +209,7 @@ def read_text(text: TextFile, texts: Container[str] = ()) -> Table | None:
     are read again as text.
     """
 
-    def whole(relation: "DuckDBPyRelation", kinds: Sequence[str]) -> list[Growing] | None:
+    def whole(relation: "DuckDBPyRelation", kinds: Sequence[str]) -> list[_Growing] | None:
         (grown,) = _grown(relation, None)
         return None if _has_huge_cells(grown) else grown
 
@@ -239,7 +239,7 @@ def _streamed(text: TextFile, wanted: Wanted, kinds: Sequence[str]) -> Iterator[
             yield _of_text(text, wanted.texts, kinds, grown)
 
 
-def _has_huge_cells(columns: Sequence[Growing]) -> bool:
+def _has_huge_cells(columns: Sequence[_Growing]) -> bool:
     return any(len(text) > csv.field_size_limit() for column in columns for text in column.places)
 
 
@@ -300,13 +300,13 @@ def _rejected(database: Any) -> dict[str, set[int]]:
     return found
 
 
-def _of_text(text: TextFile, texts: Container[str], kinds: Sequence[str], grown: list[Growing]) -> Table:
+def _of_text(text: TextFile, texts: Container[str], kinds: Sequence[str], grown: list[_Growing]) -> Table:
     named = zip(text.names, kinds, grown)
     columns = {n: _of_cells(kind, c, as_words if n in texts else typed) for n, kind, c in named}
     return Table(text.source, columns, text.origin)
 
 
-def _of_cells(kind: str, column: Growing, read: Callable[[Sequence[str], Array], Column]) -> Column:
+def _of_cells(kind: str, column: _Growing, read: Callable[[Sequence[str], Array], Column]) -> Column:
     if kind == "DOUBLE":
         return Numbers(column.values)
     places: dict[str, int] = {}

@@ -130,7 +130,7 @@ class Encoder:
             raise ValueError(
                 f"X has {len(columns)} features, but training had {len(self.columns)} features as input."
             )
-        names = [f"column {name!r}: " for name in X.columns] if is_named(X) else [""] * len(columns)
+        names = [f"column {name!r}: " for name in X.columns] if _is_named(X) else [""] * len(columns)
         encoded = [c for e, *given in zip(self.columns, columns, names) for c in e.encode(*given)]
         return np.stack(encoded, axis=1)
 
@@ -216,7 +216,7 @@ def _categories(column: Array, order: Any) -> tuple[Any, ...]:
         return tuple(sorted(found, key=str))
 
 
-def is_named(X: Any) -> bool:
+def _is_named(X: Any) -> bool:
     """Whether X has names of columns."""
     return hasattr(X, "columns")
 
