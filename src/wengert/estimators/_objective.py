@@ -20,7 +20,7 @@ import numpy as np
 from wengert import losses, nn
 from wengert._refusals import name_of, takes
 from wengert.api import stop_gradient
-from wengert.train._own_losses import inspected
+from wengert.train._own_losses import inspected, with_weights
 
 Array = np.ndarray
 
@@ -178,10 +178,9 @@ def require_kind(loss: Any, targets: str) -> None:
 def require_weighted(loss: Any) -> None:
     """Refuse an error that takes no weights where patterns have some."""
     if callable(loss) and not takes(loss, 3):
-        name = name_of(loss)
         raise ValueError(
-            f"loss: {name} takes no weights of patterns, and sample_weight or class_weight gives some; write "
-            f"it as {name}(y, t, weights), the error weighted by them"
+            f"loss: {name_of(loss)} takes no weights of patterns, and sample_weight or class_weight gives "
+            f"some; {with_weights(loss)}"
         )
 
 

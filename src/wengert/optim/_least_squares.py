@@ -40,7 +40,7 @@ from wengert.optim._gauss_newton import (
     descend,
     positive,
 )
-from wengert.optim._vectors import Array, Function, Layout, Tree, programs_of
+from wengert.optim._vectors import Array, Function, Layout, Tree, joined, programs_of
 
 MESSAGES = {
     -2: "the callback asked to stop",
@@ -107,8 +107,7 @@ def _joined(residuals: Any) -> Any:
     for leaf in leaves:
         if leaf.dtype.kind != "f":
             raise TypeError(f"the residuals are of type {leaf.dtype}; give floating-point numbers")
-    leaves = [leaf.astype(np.float64) for leaf in leaves]
-    return leaves[0] if len(leaves) == 1 else np.concatenate([np.zeros(0), *leaves])
+    return joined(leaves)
 
 
 def _second_derivative(f: Function) -> Function:

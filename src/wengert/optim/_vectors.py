@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -43,8 +43,7 @@ class Layout:
 
     def vector(self, params: Tree) -> Any:
         """The leaves one after the other, each in the order of its rows."""
-        leaves = [np.ravel(leaf).astype(np.float64) for leaf in tree.flatten(params)[0]]
-        return leaves[0] if len(leaves) == 1 else np.concatenate([np.zeros(0), *leaves])
+        return joined([np.ravel(leaf) for leaf in tree.flatten(params)[0]])
 
     def tree(self, vector: Any) -> Tree:
         """The tree whose leaves are parts of a vector, which may be traced."""
@@ -55,6 +54,12 @@ class Layout:
             leaves.append(leaf[()] if type(leaf) is np.ndarray else leaf)
             begin = end
         return tree.unflatten(self.structure, leaves)
+
+
+def joined(vectors: Sequence[Any]) -> Any:
+    """Vectors as one of float64."""
+    vectors = [vector.astype(np.float64) for vector in vectors]
+    return vectors[0] if len(vectors) == 1 else np.concatenate([np.zeros(0), *vectors])
 
 
 def programs_of(make: Callable[[Function, Layout], Made], f: Function, layout: Layout) -> Made:

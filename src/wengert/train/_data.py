@@ -15,6 +15,7 @@ from wengert import nn
 from wengert._refusals import name_of, takes
 from wengert.core import tree
 from wengert.train._orders import AsTheyStand, Orders, Shuffled, Told
+from wengert.train._own_losses import with_weights
 from wengert.train._refusals import require, unusable
 from wengert.train._storage import count_of, give_back, is_mapped, require_finite, rows_of
 from wengert.train._trainer import Array, Data, Loss, Network, Trainer
@@ -214,11 +215,7 @@ def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
 
 def require_weights(weights: Array, loss: Loss) -> None:
     """Refuse numbers that are no weights, and an error that takes none."""
-    name = name_of(loss)
-    require(
-        takes(loss, 3),
-        f"{name} takes no weights of patterns; write it as {name}(y, t, weights), the error weighted by them",
-    )
+    require(takes(loss, 3), f"{name_of(loss)} takes no weights of patterns; {with_weights(loss)}")
     are_weights = weights.ndim == 1 and weights.min(initial=0) >= 0 and weights.any()
     require(bool(are_weights), "the weights of patterns are one number each, none negative and not all zero")
 

@@ -42,6 +42,12 @@ def inspected(loss: Loss) -> Loss:
     return error
 
 
+def with_weights(loss: Loss) -> str:
+    """How an error that takes no weights is to be written."""
+    name = name_of(loss)
+    return f"write it as {name}(y, t, weights), the error weighted by them"
+
+
 def _recorded(loss: Loss, args: tuple[Any, ...], outputs: list[Any], data: list[Any]) -> Any:
     structure = tree.flatten(args)[1]
 
