@@ -119,10 +119,6 @@ def test_what_duckdb_would_take(path, cell):
         assert isinstance(read_csv(path, "t.csv").columns["a"], Words)
 
 
-def frame_columns(table):
-    return {name: table.columns[name] for name in table.names}
-
-
 @pytest.mark.parametrize("compressed", [False, True])
 def test_pandas_and_polars_read_the_same(tmp_path, compressed):
     rng = np.random.default_rng(0)

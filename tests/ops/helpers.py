@@ -19,8 +19,8 @@ def agree(f, x, rtol=1e-6, atol=1e-7):
     value, tangent = wg.jvp(f, (x,), (np.cos(x),))
     np.testing.assert_allclose(value, f(x), rtol=1e-12)
     assert np.shape(value) == np.shape(f(x))
-    differences = (f(x + 1e-6 * np.cos(x)) - f(x - 1e-6 * np.cos(x))) / 2e-6
-    np.testing.assert_allclose(tangent, differences, rtol, atol)
+    limit = (f(x + 1e-6 * np.cos(x)) - f(x - 1e-6 * np.cos(x))) / 2e-6
+    np.testing.assert_allclose(tangent, limit, rtol, atol)
     _, pullback = wg.vjp(f, x)
     weights = np.sin(1 + np.arange(np.size(value))).reshape(np.shape(value))
     np.testing.assert_allclose(np.sum(pullback(weights)[0] * np.cos(x)), np.sum(weights * tangent), rtol=1e-9)

@@ -16,8 +16,6 @@ S = M @ M.T + 3 * np.eye(3)
 B = rng.standard_normal((2, 3, 3))
 BS = B @ np.swapaxes(B, -1, -2) + 3 * np.eye(3)
 HOLES = np.eye(3, 4, 1, dtype=bool)
-KERNEL = np.array([1.0, 2.0, -1.0])
-GRID = np.arange(-3.0, 4.0)
 
 FUNCTIONS = {}
 
