@@ -64,7 +64,7 @@ def evaluate(
     """Compare the predictions for a table with its target column.
 
     Each score is followed by its interval, the middle 95 % over samples of the rows drawn with replacement.
-    A model knows the rows that it was trained on, and it is told where they are among those scored.
+    A model knows the rows that it was trained on: where some of them are scored, the command says so.
 
     wengert evaluate digits.wengert digits --rows test --report digits.html
 

@@ -249,9 +249,9 @@ def _kinds(X: Any) -> list[Any]:
     return list(narwhals.from_native(X).schema.values())
 
 
-def _column(name: str, column: Any, of: str) -> Array:
+def _column(name: str, column: Any, type_name: str) -> Array:
     kind = type(column).__name__
-    if of == "Boolean":
+    if type_name == "Boolean":
         return np.array([*(float(label == "true") for label in column.labels), np.nan])[column.codes]
     if kind == "Opaque":
         raise ValueError(
