@@ -444,8 +444,16 @@ def test_steps_of_loops_are_checked_with_and_without_a_recording():
 
 def test_a_while_loop_keeps_the_tree_of_its_carry():
     f = lambda x: wg.while_loop(lambda c: c["a"] < 9, lambda c: [c["a"] * 2, c["b"]], {"a": x, "b": x})
-    with pytest.raises(wg.errors.MismatchError, match="while_loop: the carry goes in"):
+    with pytest.raises(wg.errors.MismatchError, match=r"while_loop: the carry goes in .*Keep its tree\."):
         wg.jvp(f, (1.0,), (1.0,))
+
+
+@pytest.mark.parametrize("after", [lambda c: (c, c), lambda c: {"a": c}])
+def test_a_scan_keeps_the_tree_of_its_carry(after):
+    f = lambda x: wg.scan(lambda c, x: (after(c), x), x, X)[0]
+    for g in (f, wg.jit(f), wg.grad(f)):
+        with pytest.raises(wg.errors.MismatchError, match=r"scan: the carry goes in .*Keep its tree\."):
+            g(1.0)
 
 
 def test_vmap_of_an_index_into_a_table():

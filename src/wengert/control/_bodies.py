@@ -13,9 +13,9 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.core.evaluate import environment
-from wengert.core.recorder import Recorder, Tracer, current
+from wengert.core.recorder import Recorder, Tracer, current, type_of
 from wengert.core.recording import record
-from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var, type_for
+from wengert.core.trace import Atom, Equation, Literal, Shape, Trace, Type, Var, type_for
 from wengert.core.tracer import operand
 from wengert.errors import MismatchError, at_user_line
 from wengert.transforms.adjoint import Adjoints, pull, strong
@@ -89,21 +89,26 @@ def typed(value: Any, type: Type) -> Any:
 def check_carry(name: str, before: Any, after: Any) -> None:
     """Refuse a carry whose tree or shapes change."""
     (old, old_structure), (new, new_structure) = tree.flatten(before), tree.flatten(after)
-    if not tree.same_structure(old_structure, new_structure):
+    require_tree(name, old_structure, new_structure)
+    for a, b in zip(old, new, strict=True):
+        _require_shape(name, np.shape(a), np.shape(b))
+
+
+def require_tree(name: str, before: Any, after: Any) -> None:
+    """Refuse a carry whose tree changes."""
+    if not tree.same_structure(before, after):
+        raise MismatchError(
+            at_user_line(f"{name}: the carry goes in as {before} and comes out as {after}. Keep its tree.")
+        )
+
+
+def _require_shape(name: str, before: Shape, after: Shape) -> None:
+    if before != after:
         raise MismatchError(
             at_user_line(
-                f"{name}: the carry goes in as {old_structure} and comes out as {new_structure}. "
-                "Keep its tree."
+                f"{name}: the carry goes in with shape {before} and comes out with {after}. Keep its shape."
             )
         )
-    for a, b in zip(old, new, strict=True):
-        if np.shape(a) != np.shape(b):
-            raise MismatchError(
-                at_user_line(
-                    f"{name}: the carry goes in with shape {np.shape(a)} and comes out with {np.shape(b)}. "
-                    "Keep its shape."
-                )
-            )
 
 
 def filled(values: Values, types: Sequence[Type]) -> list[Any]:
@@ -172,14 +177,25 @@ def choose(mask: Any, a: Any, b: Any) -> Any:
     return np.where(np.reshape(mask, mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
 
 
-def promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
+def settled(name: str, record: Callable[[list[Type]], Any], carry: list[Any]) -> tuple[Any, list[Any]]:
+    """A body whose carry comes out as it goes in, and the carry that goes in, whose dtypes may be wider now.
+
+    ``record(types)`` gives a body, of which the first outputs are the carry, and what belongs to it.
+    """
+    for _ in range(2):
+        types = [strong(type_of(leaf)) for leaf in carry]
+        recorded = record(types)
+        found = [strong(atom.type) for atom in recorded[0].outputs[: len(carry)]]
+        if found == types:
+            return recorded, carry
+        carry = [_promoted(name, *change) for change in zip(carry, types, found, strict=True)]
+    raise MismatchError(
+        at_user_line(f"{name}: the carry goes in as {types} and comes out as {found}. Keep its type.")
+    )
+
+
+def _promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:
     """A leaf of a carry in a dtype that holds what comes out of the body too."""
-    if before.shape != after.shape:
-        raise MismatchError(
-            at_user_line(
-                f"{name}: the carry goes in with shape {before.shape} and comes out with {after.shape}. "
-                "Keep its shape."
-            )
-        )
+    _require_shape(name, before.shape, after.shape)
     dtype = np.result_type(before.dtype, after.dtype)
     return leaf if dtype == before.dtype else leaf.astype(dtype)

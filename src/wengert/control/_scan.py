@@ -22,10 +22,11 @@ from wengert.control._bodies import (
     filled,
     is_recording,
     leaves_of,
-    promoted,
     pulled,
     pushed,
     record_trace,
+    require_tree,
+    settled,
     split,
     tangent_types,
     typed,
@@ -53,7 +54,7 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
         ``step(carry, x)`` gives ``(carry, y)``. It is recorded once, so Python's ``if`` on values raises
         inside.
     carry : tree
-        The first state; every step must give the same tree, shapes and dtypes.
+        The first state; every step must give the same tree and shapes.
     xs : tree of arrays, or None
         Runs over the first axis.
     length : int, optional
@@ -62,12 +63,14 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
     Returns
     -------
     carry, ys
-        The last state, and the y of all steps stacked on a new first axis.
+        The last state, in dtypes that both the first and the results of steps fit in, and the y of all steps
+        stacked on a new first axis.
 
     Raises
     ------
     ValueError
-        Where the arrays of xs differ in length or the carry changes its type.
+        Where the arrays of xs differ in length, or a step changes the tree or a shape of the carry, or its
+        dtype once more each time.
 
     Examples
     --------
@@ -138,21 +141,13 @@ def _scan_body(
 ) -> tuple[Trace, list[Any], Any, list[Any]]:
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         state, x = split(tracers, len(carry))
-        return _pair(f(tree.unflatten(carry_structure, state), tree.unflatten(x_structure, x)))
+        after, y = _pair(f(tree.unflatten(carry_structure, state), tree.unflatten(x_structure, x)))
+        require_tree("scan", carry_structure, tree.flatten(after)[1])
+        return after, y
 
     rows = [type_for(tuple(np.shape(x))[1:], x.dtype) for x in xs]
-    for _ in range(2):
-        types = [strong(type_of(leaf)) for leaf in carry]
-        body, captured, structure = body_of(step, [*types, *rows], call)
-        found = [atom.type for atom in body.outputs[: len(carry)]]
-        if [strong(t) for t in found] == types:
-            break
-        carry = [promoted("scan", *change) for change in zip(carry, types, found, strict=True)]
-    else:
-        raise MismatchError(
-            at_user_line(f"scan: the carry goes in as {types} and comes out as {found}. Keep its type.")
-        )
-    return body, captured, structure, carry
+    recorded, carry = settled("scan", lambda types: body_of(step, [*types, *rows], call), carry)
+    return *recorded, carry
 
 
 def _run_scan(

@@ -20,9 +20,10 @@ from wengert.control._bodies import (
     filled,
     is_recording,
     leaves_of,
-    promoted,
     pushed,
     record_trace,
+    require_tree,
+    settled,
     split,
     tangent_types,
     typed,
@@ -34,7 +35,7 @@ from wengert.core.primitive import nonlinear
 from wengert.core.recorder import bind, type_of
 from wengert.core.trace import Trace, Type, Var
 from wengert.core.tracer import concrete
-from wengert.errors import DerivativeError, MismatchError, at_user_line
+from wengert.errors import DerivativeError, at_user_line
 from wengert.transforms.adjoint import strong
 from wengert.transforms.batch import evaluate_batch, spread
 
@@ -86,18 +87,13 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         return f(tree.unflatten(structure, tracers))
 
-    for _ in range(2):
-        types = [strong(type_of(leaf)) for leaf in leaves]
-        step, step_captured, step_structure = body_of(body, types, call)
-        found = [strong(atom.type) for atom in step.outputs]
-        if found == types or not tree.same_structure(structure, step_structure):
-            break
-        leaves = [promoted("while_loop", *change) for change in zip(leaves, types, found, strict=True)]
-    if found != types or not tree.same_structure(structure, step_structure):
-        raise MismatchError(
-            at_user_line(f"while_loop: the carry goes in as {types} and comes out as {found}. Keep its type.")
-        )
-    test, test_captured, _ = body_of(cond, types, call)
+    def recorded(types: list[Type]) -> tuple[Trace, list[Any]]:
+        step, captured, found = body_of(body, types, call)
+        require_tree("while_loop", structure, found)
+        return step, captured
+
+    (step, step_captured), leaves = settled("while_loop", recorded, leaves)
+    test, test_captured, _ = body_of(cond, [strong(type_of(leaf)) for leaf in leaves], call)
     params = {"test": test, "step": step, "tests": len(test_captured), "steps": len(step_captured)}
     return tree.unflatten(structure, bind(while_p, [*test_captured, *step_captured, *leaves], params))
 
