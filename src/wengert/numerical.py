@@ -31,7 +31,6 @@ functions*, SIAM Review 40 (1998).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -40,7 +39,7 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.core.tracer import has_tracer
-from wengert.errors import DerivativeError, MismatchError, NotFiniteError, at_user_line
+from wengert.errors import DerivativeError, MismatchError, NotFiniteError, at_user_line, warn
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -827,5 +826,5 @@ def _report(estimate: Estimate, error: bool, assemble: Callable[[Array], Any]) -
         return assemble(value), assemble(doubt)
     if np.isinf(doubt).any():
         what = "the difference quotients do not converge as the step shrinks; f may not be smooth at x."
-        warnings.warn(at_user_line(what), RuntimeWarning, stacklevel=3)
+        warn(at_user_line(what), RuntimeWarning)
     return assemble(value)

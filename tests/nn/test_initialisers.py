@@ -59,6 +59,9 @@ def test_zeros_warn_that_units_stay_alike():
     with pytest.warns(UserWarning, match="4 units that start with equal weights get equal derivatives"):
         assert not draw("zeros", 3, 4).any()
     assert draw("zeros", 3, 1).tolist() == [[0.0]] * 3
+    with pytest.warns(UserWarning, match="stay alike") as found:
+        nn.MLP.init(np.random.default_rng(0), (2, 4, 1), initialiser="zeros")
+    assert [warning.filename for warning in found] == [__file__]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

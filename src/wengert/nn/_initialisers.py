@@ -11,13 +11,13 @@ each as a uniform or as a normal distribution. Any function of a generator and t
 array of shape (inputs, units) is an initialiser.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 
 from wengert._refusals import named
+from wengert.errors import warn
 from wengert.nn._activations import (
     Activation,
     Parametrised,
@@ -126,10 +126,9 @@ def zeros(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
     all start at one value; :class:`Dense` takes it as ``biases``.
     """
     if outputs > 1:
-        warnings.warn(
+        warn(
             f"zeros: {outputs} units that start with equal weights get equal derivatives and stay alike if "
             "they are hidden; draw the weights of hidden units at random (glorot, he)",
-            stacklevel=2,
         )
     return np.zeros((inputs, outputs))
 

@@ -15,7 +15,6 @@ and Jacobian are one native call; the equations are solved through the QR decomp
 condition of the problem is not squared.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ from wengert._blas import one_blas_thread
 from wengert._refusals import choice
 from wengert.api import jacobian, jit, jvp, vjp, vmap
 from wengert.core import tree
-from wengert.errors import ControlFlowError
+from wengert.errors import ControlFlowError, warn
 from wengert.native.calling.call import Compiled
 from wengert.optim._compiled_descent import compiled_descent
 from wengert.optim._gauss_newton import (
@@ -344,9 +343,8 @@ def covariance(triangle: Triangle, cost: float, count: int) -> Array:
 def _unknown(size: int) -> Array:
     from scipy.optimize import OptimizeWarning
 
-    warnings.warn(
+    warn(
         "the covariance of the parameters could not be estimated: give more residuals, or fewer parameters",
         OptimizeWarning,
-        stacklevel=4,
     )
     return np.full((size, size), np.inf)
