@@ -5,8 +5,8 @@ A multilayer perceptron of :math:`L` layers,
 .. math:: \mathbf y(\mathbf x) = f\bigl(\mathbf W_L\, h(\cdots h(\mathbf W_1 \mathbf x + \mathbf b_1) \cdots)
           + \mathbf b_L\bigr),
 
-trained natively, one call an epoch. Parameters, attributes and numbers are scikit-learn's, which need not be
-installed: it is imported only where it is at work already.
+trained natively, whole epochs in one call. Parameters, attributes and numbers are scikit-learn's, which need
+not be installed: it is imported only where it is at work already.
 """
 
 from typing import TYPE_CHECKING

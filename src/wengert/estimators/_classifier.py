@@ -52,7 +52,7 @@ class MLPClassifier(Perceptron):
 
     with the weight :math:`s_n` of each pattern. Parameters up to ``max_fun``, attributes, and with an integer
     ``random_state`` all numbers are those of ``sklearn.neural_network.MLPClassifier``; what follows is more.
-    Training is native code, one call an epoch.
+    Training is native code, whole epochs in one call.
 
     Parameters
     ----------

@@ -53,7 +53,8 @@ class MLPRegressor(Perceptron, _WithLoss):
 
     with the weight :math:`s_n` of each pattern; of several outputs, ``loss_`` reports the mean over them.
     Parameters up to ``max_fun``, attributes, and with an integer ``random_state`` all numbers are those of
-    ``sklearn.neural_network.MLPRegressor``; what follows is more. Training is native code, one call an epoch.
+    ``sklearn.neural_network.MLPRegressor``; what follows is more. Training is native
+    code, whole epochs in one call.
 
     Parameters
     ----------

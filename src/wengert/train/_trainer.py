@@ -1,4 +1,4 @@
-r"""One network in training: an epoch is one call of native code.
+r"""One network in training: an epoch is one call of native code, and so are several short ones.
 
 A step takes a minibatch :math:`B` of :math:`m'` patterns, estimates the gradient of the error from it,
 
@@ -63,7 +63,7 @@ class Trainer:
     """A network in training: its arrays, the optimiser's state, and the compiled epoch that changes both.
 
     An epoch is one function of both, and so one call of native code: a scan over the minibatches, then a step
-    on what is left. :func:`fit` is a loop around it.
+    on what is left; several short epochs are a loop of them. :func:`fit` is a loop around it.
 
     Parameters
     ----------
