@@ -177,3 +177,10 @@ class TestGradients:
         value, tangent = wg.jvp(lambda x: Layer(x * 2, [x**2], "out"), (3.0,), (1.0,))
         assert value == Layer(6.0, [9.0], "out")
         assert tangent == Layer(2.0, [6.0], "out")
+
+
+def test_parts_of_a_kind_are_replaced_whole():
+    pair = namedtuple("pair", "one other")
+    given = pair({"a": 1, "b": 2}, [{"a": 3}, None, (4, {"a": 5, "b": 6})])
+    found = tree.map_parts(lambda part: part["a"], lambda part: isinstance(part, dict) and "b" in part, given)
+    assert found == pair(1, [{"a": 3}, None, (4, 5)])

@@ -513,6 +513,17 @@ def test_training_goes_on_with_another_activation_and_dropout():
     assert not np.array_equal(estimator.coefs_[0], coefs[0])
 
 
+def test_what_the_optimiser_remembers_stays_with_its_weights():
+    """With dropout there are more than ten layers, whose names are in another order than before."""
+    estimator = _regressor(hidden_layer_sizes=(2, 3, 4, 5, 6, 7), max_iter=1).partial_fit(X, T)
+    estimator.set_params(dropout=0.1).partial_fit(X, T)
+    memory = estimator._optimizer.state.memory["mean"]
+    weights = nn.parameters(estimator.network_)
+    assert {name: m.shape for name, m in memory.items()} == {
+        f"network.{name}": w.shape for name, w in weights.items()
+    }
+
+
 @pytest.mark.parametrize("change", [{"hidden_layer_sizes": 3}, {"batch_norm": True}, {"skip": "concatenate"}])
 def test_but_not_with_other_arrays(change):
     estimator = _classifier(warm_start=True, max_iter=2).fit(X, Y)

@@ -48,6 +48,14 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(structure, [f(*row) for row in zip(leaves, *columns, strict=True)])
 
 
+def map_parts(f: Callable[[Any], Any], is_part: Callable[[Any], bool], tree: Any) -> Any:
+    """The tree with f of each of its parts of a kind, whatever is in it, in the place of the part."""
+    flatten(tree)
+    return optree.tree_map(
+        lambda node: f(node) if is_part(node) else node, tree, is_leaf=is_part, namespace=NAMESPACE
+    )
+
+
 def broadcast_prefix(prefix: Any, tree: Any) -> list[Any]:
     """One leaf of the prefix, which may be None, for each leaf of the tree that stands below it."""
     flatten(tree)

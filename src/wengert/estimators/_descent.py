@@ -91,6 +91,16 @@ class Descent:
         state = self.rule.init(nn.parameters(objective))
         self.state = tree.map(lambda leaf: np.asarray(leaf)[()] if np.ndim(leaf) == 0 else leaf, state)
 
+    def rename(self, before: Penalised, after: Penalised) -> None:
+        """Go on with another network of the same arrays, whose layers are others: so their names are."""
+        names = dict(zip(nn.parameters(before), nn.parameters(after), strict=True))
+        self.state = tree.map_parts(
+            lambda part: {names[name]: array for name, array in part.items()},
+            lambda part: isinstance(part, dict) and part.keys() == names.keys(),
+            self.state,
+        )
+        self.trainers = {}
+
     def __getstate__(self) -> dict[str, Any]:
         """All but the trainers, which are machine code."""
         return vars(self) | {"trainers": {}}

@@ -196,10 +196,11 @@ class Perceptron(Task, Inspection, Estimator):
                 "hidden_layer_sizes, skip and batch_norm back, or fit with warm_start=False"
             )
         if design != vars(self).get("_design"):
+            before = objective_of(self)
             self._design = design
             vars(self).pop("_kept", None)
             if hasattr(self, "_optimizer"):
-                self._optimizer.trainers = {}
+                self._optimizer.rename(before, objective_of(self))
 
     def _divided(self, sample: Sample, X_val: Any, y_val: Any) -> tuple[Sample, Sample | None]:
         """The patterns to train on, and those to validate on."""
