@@ -8,7 +8,14 @@ from importlib import import_module
 
 import pytest
 
-PACKAGES = ("wengert.api", "wengert.losses", "wengert.nn", "wengert.optim", "wengert.train")
+PACKAGES = (
+    "wengert.api",
+    "wengert.estimators",
+    "wengert.losses",
+    "wengert.nn",
+    "wengert.optim",
+    "wengert.train",
+)
 
 
 def _declared(package):

@@ -2,7 +2,15 @@ from functools import partial
 
 import pytest
 
-from wengert._refusals import choice, did_you_mean, named, require, require_at_least, require_positive
+from wengert._refusals import (
+    choice,
+    counted,
+    did_you_mean,
+    named,
+    require,
+    require_at_least,
+    require_positive,
+)
 
 
 def test_what_holds_is_not_refused():
@@ -42,3 +50,7 @@ def test_the_nearest_name_is_asked_for():
     assert did_you_mean("epoch", ["hidden", "epochs"]) == "did you mean 'epochs'?"
     assert did_you_mean("epoch", ["epochs"], show=str.upper) == "did you mean EPOCHS?"
     assert did_you_mean("colour", ["hidden", "epochs"]) == ""
+
+
+def test_one_has_no_plural():
+    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]

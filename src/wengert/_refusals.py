@@ -1,4 +1,4 @@
-"""How arguments are refused: what must hold, and an answer to a name that stands for nothing."""
+"""How arguments are refused: what must hold, an answer to a name that stands for nothing, and how many."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -89,3 +89,8 @@ def takes(function: Any, count: int) -> bool:
 def name_of(function: Any) -> str:
     """What a function, or the class of an object, is called."""
     return getattr(function, "__name__", None) or type(function).__name__
+
+
+def counted(number: int, what: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

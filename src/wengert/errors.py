@@ -85,8 +85,13 @@ class DivergenceError(WengertError, ArithmeticError):
 
 
 def is_foreign(module: str) -> bool:
-    """Whether a module belongs to this package or to a library below the user's code."""
+    """Whether a module belongs to a library below the user's code."""
     return module.partition(".")[0] in _FOREIGN
+
+
+def is_ours(thing: Any) -> bool:
+    """Whether a class, a function or an object is of this package."""
+    return str(getattr(thing, "__module__", "")).startswith("wengert.")
 
 
 def user_frame() -> FrameType | None:

@@ -36,7 +36,7 @@ from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.tracer import operand
 from wengert.errors import MismatchError, at_user_line
 from wengert.ops import variates
-from wengert.ops.bits import MASK, philox, shuffle
+from wengert.ops.bits import FOLDS, KEYS, MASK, NUMBERS, SHUFFLES, philox, shuffle
 from wengert.ops.reduction import axes_from_end
 
 __all__ = [
@@ -58,8 +58,6 @@ __all__ = [
 Shape = int | Sequence[int]
 
 ZERO = np.uint32(0)
-# What a block is for.
-NUMBERS, KEYS, FOLDS, SHUFFLES = (np.uint32(i) for i in range(4))
 # Blocks that are worked on at a time outside a recording, so that everything on the way stays in the cache.
 CHUNK = 1 << 13
 # Up to so many elements are ranked, so that every order has the same probability; a cipher shuffles more.

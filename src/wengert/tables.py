@@ -84,6 +84,26 @@ def _width(text: str) -> int:
     return len(text) - text.count(DOT) - text.count(BAR)
 
 
+def worked_example(
+    forward: Sequence[tuple[str, str, Any]],
+    backward: Sequence[tuple[str, str, Any]],
+    update: Sequence[tuple[str, str, Any]],
+    output: Any,
+    error: Any = None,
+    rate: Any = None,
+) -> str:
+    """The table of one pass through a network: forwards, the error, backwards and a step, as far as known.
+
+    Each row has a name, a symbol, and a number or a text.
+    """
+    rows = [("forward pass", "", ""), *forward, ("output", "y", output)]
+    if error is not None:
+        rows += [("error", "E", error), ("backward pass", "", ""), *backward]
+    if rate is not None:
+        rows += [("update", "η", rate), *update]
+    return aligned([(name, symbol, v if isinstance(v, str) else number(v)) for name, symbol, v in rows])
+
+
 def number(value: Any) -> str:
     """A value in six digits; large arrays shortened."""
     value = concrete(value) if not isinstance(value, Type) else value

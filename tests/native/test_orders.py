@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 
 from wengert.native import orders
-from wengert.native.elementary.shuffles import PURPOSE
-from wengert.ops.bits import philox
+from wengert.ops.bits import ORDERS, philox
 
 KEY = np.array([0x9E3779B9, 7], np.uint32)
 SIZES = [1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 624, 625, 1000, 4097]
@@ -21,7 +20,7 @@ def drawn(rows, count=1, first=0, key=KEY):
 def by_hand(rows, number, key=KEY):
     """Every element changes places with one that is drawn from those not behind it."""
     blocks = np.arange(-(-len(rows) // 4), dtype=np.uint32)
-    words = philox.numpy(blocks, np.uint32(number), np.uint32(0), np.uint32(PURPOSE), *key)
+    words = philox.numpy(blocks, np.uint32(number), np.uint32(0), ORDERS, *key)
     order = list(rows)
     for i, word in zip(range(len(rows)), np.stack(words, axis=1).ravel()):
         j = int(word) * (i + 1) >> 32

@@ -162,6 +162,7 @@ def test_divergence_on_the_validation_data_is_named():
             r"fit: the metric 'gap' gives an array of shape \(40, 1\); return",
         ),
         ({"metrics": {"gap": lambda y, t: "low"}}, "fit: the metric 'gap' gives a str; return one number"),
+        ({"metrics": {"gap": lambda y, t: [1, [2]]}}, "fit: the metric 'gap' gives a list; return one"),
         ({"callbacks": print}, "fit: callbacks is a builtin_function_or_method; give a list of them"),
         ({"callbacks": [1]}, "fit: 1 is no callback; give a function of the training, or an object with any"),
         ({"callbacks": [Noisy]}, "fit: <class .*> is no callback; give a function of the training"),

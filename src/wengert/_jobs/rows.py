@@ -1,4 +1,4 @@
-r"""Who trains and who judges: the parts of a table, and how a model knows later which rows it has seen.
+r"""The parts that the rows of a table are dealt out to, and how a model knows later which it has seen.
 
 Scores on rows that a model was trained on flatter it. So a model keeps the fingerprint of its table, by which
 the parts of that table are found again; and of the hashes of the rows that it has seen the smallest,

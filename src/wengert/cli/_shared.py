@@ -143,9 +143,9 @@ def _named(source: str) -> list[str]:
     return [source] if Path(source).exists() else glob(source, recursive=True)
 
 
-def write(output: Path, *content: bytes) -> None:
+def write(output: Path, content: bytes) -> None:
     """Into the file."""
-    write_pieces(output, content)
+    write_pieces(output, [content])
 
 
 def write_pieces(output: Path | None, pieces: Iterable[bytes]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
+from wengert._refusals import counted
 from wengert.cli import _options as option
 from wengert.cli._app import command
 from wengert.cli._shared import (
@@ -247,16 +248,12 @@ def _about_data(table: "Table", problem: "Problem") -> str:
         told = [*told[: MANY_COLUMNS - 1], f"{len(told) - MANY_COLUMNS + 1} more columns are not shown"]
     sizes = f"{len(parts.training)} training, {len(parts.validation)} validation, {len(parts.test)} test"
     lines = [
-        f"data {table.source}: {len(table)} rows, {_count(len(problem.preprocessing.columns), 'feature')}",
+        f"data {table.source}: {len(table)} rows, {counted(len(problem.preprocessing.columns), 'feature')}",
         *told,
         f"target {', '.join(target.names)}: {_about_target(target)}",
         f"rows {sizes}",
     ]
     return "\n".join(lines)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _about_target(target: "Target") -> str:

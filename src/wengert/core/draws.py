@@ -20,7 +20,7 @@ import numpy as np
 from wengert.core.adoptive import intercept
 from wengert.core.fallback import UFUNC_MODULES
 from wengert.core.recorder import current
-from wengert.errors import UnsupportedError, at_user_line, is_foreign
+from wengert.errors import UnsupportedError, at_user_line, is_foreign, is_ours
 
 # How many objects are looked at in search of generators, and how many items of a container.
 OBJECTS, ITEMS = 2000, 100
@@ -139,7 +139,7 @@ def _parts(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
         yield from (
             (f"{name}[{k!r}]", item) for (k, item), _ in zip(thing.items(), range(ITEMS), strict=False)
         )
-    elif not isinstance(thing, type | types.ModuleType) and not _is_ours(type(thing)):
+    elif not isinstance(thing, type | types.ModuleType) and not _is_foreign(type(thing)):
         yield from ((f"{name}.{k}", item) for k, item in getattr(thing, "__dict__", {}).items())
 
 
@@ -147,7 +147,7 @@ def _variables(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     yield from _closure(function)
     yield from ((f"a default of {function.__name__}", item) for item in function.__defaults__ or ())
     yield from (function.__kwdefaults__ or {}).items()
-    if not _is_ours(function):
+    if not _is_foreign(function):
         names = list(_names(function.__code__))
         yield from _looked_up(names, function.__globals__)
 
@@ -178,7 +178,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _is_ours(thing: Any) -> bool:
+def _is_foreign(thing: Any) -> bool:
     """Whether a function or class belongs to this package or to a library below it."""
-    module = getattr(thing, "__module__", None) or ""
-    return is_foreign(module) or module.partition(".")[0] == "wengert"
+    return is_ours(thing) or is_foreign(getattr(thing, "__module__", None) or "")

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from wengert._refusals import counted
 from wengert.data._kinds import Kind, Seen, yes_and_no
 from wengert.data._table import Table, canonical, floats, label_order, short, times, words
 from wengert.errors import DataError
@@ -51,7 +52,7 @@ class Surprise(NamedTuple):
         what = ", ".join([*map(short, self.words[:SHOWN_WORDS]), *more]) or self.what
         joined = "," if self.words else " and"
         return (
-            f"{self.column}: {what} in {_count(self.rows, 'row')}{joined} never in training; {self.instead}"
+            f"{self.column}: {what} in {counted(self.rows, 'row')}{joined} never in training; {self.instead}"
         )
 
 
@@ -98,10 +99,6 @@ def _indicator(column: str, missing: int) -> tuple[str, ...]:
 
 def _with_indicator(encoded: Array, lacking: Array, missing: int) -> Array:
     return np.concatenate([encoded, lacking[:, None]], axis=1) if missing else encoded
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _newly_missing(

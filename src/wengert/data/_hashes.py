@@ -22,7 +22,14 @@ HALF = np.uint64(32)
 
 
 def row_hashes(columns: Sequence[Column], rows: Array) -> Array:
-    """The hashes of these rows, by what the columns hold there."""
+    """The hashes of these rows, by what the columns hold there.
+
+    Examples
+    --------
+    >>> hashes = row_hashes([Numbers(np.array([1, 2, 1])), Numbers(np.array([0.5, 0.5, 0.5]))], np.arange(3))
+    >>> hashes[0] == hashes[2], hashes[0] == hashes[1]
+    (np.True_, np.False_)
+    """
     read, out = [_reader(column) for column in columns], np.zeros(len(rows), np.uint64)
     for start in range(0, len(rows), BLOCK):
         block, hashes = rows[start : start + BLOCK], out[start : start + BLOCK]
@@ -34,7 +41,14 @@ def row_hashes(columns: Sequence[Column], rows: Array) -> Array:
 
 
 def fingerprint(hashes: Array) -> str:
-    """A text that is the same for the same rows in the same order."""
+    """A text that is the same for the same rows in the same order.
+
+    Examples
+    --------
+    >>> hashes = row_hashes([Numbers(np.array([1, 2]))], np.arange(2))
+    >>> len(fingerprint(hashes)), fingerprint(hashes) == fingerprint(hashes[::-1])
+    (32, False)
+    """
     return hashlib.blake2b(hashes.astype("<u8").tobytes(), digest_size=16).hexdigest()
 
 

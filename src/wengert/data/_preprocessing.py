@@ -213,7 +213,14 @@ class Preprocessing:
 
 
 def together(surprises: Iterable[Surprise]) -> list[Surprise]:
-    """Surprises of the same kind in the same column as one."""
+    """Surprises of the same kind in the same column as one.
+
+    Examples
+    --------
+    >>> ulm, essen = (Surprise("town", "unseen", (name,), 1, "zeros instead") for name in ("Ulm", "Essen"))
+    >>> print(*together([ulm, essen]))
+    town: 'Essen', 'Ulm' in 2 rows, never in training; zeros instead
+    """
     found: dict[tuple[str, str], Surprise] = {}
     for surprise in surprises:
         key = surprise.column, surprise.what

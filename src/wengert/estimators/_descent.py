@@ -26,6 +26,7 @@ from wengert.estimators._joining import not_converged
 from wengert.estimators._listeners import told_of_epoch
 from wengert.estimators._objective import Penalised, error_of
 from wengert.train import Trainer
+from wengert.train._orders import AsTheyStand, Orders
 
 Array = np.ndarray
 
@@ -165,14 +166,14 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
 
 
 def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _draws.Orders(estimator._random_state, sample.visited, estimator.shuffle)
+    orders = _orders(estimator, sample.visited)
     watched = _is_watched(estimator, aside)
     told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
     alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
     most = 1 if alone else orders.most(trainer.at_a_time)
 
     def some(count: int) -> None:
-        errors = _errors(trainer, sample, orders.of(count, most), count)
+        errors = _errors(trainer, sample, orders.of(estimator.n_iter_ + 1, count, most), count)
         if told:
             trainer.after_epoch(errors[-1])
         estimator._optimizer.state = trainer.carry[1]
@@ -187,6 +188,11 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
             estimator.stopped_early_ = True
             return
         trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+
+
+def _orders(estimator: Any, visited: Array) -> Orders:
+    further = _draws.ShuffledFurther(estimator._random_state, visited)
+    return further if estimator.shuffle else AsTheyStand(visited)
 
 
 def _is_watched(estimator: Any, aside: Sample | None) -> bool:

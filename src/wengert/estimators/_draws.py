@@ -34,17 +34,15 @@ def weights_and_biases(rng: RandomState, inputs: int, units: int, numerator: flo
     return rng.uniform(-radius, radius, (inputs, units)), rng.uniform(-radius, radius, units)
 
 
-class Orders(Several):
+class ShuffledFurther(Several):
     """Orders of the patterns in one epoch after the other, each shuffled further than the last."""
 
-    def __init__(self, rng: RandomState, rows: Array, shuffle: bool) -> None:
+    def __init__(self, rng: RandomState, rows: Array) -> None:
         super().__init__(rows)
-        self.rng, self.shuffle = rng, shuffle
+        self.rng = rng
 
-    def of(self, count: int, most: int) -> Array:
+    def of(self, first: int, count: int, most: int) -> Array:
         """Room for so many orders, of which the first ``count`` are those of the next epochs."""
-        if not self.shuffle:
-            return self.as_they_stand(most)
         memory = self.memory(most)
         shuffled(self.rng, self.rows, memory[:count])
         return memory

@@ -74,12 +74,9 @@ class Explanation:
     def __repr__(self) -> str:
         from wengert import tables
 
-        rows = [("forward pass", "", ""), *self._forward(), ("output", "y", self.output)]
-        if self.error is not None:
-            rows += [("error", "E", self.error), ("backward pass", "", ""), *self._backward()]
-        if self.learning_rate is not None:
-            rows += [("update", "η", self.learning_rate), *self._update(self.learning_rate)]
-        return tables.aligned([(a, b, v if isinstance(v, str) else tables.number(v)) for a, b, v in rows])
+        rate = self.learning_rate
+        update = [] if rate is None else self._update(rate)
+        return tables.worked_example(self._forward(), self._backward(), update, self.output, self.error, rate)
 
     def _forward(self) -> list[Row]:
         return [

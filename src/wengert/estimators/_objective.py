@@ -20,7 +20,7 @@ import numpy as np
 from wengert import losses, nn
 from wengert._refusals import name_of, takes
 from wengert.api import stop_gradient
-from wengert.train._own_losses import watched
+from wengert.train._own_losses import inspected
 
 Array = np.ndarray
 
@@ -126,7 +126,7 @@ def error_of(loss: Any, activation: str) -> Callable[..., Array]:
 
 
 def _of_function(loss: Callable[..., Array]) -> Callable[..., Array]:
-    of_data = watched(loss)
+    of_data = inspected(loss)
 
     def error(y: tuple[Any, Array], targets: Any) -> Array:
         outputs, penalty = y

@@ -184,7 +184,9 @@ def _floats(column: Array, name: str) -> Array:
     try:
         return column.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}X holds words where training had numbers: {error}") from error
+        raise ValueError(
+            f"{name}X holds words where training had numbers: {error}; give them as in training"
+        ) from error
 
 
 def _require_words(column: Array, name: str) -> None:

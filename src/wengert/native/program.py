@@ -149,8 +149,9 @@ class Pieces:
 
     def __init__(self, trace: Trace, underflow: Underflow) -> None:
         from wengert.native import compilation
+        from wengert.transforms.simplify import simplify
 
-        self.trace = compilation.simplify(trace)
+        self.trace = simplify(trace)
         self.steps: list[tuple[Native | Equation, Sequence[Var], Sequence[Var]]] = []
         for piece in compilation.pieces(self.trace):
             if isinstance(piece, Equation):

@@ -31,6 +31,7 @@ from wengert._lazy import found_in
 if TYPE_CHECKING:
     from wengert.nn._activations import (
         ACTIVATIONS,
+        JOINT,
         SELU_ALPHA,
         SELU_SCALE,
         activation_name,
@@ -94,7 +95,7 @@ else:
     __getattr__, __dir__ = found_in(
         __name__,
         _activations=(
-            "ACTIVATIONS SELU_ALPHA SELU_SCALE activation_name activation_named elu exponential "
+            "ACTIVATIONS JOINT SELU_ALPHA SELU_SCALE activation_name activation_named elu exponential "
             "gaussian gelu gelu_tanh gudermannian hard_tanh identity leaky_relu log_softmax logistic "
             "mish relu selu silu softmax softplus softsign step tanh"
         ),
@@ -159,6 +160,7 @@ __all__ = [
     "novikoff_bound",
     # activations
     "ACTIVATIONS",
+    "JOINT",
     "activation_named",
     "activation_name",
     "identity",

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
+from wengert.errors import is_ours
 
 Array = np.ndarray
 Network = Any
@@ -141,14 +142,13 @@ def is_known(network: Network) -> bool:
         return all(map(is_known, network))
     if dataclasses.is_dataclass(network):
         kind: type = type(network)
-        return _is_own(kind) and all(is_known(getattr(network, name)) for name in tree.metadata_of(kind))
-    return not callable(network) or isinstance(network, np.ufunc) or _is_own(network)
+        return _is_fixed(kind) and all(is_known(getattr(network, name)) for name in tree.metadata_of(kind))
+    return not callable(network) or isinstance(network, np.ufunc) or _is_fixed(network)
 
 
-def _is_own(function: Any) -> bool:
+def _is_fixed(function: Any) -> bool:
     """Whether a class or function is of this package, and depends on no variables of another function."""
-    module, closure = getattr(function, "__module__", ""), getattr(function, "__closure__", None)
-    return str(module).startswith("wengert.") and closure is None
+    return is_ours(function) and getattr(function, "__closure__", None) is None
 
 
 @tree.by_structure

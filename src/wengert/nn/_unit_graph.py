@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from wengert._refusals import counted
 from wengert.nn._activations import Activation, identity
 from wengert.nn._connections import (
     Fixed,
@@ -457,7 +458,8 @@ class UnitGraph(Layer):
         x, count = np.asarray(x, np.float64), len(self.topology.inputs)
         if x.size != count:
             raise ValueError(
-                f"UnitGraph: explain takes {_many(count, 'number')}, not an array of shape {x.shape}"
+                f"UnitGraph: explain takes {counted(count, 'number')}, not an array of shape {x.shape}; give "
+                "one pattern"
             )
         if (t is None) != (loss is None) or (learning_rate is not None and loss is None):
             raise ValueError("UnitGraph: explain goes back from an error; give the target t and the loss")
@@ -476,9 +478,9 @@ class UnitGraph(Layer):
         topology = self.topology
         inputs, outputs = len(topology.inputs), len(topology.outputs)
         counts = [
-            f"UnitGraph: {_many(inputs, 'input')}, {_many(len(topology.names) - inputs, 'unit')}",
-            f"on {_many(int(topology.levels.max(initial=0)), 'level')}, {_many(outputs, 'output')};",
-            f"{_many(len(topology.sources), 'connection')},",
+            f"UnitGraph: {counted(inputs, 'input')}, {counted(len(topology.names) - inputs, 'unit')}",
+            f"on {counted(int(topology.levels.max(initial=0)), 'level')}, {counted(outputs, 'output')};",
+            f"{counted(len(topology.sources), 'connection')},",
             f"{len(self.weights) + len(self.biases)} numbers trained, {len(self.fixed)} fixed",
         ]
         return " ".join(counts)
@@ -510,10 +512,6 @@ def _dense_layers(network: MLP) -> tuple[Dense, ...]:
         kind = type(other[0]).__name__
         raise ValueError(f"UnitGraph: a {kind} has no single units; give a network of dense layers only")
     return network.layers
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def table_of(heading: str, units: Sequence[Unit], most: int) -> str:

@@ -84,17 +84,11 @@ class UnitsExplained:
     def __repr__(self) -> str:
         from wengert import tables
 
-        rows = [("forward pass", "", ""), *_of(self.units, _forward)]
-        rows.append(("output", "y", tables.number(self.output)))
-        if self.error is not None:
-            rows += [("error", "E", tables.number(self.error)), ("backward pass", "", "")]
-            rows += _of(self.units[::-1], _backward)
-        if self.learning_rate is not None:
-            rows += [("update", "η", tables.number(self.learning_rate)), *_of(self.units, _update)]
-        return tables.aligned(rows)
+        passes = _of(self.units, _forward), _of(self.units[::-1], _backward), _of(self.units, _update)
+        return tables.worked_example(*passes, self.output, self.error, self.learning_rate)
 
 
-Row = tuple[str, str, str]
+Row = tuple[str, str, Any]
 Part = Callable[[UnitExplained], Iterator[tuple[str, Any]]]
 
 
@@ -103,10 +97,8 @@ Part = Callable[[UnitExplained], Iterator[tuple[str, Any]]]
 
 def _of(units: Iterable[UnitExplained], part: Part) -> list[Row]:
     """A part of the table: the rows of each unit, the first of them with its name."""
-    from wengert import tables
-
     return [
-        ("" if i else str(unit.name), symbol, value if isinstance(value, str) else tables.number(value))
+        ("" if i else str(unit.name), symbol, value)
         for unit in units
         for i, (symbol, value) in enumerate(part(unit))
     ]

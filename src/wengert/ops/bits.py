@@ -26,6 +26,8 @@ MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)  # the golden ratio and √3, in units of 2⁻³²
 MASK = 0xFFFFFFFF
 ROUNDS = 10
+# What a block is for: the last word of its counter.
+NUMBERS, KEYS, FOLDS, SHUFFLES, ORDERS = (np.uint32(i) for i in range(5))
 
 
 def _philox(*operands: Any) -> Words:
@@ -99,6 +101,8 @@ leading_zeros = constant(
 # Odd multipliers whose bits are well spread: 2³²/φ, and the second of MurmurHash3's final step.
 MIXERS = (0x9E3779B1, 0xC2B2AE35)
 HALF_ROUNDS = 10
+# What a block is for: the last word of its counter.
+NUMBERS, KEYS, FOLDS, SHUFFLES, ORDERS = (np.uint32(i) for i in range(5))
 
 
 def grid(count: int) -> tuple[int, int]:

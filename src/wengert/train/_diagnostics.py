@@ -18,7 +18,6 @@ import numpy as np
 
 from wengert import nn, random
 from wengert.api import jvp, value_and_grad
-from wengert.nn._activations import JOINT
 from wengert.optim import Adam, Optimiser
 from wengert.tables import justified
 from wengert.train._trainer import Array, Loss, Network
@@ -254,7 +253,7 @@ def _changed(parts: Mapping[Any, Any], name: str, seen: list[Any]) -> dict[Any, 
 
 
 def _units(name: str, h: Activation, a: Array) -> Units:
-    if h in JOINT:  # not flat element by element
+    if h in nn.JOINT:  # not flat element by element
         derivative = np.ones_like(a)
     else:
         derivative = np.abs(jvp(h, (a,), (np.ones_like(a),))[1])
@@ -274,7 +273,7 @@ def _units(name: str, h: Activation, a: Array) -> Units:
 def _saturates(h: Activation) -> bool:
     """Whether the activation is flat far out on both sides."""
     ends = h(np.array([-50.0, -40.0, 40.0, 50.0]))
-    return h not in JOINT and bool(np.ptp(ends[:2]) < FLAT and np.ptp(ends[2:]) < FLAT)
+    return h not in nn.JOINT and bool(np.ptp(ends[:2]) < FLAT and np.ptp(ends[2:]) < FLAT)
 
 
 # ----------------------------------------------------------------------------------------- findings

@@ -169,7 +169,8 @@ def fit(
     _check_network(network)
     _check_loss(loss)
     _check_optimiser(optimiser)
-    _check_listeners(metrics, callbacks, penalty, shuffle)
+    _check_listeners(metrics, callbacks)
+    _check_functions(penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
     criterion = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
     _check_criterion(criterion, validation, metrics)
@@ -313,7 +314,11 @@ def _check_network(network: Any) -> None:
         "give one of wengert.nn, or a dataclass of arrays with a method __call__(self, x)",
     )
     parameters = nn.parameters(network)
-    require(bool(parameters), "the network has no array of floating-point numbers that could be trained")
+    require(
+        bool(parameters),
+        "the network has no array of floating-point numbers that could be trained; give one with weights, "
+        "such as nn.MLP.init(rng, sizes)",
+    )
     for name, array in parameters.items():
         require(bool(np.isfinite(array).all()), f"the network holds nan or inf in {name}; draw it anew")
 
@@ -336,7 +341,7 @@ def _check_optimiser(optimiser: Any) -> None:
     require(is_one, f"the optimiser is {optimiser!r}; give one of wengert.optim, such as optim.Adam(0.001)")
 
 
-def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -> None:
+def _check_listeners(metrics: Any, callbacks: Any) -> None:
     named = isinstance(metrics, Mapping) and all(map(callable, metrics.values()))
     require(
         named,
@@ -352,6 +357,9 @@ def _check_listeners(metrics: Any, callbacks: Any, penalty: Any, shuffle: Any) -
             f"{callback!r} is no callback; give a function of the training, or an object with any of "
             f"{', '.join(EVENTS)}",
         )
+
+
+def _check_functions(penalty: Any, shuffle: Any) -> None:
     require(
         penalty is None or callable(penalty), f"the penalty is {penalty!r}; give one such as losses.L2(0.01)"
     )

@@ -44,19 +44,15 @@ class Several:
             self._memory = np.empty((most, len(self.rows)), np.uint32)
         return self._memory
 
-    def as_they_stand(self, most: int) -> Array:
-        """So many orders, all of them the rows as they stand."""
-        if len(self._memory) != most:
-            self._memory = np.tile(self.rows, (most, 1))
-        return self._memory
-
 
 class AsTheyStand(Several):
     """The rows as they stand, in every epoch."""
 
     def of(self, first: int, count: int, most: int) -> Array:
         """At most so many orders, all of them alike."""
-        return self.as_they_stand(most)
+        if len(self._memory) != most:
+            self._memory = np.tile(self.rows, (most, 1))
+        return self._memory
 
 
 class Shuffled(Several):

@@ -21,21 +21,16 @@ from wengert.core import tree
 from wengert.core.recorder import Recorder, Tracer
 from wengert.core.recording import record
 from wengert.core.trace import Equation, Shape, Var
-from wengert.errors import DerivativeError, MismatchError, at_user_line
+from wengert.errors import DerivativeError, MismatchError, at_user_line, is_ours
+from wengert.train._refusals import described
 from wengert.transforms.adjoint import carriers
 
 Loss = Callable[..., Any]
 
 
-def is_own(function: Any) -> bool:
-    """Whether a function or an object is the user's own, not of this package."""
-    module = getattr(function, "__module__", None) or ""
-    return not module.startswith("wengert.")
-
-
-def watched(loss: Loss) -> Loss:
+def inspected(loss: Loss) -> Loss:
     """An error that is looked at whenever it is recorded; this package's look at shapes themselves."""
-    if not is_own(loss):
+    if is_ours(loss):
         return loss
 
     def error(y: Any, *targets: Any) -> Any:
@@ -54,7 +49,7 @@ def _recorded(loss: Loss, args: tuple[Any, ...], outputs: list[Any], data: list[
         tracers[0].recorder.begin(tracers[: len(outputs)], tracers[len(outputs) :])
         return f(*tree.unflatten(structure, tracers))
 
-    recording = record(loss, [*outputs, *data], call, kind=_Watching)
+    recording = record(loss, [*outputs, *data], call, kind=_Inspecting)
     recorder: Any = recording.recorder
     recorder.close()
     error = recording.result()
@@ -63,7 +58,7 @@ def _recorded(loss: Loss, args: tuple[Any, ...], outputs: list[Any], data: list[
     return error
 
 
-class _Watching(Recorder):
+class _Inspecting(Recorder):
     """A recorder that knows what depends on the outputs, and what on the targets or weights alone."""
 
     __slots__ = ("asks", "data", "learned", "outputs", "shapes")
@@ -130,18 +125,17 @@ def _axes(longer: Shape, shorter: Shape) -> str:
 
 def _require_number(loss: Loss, error: Any) -> None:
     """Refuse an error that is not one number."""
-    if tree.is_leaf(error) and error is not None and not np.shape(error):
-        return
     is_array = tree.is_leaf(error) and error is not None
-    what = f"an array of shape {np.shape(error)}" if is_array else f"a {type(error).__name__}"
+    if is_array and not np.shape(error):
+        return
     instead = "np.mean of it over the patterns" if is_array else "that alone"
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} gives {what}, and training needs one number. "
+        f"{_place(loss)}the loss {name_of(loss)} gives {described(error)}, and training needs one number. "
         f"Return {instead}."
     )
 
 
-def _require_dependence(loss: Loss, error: Any, recorder: _Watching) -> None:
+def _require_dependence(loss: Loss, error: Any, recorder: _Inspecting) -> None:
     """Refuse an error without a derivative, unless it is so on one of several ways through the code alone."""
     variable = error.variable if isinstance(error, Tracer) and error.recorder is recorder else None
     if variable in recorder.learned or recorder.asks:

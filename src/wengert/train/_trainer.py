@@ -25,11 +25,11 @@ from wengert import nn, random
 from wengert.api import value_and_grad
 from wengert.control import scan, while_loop
 from wengert.core import tree
-from wengert.errors import ControlFlowError, DivergenceError
+from wengert.errors import ControlFlowError, DivergenceError, is_ours
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
-from wengert.train._own_losses import watched
+from wengert.train._own_losses import inspected
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
 if TYPE_CHECKING:
@@ -118,10 +118,9 @@ class Trainer:
         self._known: list[tuple[Data, bool]] = []
         self._draws = nn.needs_key(network)
         parameters = nn.parameters(network)
-        if state is None:  # methods that take all patterns at once keep nothing from one call to the next
-            state = optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+        state = _first_state(optimiser, parameters) if state is None else state
         self._carry = tree.map(_as_numpy, (network, state))
-        self._owns_state = _is_ours(optimiser) and _stand_alone(*self._carry)
+        self._owns_state = _gives_state_away(optimiser) and _stand_alone(*self._carry)
         averaged = getattr(optimiser, "averaged", lambda state, params: params)
         self._averages = averaged(state, parameters) is not parameters
         self._weights = weights = sum(w.size for w in parameters.values())
@@ -476,7 +475,7 @@ class _Programs:
     """The compiled functions of a loss and an optimiser: epochs, a step, and prediction."""
 
     def __init__(self, loss: Loss, optimiser: Optimiser, penalty: Penalty | None) -> None:
-        loss = watched(loss)
+        loss = inspected(loss)
         made = functools.partial(_epochs_of, loss, optimiser, penalty)
         self.epochs = functools.cache(lambda size, given: compiled(made(size), QUICK._replace(given=given)))
         kept = functools.partial(_trained, optimiser)
@@ -502,7 +501,7 @@ _known_programs = functools.lru_cache(maxsize=32)(_Programs)
 def _is_constant(network: Network, loss: Loss, optimiser: Any, penalty: Penalty | None) -> bool:
     """Whether all of it is this package's own, so that nothing it reads can change between two trainings."""
     parts = (part for part in (loss, type(optimiser), penalty) if part is not None)
-    return all(part.__module__.startswith("wengert.") for part in parts) and nn.is_known(network)
+    return all(map(is_ours, parts)) and nn.is_known(network)
 
 
 def _as_numpy(leaf: Any) -> Any:
@@ -515,10 +514,14 @@ def _copied(leaf: Any) -> Any:
     return leaf.copy() if type(leaf) is np.ndarray else _as_numpy(leaf)
 
 
-def _is_ours(optimiser: Any) -> bool:
+def _first_state(optimiser: Any, parameters: Any) -> Any:
+    """Methods that take all patterns at once keep nothing from one call to the next."""
+    return optimiser.init(parameters) if hasattr(optimiser, "init") else ()
+
+
+def _gives_state_away(optimiser: Any) -> bool:
     """Whether this package has made an optimiser's arrays, and has forgotten them."""
-    ours = type(optimiser).__module__.startswith("wengert.")
-    return ours and (not hasattr(optimiser, "rule") or _is_ours(optimiser.rule))
+    return is_ours(type(optimiser)) and (not hasattr(optimiser, "rule") or _gives_state_away(optimiser.rule))
 
 
 def _stand_alone(network: Network, state: Any) -> bool:

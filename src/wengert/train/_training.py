@@ -12,7 +12,7 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
 from wengert.train._data import Rows, Source
-from wengert.train._refusals import require
+from wengert.train._refusals import described, require
 from wengert.train._stopping import Criterion, Standing
 from wengert.train._trainer import Network, Trainer
 
@@ -286,7 +286,6 @@ def _in_row(networks: Network, i: int) -> Network:
 
 def _number(name: str, found: Any) -> float:
     """What a metric gives, refused where it is not one number."""
-    what = f"an array of shape {np.shape(found)}" if np.shape(found) else f"a {type(found).__name__}"
-    is_number = not np.shape(found) and isinstance(found, Real | np.generic | np.ndarray)
-    require(is_number, f"the metric {name!r} gives {what}; return one number")
+    is_number = isinstance(found, Real | np.generic | np.ndarray) and not getattr(found, "shape", ())
+    require(is_number, f"the metric {name!r} gives {described(found)}; return one number")
     return float(found)

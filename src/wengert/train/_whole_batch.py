@@ -16,7 +16,7 @@ from wengert import nn
 from wengert.losses import SUMS_OF_SQUARES
 from wengert.train._curve import Epoch
 from wengert.train._data import Rows
-from wengert.train._own_losses import watched
+from wengert.train._own_losses import inspected
 from wengert.train._refusals import require
 from wengert.train._storage import rows_of
 from wengert.train._training import Training
@@ -75,11 +75,8 @@ def _changes(network: Any) -> bool:
 
 
 def _error_of(training: Training) -> Callable[..., Any]:
-    network, loss, penalty = (
-        training.trainer.network,
-        watched(training.trainer.loss),
-        training.trainer.penalty,
-    )
+    trainer = training.trainer
+    network, loss, penalty = trainer.network, inspected(trainer.loss), trainer.penalty
 
     def error(parameters: Any, x: Any, *targets: Any) -> Any:
         now = nn.replaced(network, parameters)

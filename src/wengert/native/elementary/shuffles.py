@@ -23,10 +23,9 @@ from wengert.native.elementary.lanes import Lanes
 from wengert.native.elementary.number import Number
 from wengert.native.machine import ir
 from wengert.native.machine.host import this_host
-from wengert.ops.bits import ROUNDS
+from wengert.ops.bits import ORDERS, ROUNDS
 
 STREAMS = 2  # vectors of blocks at a time: their rounds need not wait for each other
-PURPOSE = 4  # the last word of a counter: what a block of `wengert.random` is for
 
 # --- orders from counters -----------------------------------------------------------------------------------
 
@@ -57,7 +56,7 @@ def _write_words(f: ir.Function, lanes: Lanes, first: ir.Value, number: ir.Value
     """Words for the next places, four from every block."""
     block = f.splat(f.cast("trunc", f.binary("lshr", first, ir.index(2)), "i32"), lanes.count)
     given = [f.splat(x, lanes.count) for x in (number, f.param("key0"), f.param("key1"))]
-    zero, purpose = lanes.constant(0), lanes.constant(PURPOSE)
+    zero, purpose = lanes.constant(0), lanes.constant(int(ORDERS))
     states = []
     for stream in range(STREAMS):
         counter = f.binary("add", block, _numbered(lanes, stream * lanes.count))

@@ -108,6 +108,11 @@ def library() -> tuple[str, str]:
     return (place / "_version.py").read_text(), " ".join(sizes)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 CACHES, LEVELS = Path("/sys/devices/system/cpu/cpu0/cache"), 8
 
 

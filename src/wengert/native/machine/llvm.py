@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,10 +16,10 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from wengert.native.machine import parts, symbols
-from wengert.native.machine.host import GENERATOR, QUICK, Host, this_host
+from wengert.native.machine.host import GENERATOR, QUICK, Host, cores, this_host
 
 _LIBRARY = llvm.ffi.lib
-_CORES = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_WORKERS = min(2, cores())  # threads that compile
 
 DECLARED = re.compile(r"^declare .*?@([-\w.$]+)\(", re.MULTILINE)
 
@@ -83,22 +82,22 @@ def object_codes(irs: Sequence[str]) -> list[bytes]:
     """
     jobs = [_Job(ir) for ir in irs]
     waiting = sorted(jobs, key=lambda job: len(job.ir))
-    helpers = list(_started(waiting, min(len(jobs), _CORES)))
+    others = list(_started(waiting, min(len(jobs), _WORKERS)))
     try:
         _work(waiting, 0)
     finally:
-        for helper in helpers:
-            helper.join()
+        for other in others:
+            other.join()
     return [job.code() for job in jobs]
 
 
 def _started(waiting: list[_Job], workers: int) -> Iterator[Thread]:
     """Threads that do jobs besides this one, as far as they are to be had."""
     for i in range(1, workers):
-        helper = Thread(target=_work, args=(waiting, i))
+        other = Thread(target=_work, args=(waiting, i))
         with suppress(RuntimeError):
-            helper.start()
-            yield helper
+            other.start()
+            yield other
 
 
 def _work(waiting: list[_Job], worker: int) -> None:
@@ -115,7 +114,7 @@ class _Job:
         self.ir, self.module, self.error = ir, _parse(ir), llvm.ffi.OutputString()
         self.module.verify()
         level = QUICK if parts.is_cold(ir) else GENERATOR["opt"]
-        self.generators = [_generator(level, i) for i in range(_CORES)]
+        self.generators = [_generator(level, i) for i in range(_WORKERS)]
         self.emit = _LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn
 
     def run(self, worker: int) -> None:
@@ -152,7 +151,7 @@ def _find(name: str) -> int | None:
 
 
 class Code:
-    """Machine code in memory. Keep it alive as long as its addresses are used."""
+    """Code in the memory of an engine of LLVM's, which is freed with it."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine

@@ -62,7 +62,7 @@ def is_possible() -> bool:
 
 
 class Code:
-    """Machine code in memory. Keep it alive as long as its addresses are used."""
+    """Code in pages of its own, which are freed with it."""
 
     def __init__(self, memory: Any, addresses: Mapping[bytes, int]) -> None:
         self._memory, self._addresses = memory, addresses

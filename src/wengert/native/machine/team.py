@@ -29,7 +29,7 @@ from functools import cache
 from typing import Any
 
 from wengert.native.machine import identity, ir, symbols
-from wengert.native.machine.host import LINE, Host, fork_safe, kept, link, objects_of, this_host
+from wengert.native.machine.host import LINE, Host, cores, fork_safe, kept, link, objects_of, this_host
 
 RUN = "wengert_team_run"
 BARRIER = "wengert.barrier"
@@ -354,8 +354,7 @@ def default_threads() -> int:
     given = os.environ.get(VARIABLE, "")
     if given:
         return _checked(given, VARIABLE)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _allowed(), LIMIT)
+    return min(cores(), _allowed(), LIMIT)
 
 
 def _allowed() -> int:
@@ -422,7 +421,7 @@ def set_threads(count: int) -> None:
 
 
 def get_threads() -> int:
-    """How many threads compiled functions use."""
+    """How many threads compiled functions use, at most; the example is at `set_threads`."""
     return _chosen[0] if _chosen else default_threads()
 
 

@@ -256,7 +256,7 @@ class _Writer:
             here, whole = whole - rest, rest
             columns = self._share(j, width, here, rest, strip is first)
             self._strip(strip, operands, done, rows, columns, b_next, start_next)
-            done = _plus(f, done, columns)
+            done = f.binary("add", done, columns)
 
     def _share(self, j: ir.Value, width: ir.Value, here: int, rest: int, main: bool) -> ir.Value:
         """How many columns of a block are a strip's."""
@@ -346,7 +346,7 @@ class _Writer:
             row = f.binary("add", i, loop.index)
             source = f.advance(place, _times(f, loop.index, panels.row_bytes))
             c = self._at(self.c, row, product.c_stride, ZERO, 0)
-            with self._apart((source, c, _plus(f, self.first_row, row))) as (inside, (sums, to, at)):
+            with self._apart((source, c, f.binary("add", self.first_row, row))) as (inside, (sums, to, at)):
                 inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
@@ -431,7 +431,7 @@ class _Writer:
             row = f.binary("add", i, loop.index)
             target = self._at(c, row, self.product.c_stride, j, 1)
             source = f.advance(sums, _times(f, loop.index, self._sum_row()))
-            self._finish_row(source, target, _plus(f, first_row, row), j, width)
+            self._finish_row(source, target, f.binary("add", first_row, row), j, width)
 
     def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
         if self.product.k <= self.plan.depth:
@@ -455,7 +455,7 @@ class _Writer:
                     value = f.binary("fadd", value, self._started(type, row, loop.index, here))
                 result: ir.Value | None = value
                 if self.epilogue is not None:
-                    result = self.epilogue(f, value, row, _plus(f, j, loop.index), here)
+                    result = self.epilogue(f, value, row, f.binary("add", j, loop.index), here)
                 if result is None:
                     continue
                 place = f.offset(target, element, loop.index)
@@ -485,7 +485,7 @@ class _Writer:
         with f.loop(begin, end, 1) as loop:
             place = f.offset(sums, element, f.binary("sub", loop.index, begin))
             value = f.load(element, place, self.size)
-            result = self.epilogue(f, value, _plus(f, first_row, loop.index), ZERO, None)
+            result = self.epilogue(f, value, f.binary("add", first_row, loop.index), ZERO, None)
             if result is not None:
                 f.store(result, self._at(c, loop.index, 1, ZERO, 0), self.size)
 
@@ -562,20 +562,10 @@ def _when(f: ir.Function, condition: ir.Value | None) -> Iterator[None]:
 
 
 def _times(f: ir.Function, value: ir.Value, factor: int) -> ir.Value:
-    if value.name.lstrip("-").isdigit() or factor == 0:
-        return ir.index(int(value.name) * factor) if factor else ZERO
-    return value if factor == 1 else f.binary("mul", value, ir.index(factor))
-
-
-def _plus(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
-    if a.name == "0" or b.name == "0":
-        return b if a.name == "0" else a
-    return f.binary("add", a, b)
+    return f.binary("mul", value, ir.index(factor))
 
 
 def _minus(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
-    if b.name == "0":
-        return a
     return ZERO if a == b else f.binary("sub", a, b)
 
 

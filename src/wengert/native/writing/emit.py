@@ -40,6 +40,7 @@ from wengert.native.planning.kernels import (
 )
 from wengert.native.planning.plan import Plan
 from wengert.native.planning.work import operations_of
+from wengert.native.product.plans import round_up
 from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.merging import merge
 from wengert.native.writing.nest import Nest
@@ -421,7 +422,7 @@ def scratch_bytes(plan: Plan, host: Host) -> int:
 
 
 def _up(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return round_up(size, ALIGNMENT)
 
 
 BODY = [

@@ -366,7 +366,7 @@ class Nest:
         for offset, stride in zip(offsets, axis.strides, strict=True):
             if stride not in steps:
                 steps[stride] = self.f.binary("mul", index, ir.index(stride))
-            moved.append(_sum(self.f, offset, steps[stride]))
+            moved.append(self.f.binary("add", offset, steps[stride]))
         return moved
 
     # --- lookups --------------------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ class Nest:
             for lookup in access.lookups:
                 if self._level(lookup) == level and not self._is_cut(lookup):
                     offsets = [*offsets]
-                    offsets[i] = _sum(self.f, offsets[i], self._position(lookup, offsets, SCALAR, 0))
+                    offsets[i] = self.f.binary("add", offsets[i], self._position(lookup, offsets, SCALAR, 0))
         return offsets
 
     def _level(self, lookup: Lookup) -> int:
@@ -575,12 +575,6 @@ def _no_read(atom: Atom) -> ir.Value:
 def _rows(flat: Sequence[ir.Value], count: int) -> States:
     each = len(flat) // count if count else 0
     return [list(flat[i * each : (i + 1) * each]) for i in range(count)]
-
-
-def _sum(f: ir.Function, a: ir.Value, b: ir.Value) -> ir.Value:
-    if a.name == "0" or b.name == "0":
-        return b if a.name == "0" else a
-    return f.binary("add", a, b)
 
 
 def _widened(kernel: Map, epilogue: Map) -> Part:
