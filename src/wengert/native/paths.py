@@ -8,7 +8,6 @@ which other path to take; a path that was never taken is recorded from the call 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
-from wengert.errors import location
+from wengert.errors import location, warn
 from wengert.native.options import Options
 from wengert.native.program import Run, compile
 
@@ -103,9 +102,8 @@ class Paths:
             return path(leaves)[0], path.structure
         found, recording, guards = self._record(leaves, call)
         if recording.recorder.opaque:
-            self._give_up(
-                f"the shape of a result depends on values at {recording.recorder.opaque or 'some line'}"
-            )
+            where = recording.recorder.opaque.removesuffix(": ")
+            self._give_up(f"the shape of a result depends on values at {where}")
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):
@@ -138,11 +136,10 @@ class Paths:
 
     def _give_up(self, why: str) -> None:
         self.interpreted = why
-        warnings.warn(
+        warn(
             f"{location()}jit runs this function by the interpreter: {why}. Write wg.while_loop, wg.scan or "
             "wg.cond where the number of steps depends on values, and np.where in place of masks.",
             RuntimeWarning,
-            stacklevel=4,
         )
 
 
