@@ -5,7 +5,7 @@ import json
 import matmul
 import numpy as np
 import pytest
-from _native import multiply_adds, peak, repeated_blas
+from _native import multiply_adds, peak
 from matmul import CASES, Case
 
 SMALL = [
@@ -14,11 +14,12 @@ SMALL = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: f"{case.name} {case.operands}")
-def test_both_compute_the_product(case, dtype):
+def test_both_compute_the_product(case, dtype, threads):
     a, b, c = matmul.operands(case, dtype)
-    for run in (matmul.ours(case, a, b, c, 1), matmul.ours(case, a, b, c, 2), repeated_blas(a, b, c)):
+    for run in matmul.contenders(case, a, b, c, threads).values():
         c[...] = np.nan
         run(3)
         np.testing.assert_allclose(c, a @ b, rtol=1e-4, atol=1e-4)
@@ -28,11 +29,6 @@ def test_a_wrong_result_ends_the_program():
     a, b, c = matmul.operands(Case(3, 4, 5), "float64")
     with pytest.raises(SystemExit, match="3 × 4 × 5"):
         matmul.check(Case(3, 4, 5), a, b, lambda count: c.fill(0.0), c)
-
-
-def test_threads_share_rows_by_whole_tiles():
-    assert matmul.shares(64, 2) == [(0, 36), (36, 64)]
-    assert matmul.shares(5, 2) == [(0, 5)]
 
 
 def test_forty_cases():

@@ -282,7 +282,7 @@ def test_digits_are_learnt(wengert):
         ),
         (
             ["iris", "--loss", "mse"],
-            "--loss: there is no 'mse'; choose one of mean_squared_error, .*, focal$",
+            r"--loss: there is no 'mse'; did you mean 'mean_squared_error'\? Choose one of .*, focal$",
         ),
         (["iris", "--class-weights", "rose"], "--class-weights 'rose': write balanced, or the weight of ea"),
         (["diabetes", "--class-weights", "balanced"], "--class-weights: numbers have no classes; leave it"),

@@ -370,6 +370,14 @@ def test_hvp_of_a_function_that_is_linear_is_zero():
 # What is not differentiable ------------------------------------------------------------------------------
 
 
+def test_a_column_of_a_data_frame_is_no_array():
+    column = pytest.importorskip("pandas").Series([1.0, 2.0])
+    with pytest.raises(
+        wg.errors.DerivativeError, match=r"argument 0, which is a Series: .* np.asarray\(x, float\)"
+    ):
+        wg.grad(lambda x: np.sum(x**2))(column)
+
+
 @pytest.mark.parametrize("x", [np.arange(3), 3, True, np.array([True, False]), np.arange(3, dtype=np.uint8)])
 @pytest.mark.parametrize("transform", [wg.grad, wg.value_and_grad])
 def test_integers_and_booleans_have_no_gradient(transform, x):

@@ -126,6 +126,21 @@ def test_masks_from_values():
         assert f(x) == pytest.approx(np.sum(x[x > 0] ** 2) + np.count_nonzero(x > 0))
 
 
+def test_the_warning_of_a_mask_is_at_its_line():
+    f = wg.jit(lambda x: np.sum(x[x > 0]))
+    with pytest.warns(RuntimeWarning, match=r"depends on values at test_jit_and_vmap.py:\d+\. Write") as told:
+        f(X)
+    assert told[0].filename == __file__
+
+
+def test_what_has_no_hash_and_is_no_number():
+    frame = pytest.importorskip("pandas").DataFrame({"a": X})
+    with pytest.raises(
+        TypeError, match=r"jit was given a DataFrame, .* no hash\. Give its numbers, .* np.asarray"
+    ):
+        wg.jit(lambda frame, w: frame @ w)(frame, np.ones(1))
+
+
 def test_formatting_of_values():
     f = wg.jit(lambda x: x * len(f"{x:.0f}"))
     assert [f(v) for v in (1.0, 100.0, 1.0)] == [1, 300, 1]

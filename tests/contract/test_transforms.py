@@ -329,6 +329,13 @@ def test_scan_of_a_carry_that_changes_its_type():
         wg.scan(lambda c, x: (np.append(c, x), None), np.zeros(1), X)
 
 
+def test_scan_over_numbers_that_are_no_array():
+    with pytest.raises(
+        wg.errors.MismatchError, match=r"found a single number\. Write np.array\(xs\) for a list"
+    ):
+        wg.scan(lambda c, x: (c + x, None), 0.0, [1.0, 2.0])
+
+
 def test_scan_of_unequal_lengths():
     with pytest.raises((TypeError, ValueError)):
         wg.scan(lambda c, x: (c, None), 0.0, (np.ones(3), np.ones(4)))

@@ -1,5 +1,7 @@
 """A table's preprocessing inside an exported network: what columns become, and words as they stand there."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -79,9 +81,8 @@ def test_words_in_onnx():
 
 
 def test_words_in_c_are_told():
-    assert " * town: 0 for Bonn, 1 for Köln, 2 for Ulm, -1 for nothing, -2 for all others\n" in to_c(
-        town, GIVEN, words=WORDS
-    )
+    told = "town: 1 of type int, 0 for Bonn, 1 for Köln, 2 for Ulm, -1 for nothing, -2 for all others\n"
+    assert told in to_c(town, GIVEN, words=WORDS)
 
 
 def test_words_for_what_is_no_category():
@@ -122,7 +123,7 @@ def test_names_from_files_stay_names():
     x = {EVIL: generator().normal(size=(3, 2))}
     (found,) = by_numpy(layer, x)
     assert np.array_equal(found, layer(x)[EVIL])
-    text = to_c(layer, x)
-    assert "#error" not in text and text.count("*/") == text.count("/*")
     codes = to_c(lambda x: town({"town": x}), np.array([0, 1]), words={"x": {EVIL: 0}})
-    assert "#error" not in codes and codes.count("*/") == codes.count("/*")
+    for text in (to_c(layer, x), codes):
+        assert "#error" not in re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        assert text.count("*/") == text.count("/*")

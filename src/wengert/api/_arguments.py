@@ -101,7 +101,7 @@ def _check_inexact(selection: Selection, name: str) -> None:
             raise DerivativeError(
                 at_user_line(
                     f"{name} with respect to {where}, which is {described(leaf)}: derivatives need "
-                    "floating-point numbers. Convert it with float(x) or x.astype(float), leave it out of "
+                    "floating-point numbers. Convert it with float(x) or np.asarray(x, float), leave it out of "
                     'argnums, or (in a dataclass) declare it with field(metadata={"static": True}).'
                 )
             )
@@ -111,8 +111,10 @@ _PYTHON_KINDS = {float: "f", complex: "c", int: "i", bool: "b"}
 
 
 def is_number(leaf: Any) -> bool:
-    """Whether a leaf is a number or an array."""
-    return type(leaf) in _PYTHON_KINDS or isinstance(getattr(leaf, "dtype", None), np.dtype)
+    """Whether a leaf is a number or an array; a column of a data frame is neither."""
+    if type(leaf) in _PYTHON_KINDS or type(leaf) is np.ndarray:
+        return True
+    return isinstance(getattr(leaf, "dtype", None), np.dtype) and not hasattr(leaf, "to_numpy")
 
 
 def kind_of(leaf: Any) -> str:

@@ -98,9 +98,15 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
 
 
 def _length(xs: Any, length: int | None) -> int:
-    sizes = {int(np.shape(leaf)[0]) for leaf in tree.flatten(xs)[0]} | (
-        {int(length)} if length is not None else set()
-    )
+    leaves = tree.flatten(xs)[0]
+    if not all(map(np.ndim, leaves)):
+        raise MismatchError(
+            at_user_line(
+                "scan runs over the first axis of every array in xs, and found a single number. Write "
+                "np.array(xs) for a list of numbers; what all steps share needs no place in xs."
+            )
+        )
+    sizes = {int(np.shape(leaf)[0]) for leaf in leaves} | ({int(length)} if length is not None else set())
     if len(sizes) != 1:
         several = f"the lengths {sorted(sizes)}. Give xs and length= that agree"
         what = several if sizes else "none. Give length= where xs is None"

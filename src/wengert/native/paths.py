@@ -102,9 +102,8 @@ class Paths:
             return path(leaves)[0], path.structure
         found, recording, guards = self._record(leaves, call)
         if recording.recorder.opaque:
-            self._give_up(
-                f"the shape of a result depends on values at {recording.recorder.opaque or 'some line'}"
-            )
+            where = recording.recorder.opaque.removesuffix(": ")
+            self._give_up(f"the shape of a result depends on values at {where}")
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):

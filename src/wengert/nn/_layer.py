@@ -15,11 +15,11 @@ class Layer:
     """A dataclass of arrays that maps the activations before it to its own; the base of all layers here.
 
     Two layers are equal when they are of one structure and hold equal arrays. A layer of your own has this,
-    and a short ``repr``, where its class is declared as here.
+    and a short ``repr``, unless its class defines others.
 
     Examples
     --------
-    >>> @dataclasses.dataclass(frozen=True, repr=False, eq=False)
+    >>> @dataclasses.dataclass(frozen=True)
     ... class Scale(Layer):
     ...     factors: Array
     ...
@@ -32,6 +32,14 @@ class Layer:
     """
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in (
+            "__repr__",
+            "__eq__",
+        ):  # what a class has itself, the decorator of dataclasses leaves alone
+            setattr(cls, name, getattr(cls, name))
 
     def __eq__(self, other: Any) -> bool:
         if type(self) is not type(other):

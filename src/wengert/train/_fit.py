@@ -252,7 +252,8 @@ def _surroundings(
 ) -> Iterator[None]:
     """Threads and the progress bar, while it lasts."""
     with ExitStack() as stack:
-        stack.enter_context(one_blas_thread())
+        if not training.is_native:
+            stack.enter_context(one_blas_thread())
         stack.enter_context(team.threads(threads))
         if progress is not False:
             bar = training_progress if progress else progress_if_long

@@ -107,6 +107,15 @@ class Training:
         self.standing, self.interrupted, self.is_stopped = Standing(self.criterion), False, False
         self.moment = Moment(self.trainer.carry)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether machine code computes all: no function of the user's is called, and no library."""
+        return (
+            self.trainer.is_constant
+            and isinstance(self.patterns, Rows)
+            and not (self.metrics or self.callbacks)
+        )
+
     # ------------------------------------------------------------------------------ for callbacks
 
     @property

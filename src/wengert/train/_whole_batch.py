@@ -30,6 +30,8 @@ def is_minimiser(optimiser: Any) -> bool:
 class WholeBatchTraining(Training):
     """A training whose epochs are the iterations of a minimiser."""
 
+    is_native = False  # SciPy's minimisers take part
+
     def _train(self, epochs: int) -> None:
         self._check()
         network, minimiser = self.trainer.network, self.trainer.optimiser

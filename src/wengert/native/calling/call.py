@@ -156,7 +156,12 @@ class Calls:
         from wengert.native.paths import Paths
 
         key = given.signature()
-        if key not in self.known:
+        try:
+            known = key in self.known
+        except TypeError:
+            given.require_hashable()
+            raise
+        if not known:
             self.known.setdefault(key, Paths(self.f, self.options, self.given(given)))
         return self.known[key]
 
@@ -198,6 +203,17 @@ class Arguments:
         """What a trace is made for: equal for calls that may share one."""
         numbers = set(self.numbers)
         return (self.structure, *(type_of(v) if i in numbers else v for i, v in enumerate(self.leaves)))
+
+    def require_hashable(self) -> None:
+        """Refuse what is no number and cannot be told apart from others by its hash."""
+        for leaf in self.leaves:
+            if not is_number(leaf) and type(leaf).__hash__ is None:
+                raise TypeError(
+                    at_user_line(
+                        f"jit was given a {type(leaf).__name__}, which is no number or array and has no hash. "
+                        "Give its numbers, for example np.asarray(x)."
+                    )
+                )
 
     @property
     def call(self) -> Callable[[Function, Sequence[Any]], Any]:
