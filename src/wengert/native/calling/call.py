@@ -210,8 +210,8 @@ class Arguments:
             if not is_number(leaf) and type(leaf).__hash__ is None:
                 raise TypeError(
                     at_user_line(
-                        f"jit was given a {type(leaf).__name__}, which is no number or array and has no hash. "
-                        "Give its numbers, for example np.asarray(x)."
+                        f"jit was given a {type(leaf).__name__}, which is no number or array and has no "
+                        "hash. Give its numbers, for example np.asarray(x)."
                     )
                 )
 
