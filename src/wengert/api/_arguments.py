@@ -101,8 +101,8 @@ def _check_inexact(selection: Selection, name: str) -> None:
             raise DerivativeError(
                 at_user_line(
                     f"{name} with respect to {where}, which is {described(leaf)}: derivatives need "
-                    "floating-point numbers. Convert it with float(x) or np.asarray(x, float), leave it out of "
-                    'argnums, or (in a dataclass) declare it with field(metadata={"static": True}).'
+                    "floating-point numbers. Convert it with float(x) or np.asarray(x, float), leave it out "
+                    'of argnums, or (in a dataclass) declare it with field(metadata={"static": True}).'
                 )
             )
 
