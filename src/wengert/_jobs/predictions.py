@@ -70,8 +70,8 @@ def to_json(blocks: Iterable[Columns]) -> Iterator[bytes]:
     """One array of objects, a line each."""
     before = "[\n"
     for found in blocks:
-        for line in _objects(found):
-            yield (before + line).encode()
+        if text := ",\n".join(_objects(found)):
+            yield (before + text).encode()
             before = ",\n"
     yield b"[]\n" if before == "[\n" else b"\n]\n"
 
