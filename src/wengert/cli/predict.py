@@ -29,7 +29,7 @@ def predict(
         typer.Option(
             "--output",
             "-o",
-            help="The file to write, .csv, .json, .jsonl or .parquet (by default CSV to stdout).",
+            help="The file to write, .csv, .json, .jsonl or .parquet (if none, CSV to stdout).",
         ),
     ] = None,
     force: ForceOption = False,
