@@ -329,6 +329,16 @@ def test_scan_of_a_carry_that_changes_its_type():
         wg.scan(lambda c, x: (np.append(c, x), None), np.zeros(1), X)
 
 
+@pytest.mark.parametrize(
+    "name", ["grad", "value_and_grad", "jacobian", "hessian", "vmap", "jit", "trace", "cost"]
+)
+def test_the_value_of_a_function_is_no_function(name):
+    with pytest.raises(
+        TypeError, match=r"a function is needed, not something of type float64\. Write wg\.grad\(f\)\(x\)"
+    ):
+        getattr(wg, name)(np.sin(0.3))
+
+
 def test_scan_over_numbers_that_are_no_array():
     with pytest.raises(
         wg.errors.MismatchError, match=r"found a single number\. Write np.array\(xs\) for a list"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wengert.api._arguments import Function
+from wengert.api._arguments import Function, require_function
 from wengert.native.calling.call import compiled
 
 
@@ -52,4 +52,5 @@ def jit(f: Function) -> Function:
     >>> step(4.0), step(0.5)
     (2.0, 1.5)
     """
+    require_function(f)
     return compiled(f)
