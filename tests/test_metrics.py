@@ -97,6 +97,12 @@ def test_targets_that_would_broadcast_are_refused(metric):
         metric(PREDICTED, TRUE[:, None])
 
 
+@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.balanced_accuracy, metrics.f1])
+def test_outputs_are_no_classes(metric):
+    with pytest.raises(ValueError, match=r"shape \(50, 3\) name no class .* give np.argmax\(y, axis=-1\)"):
+        metric(np.ones((len(TRUE), 3)), TRUE)
+
+
 @pytest.mark.parametrize("name", ["MSE", "MAE", "R²", "Brier of classes", "cross-entropy", "log loss"])
 def test_single_precision_is_summed_in_double(name):
     metric, y, t, _ = CASES[name]

@@ -54,8 +54,18 @@ def accuracy(classes: Array, targets: Array, weights: Weights = None) -> float:
     >>> accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]))
     0.75
     """
-    right = np.asarray(classes) == same_shape(np.asarray(targets), classes)
+    right = np.asarray(classes) == _true(targets, classes)
     return float(mean(right.reshape(len(right), -1).all(axis=1).astype(np.float64), weights))
+
+
+def _true(targets: Array, classes: Array) -> Array:
+    """The true classes, one for each that was predicted."""
+    if np.ndim(classes) == np.ndim(targets) + 1:
+        raise ValueError(
+            f"predictions of shape {np.shape(classes)} name no class for each of the targets; of outputs y, "
+            "one for each class, give np.argmax(y, axis=-1)"
+        )
+    return same_shape(np.asarray(targets), classes)
 
 
 def balanced_accuracy(classes: Array, targets: Array, weights: Weights = None) -> float:
@@ -78,7 +88,7 @@ def confusion(classes: Array, targets: Array, count: int, weights: Weights = Non
     array([[1, 1],
            [0, 1]])
     """
-    pairs = same_shape(np.asarray(targets), classes) * count + classes
+    pairs = _true(targets, classes) * count + classes
     counted = None if weights is None else _weights(weights, pairs)
     return np.bincount(pairs, counted, count * count).reshape(count, count)
 
@@ -139,7 +149,7 @@ def f1(classes: Array, targets: Array, weights: Weights = None) -> float:
 
 def _scores_by_name(classes: Array, targets: Array, weights: Weights) -> list[ClassScore]:
     """The scores of the classes that occur or are predicted, of whatever type they are."""
-    both = np.concatenate([classes, same_shape(np.asarray(targets), classes)])
+    both = np.concatenate([classes, _true(targets, classes)])
     names, index = np.unique(both, return_inverse=True)
     predicted, true = np.split(index, 2)
     return class_scores(tuple(map(str, names)), predicted, true, weights)

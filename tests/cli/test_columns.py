@@ -85,7 +85,9 @@ def test_columns_that_are_not_there_are_filled_when_asked(wengert, refuses, hous
     (tmp_path / "new.csv").write_text("age,colour,sold,garden\n1,red,2025-01-01,yes\n")
     code, out, _ = wengert("predict", "houses.wengert", "new.csv", "--fill-columns")
     assert code == 0 and len(table(out)) == 2
-    assert refuses("predict", "houses.wengert", "new.csv").startswith("new.csv:1: no column 'town'")
+    refused = refuses("predict", "houses.wengert", "new.csv")
+    assert refused.startswith("new.csv:1: no column 'town'")
+    assert "; --fill-columns takes what is not there as missing in every row" in refused
 
 
 def test_several_labels(wengert, houses):

@@ -65,7 +65,7 @@ def test_predict_refuses(refuses, iris, tmp_path):
     assert refuses("predict", iris, "iris", "--output", "p.xls").startswith(message)
 
 
-@pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.parquet"])
+@pytest.mark.parametrize("name", ["p.csv", "p.json", "p.jsonl", "p.parquet"])
 @pytest.mark.parametrize("data", ["iris", "diabetes"])
 def test_every_format_holds_the_same(wengert, data, name, tmp_path):
     wengert("train", data, *QUICK)
@@ -83,6 +83,12 @@ def test_json_lines_on_stdout(wengert, iris):
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["prediction"] for line in lines] == ["setosa", "setosa"]
     assert len(lines[0]) == 4
+
+
+def test_a_json_file_is_one_array(wengert, iris, tmp_path):
+    assert wengert("predict", iris, "iris", "--output", "p.json", "--json")[0] == 0
+    objects = json.loads((tmp_path / "p.json").read_text())
+    assert len(objects) == 150 and len(objects[0]) == 4
 
 
 # --- block by block

@@ -329,6 +329,36 @@ def test_scan_of_a_carry_that_changes_its_type():
         wg.scan(lambda c, x: (np.append(c, x), None), np.zeros(1), X)
 
 
+@pytest.mark.parametrize(
+    "name", ["grad", "value_and_grad", "jacobian", "hessian", "vmap", "jit", "trace", "cost"]
+)
+def test_the_value_of_a_function_is_no_function(name):
+    with pytest.raises(
+        TypeError, match=r"a function is needed, not something of type float64\. Write wg\.grad\(f\)\(x\)"
+    ):
+        getattr(wg, name)(np.sin(0.3))
+
+
+def doubled(x):
+    x *= 2
+    return x
+
+
+LOOPS_THAT_WRITE = {
+    "scan": lambda x: wg.scan(lambda c, v: (doubled(c), doubled(v) + c), x, np.stack([x, x])),
+    "scan that gives its carry": lambda x: wg.scan(lambda c, _: (doubled(c),) * 2, x, None, length=3)[1],
+    "while_loop": lambda x: wg.while_loop(lambda c: doubled(c)[0] < 9, doubled, x),
+    "cond": lambda x: wg.cond(x[0] > 0, doubled, np.sin, x) + x,
+}
+
+
+@pytest.mark.parametrize("name", LOOPS_THAT_WRITE)
+def test_what_is_written_inside_stays_inside(name):
+    f, x = LOOPS_THAT_WRITE[name], np.array([1.0, 2.0])
+    close(f(x), wg.jit(f)(np.array([1.0, 2.0])))
+    assert x.tolist() == [1.0, 2.0]
+
+
 def test_scan_over_numbers_that_are_no_array():
     with pytest.raises(
         wg.errors.MismatchError, match=r"found a single number\. Write np.array\(xs\) for a list"

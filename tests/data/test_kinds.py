@@ -50,6 +50,16 @@ def test_mixtures_are_refused():
         kind(["1", "2", "3x"])
 
 
+@pytest.mark.parametrize("cells", [["1,5", "2,5", "12"], ["", "1,234.5", "800", "1,900"]])
+def test_numbers_with_commas_are_refused(cells):
+    with pytest.raises(DataError, match=r"'c' holds '1,.*5'; write numbers with a decimal point and nothing"):
+        kind(cells)
+
+
+def test_a_comma_in_words_is_no_decimal():
+    assert kind(["1,5", "a, b"] * 3) == "category"
+
+
 def test_what_a_network_cannot_take_is_refused():
     table = data.Table("t", {"c": data.Opaque("BLOB", 3)})
     with pytest.raises(

@@ -50,6 +50,11 @@ def test_class_indices_follow_the_classes(table):
             "t.csv: target 'y' has 50 different values in 50 rows, too many for",
         ),
         (
+            [f'"{i},5"' for i in range(50)],
+            {},
+            "t.csv: target 'y' has 50 different values in 50 rows, too many for classes; write numbers ",
+        ),
+        (
             [f"2020-{m}-{d}" for m in (10, 11) for d in range(10, 30)],
             {},
             "t.csv: target 'y' has 40 different values",

@@ -121,6 +121,15 @@ def test_outputs_without_a_row_for_each_pattern_are_refused(export, network):
 
 
 @EXPORTS
+def test_what_is_no_network_is_refused(export):
+    model = wg.MLPClassifier(2, max_iter=1)
+    with pytest.raises(ExchangeError, match=r"^MLPClassifier cannot be called .* give its network_, and"):
+        export(model, 3)
+    with pytest.raises(ExchangeError, match=r"^dict cannot be called with patterns; give one of wengert.nn"):
+        export({"w": np.ones(3)}, 3)
+
+
+@EXPORTS
 @pytest.mark.parametrize("inputs", [np.float64(3.0), np.zeros((0, 3)), {}])
 def test_inputs_have_to_be_an_example(export, inputs):
     with pytest.raises(ExchangeError, match="inputs is the number of inputs of the network, or an example"):

@@ -42,6 +42,14 @@ def test_columns_are_found_by_name():
     np.testing.assert_array_equal(model().predict_table(table), model().predict(np.array([[1, 2], [3, 4]])))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_is_taken_by_the_names_of_its_columns(library):
+    frame = pytest.importorskip(library).DataFrame({"y": X[:, 1], "other": ["text"] * 6, "x": X[:, 0]})
+    np.testing.assert_array_equal(model().predict(frame), model().predict(X))
+    with pytest.raises(DataError, match="data frame: no column 'x'"):
+        model().predict(frame[["y"]])
+
+
 def test_rates_of_counts_are_positive():
     counts = dataclasses.replace(model("regression", ()), kind="count")
     np.testing.assert_allclose(

@@ -71,7 +71,7 @@ def test_an_error_signal_is_the_derivative_by_the_pre_activation():
 def test_without_a_target_nothing_goes_back():
     text = repr(SHARED.explain([0.3, 0.8]))
     assert text.startswith("forward pass") and "backward" not in text and "update" not in text
-    assert "0.2 + 0.4*0.3 + (-1.5)*0.8 = (-0.88)" in text
+    assert "0.2 + 0.4*0.3 + (-1.5)*0.8 = -0.88" in text
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,14 @@ def test_a_checkpoint_of_another_training(tmp_path, name):
     assert (tmp_path / "c").read_bytes() == before
 
 
+def test_a_checkpoint_of_more_epochs_than_are_asked_for(tmp_path):
+    run(epochs=3, checkpoint=tmp_path / "c")
+    with pytest.raises(
+        CheckpointError, match=r"c: a checkpoint of 3 epochs, and 2 are asked for; ask for at"
+    ):
+        run(epochs=2, checkpoint=tmp_path / "c", resume=True)
+
+
 @pytest.mark.parametrize("data", [(X[:39], Y[:39]), (X[1:41], Y[1:41]), (X[:40].astype("f4"), Y[:40])])
 def test_a_checkpoint_of_other_data(tmp_path, data):
     run(epochs=1, checkpoint=tmp_path / "c")

@@ -63,9 +63,22 @@ def _csv_lines(rows: list[tuple[str, ...]]) -> bytes:
 def to_json_lines(blocks: Iterable[Columns]) -> Iterator[bytes]:
     """An object a line."""
     for found in blocks:
-        lists = [values.tolist() for values in found.values()]
-        lines = (json.dumps(dict(zip(found, row)), ensure_ascii=False) for row in zip(*lists))
-        yield "".join(line + "\n" for line in lines).encode()
+        yield "".join(line + "\n" for line in _objects(found)).encode()
+
+
+def to_json(blocks: Iterable[Columns]) -> Iterator[bytes]:
+    """One array of objects, a line each."""
+    before = "[\n"
+    for found in blocks:
+        if text := ",\n".join(_objects(found)):
+            yield (before + text).encode()
+            before = ",\n"
+    yield b"[]\n" if before == "[\n" else b"\n]\n"
+
+
+def _objects(found: Columns) -> Iterator[str]:
+    lists = [values.tolist() for values in found.values()]
+    return (json.dumps(dict(zip(found, row)), ensure_ascii=False) for row in zip(*lists))
 
 
 def to_parquet(blocks: Iterable[Columns]) -> Iterator[bytes]:
@@ -94,7 +107,7 @@ FORMATS: dict[str, Format] = {
     ".csv": to_csv,
     ".jsonl": to_json_lines,
     ".ndjson": to_json_lines,
-    ".json": to_json_lines,
+    ".json": to_json,
     ".parquet": to_parquet,
     ".pq": to_parquet,
 }
@@ -106,7 +119,7 @@ def format_of(path: Path | None, as_json: bool = False) -> Format:
     if path is None or (path.exists() and not path.is_file()):
         return asked
     found = FORMATS.get(path.suffix.lower())
-    if as_json and found is not None and found is not asked:
+    if as_json and found not in (None, to_json, to_json_lines):
         raise SettingError(f"{path}: its ending says no JSON; leave out --json, or end the name with .jsonl")
     if found is None:
         raise SettingError(

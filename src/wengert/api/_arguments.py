@@ -137,8 +137,16 @@ def _leaf_name(selection: Selection, i: int) -> str:
     raise IndexError(i)
 
 
+def require_function(f: Any) -> None:
+    """Refuse what is no function, most often its value."""
+    if not callable(f):
+        what = f"a function is needed, not something of type {type(f).__name__}"
+        raise TypeError(at_user_line(f"{what}. Write wg.grad(f)(x), for example, and not wg.grad(f(x))."))
+
+
 def named(f: Function, wrapped: Function) -> Function:
     """The new function under the name and with the text of the one it was made of."""
+    require_function(f)
     functools.update_wrapper(wrapped, f, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     return wrapped
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wengert.api._arguments import Function
+from wengert.api._arguments import Function, require_function
 from wengert.native.calling.call import compiled
 
 
@@ -11,9 +11,9 @@ def jit(f: Function) -> Function:
 
     The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
     records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
-    followed: each path is compiled once. Globals and closed-over arrays are taken as they are at the first
-    call, and Python's integers as numbers of 64 bits. Inside other transformations the function is recorded
-    as it stands.
+    followed: each path is compiled once. Globals, closed-over arrays and the attributes of objects other than
+    dataclasses are taken as they are at the first call, and Python's integers as numbers of 64 bits. Inside
+    other transformations the function is recorded as it stands.
 
     A number from ``np.random`` or ``random`` would be drawn at the first call and stay the same, so that
     raises; `wengert.random` draws in native code. Noticed are the functions of the two modules, and the
@@ -52,4 +52,5 @@ def jit(f: Function) -> Function:
     >>> step(4.0), step(0.5)
     (2.0, 1.5)
     """
+    require_function(f)
     return compiled(f)

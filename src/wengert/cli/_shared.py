@@ -89,11 +89,21 @@ def _for_model(model: "Model", tables: Iterable["Table"], fill_columns: bool) ->
 
     surprises: list[Surprise] = []
     for table in tables:
-        whole = _completed(model, table) if fill_columns else table
+        whole = _completed(model, table) if fill_columns else _complete(model, table)
         surprises = together([*surprises, *model.preprocessing.surprises_in(whole)])
         yield whole
     for surprise in surprises:
         note(str(surprise))
+
+
+def _complete(model: "Model", table: "Table") -> "Table":
+    """The table, which must have all columns."""
+    from wengert.data import require_columns
+
+    some = set(model.features) & set(table.names)
+    otherwise = "; --fill-columns takes what is not there as missing in every row" if some else ""
+    require_columns(table, model.features, otherwise)
+    return table
 
 
 def _completed(model: "Model", table: "Table") -> "Table":

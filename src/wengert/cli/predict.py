@@ -27,7 +27,9 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The file to write, .csv, .jsonl or .parquet (by default CSV to stdout)."
+            "--output",
+            "-o",
+            help="The file to write, .csv, .json, .jsonl or .parquet (if none, CSV to stdout).",
         ),
     ] = None,
     force: ForceOption = False,

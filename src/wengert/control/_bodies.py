@@ -72,6 +72,11 @@ def is_recording() -> bool:
     return current.get() is not None
 
 
+def apart(values: Any) -> Any:
+    """The tree with arrays of its own: as in a trace, what is written into them is seen nowhere else."""
+    return tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, values)
+
+
 def split(values: Values, *counts: int) -> list[list[Any]]:
     """So many values each, and the rest."""
     parts, start = [], 0

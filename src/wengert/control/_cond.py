@@ -12,6 +12,7 @@ from typing import Any
 
 from wengert.control._bodies import (
     Values,
+    apart,
     batched_body,
     body_of,
     choose,
@@ -71,7 +72,7 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
     6.0
     """
     if not is_recording():
-        return if_true(*operands) if pred else if_false(*operands)
+        return (if_true if pred else if_false)(*apart(operands))
     leaves, structure = leaves_of(operands)
 
     def call(f: Callable[..., Any], tracers: Values) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.control._bodies import (
     Values,
+    apart,
     batched_body,
     body_of,
     check_carry,
@@ -118,7 +119,7 @@ def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: int) -> t
     rows = []
     for t in range(steps):
         before = carry
-        carry, y = _pair(step(carry, tree.map(lambda leaf: leaf[t], xs)))  # noqa: B023
+        carry, y = _pair(step(apart(carry), apart(tree.map(lambda leaf: leaf[t], xs))))  # noqa: B023
         check_carry("scan", before, carry)
         rows.append(y)
     if not rows:

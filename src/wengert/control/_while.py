@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.control._bodies import (
     Values,
+    apart,
     body_of,
     check_carry,
     choose,
@@ -77,8 +78,8 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
     256.0
     """
     if not is_recording():
-        while cond(carry):
-            before, carry = carry, body(carry)
+        while cond(apart(carry)):
+            before, carry = carry, body(apart(carry))
             check_carry("while_loop", before, carry)
         return carry
     leaves, structure = leaves_of(carry)

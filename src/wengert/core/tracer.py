@@ -660,8 +660,8 @@ def write_out(result: Any, out: Any) -> Any:
         return target.assign(result)
     raise DerivativeError(
         at_user_line(
-            "out= points into an array that was made before the recording, where a derivative cannot be "
-            "kept. Use the result of the call instead of out=."
+            "out= or an operator such as += writes into an array that was made before the recording, where a "
+            "derivative cannot be kept. Write a = a + x in place of a += x, or copy it first with np.copy(a)."
         )
     )
 

@@ -11,7 +11,19 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from wengert.data._table import Column, Numbers, Opaque, Table, Times, Words, number, short, typed
+from wengert.data._table import (
+    POINTS,
+    Column,
+    Numbers,
+    Opaque,
+    Table,
+    Times,
+    Words,
+    has_commas,
+    number,
+    short,
+    typed,
+)
 from wengert.errors import DataError
 
 Array = np.ndarray
@@ -101,6 +113,24 @@ def _refuse_mixture(seen: Seen) -> NoReturn:
     )
 
 
+def _with_commas(seen: Seen) -> bool:
+    """Whether all that stands there is numbers, were it not for their commas."""
+    labels = list(seen.counts)
+    return any(map(has_commas, labels)) and all(
+        has_commas(label) or not np.isnan(number(label)) for label in labels
+    )
+
+
+def _refuse_commas(seen: Seen) -> NoReturn:
+    column = seen.column
+    assert isinstance(column, Words)
+    row = int(np.argmax(np.array([*map(has_commas, column.labels), False])[column.codes]))
+    raise DataError(
+        f"{seen.table.where(row)}: column {seen.name!r} holds {short(seen.table.cell(seen.name, row))}; "
+        f"write numbers {POINTS}, or say --category {seen.name} or --ignore {seen.name}"
+    )
+
+
 def refuse_texts(columns: Sequence[Seen]) -> NoReturn:
     """Say of all columns of free text at once what to do with them."""
     found = [
@@ -130,6 +160,7 @@ RULES = (
     Rule(_is_time, "date"),
     Rule(lambda seen: yes_and_no(tuple(seen.counts)) is not None, "boolean"),
     Rule(lambda seen: 0.5 < seen.share_of_numbers < 1, _refuse_mixture),
+    Rule(_with_commas, _refuse_commas),
     Rule(_few, "category"),
     Rule(_repeated, "embedding"),
     Rule(lambda seen: True, "text"),

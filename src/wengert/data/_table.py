@@ -24,6 +24,7 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null"})
 MICROSECONDS = np.dtype("datetime64[us]")
 SHOWN = 60  # characters of a cell or name, at most, in a message
+POINTS = "with a decimal point and nothing between thousands"  # what a message asks for
 EXACT = 2**53  # whole numbers below it are told apart in float64
 
 
@@ -134,6 +135,11 @@ def number(cell: str) -> float:
         return np.nan if "_" in cell else float(cell)
     except ValueError:
         return np.nan
+
+
+def has_commas(label: str) -> bool:
+    """Whether a text is a number but for commas, before its decimals or between its thousands."""
+    return "," in label and bool(np.isfinite(number(label.replace(",", ""))))
 
 
 def number_label(value: float) -> str:
@@ -377,13 +383,13 @@ def alternatives(before: str, name: str, names: Sequence[str]) -> str:
     return f"{did_you_mean(name, names, short)} {before} {shown}".lstrip()
 
 
-def require_columns(table: Table, names: Sequence[str]) -> None:
-    """Refuse a table that lacks one of these columns."""
+def require_columns(table: Table, names: Sequence[str], otherwise: str = "") -> None:
+    """Refuse a table that lacks one of these columns, and say what else could be done."""
     absent = [name for name in names if name not in table.columns]
     if absent:
         listed = ", ".join(map(short, absent[:5])) + (", ..." if len(absent) > 5 else "")
         there = alternatives("the file has the columns", absent[0], table.names)
-        raise DataError(f"{table.head}: no column {listed}; {there}")
+        raise DataError(f"{table.head}: no column {listed}; {there}{otherwise}")
 
 
 # ----------------------------------------------------------------------------- columns as they are wanted

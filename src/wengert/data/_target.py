@@ -13,11 +13,13 @@ import numpy as np
 
 from wengert.data._table import (
     EXACT,
+    POINTS,
     Numbers,
     Table,
     Times,
     Words,
     alternatives,
+    has_commas,
     label_order,
     number,
     numbers,
@@ -194,11 +196,13 @@ def _single(names: Sequence[str]) -> Sequence[str]:
 def _refuse_names(table: Table, name: str) -> None:
     """Texts and dates that differ from row to row are no classes."""
     if not isinstance(table.columns[name], Numbers):
-        distinct = len(words(table, name).labels)
-        if distinct > max(MAX_WHOLE_CLASSES, len(table) // 2):
+        labels = words(table, name).labels
+        if len(labels) > max(MAX_WHOLE_CLASSES, len(table) // 2):
+            otherwise = "choose another target, or make classes or numbers of it"
+            commas = all(map(has_commas, labels))
             raise DataError(
-                f"{table.source}: target {name!r} has {distinct} different values in {len(table)} rows, too "
-                "many for classes; choose another target, or make classes or numbers of it"
+                f"{table.source}: target {name!r} has {len(labels)} different values in {len(table)} rows, "
+                f"too many for classes; {f'write numbers {POINTS}' if commas else otherwise}"
             )
 
 

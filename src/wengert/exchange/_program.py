@@ -117,6 +117,7 @@ def source_of(
     about: Mapping[str, str] | None = None,
 ) -> Source:
     """A network with what stands before and behind it, and an example of its inputs."""
+    _require_callable(network)
     network = network if dtype is None else as_dtype(network, dtype)
     example = as_example(inputs, precision(network) if dtype is None else np.dtype(dtype))
     cast = None if dtype is None or preprocessing is None else lambda x: as_dtype(x, dtype)
@@ -129,6 +130,14 @@ def source_of(
     inputs = names_of(example, names[0])
     codes = _checked_words(words or {}, inputs, tree.flatten(example)[0])
     return Source(network, function, example, inputs, names[1], codes, about or {}, _arrays(network))
+
+
+def _require_callable(network: Any) -> None:
+    if not callable(network):
+        give = "one of wengert.nn, or a function of the patterns"
+        if hasattr(type(network), "network_"):
+            give = "its network_, and what stands behind that as postprocessing, such as nn.softmax"
+        raise ExchangeError(f"{type(network).__name__} cannot be called with patterns; give {give}")
 
 
 def _checked_words(words: Mapping[str, Codes], inputs: Sequence[str], example: Sequence[Array]) -> Words:

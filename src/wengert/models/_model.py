@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert import nn
 from wengert._blas import one_blas_thread
-from wengert.data import Preprocessing, Standardiser, Table, Task
+from wengert.data import Preprocessing, Standardiser, Table, Task, from_frame
 from wengert.errors import DataError
 from wengert.losses import LIKELIHOODS, Likelihood
 
@@ -92,11 +92,14 @@ class Model:
 
     # ---------------------------------------------------------------------------------- prediction
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Any) -> Array:
         """Probabilities of shape (rows, classes), or numbers of shape (rows,), (rows, targets) if several.
 
-        Rows of ``x`` hold the columns that the model reads, all of them numbers.
+        In a table or data frame columns are found by name, and others ignored; rows of an array hold the
+        columns that the model reads, all of them numbers.
         """
+        if hasattr(x, "columns"):
+            return self.predict_table(x if isinstance(x, Table) else from_frame(x))
         return self.predict_inputs(self.inputs(Table.of_array(x, self.features)))
 
     def inputs(self, table: Table) -> Array:

@@ -105,8 +105,10 @@ def _of(units: Iterable[UnitExplained], part: Part) -> list[Row]:
 
 
 def _forward(unit: UnitExplained) -> Iterator[tuple[str, Any]]:
+    from wengert.tables import number
+
     if unit.pre_activation is not None:
-        yield "a", f"{_sum(unit)} = {_short(unit.pre_activation)}"
+        yield "a", f"{_sum(unit)} = {number(unit.pre_activation)}"
     yield "z", unit.output
 
 

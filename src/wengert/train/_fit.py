@@ -187,7 +187,7 @@ def fit(
         training.checkpoint = new_checkpoint(checkpoint, settings, resume)
         training.checkpoint_every = checkpoint_every
         if resume and training.checkpoint.path.exists():
-            training.resume()
+            training.resume(epochs)
     with _surroundings(training, epochs, progress, threads):
         return training.run(epochs)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.errors import ControlFlowError, DivergenceError
+from wengert.errors import CheckpointError, ControlFlowError, DivergenceError
 from wengert.train._checkpoint import Checkpoint, Moment
 from wengert.train._curve import Epoch, LearningCurve
 from wengert.train._data import Rows, Source
@@ -269,10 +269,15 @@ class Training:
         assert self.checkpoint is not None
         self.checkpoint.write(self.moment, self.curve.epochs[: self.moment.epoch])
 
-    def resume(self) -> None:
-        """Go on from the checkpoint."""
+    def resume(self, epochs: int) -> None:
+        """Go on from the checkpoint, which must not be of more epochs than so many."""
         assert self.checkpoint is not None
         self.moment, self.curve.epochs = self.checkpoint.read(self.trainer.carry)
+        if self.moment.epoch > epochs:
+            raise CheckpointError(
+                f"{self.checkpoint.path}: a checkpoint of {self.moment.epoch} epochs, and {epochs} are asked "
+                "for; ask for at least as many, or name another file"
+            )
         self.trainer.carry, self.trainer.steps = self.moment.carry, self.moment.steps
         self.trainer.epochs = self.moment.epoch
         self.standing = Standing(self.criterion).after_all(self.curve.epochs)

@@ -208,11 +208,9 @@ class Arguments:
         """Refuse what is no number and cannot be told apart from others by its hash."""
         for leaf in self.leaves:
             if not is_number(leaf) and type(leaf).__hash__ is None:
+                what = f"a {type(leaf).__name__}, which is no number or array and has no hash"
                 raise TypeError(
-                    at_user_line(
-                        f"jit was given a {type(leaf).__name__}, which is no number or array and has no "
-                        "hash. Give its numbers, for example np.asarray(x)."
-                    )
+                    at_user_line(f"jit was given {what}. Give its numbers, for example np.asarray(x).")
                 )
 
     @property
