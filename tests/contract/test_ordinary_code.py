@@ -860,3 +860,14 @@ def test_jacobian_of_a_function_with_side_effects_runs_it_once_or_so():
 def test_agree_can_fail():
     with pytest.raises(AssertionError):
         agree(lambda x: np.sum(x) if type(x) is np.ndarray else 2 * np.sum(x), X)
+
+
+def test_an_order_that_is_shuffled_inside():
+    def f(x):
+        order = np.arange(3)
+        np.random.default_rng(0).shuffle(order)
+        return np.sum(x[order] * np.arange(3.0))
+
+    order = np.arange(3)
+    np.random.default_rng(0).shuffle(order)
+    assert wg.grad(f)(np.ones(3))[order].tolist() == [0, 1, 2]

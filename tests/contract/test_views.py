@@ -577,3 +577,12 @@ def test_writing_inside_scan_while_loop_cond_and_checkpoint():
     for f in (scanned, checkpointed):
         close(wg.grad(f)(X), wg.grad(loop)(X))
         close(wg.hessian(f)(X), wg.hessian(loop)(X))
+
+
+def test_windows_to_write_into_are_refused():
+    def f(x):
+        np.lib.stride_tricks.sliding_window_view(x, 2, writeable=True)[0] = 7.0
+        return np.sum(x)
+
+    with pytest.raises(wg.errors.UnsupportedError, match=r"test_views.py:\d+: windows to write into are not"):
+        wg.grad(f)(np.ones(4))

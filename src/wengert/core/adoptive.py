@@ -302,7 +302,7 @@ def _like(original: Callable[..., Any]) -> Callable[..., Any]:
         prototype = prototype if hasattr(prototype, "shape") else np.asarray(prototype)
         pattern = np.broadcast_to(np.zeros((), prototype.dtype), prototype.shape)
         made = original(pattern, dtype=dtype, shape=shape, subok=False)
-        return _fresh(np.ascontiguousarray(made) if made.ndim else made[()])
+        return _fresh(np.ascontiguousarray(made) if made.ndim else made)
 
     return like
 

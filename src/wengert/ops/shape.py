@@ -522,7 +522,11 @@ def _by_position(array: Any, rearrange: Callable[[Any], Any]) -> Any:
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)
-def _sliding_window_view(x: Any, window_shape: Any, axis: Any = None, **_: Any) -> Any:
+def _sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    if writeable:
+        raise UnsupportedError(at_user_line("windows to write into are not recorded. Write into x itself."))
     windows = np.lib.stride_tricks.sliding_window_view
     return _by_position(as_array(x), lambda positions: windows(positions, window_shape, axis))
 
