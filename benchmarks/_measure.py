@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Any
 
 Call = Callable[[], object]
@@ -100,18 +100,24 @@ def repeats_for(call: Call, floor: float, clock: Clock = perf_counter_ns) -> int
 
 
 def interleave(
-    calls: Mapping[str, Call], rounds: int = 15, floor: float = 0.02, clock: Clock = perf_counter_ns
+    calls: Mapping[str, Call],
+    rounds: int = 15,
+    floor: float = 0.02,
+    clock: Clock = perf_counter_ns,
+    rest: float = 0.0,
 ) -> dict[str, Samples]:
     """Times every call once per round, in the order given and then in reverse, by turns.
 
     No sample is shorter than `floor` seconds. Where calls stay in one thread, the clock `time.thread_time_ns`
-    leaves out the time that other processes took the core for.
+    leaves out the time that other processes took the core for. Before every sample there are `rest` seconds
+    of sleep, for threads of the one before that still look for work.
     """
     with no_collection():
         inner = {name: repeats_for(call, floor, clock) for name, call in calls.items()}
         seconds: dict[str, list[float]] = {name: [] for name in calls}
         for number in range(rounds):
             for name in list(calls)[:: -1 if number % 2 else 1]:
+                sleep(rest)
                 seconds[name].append(seconds_of(calls[name], inner[name], clock) / inner[name])
             gc.collect()
     return {name: Samples(tuple(seconds[name]), inner[name]) for name in calls}

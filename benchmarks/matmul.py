@@ -33,6 +33,10 @@ HEADER = ("m × n × k", "operands", "dtype", "threads", "GFLOP/s", "BLAS", "pea
 TARGET = 0.95
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 MOST = 1 << 16  # repetitions of one call
+REST = (
+    0.15  # seconds: somewhat less the BLAS's threads look for work after a product, on a core that is theirs
+)
+PLACED = 10  # times as long are samples on several threads: it takes some milliseconds until each has a core
 
 Run = Callable[[int], None]  # with the number of repetitions
 Multiply = Callable[[Array, Array], Array]
@@ -156,9 +160,13 @@ def measure(case: Case, dtype: str, threads: int, rounds: int, floor: float) -> 
     runs = contenders(case, a, b, c, threads)
     for run in runs.values():
         check(case, a, b, run, c)
+    floor *= PLACED if threads > 1 else 1
     count = max(1, min(MOST, int(floor * 2e10 / (case.operations + 500 * case.batch))))
     calls = {name: lambda run=run: run(count) for name, run in runs.items()}
-    samples = interleave(calls, rounds, floor, thread_time_ns if threads == 1 else perf_counter_ns)
+    if threads == 1:
+        samples = interleave(calls, rounds, floor, thread_time_ns)
+    else:
+        samples = interleave(calls, rounds // 2, floor, perf_counter_ns, REST)
     return {
         "case": case.name,
         "operands": case.operands,

@@ -13,7 +13,8 @@ run; where all of it together, L, outweighs what T members gain on one,
 
 .. math:: L > \frac{T - 1}{T} \cdot \text{the time of the call},
 
-the calls of the next `AMENDS` times L run alone.
+calls run alone for as long as L, and twice as long each time that the next try is no better: a disturbance
+that passes costs little, and on a machine that stays busy nearly all calls run alone.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ VARIABLE = "WENGERT_NUM_THREADS"
 LIMIT = 64
 SPINS = 100
 PATIENCE = 200_000  # nanoseconds that a call may lose, whatever it takes: waking up costs some
-AMENDS = 20  # how many times as long as what was lost calls run alone
+AMENDS = 16  # how many times as long as what was lost calls run alone at most
 LONGEST = 1_000_000_000  # nanoseconds after which the team is tried again
 
 # Where things stand in the team's memory.
@@ -45,7 +46,7 @@ _MUTEX, _CONDITION, _STATE = 0, 128, 256
 _BUSY, _GENERATION, _COUNT, _STARTED, _BODY, _TABLE, _ARENA = (_STATE + 8 * i for i in range(7))
 _MEET = _STATE + 128
 _SIZE = _MEET + 2 * LINE
-_WANTED, _PATIENCE, _ALONE_UNTIL, _BEGAN, _LOST = (_STATE + 64 + 8 * i for i in range(5))
+_WANTED, _PATIENCE, _ALONE_UNTIL, _BEGAN, _LOST, _TIMES = (_STATE + 64 + 8 * i for i in range(6))
 
 
 # --- the barrier --------------------------------------------------------------------------------------------
@@ -158,6 +159,7 @@ def _write_prepare(f: ir.Function) -> None:
     for offset in (_BUSY, _GENERATION, _STARTED, _MEET, _MEET + LINE, _ALONE_UNTIL):
         _set(f, offset, ir.index(0))
     _set(f, _PATIENCE, ir.index(PATIENCE))
+    _set(f, _TIMES, ir.index(1))
     f.ret()
 
 
@@ -300,9 +302,11 @@ def _judge(f: ir.Function, count: ir.Value, began: ir.Value) -> None:
     others = f.binary("mul", f.binary("sub", count, ir.index(1)), f.binary("sub", now, began))
     outweighs = f.compare("icmp sgt", f.binary("mul", lost, count), others)
     long = f.compare("icmp sgt", lost, _get(f, _PATIENCE))
-    pause = f.intrinsic("smin", "i64", f.binary("mul", lost, ir.index(AMENDS)), ir.index(LONGEST))
-    resume = f.select(f.binary("and", outweighs, long), f.binary("add", now, pause), ir.index(0))
-    _set(f, _ALONE_UNTIL, resume)
+    bad, times = f.binary("and", outweighs, long), _get(f, _TIMES)
+    pause = f.intrinsic("smin", "i64", f.binary("mul", lost, times), ir.index(LONGEST))
+    _set(f, _ALONE_UNTIL, f.select(bad, f.binary("add", now, pause), ir.index(0)))
+    doubled = f.intrinsic("smin", "i64", f.binary("add", times, times), ir.index(AMENDS))
+    _set(f, _TIMES, f.select(bad, doubled, ir.index(1)))
 
 
 def _run_body(f: ir.Function, body: ir.Value, *operands: ir.Value) -> None:
@@ -386,7 +390,7 @@ def _word(offset: int) -> ctypes.c_int64:
 
 def set_patience(nanoseconds: int) -> None:
     """Set how much a call may lose before those that follow run alone; the next one has the team."""
-    _word(_PATIENCE).value, _word(_ALONE_UNTIL).value = nanoseconds, 0
+    _word(_PATIENCE).value, _word(_ALONE_UNTIL).value, _word(_TIMES).value = nanoseconds, 0, 1
 
 
 def set_threads(count: int) -> None:
