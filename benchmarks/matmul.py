@@ -34,8 +34,6 @@ TARGET = 0.95
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 MOST = 1 << 16  # repetitions of one call
 REST = 0.15  # seconds; the threads of a BLAS look for work for 0.1 after a product
-    0.15  # seconds: somewhat less the BLAS's threads look for work after a product, on a core that is theirs
-)
 PLACED = 10  # times as long are samples on several threads: it takes some milliseconds until each has a core
 
 Run = Callable[[int], None]  # with the number of repetitions
