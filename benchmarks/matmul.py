@@ -158,13 +158,12 @@ def measure(case: Case, dtype: str, threads: int, rounds: int, floor: float) -> 
     runs = contenders(case, a, b, c, threads)
     for run in runs.values():
         check(case, a, b, run, c)
-    floor *= PLACED if threads > 1 else 1
+    clock, rest = (thread_time_ns, 0.0) if threads == 1 else (perf_counter_ns, REST)
+    if threads > 1:
+        rounds, floor = rounds // 2, floor * PLACED
     count = max(1, min(MOST, int(floor * 2e10 / (case.operations + 500 * case.batch))))
     calls = {name: lambda run=run: run(count) for name, run in runs.items()}
-    if threads == 1:
-        samples = interleave(calls, rounds, floor, thread_time_ns)
-    else:
-        samples = interleave(calls, rounds // 2, floor, perf_counter_ns, REST)
+    samples = interleave(calls, rounds, floor, clock, rest)
     return {
         "case": case.name,
         "operands": case.operands,

@@ -6,11 +6,10 @@ is. With OpenMP it belongs to the calling thread, and each has its own.
 """
 
 import functools
-import itertools
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,19 +18,19 @@ from typing import Any
 def one_blas_thread() -> Iterator[None]:
     """While it lasts, the results of NumPy's and SciPy's products do not depend on the number of cores."""
     own, shared = _libraries("scipy.linalg" in sys.modules)
-    before = [library.num_threads for library in own]
-    _set(own, itertools.repeat(1))
+    before = {library: library.num_threads for library in own}
+    _set(dict.fromkeys(own, 1))
     _limits.begin(shared)
     try:
         yield
     finally:
         _limits.end()
-        _set(own, before)
+        _set(before)
 
 
-def _set(libraries: Iterable[Any], counts: Iterable[int]) -> None:
-    """Set numbers of threads; threadpoolctl lets only the thread do so that did before, or one asked in."""
-    for library, count in zip(libraries, counts, strict=False):
+def _set(counts: Mapping[Any, int]) -> None:
+    """Set numbers of threads; threadpoolctl lets only one thread do so, until it is told to let others."""
+    for library, count in counts.items():
         free = getattr(library, "clear_controlling_thread", lambda force: None)
         free(force=True)
         library.set_num_threads(count)
@@ -49,16 +48,15 @@ class _Limits:
         """One thread from now on, also for a library that has been loaded since the last began."""
         with self.lock:
             self.users += 1
-            for library in libraries:
-                self.before.setdefault(library, library.num_threads)
-                _set([library], [1])
+            self.before = {library: library.num_threads for library in libraries} | self.before
+            _set(dict.fromkeys(self.before, 1))
 
     def end(self) -> None:
         """As many threads as there were, where nobody else wants one."""
         with self.lock:
             self.users = max(0, self.users - 1)  # in a forked child none is left
             if not self.users:
-                _set(self.before, self.before.values())
+                _set(self.before)
                 self.before.clear()
 
 

@@ -9,7 +9,7 @@ recording the rule on named variables and writing the result down (Bishop, *Deep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,24 +84,34 @@ def _width(text: str) -> int:
     return len(text) - text.count(DOT) - text.count(BAR)
 
 
+Group = tuple[str, Iterable[tuple[str, Any]]]  # a name, and symbols with what they stand for
+
+
 def worked_example(
-    forward: Sequence[tuple[str, str, Any]],
-    backward: Sequence[tuple[str, str, Any]],
-    update: Sequence[tuple[str, str, Any]],
+    forward: Iterable[Group],
+    backward: Iterable[Group],
+    update: Iterable[Group],
     output: Any,
     error: Any = None,
     rate: Any = None,
 ) -> str:
     """The table of one pass through a network: forwards, the error, backwards and a step, as far as known.
 
-    Each row has a name, a symbol, and a number or a text.
+    Each part is made of groups: a name, and symbols, each with a number or a text.
     """
-    rows = [("forward pass", "", ""), *forward, ("output", "y", output)]
+    rows = [("forward pass", "", ""), *_rows(forward), ("output", "y", output)]
     if error is not None:
-        rows += [("error", "E", error), ("backward pass", "", ""), *backward]
+        rows += [("error", "E", error), ("backward pass", "", ""), *_rows(backward)]
     if rate is not None:
-        rows += [("update", "η", rate), *update]
+        rows += [("update", "η", rate), *_rows(update)]
     return aligned([(name, symbol, v if isinstance(v, str) else number(v)) for name, symbol, v in rows])
+
+
+def _rows(groups: Iterable[Group]) -> Iterator[tuple[str, str, Any]]:
+    """The rows of each group, the first of them with its name."""
+    for name, values in groups:
+        for i, (symbol, value) in enumerate(values):
+            yield "" if i else name, symbol, value
 
 
 def number(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.native.orders import shuffled
-from wengert.train._orders import Several
+from wengert.train._orders import Drawn
 
 Array = np.ndarray
 RandomState = np.random.RandomState
@@ -34,18 +34,15 @@ def weights_and_biases(rng: RandomState, inputs: int, units: int, numerator: flo
     return rng.uniform(-radius, radius, (inputs, units)), rng.uniform(-radius, radius, units)
 
 
-class ShuffledFurther(Several):
+class ShuffledFurther(Drawn):
     """Orders of the patterns in one epoch after the other, each shuffled further than the last."""
 
     def __init__(self, rng: RandomState, rows: Array) -> None:
         super().__init__(rows)
         self.rng = rng
 
-    def of(self, first: int, count: int, most: int) -> Array:
-        """Room for so many orders, of which the first ``count`` are those of the next epochs."""
-        memory = self.memory(most)
-        shuffled(self.rng, self.rows, memory[:count])
-        return memory
+    def _write(self, first: int, orders: Array) -> None:
+        shuffled(self.rng, self.rows, orders)
 
 
 def split(rng: RandomState, patterns: int, fraction: float) -> tuple[Array, Array]:

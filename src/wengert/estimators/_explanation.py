@@ -4,9 +4,11 @@ r"""One pass through a trained network, with every number on the way.
           \frac{\partial E_n}{\partial w_{ji}} = \delta_j z_i.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +17,10 @@ from wengert.api import jvp, value_and_grad
 from wengert.estimators._objective import error_of
 from wengert.estimators._prediction import ACTIVATIONS
 
+if TYPE_CHECKING:
+    from wengert.tables import Group
+
 Array = np.ndarray
-Row = tuple[str, str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,59 +78,44 @@ class Explanation:
     def __repr__(self) -> str:
         from wengert import tables
 
-        rate = self.learning_rate
-        update = [] if rate is None else self._update(rate)
-        return tables.worked_example(self._forward(), self._backward(), update, self.output, self.error, rate)
+        forward, update = map(self._forward, self.layers), map(self._update, self.layers)
+        backward = map(self._backward, reversed(self.layers))
+        return tables.worked_example(forward, backward, update, self.output, self.error, self.learning_rate)
 
-    def _forward(self) -> list[Row]:
-        return [
-            row
-            for layer in self.layers
-            for row in _rows(
-                layer.name,
-                ("z in", layer.inputs),
-                ("w", layer.weights),
-                ("b", layer.biases),
-                ("a", layer.pre_activations),
-                ("z out", layer.outputs),
-            )
-        ]
+    def _forward(self, layer: LayerExplained) -> Group:
+        return _group(
+            layer.name,
+            ("z in", layer.inputs),
+            ("w", layer.weights),
+            ("b", layer.biases),
+            ("a", layer.pre_activations),
+            ("z out", layer.outputs),
+        )
 
-    def _backward(self) -> list[Row]:
-        return [
-            row
-            for layer in reversed(self.layers)
-            for row in _rows(
-                layer.name,
-                ("h'(a)", layer.derivatives),
-                ("δ", layer.deltas),
-                ("∂E/∂w", layer.gradient),
-                ("∂E/∂b", layer.deltas),
-            )
-        ]
+    def _backward(self, layer: LayerExplained) -> Group:
+        return _group(
+            layer.name,
+            ("h'(a)", layer.derivatives),
+            ("δ", layer.deltas),
+            ("∂E/∂w", layer.gradient),
+            ("∂E/∂b", layer.deltas),
+        )
 
-    def _update(self, rate: float) -> list[Row]:
+    def _update(self, layer: LayerExplained) -> Group:
         """The weights and biases after a step of gradient descent."""
-        return [
-            row
-            for layer in self.layers
-            for row in _rows(
-                layer.name,
-                ("w - η ∂E/∂w", _stepped(layer.weights, rate, layer.gradient)),
-                ("b - η ∂E/∂b", _stepped(layer.biases, rate, layer.deltas)),
-            )
-        ]
+        return _group(
+            layer.name,
+            ("w - η ∂E/∂w", self._stepped(layer.weights, layer.gradient)),
+            ("b - η ∂E/∂b", self._stepped(layer.biases, layer.deltas)),
+        )
+
+    def _stepped(self, w: Any, gradient: Any) -> Any:
+        return None if w is None else w - self.learning_rate * gradient
 
 
-def _stepped(w: Any, rate: float, gradient: Any) -> Any:
-    """The weights after a step of gradient descent, if there are any."""
-    return None if w is None else w - rate * gradient
-
-
-def _rows(name: str, *values: tuple[str, Any]) -> list[Row]:
-    """Rows of the values that there are, the first with a name."""
-    there = [(symbol, value) for symbol, value in values if value is not None]
-    return [("" if i else name, symbol, value) for i, (symbol, value) in enumerate(there)]
+def _group(name: str, *values: tuple[str, Any]) -> Group:
+    """The values that there are."""
+    return name, [(symbol, value) for symbol, value in values if value is not None]
 
 
 def explained(e: Any, x: Array, t: Array | None, rate: float | None) -> Explanation:

@@ -10,7 +10,7 @@ where the error depends on :math:`z_j` itself only where j is an output. A numbe
 share has the sum of their derivatives.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,24 +84,12 @@ class UnitsExplained:
     def __repr__(self) -> str:
         from wengert import tables
 
-        passes = _of(self.units, _forward), _of(self.units[::-1], _backward), _of(self.units, _update)
-        return tables.worked_example(*passes, self.output, self.error, self.learning_rate)
-
-
-Row = tuple[str, str, Any]
-Part = Callable[[UnitExplained], Iterator[tuple[str, Any]]]
+        forward, update = ([(str(u.name), part(u)) for u in self.units] for part in (_forward, _update))
+        backward = [(str(unit.name), _backward(unit)) for unit in reversed(self.units)]
+        return tables.worked_example(forward, backward, update, self.output, self.error, self.learning_rate)
 
 
 # --- tables -------------------------------------------------------------------------------------------------
-
-
-def _of(units: Iterable[UnitExplained], part: Part) -> list[Row]:
-    """A part of the table: the rows of each unit, the first of them with its name."""
-    return [
-        ("" if i else str(unit.name), symbol, value)
-        for unit in units
-        for i, (symbol, value) in enumerate(part(unit))
-    ]
 
 
 def _forward(unit: UnitExplained) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.native import orders
+from wengert.native.orders import drawn
 
 Array = np.ndarray
 
@@ -38,12 +38,6 @@ class Several:
         """How many epochs one call makes at most, where it may visit so many rows."""
         return max(1, min(EPOCHS_AT_A_TIME, min(limit, ROWS_AT_A_TIME) // len(self.rows)))
 
-    def memory(self, most: int) -> Array:
-        """Room for so many orders, which is used again."""
-        if len(self._memory) != most:
-            self._memory = np.empty((most, len(self.rows)), np.uint32)
-        return self._memory
-
 
 class AsTheyStand(Several):
     """The rows as they stand, in every epoch."""
@@ -55,18 +49,30 @@ class AsTheyStand(Several):
         return self._memory
 
 
-class Shuffled(Several):
+class Drawn(Several):
+    """Orders that are drawn, in room that is used again."""
+
+    def of(self, first: int, count: int, most: int) -> Array:
+        """Room for so many orders, of which the first ``count`` are those of the epochs from ``first`` on."""
+        if len(self._memory) != most:
+            self._memory = np.empty((most, len(self.rows)), np.uint32)
+        self._write(first, self._memory[:count])
+        return self._memory
+
+    def _write(self, first: int, orders: Array) -> None:
+        """The orders of the epochs from ``first`` on, a row for each."""
+        raise NotImplementedError
+
+
+class Shuffled(Drawn):
     """Random orders of the rows."""
 
     def __init__(self, rows: Array, key: Array) -> None:
         super().__init__(rows)
         self.key = key
 
-    def of(self, first: int, count: int, most: int) -> Array:
-        """Room for so many orders, of which the first ``count`` are drawn."""
-        memory = self.memory(most)
-        orders.drawn(self.key, first, self.rows, memory[:count])
-        return memory
+    def _write(self, first: int, orders: Array) -> None:
+        drawn(self.key, first, self.rows, orders)
 
 
 class Told:

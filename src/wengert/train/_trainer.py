@@ -121,8 +121,6 @@ class Trainer:
         state = _first_state(optimiser, parameters) if state is None else state
         self._carry = tree.map(_as_numpy, (network, state))
         self._owns_state = _gives_state_away(optimiser) and _stand_alone(*self._carry)
-        averaged = getattr(optimiser, "averaged", lambda state, params: params)
-        self._averages = averaged(state, parameters) is not parameters
         self._weights = weights = sum(w.size for w in parameters.values())
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         self.is_constant = _is_constant(network, loss, optimiser, penalty)
@@ -344,10 +342,8 @@ class Trainer:
     def trained(self) -> Network:
         """The network to predict with: of averaged weights where the optimiser keeps an average."""
         network, state = self.carry
-        if not self._averages:
-            return network
-        averages = self.optimiser.averaged(state, nn.parameters(network))
-        return nn.replaced(network, tree.map(_copied, averages))
+        found = _trained(self.optimiser, network, state)
+        return found if found is network else tree.map(_copied, found)
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -602,8 +598,10 @@ def _with_row(i: Any, rows: Any, row: Any) -> Any:
 
 def _trained(optimiser: Any, network: Network, state: Any) -> Network:
     """The network to predict with: of averaged weights where the optimiser keeps an average."""
+    if not hasattr(optimiser, "averaged"):
+        return network
     parameters = nn.parameters(network)
-    averages = optimiser.averaged(state, parameters) if hasattr(optimiser, "averaged") else parameters
+    averages = optimiser.averaged(state, parameters)
     return network if averages is parameters else nn.replaced(network, averages)
 
 
