@@ -39,7 +39,7 @@ from threadpoolctl import threadpool_limits
 HEADER = ("network, minibatch", *PEERS, *OURS, "ratio", "at peak", "share")
 WORK = 1e9  # operations of an epoch, about
 BUDGET, FEWEST = 45.0, 3  # seconds for the rounds of a network, and rounds at least
-STEPS_OF_FIT = 5000  # steps at least: what a fit costs once is not the subject
+STEPS_OF_FIT, WORK_OF_FIT = 5000, 2e11  # steps or operations of a fit: what it costs once is not the subject
 CHECKED = 5  # steps whose errors are compared
 TOLERANCE = {"float32": 2e-3, "float64": 1e-6}
 
@@ -111,7 +111,7 @@ def measure(
     steps = network.steps(work)
     found = trainers(network, steps)
     worst = check(network, found)
-    found["fit"].epochs = max(1, round(STEPS_OF_FIT / steps))
+    found["fit"].epochs = max(1, round(min(STEPS_OF_FIT, WORK_OF_FIT / network.operations) / steps))
     rounds = max(FEWEST, min(rounds, int(BUDGET / seconds_of_all(found, floor))))
     epochs = {name: getattr(trainer, "epochs", 1) for name, trainer in found.items()}
     seconds = interleave(found, rounds, floor, clock)
