@@ -38,9 +38,7 @@ from wengert.native.planning.kernels import (
     whole,
 )
 from wengert.native.planning.unlowerable import Unlowerable
-from wengert.transforms.constants import uniform
-
-LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
+from wengert.transforms.constants import diagonal_of, uniform
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -633,23 +631,6 @@ def _keeps_axes(equation: Equation) -> bool:
         equation.primitive.name in ("scatter", "pad")
         and all(isinstance(p, slice) for p in parts if p is not ...)
     )
-
-
-def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
-    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
-    if (
-        value.ndim != 2
-        or value.size <= LARGE
-        or value.dtype.kind not in "fiu"
-        or not value.flags.c_contiguous
-    ):
-        return None
-    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
-    if not len(rows) or len(rows) > max(value.shape):
-        return None
-    numbers, steps = value[rows, columns], np.arange(len(rows))
-    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
-    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
 
 
 def layout(type: Type) -> Shape:
