@@ -60,6 +60,17 @@ def test_labels_that_are_refused(y, message):
         _fitted(y=y)
 
 
+def test_a_class_too_small_to_be_split_is_named_as_the_user_names_it():
+    y = np.where(np.arange(20) == 7, "rare", "usual")
+    with pytest.raises(ValueError, match=r"too few members are: \['rare'\]"):
+        wg.MLPClassifier(early_stopping=True).fit(X, y)
+
+
+def test_labels_of_another_byte_order_are_found_in_the_machines():
+    classifier = wg.MLPClassifier(2, max_iter=1, solver="lbfgs").fit(X, (np.arange(20) % 3).astype(">i4"))
+    assert classifier.classes_.dtype == np.int32 and classifier.predict(X).dtype == np.int32
+
+
 def test_numbers_that_are_refused():
     with pytest.raises(ValueError, match="Some values of y are negative"):
         wg.MLPRegressor("poisson").fit(X, X[:, 0])
@@ -117,7 +128,7 @@ def test_a_warning_names_the_line_of_the_user(case):
 
 def test_nearly_as_many_classes_as_patterns_are_warned_of():
     with pytest.warns(UserWarning, match="greater than 50% of the number of samples"):
-        wg.MLPClassifier(4, max_iter=1).fit(np.zeros((30, 1)), np.arange(30))
+        wg.MLPClassifier(4, max_iter=1).fit(np.zeros((30, 1)), np.arange(20))
 
 
 @pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])

@@ -389,7 +389,8 @@ class MLPClassifier(Perceptron):
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:
-            return _draws.stratified_split(self._random_state, sample.t[:, 0] > 0, self.validation_fraction)
+            labels = self._labels.decode(sample.t - 0.5)
+            return _draws.stratified_split(self._random_state, labels, self.validation_fraction)
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
     def _score_aside(self, aside: Sample) -> float:
