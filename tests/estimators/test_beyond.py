@@ -173,6 +173,8 @@ def test_weights_of_classes():
         ValueError, match=r"class_weight names \['d'\], but the classes are \['a', 'b', 'c'\]"
     ):
         _classifier(class_weight={"d": 2.0}).fit(X, Y)
+    with pytest.raises(ValueError, match="leaves no pattern a weight above zero"):
+        _classifier(class_weight={"a": 0, "b": 0, "c": 0}).fit(X, Y)
 
 
 def test_a_validation_set_that_is_given():
