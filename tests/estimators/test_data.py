@@ -128,7 +128,7 @@ def test_a_warning_names_the_line_of_the_user(case):
 
 def test_nearly_as_many_classes_as_patterns_are_warned_of():
     with pytest.warns(UserWarning, match="greater than 50% of the number of samples"):
-        wg.MLPClassifier(4, max_iter=1).fit(np.zeros((30, 1)), np.arange(20))
+        wg.MLPClassifier(4, max_iter=1).fit(np.zeros((30, 1)), np.arange(30))
 
 
 @pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
