@@ -38,9 +38,7 @@ from wengert.native.planning.kernels import (
     whole,
 )
 from wengert.native.planning.unlowerable import Unlowerable
-from wengert.transforms.constants import uniform
-
-LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
+from wengert.transforms.constants import diagonal_of, uniform
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -97,8 +95,9 @@ UNCHANGED = frozenset(
     {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
 )
 
-# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+# Of buffers that nobody hurries to use again: bytes, or which part of the arena, and for how many kernels.
 SMALL = 32 * 1024
+PART = 32
 SPREAD = 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
@@ -186,15 +185,16 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
+        """Leave small buffers alone for a while before and after their use: kernels may then change places.
+
+        So threads meet less often, and more kernels take turns on a block.
+        """
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
             if isinstance(kernel, Around):
                 kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
-        for buffer in self.arena:
-            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
-        self.shared_bytes = _place(self.arena)
+        self.shared_bytes = _place(self.arena, max(SMALL, self.shared_bytes // PART))
 
     # --- equations ----------------------------------------------------------------------------------------
 
@@ -635,23 +635,6 @@ def _keeps_axes(equation: Equation) -> bool:
     )
 
 
-def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
-    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
-    if (
-        value.ndim != 2
-        or value.size <= LARGE
-        or value.dtype.kind not in "fiu"
-        or not value.flags.c_contiguous
-    ):
-        return None
-    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
-    if not len(rows) or len(rows) > max(value.shape):
-        return None
-    numbers, steps = value[rows, columns], np.arange(len(rows))
-    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
-    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
-
-
 def layout(type: Type) -> Shape:
     """Strides of a value in the arena: row-major, but the longest axis innermost if the last is short."""
     shape = type.shape
@@ -661,17 +644,20 @@ def layout(type: Type) -> Shape:
     return ordered(shape, [i for i in range(len(shape)) if i != inner] + [inner])
 
 
-def _place(buffers: Sequence[Buffer]) -> int:
-    """Give every buffer its offset in the arena; buffers whose lives do not overlap may share."""
+def _place(buffers: Sequence[Buffer], small: int = 0) -> int:
+    """Give every buffer its offset in the arena; buffers whose lives do not overlap may share.
+
+    The lives of small ones must be some kernels apart from others.
+    """
     placed: list[Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.nbytes):
-        buffer.offset = _first_gap(buffer, placed)
+        buffer.offset = _first_gap(buffer, placed, SPREAD if buffer.nbytes <= small else 0)
         placed.append(buffer)
     return max((b.offset + b.nbytes for b in placed), default=0)
 
 
-def _first_gap(buffer: Buffer, placed: Sequence[Buffer]) -> int:
-    alive = (b for b in placed if b.first <= buffer.last and buffer.first <= b.last)
+def _first_gap(buffer: Buffer, placed: Sequence[Buffer], apart: int) -> int:
+    alive = (b for b in placed if b.first <= buffer.last + apart and buffer.first <= b.last + apart)
     offset = 0
     for other in sorted(alive, key=lambda b: b.offset):
         if offset + buffer.nbytes <= other.offset:
