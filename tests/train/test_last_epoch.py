@@ -5,7 +5,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import wengert.train._last_epoch
 import wengert.train._trainer
 from tests.train.helpers import same
 from wengert import losses, nn, optim
@@ -27,7 +26,7 @@ def no_file(monkeypatch):
     def refuse(**_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(wengert.train._last_epoch, "TemporaryFile", refuse)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
 
 
 def start():

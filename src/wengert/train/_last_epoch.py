@@ -11,7 +11,6 @@ written stays with the system, which may need the memory for something else.
 
 import weakref
 from contextlib import suppress
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -47,6 +46,8 @@ class Shelf:
 
     def _opened(self) -> Any:
         if self._file is None:
+            from tempfile import TemporaryFile
+
             self._file = TemporaryFile(prefix="wengert-")  # noqa: SIM115
             weakref.finalize(self, self._file.close)
         return self._file
