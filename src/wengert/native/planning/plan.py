@@ -166,6 +166,8 @@ class Plan:
         for part in (part for kernel in self.kernels for part in kernel.maps()):
             part.prune()
         self._overwritten: list[tuple[Buffer, Kernel]] = []
+        self._reads = {k: {id(a.buffer) for a in k.reading()} for k in self.kernels if carries}
+        self._writes = {k: [a.buffer for a in k.writing()] for k in self.kernels if carries}
         self.in_place = [pair for pair in carries if self._overwrites(*pair)]
         self._finish()
 
@@ -566,7 +568,7 @@ class Plan:
 
         The loop is put behind all readers if need be. It may itself read the buffer element by element.
         """
-        writers = [k for k in self.kernels if any(a.buffer.is_as(taker) for a in k.writing())]
+        writers = [k for k, buffers in self._writes.items() if any(b.is_as(taker) for b in buffers)]
         if not writers:
             return False
         writer = min(writers, key=lambda kernel: kernel.stage)
@@ -580,12 +582,11 @@ class Plan:
         return self._moves_behind(writer, buffer, [k for k in writers if k is not writer])
 
     def _moves_behind(self, writer: Kernel, buffer: Buffer, later: Sequence[Kernel]) -> bool:
-        others = [k for k in self.kernels if k is not writer]
-        before = [k for k in others if any(a.buffer is buffer for a in (*k.reading(), *k.writing()))]
+        others, read = [k for k in self.kernels if k is not writer], self._reads[writer]
+        before = [k for k in others if id(buffer) in self._reads[k] or buffer in self._writes[k]]
         stage = max([writer.stage, *(k.stage + 0.5 for k in before)])
-        made = {id(a.buffer) for a in writer.writing()}
-        after = [*later, *(k for k in others if any(id(a.buffer) in made for a in k.reading()))]
-        read = {id(a.buffer) for a in writer.reading()}
+        made = {id(b) for b in self._writes[writer]}
+        after = [*later, *(k for k in others if not made.isdisjoint(self._reads[k]))]
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(kernel.stage <= stage for kernel in after):
             return False
