@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.core.recorder import Tracer, type_of
+from wengert.core.recorder import Tracer, require_array, type_of
 from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native.calling import layout
@@ -193,6 +193,8 @@ class Arguments:
         self.traced = any(isinstance(leaf, Tracer) for leaf in self.leaves)
         self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_number(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
+        for value in self.values:
+            require_array(value)
 
     def count_in(self, count: int) -> int:
         """How many numbers there are in so many arguments, from the first on."""
