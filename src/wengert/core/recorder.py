@@ -76,9 +76,9 @@ def type_of(value: Any) -> Type:
 def require_array(value: Any) -> None:
     """Refuse arrays whose arithmetic is not that of arrays: a trace would forget what they are."""
     if isinstance(value, np.matrix):
-        what, instead = "an np.matrix, whose product is not that of arrays,", "np.asarray(x)"
+        what, instead = "an np.matrix", "np.asarray(x)"
     elif isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
-        what, instead = "a masked array, of which an element is masked,", "x.filled(np.nan), or x.data and x.mask"
+        what, instead = "an array with masked elements", "x.filled(np.nan), or x.data and x.mask"
     else:
         return
     raise UnsupportedError(at_user_line(f"{what} cannot be recorded. Give {instead}."))
