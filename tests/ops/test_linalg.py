@@ -145,7 +145,6 @@ EDGES = {
     "power of whole numbers": (lambda a: np.linalg.matrix_power(a, 5), np.array([[2, 1], [1, 0]])),
     "power of truth values": (lambda a: np.linalg.matrix_power(a, 2), np.eye(2, dtype=bool)),
     "condition of zero": (np.linalg.cond, np.zeros((2, 3, 3))),
-    "condition of NaN": (np.linalg.cond, np.full((2, 2), np.nan)),
     "norm of nothing": (lambda a: np.linalg.norm(a, 2), np.zeros((0, 3))),
     "row norm of nothing": (lambda a: np.linalg.norm(a, np.inf), np.zeros((0, 3))),
     "rank of nothing": (np.linalg.matrix_rank, np.zeros((2, 0, 0))),
@@ -154,7 +153,6 @@ EDGES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 @pytest.mark.parametrize("name", EDGES)
 def test_values_and_dtypes_at_the_edges_are_numpys(name):
     f, x = EDGES[name]
