@@ -194,7 +194,7 @@ class Arguments:
         self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_number(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
         for value in self.values:
-            require_array(value)
+            _require_representable(value)
 
     def count_in(self, count: int) -> int:
         """How many numbers there are in so many arguments, from the first on."""
@@ -228,6 +228,14 @@ class Arguments:
             return f(*args, **kwargs)
 
         return call
+
+
+def _require_representable(value: Any) -> None:
+    """Refuse numbers and arrays that native code would take for others."""
+    require_array(value)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        what = f"jit takes Python's integers as numbers of 64 bits, and was given {value}"
+        raise OverflowError(at_user_line(f"{what}. Give float(n) or np.uint64(n)."))
 
 
 def is_number(leaf: Any) -> bool:
