@@ -120,6 +120,12 @@ def test_far_out_nothing_overflows(name, dtype):
 
 
 @pytest.mark.parametrize("name", by_element)
+def test_what_is_no_number_stays_none(name):
+    h, a = nn.ACTIVATIONS[name], np.array([1.0, np.nan, -1.0])
+    assert np.isnan(h(a)).tolist() == np.isnan(wg.jit(h)(a)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("name", by_element)
 def test_native_code_gives_the_same_far_out(name):
     h = nn.ACTIVATIONS[name]
     a = ARGUMENTS[name]

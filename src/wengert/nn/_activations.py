@@ -107,7 +107,7 @@ def gudermannian(a: Array) -> Array:
 @_activation
 def relu(a: Array) -> Array:
     r"""Rectified linear unit, :math:`h(a) = \max(0, a)`, with :math:`h'(0) = 0`."""
-    return np.where(a > 0, a, 0.0)
+    return np.where(a <= 0, 0.0, a)  # NaN stays NaN
 
 
 @_activation
