@@ -169,6 +169,13 @@ def test_a_name_that_is_none_is_answered(name, answer):
         nn.activation_named(name)
 
 
+@pytest.mark.parametrize("make", [nn.activation_named, nn.Function, lambda h: nn.Sequential([h])])
+def test_what_is_neither_name_nor_function_is_refused(make):
+    for given in (None, 3, np.ones(2)):
+        with pytest.raises(TypeError, match="an activation is a name or a function of one argument, not"):
+            make(given)
+
+
 def test_a_function_is_its_own_answer():
     assert nn.activation_named(np.sin) is np.sin
 
