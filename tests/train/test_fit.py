@@ -226,9 +226,10 @@ class Slope:
         return x[:, :1] * self.w
 
 
-def test_any_tree_that_can_be_called_is_a_network():
+@pytest.mark.parametrize("start", [np.array(0.0), 0.0])
+def test_any_tree_that_can_be_called_is_a_network(start):
     result = fit(
-        Slope(np.array(0.0)), losses.mean_squared_error, X, 3 * X[:, :1], optimiser=optim.SGD(0.5), epochs=50
+        Slope(start), losses.mean_squared_error, X, 3 * X[:, :1], optimiser=optim.SGD(0.5), epochs=50
     )
     assert result.network.w == pytest.approx(3)
 

@@ -127,7 +127,7 @@ class Trainer:
         self._carry = tree.map(_as_numpy, (network, state))
         self._before, self._is_on_shelf, self._is_broken_off = self._carry[0], False, False
         self._owns_state = _gives_state_away(optimiser) and _stand_alone(*self._carry)
-        self._weights = weights = sum(w.size for w in parameters.values())
+        self._weights = weights = sum(map(np.size, parameters.values()))
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         self.is_constant = _is_constant(network, loss, optimiser, penalty)
         made: Callable[..., _Programs] = _known_programs if self.is_constant else _Programs
