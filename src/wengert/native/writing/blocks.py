@@ -4,10 +4,9 @@ r"""Kernels in blocks: where values are too many for the cache, kernels take tur
 
 in place of all of f, then all of g. Kernels may do so under the same condition as threads may go on without
 meeting: each part of one needs only the same part of the others. So a thread that works in blocks acts as
-several threads one after the other. Kernels that have nothing to do with each other are not kept together, nor
-are those of which every block would read again what has no room in the cache.
-What only the kernels of a group use is kept for one block at a time: its rows stand where those of the first
-block do.
+several threads one after the other. Kernels that have nothing to do with each other are not kept together,
+nor are those of which every block would read again what has no room in the cache. What only the kernels of a
+group use is kept for one block at a time: its rows stand where those of the first block do.
 """
 
 from __future__ import annotations
