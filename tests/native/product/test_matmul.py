@@ -228,8 +228,7 @@ def test_any_division_between_tiles_of_columns_gives_the_same_bits(shape, orient
     assert_close(whole, a, b)
     exact = np.maximum(whole + bias, 0)
     call, finished = (
-        native(divided, **options)
-        for options in ({}, {"epilogue": relu_of_sum_and_bias, "extras": ["bias"]})
+        native(divided, **options) for options in ({}, {"epilogue": relu_of_sum_and_bias, "extras": ["bias"]})
     )
     cuts = sorted({0, step, step, n // 2 // step * step, n})
     for begin, end in (*itertools.pairwise(cuts), (step, step), (n, n)):

@@ -261,7 +261,9 @@ def _write_worker(module: ir.Module, host: Host) -> None:
         f.call("move_over", "void")
     body, table, arena = (_get(f, offset, "ptr") for offset in (_BODY, _TABLE, _ARENA))
     passed = f.call("member", "i64", body, table, arena, number, count)
-    patient = _looks(f, passed) if not has_cores(host) else f.select(_is_apart(f), _looks(f, passed), ir.index(0))
+    patient = (
+        _looks(f, passed) if not has_cores(host) else f.select(_is_apart(f), _looks(f, passed), ir.index(0))
+    )
     f.lines.append(f"  %later = add i64 {_clock(f, time.CLOCK_MONOTONIC).name}, {patient.name}")
     f.jump(top)
 

@@ -322,7 +322,10 @@ class _Writer:
             if k > self.plan.depth:
                 fresh = f.compare("icmp eq", p, ZERO)
                 start, moving = f.select(fresh, start, c), f.select(fresh, moving, ir.index(1))
-            count, operands = f.binary("sub", end, begin), Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth)
+            count, operands = (
+                f.binary("sub", end, begin),
+                Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth),
+            )
             for strip in _range_strips(self.plan.strips):
                 count, operands = self._range(strip, operands, count, 1, moving)
         if self.epilogue is not None:
@@ -351,7 +354,7 @@ class _Writer:
                 inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Where sums start, and whether (1) that moves with the row; scattered numbers are collected first."""
+        """Where sums start, and whether (1) that moves with the row; scattered numbers are gathered first."""
         if self.start is None:
             return _zeros(self.f.module), ZERO
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
