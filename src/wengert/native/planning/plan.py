@@ -97,7 +97,7 @@ UNCHANGED = frozenset(
 
 # Of buffers that nobody hurries to use again: bytes, or which part of the arena, and for how many kernels.
 SMALL = 32 * 1024
-PART = 32
+PART = 64
 SPREAD = 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
