@@ -97,7 +97,7 @@ UNCHANGED = frozenset(
 
 # Of buffers that nobody hurries to use again: bytes, or which part of the arena, and for how many kernels.
 SMALL = 32 * 1024
-PART = 32
+PART = 64
 SPREAD = 16
 
 # A loop takes so many costly operations, and then ends: LLVM is slow with code that goes on and on.
