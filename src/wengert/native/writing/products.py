@@ -229,7 +229,7 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    if oriented.shared:
+    if writer.divides and oriented.shared:
         _write(writer, oriented, *writer.share(oriented.extent, oriented.least))
         return
     with writer.alone():
