@@ -77,6 +77,8 @@ COSTLY = frozenset(
         "logistic",
         "log_expit",
         "softplus",
+        "gammaln",
+        "loggamma",
         "xlogy",
         "xlog1py",
         "entr",
