@@ -6,9 +6,11 @@ import pytest
 import wengert as wg
 from tests.transforms.programs import same_bits, trace_of
 from wengert.core.evaluate import evaluate
+from wengert.core.trace import Var
 from wengert.core.verify import verify
 from wengert.transforms import recurrence
-from wengert.transforms.recurrence import recur
+from wengert.transforms.loops import Given, loop_of
+from wengert.transforms.recurrence import computed_once, recur
 from wengert.transforms.simplify import simplify
 
 RNG = np.random.default_rng(0)
@@ -96,6 +98,10 @@ def gradient(f, count):
 
 def scans(trace):
     return [equation for equation in trace.equations if equation.primitive.name == "scan"]
+
+
+def names(trace):
+    return [equation.primitive.name for equation in trace.equations]
 
 
 def products(trace):
@@ -205,6 +211,46 @@ def test_what_two_loops_compute_of_the_same_rows_is_computed_once():
 
     _, after = passed(f, WEIGHTS[:1])
     assert products(after) == [1, 0]
+
+
+# --- what is the same in every step -------------------------------------------------------------------------
+
+
+LARGE = RNG.normal(size=(STEPS, BATCH, UNITS))
+
+
+def computed_before(step, constant):
+    """The names of what a step computes of a constant alone that is computed before the loop."""
+    trace = trace_of(lambda x, v: wg.scan(step, START, (x, v))[0], [LARGE, np.stack([constant] * STEPS)])
+    loop = loop_of(trace.equations[-1])
+    row = loop.rows.pop()
+    loop.constants.append(Given(row.inside, Var(row.inside.type)))
+    return [e.primitive.name for e in computed_once(loop)]
+
+
+def test_what_is_made_of_constants_alone_is_computed_once():
+    step = lambda h, given: (np.tanh(h @ np.exp(given[1]).T + given[0]) * np.sum(given[1]), None)
+    assert computed_before(step, WEIGHTS[1]) == ["exp", "transpose", "sum"]
+
+
+def test_what_would_take_much_more_memory_stays_inside():
+    step = lambda h, given: (h + np.sum(given[1][:, None] * given[1] + h[0, 0]), None)
+    assert computed_before(step, np.ones(60)) == ["getitem"]
+
+
+def test_transposes_of_weights_are_made_once():
+    before, after = passed(gradient(network, 3), WEIGHTS)
+    inside = [names(scans(t)[1].params["body"]) for t in (before, after)]
+    assert "transpose" in inside[0]
+    assert "transpose" not in inside[1]
+
+
+def test_transposed_constants_are_copied_once():
+    w = RNG.normal(size=(40, 40))
+    f = lambda w: wg.scan(lambda h, x: (np.tanh(h @ w.T) + x, None), np.ones((30, 40)), np.ones(STEPS))[0]
+    rows = wg.jit(f).explain(w).rows
+    assert not any("copies" in row.how for row in rows)
+    np.testing.assert_allclose(wg.jit(f)(w), f(w), rtol=1e-11, atol=1e-11)
 
 
 # --- what nobody needs --------------------------------------------------------------------------------------

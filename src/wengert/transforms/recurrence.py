@@ -5,13 +5,14 @@ r"""Loops and the loops of their derivatives: what one has computed, the other o
 
 The derivative of a scan computes anew what its steps have computed. Products among that are not repeated: the
 scan stores what was made of them, as it stores its states. And where a sum of products is carried through a
-scan, as the derivative of a weight is, the factors are stored, and multiplied once when all are there.
+scan, as the derivative of a weight is, the factors are stored, and multiplied once when all are there. What a
+step computes of constants alone is computed before.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from wengert.transforms.simplify import Makers, atom_key, signature
 
 MOST = 8  # times as much as its states a scan stores at most for its derivative
 ROOM = 1 << 28  # bytes that it stores at most
+WIDER = 4  # times as much memory as its operands the result of an equation takes at most that leaves a loop
+PLAIN = ("elementwise", "linear", "bilinear", "constant")  # kinds of operations that do nothing but compute
 
 
 def recur(trace: Trace) -> Trace:
@@ -49,8 +52,9 @@ def _inside(equation: Equation) -> Equation:
 
 
 def _put_together(loop: Loop) -> list[Equation]:
+    before = computed_once(loop)
     after = [equation for state in list(loop.states) for equation in multiplied_once(loop, state)]
-    return [loop.scan(), *after]
+    return [*before, loop.scan(), *after]
 
 
 # --- what another loop has computed -------------------------------------------------------------------------
@@ -137,6 +141,35 @@ def _chosen(known: Sequence[Equation], wanted: Sequence[Var], cost: Callable[[Va
             cut = {a: c for a, c in cut.items() if a not in gone}
             cut |= {v: cost(v) for v in equation.outputs}
     return list(cut)
+
+
+# --- what is the same in every step -------------------------------------------------------------------------
+
+
+def computed_once(loop: Loop) -> list[Equation]:
+    """Equations before a loop for what its steps compute of constants alone; it is constant too."""
+    outside: dict[Atom, Atom] = {given.inside: given.outside for given in loop.constants}
+    before, left = [], []
+    for equation in loop.equations:
+        if not loop.length or not _is_movable(equation, outside):
+            left.append(equation)
+            continue
+        found = [Var(v.type) for v in equation.outputs]
+        operands = [outside.get(atom, atom) for atom in equation.inputs]
+        before.append(Equation(equation.primitive, operands, equation.params, found, equation.source))
+        outside.update(zip(equation.outputs, found, strict=True))
+        loop.constants += [Given(*pair) for pair in zip(equation.outputs, found, strict=True)]
+    loop.equations = left
+    return before
+
+
+def _is_movable(equation: Equation, constants: Mapping[Atom, Atom]) -> bool:
+    """Whether an equation is of constants, and its result takes little more memory than they do."""
+    operands = [*equation.variables()]
+    if not operands or any(var not in constants for var in operands):
+        return False
+    nbytes = sum(v.type.nbytes for v in equation.outputs)
+    return equation.primitive.kind in PLAIN and nbytes <= WIDER * sum(var.type.nbytes for var in operands)
 
 
 # --- sums of products ---------------------------------------------------------------------------------------
