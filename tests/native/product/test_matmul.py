@@ -207,6 +207,42 @@ def test_any_division_of_rows_gives_the_same_bits(shape, orientation, dtype, dat
     np.testing.assert_array_equal(c, whole)
 
 
+ACROSS = [
+    ((7, 512, 40), (False, False)), ((1, 1000, 300), (False, False)), ((5, 203, 70), (False, True)),
+    ((1, 300, 900), (False, True)), ((9, 333, 1100), (True, False)), ((23, 700, 1300), (True, True)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", HOSTS)
+@pytest.mark.parametrize(("shape", "orientation"), ACROSS)
+def test_any_division_between_tiles_of_columns_gives_the_same_bits(shape, orientation, machine):
+    m, n, k = shape
+    rng = np.random.default_rng(23)
+    a, b = matrix(rng, m, k, "float32", orientation[0]), matrix(rng, k, n, "float32", orientation[1])
+    bias, c = rng.standard_normal(n).astype("float32"), np.full((m, n), np.nan, "float32")
+    product = product_of(a, b, c, host.target(machine))
+    divided = replace(product, across=True)
+    step = divided.columns
+    assert step < n and step % 16 == 0
+    whole = native(product)(a, b, c.copy())
+    assert_close(whole, a, b)
+    exact = np.maximum(whole + bias, 0)
+    call, finished = (
+        native(divided, **options) for options in ({}, {"epilogue": relu_of_sum_and_bias, "extras": ["bias"]})
+    )
+    cuts = sorted({0, step, step, n // 2 // step * step, n})
+    for begin, end in (*itertools.pairwise(cuts), (step, step), (n, n)):
+        before = c.copy()
+        call(a, b, c, begin=begin, end=end)
+        np.testing.assert_array_equal(c[:, begin:end], whole[:, begin:end])
+        np.testing.assert_array_equal(c[:, :begin], before[:, :begin])
+        np.testing.assert_array_equal(c[:, end:], before[:, end:])
+    c[...] = np.nan
+    for begin, end in itertools.pairwise(cuts):
+        finished(a, b, c, bias, begin=begin, end=end)
+    np.testing.assert_array_equal(c, exact)
+
+
 @pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize(
     ("shape", "grain"), [((60, 33, 40), 4), ((62, 50, 30), 2), ((10, 64, 30), 10), ((200, 300, 300), 8)]

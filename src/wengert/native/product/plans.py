@@ -81,7 +81,8 @@ class Product:
 
     Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
     With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``. A product that
+    is no batch may be computed in parts of its columns instead (``across``), at multiples of ``columns``.
     """
 
     m: int
@@ -95,6 +96,7 @@ class Product:
     batch_strides: tuple[int, int, int] = (0, 0, 0)
     host: Host | None = None
     grain: int = 1
+    across: bool = False
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -125,6 +127,13 @@ class Product:
         """How much that is."""
         return self.scratch.end
 
+    @property
+    def columns(self) -> int:
+        """So many columns are whole tiles, and whole lines of the cache."""
+        first = self.plan.strips[0][0]
+        block = first if isinstance(first, Dots) else first.tile
+        return math.lcm(block.columns, LINE // self.arithmetic.size)
+
     def describe(self) -> dict[str, Any]:
         """The plan in words and numbers."""
         plan = self.plan
@@ -152,7 +161,8 @@ def make_plan(product: Product) -> Plan:
     b_step, b_column = product.b_strides
     along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
     if n == 1 and m > 1 and a_row == 1 and product.c_stride == 1:
-        return Plan("columns", _column_strips(product, 1, 1, m), max(k, 1), n)
+        far = k * m * product.arithmetic.size > _block_bytes(product.host or this_host())
+        return Plan("columns", _column_strips(product, 1, 1, m), STREAMS if far else max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
     if _is_narrow(product):
@@ -204,7 +214,9 @@ def _is_in_lines(product: Product, tile: Tile) -> bool:
     n, host = product.n, product.host or this_host()
     whole = product.b_strides == (n, 1) and n % tile.lanes == 0
     far = product.k * n * product.arithmetic.size > host.first_cache
-    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
+    return (
+        product.m == 1 and not product.across and whole and far and tile.arithmetic.masks and tile.ways == 1
+    )
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
