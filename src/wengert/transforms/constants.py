@@ -6,6 +6,7 @@ Whatever they find in a large one belongs in the text by which its code is found
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,21 @@ def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None
     return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
 
 
+def selection_of(value: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    """For every column of a matrix, each with one number at most, the row it is in and the number, or 0."""
+    if value.ndim != 2 or value.dtype.kind != "f" or value.itemsize > 8:
+        return None
+    bits = _bits(value)
+    if any(np.count_nonzero(part) > value.shape[1] for part in (bits[:FEW], bits)):
+        return None
+    rows, columns = np.nonzero(bits)
+    if len(np.unique(columns)) < len(columns):
+        return None
+    places, numbers = np.zeros(value.shape[1], np.intp), np.zeros(value.shape[1], value.dtype)
+    places[columns], numbers[columns] = rows, value[rows, columns]
+    return places, numbers
+
+
 def _is_sparse(value: np.ndarray[Any, Any]) -> bool:
     """Whether a matrix without gaps has no more numbers than rows or columns. Most show it in few rows."""
     if value.ndim != 2 or not value.flags.c_contiguous or value.itemsize > 8:
@@ -61,3 +77,6 @@ def patterns(atom: Literal) -> Iterator[bytes]:
     yield b"" if filling is None else filling.tobytes()
     found = diagonal_of(np.asarray(atom.value))
     yield b"" if found is None else b"%b%d,%d,%d" % (found[0].tobytes(), *found[1:])
+    for matrix in (atom.value, atom.value.T):
+        taken = selection_of(matrix)
+        yield b"" if taken is None else sha256(b"".join(part.tobytes() for part in taken)).digest()

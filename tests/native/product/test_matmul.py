@@ -264,6 +264,18 @@ def test_tiles_are_as_low_as_the_grain_asks_for(machine, shape, grain, orientati
         assert lowest != {1} and all(grain % rows == 0 for rows in lowest)
 
 
+@pytest.mark.parametrize("m", [17, 20, 23, 32, 35, 47, 56])
+@pytest.mark.parametrize("n", [5, 16, 40, 700])
+def test_rows_left_over_of_few_are_one_tile(m, n):
+    rng = np.random.default_rng(m)
+    a, b, c = rng.standard_normal((m, 19)), rng.standard_normal((19, n)), np.full((m, n), np.nan)
+    product = replace(product_of(a, b, c, host.target("avx512")), grain=m)
+    assert {strip.lower for strip, _ in product.plan.strips} == {(m % 12,)}
+    whole = native(product, epilogue=lambda f, sums, row, column, mask: sums)
+    np.testing.assert_array_equal(whole(a, b, c.copy()), native(product)(a, b, c))
+    assert_close(c, a, b)
+
+
 def test_a_batch_is_divided_at_multiples_of_the_grain():
     rng = np.random.default_rng(22)
     a, b = rng.standard_normal((5, 12, 21)), rng.standard_normal((5, 21, 18))

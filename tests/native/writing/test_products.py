@@ -139,6 +139,13 @@ def test_columns_that_are_neighbours_are_computed_as_rows():
     agree(f, a, b)
 
 
+@pytest.mark.parametrize("f", [lambda a, b: a @ b, lambda a, b: np.tanh(a @ b)], ids=["plain", "epilogue"])
+def test_few_rows_in_a_program_that_nobody_shares(f):
+    """Threads would divide the columns."""
+    (kernel,) = contracts(agree(f, *(ab := (numbers(13, 178), numbers(178, 100)))), *ab)
+    assert Oriented(kernel, this_host()).across
+
+
 # --- vectors and batches ----------------------------------------------------------------------------------
 
 

@@ -5,8 +5,8 @@ r"""A trace by the text that decides its code, so that what was compiled is foun
 
 Two recordings of one function have other variables and equal texts. Small constants are part of the text,
 number by number. Of a large one the text says its type, and what `simplify` or the planner may find in it:
-the number that all its elements are, a diagonal. So other numbers in its place run by the same code, which is
-told where they are.
+the number that all its elements are, a diagonal, a choice of rows or columns. So other numbers in its place
+run by the same code, which is told where they are.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ PAGE = 4096
 STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
 NARROW_ROWS = 256
+MANY_ROWS = 64  # of a product, from which on the last few hardly count
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
@@ -287,7 +288,12 @@ def _ways(chains: int, k: int) -> int:
 
 
 def _heights(rows: int, m: int, grain: int) -> Sequence[int]:
-    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain."""
+    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain.
+
+    What is left over of few rows is one tile: several lower ones would take longer.
+    """
+    if rows == 12 and grain == m < MANY_ROWS and m % rows > 4:
+        return [rows, m % rows]
     if rows == 12:
         heights = [12, 4, 2, 1] if m % 4 >= 2 else [12, 4, 1]
     else:
