@@ -107,15 +107,6 @@ def test_a_short_column_is_computed_as_a_row():
     assert oriented(600, 784).shape == (600, 1) and oriented(600, 784).shared
 
 
-@pytest.mark.parametrize("m", [1, 7, 23])
-def test_products_of_few_rows_on_one_thread(m):
-    a, b, c = numbers(m, 400), numbers(400, 500 // m + 70), numbers(500 // m + 70)
-    for f in (lambda a, b, c: a @ b, lambda a, b, c: np.tanh(a @ b + c)):
-        assert wg.jit(f).explain(a, b, c).threads == 1
-        agree(f, a, b, c)
-    agree(lambda a, b: np.maximum(a @ np.ascontiguousarray(b.T).T, 0), a, b)
-
-
 @pytest.mark.parametrize(
     "m, n, k, across",
     [(7, 512, 512, True), (1, 1000, 1000, True), (7, 512, 16, False), (64, 512, 512, False)],
