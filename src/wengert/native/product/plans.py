@@ -240,8 +240,9 @@ def _panels_b(product: Product, tile: Tile, depth: int, width: int) -> Panels | 
     if column != 1 and product.n > 1:
         lanes = min(tile.lanes, SQUARE)
         return Panels(product.arithmetic, tile.columns // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
-    if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
+    far, large = step * size % PAGE == 0, product.k * product.n * size > block * 4 // 3
+    often = product.m >= 64 or (far and large and product.m >= 24)
+    if (far or large) and often and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, tile.vectors, tile.lanes, False)
     return None
 
