@@ -125,6 +125,12 @@ def test_a_running_sum_reads_what_it_adds_as_it_goes():
     assert len(running) == 1 and names(running[0]) == ["multiply"]
 
 
+def test_the_derivative_of_a_running_product_is_a_recurrence():
+    found = plan(wg.grad(lambda x: np.sum(np.cumprod(x, axis=0))), X)
+    assert [r.kind for kernel in found.kernels for r in kernel.reductions] == ["prod", "recurrence"]
+    agrees(wg.grad(lambda x: np.sum(np.sin(np.cumprod(x, axis=0)))), np.where(X > 1, 0, X))
+
+
 # --- equations that wait ------------------------------------------------------------------------------------
 
 
