@@ -6,9 +6,9 @@ They work on single rows and go by NumPy's order, in which NaN comes after every
 
 Short rows are sorted by merging runs of 1, 2, 4, ... elements from one half of the memory to the other, and
 keys go along with their positions. Only what is less than the first of the first run is taken from the
-second, so equal elements keep their order. Long rows are sorted by one digit after the other, from the lowest on: the
-bits of a number, with those of negative ones turned round, are a whole number that is ordered alike, of eight
-digits in the base 256 for float64 (Knuth, TAOCP 3, 5.2.5).
+second, so equal elements keep their order. Long rows are sorted by one digit after the other, from the lowest
+on: the bits of a number, with those of negative ones turned round, are a whole number that is ordered alike,
+of eight digits in the base 256 for float64 (Knuth, TAOCP 3, 5.2.5).
 """
 
 from __future__ import annotations
