@@ -257,12 +257,24 @@ def test_bodies_share_the_memory_around_them():
         lambda x: np.concatenate([x, np.sin(x)]),
         lambda x: np.roll(x, 3, axis=1),
         lambda x: wg.scan(lambda c, row: (c, c * row), x[0], x)[1],
+        lambda x: (x[:, None, :] @ np.eye(x.shape[1]))[:, 0],
+        lambda x: np.cumsum(x, axis=0)[None, :, :, None][0, ..., 0],
+        lambda x: np.einsum("ij,kj->ki", x, x),
     ],
 )
 def test_results_are_made_where_they_are_wanted(f):
     found = plan(f, X)
     assert not any(buffer.size == found.outputs[0].size for buffer in found.arena)
     agrees(f, X)
+
+
+def test_only_all_elements_in_their_order_are_made_where_they_are_wanted():
+    for f in (
+        lambda x: np.cumsum(x, axis=0)[::-1],
+        lambda x: np.cumsum(x, axis=0)[1:],
+        lambda x: x[:, :1][0],
+    ):
+        agrees(f, X)
 
 
 def test_a_result_that_is_wanted_twice():

@@ -40,7 +40,9 @@ def expand(plan: Plan, equation: Equation, function: Composition) -> None:
     recording = record(function, types, lambda f, operands: f(*operands, **params), abstract=True)
     trace = recording.trace()
     recording.recorder.close()
-    for inner in _in_place_of(equation, trace):
+    equations = _in_place_of(equation, trace)
+    plan.see_through(equations)
+    for inner in equations:
         plan.lower(inner)
 
 

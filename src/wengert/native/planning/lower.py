@@ -166,10 +166,18 @@ def _undo_scatter(equation: Equation, target: Access) -> Access | None:
     return target.reshaped(ct.type.shape) if ct.type.size == out.type.size and _is_window(equation) else None
 
 
+def _undo_getitem(equation: Equation, target: Access) -> Access | None:
+    (x, *_), (out,) = equation.inputs, equation.outputs
+    steps = {part.step for part in equation.params["index"] if isinstance(part, slice)}
+    all_in_order = x.type.size == out.type.size and _is_basic(equation) and steps <= {None, 1}
+    return target.reshaped(x.type.shape) if all_in_order else None
+
+
 UNDONE: dict[str, Callable[[Equation, Access], Access | None]] = {
     "reshape": lambda equation, target: target.reshaped(equation.inputs[0].type.shape),
     "transpose": _undo_transpose,
     "scatter": _undo_scatter,
+    "getitem": _undo_getitem,
 }
 
 
