@@ -38,9 +38,7 @@ from wengert.native.planning.kernels import (
     whole,
 )
 from wengert.native.planning.unlowerable import Unlowerable
-from wengert.transforms.constants import uniform
-
-LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
+from wengert.transforms.constants import diagonal_of, uniform
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -99,8 +97,9 @@ UNCHANGED = frozenset(
     {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
 )
 
-# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+# Of buffers that nobody hurries to use again: bytes, or which part of the arena, and for how many kernels.
 SMALL = 32 * 1024
+PART = 64
 SPREAD = 16
 
 # A loop takes so many costly operations, and then ends: LLVM is slow with code that goes on and on.
@@ -169,6 +168,8 @@ class Plan:
         for part in (part for kernel in self.kernels for part in kernel.maps()):
             part.prune()
         self._overwritten: list[tuple[Buffer, Kernel]] = []
+        self._reads = {k: {id(a.buffer) for a in k.reading()} for k in self.kernels if carries}
+        self._writes = {k: [a.buffer for a in k.writing()] for k in self.kernels if carries}
         self.in_place = [pair for pair in carries if self._overwrites(*pair)]
         self._finish()
 
@@ -191,15 +192,16 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
+        """Leave small buffers alone for a while before and after their use: kernels may then change places.
+
+        So threads meet less often, and more kernels take turns on a block.
+        """
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
             if isinstance(kernel, Around):
                 kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
-        for buffer in self.arena:
-            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
-        self.shared_bytes = _place(self.arena)
+        self.shared_bytes = _place(self.arena, max(SMALL, self.shared_bytes // PART))
 
     # --- equations ----------------------------------------------------------------------------------------
 
@@ -585,7 +587,7 @@ class Plan:
 
         The loop is put behind all readers if need be. It may itself read the buffer element by element.
         """
-        writers = [k for k in self.kernels if any(a.buffer.is_as(taker) for a in k.writing())]
+        writers = [k for k, buffers in self._writes.items() if any(b.is_as(taker) for b in buffers)]
         if not writers:
             return False
         writer = min(writers, key=lambda kernel: kernel.stage)
@@ -599,12 +601,11 @@ class Plan:
         return self._moves_behind(writer, buffer, [k for k in writers if k is not writer])
 
     def _moves_behind(self, writer: Kernel, buffer: Buffer, later: Sequence[Kernel]) -> bool:
-        others = [k for k in self.kernels if k is not writer]
-        before = [k for k in others if any(a.buffer is buffer for a in (*k.reading(), *k.writing()))]
+        others, read = [k for k in self.kernels if k is not writer], self._reads[writer]
+        before = [k for k in others if id(buffer) in self._reads[k] or buffer in self._writes[k]]
         stage = max([writer.stage, *(k.stage + 0.5 for k in before)])
-        made = {id(a.buffer) for a in writer.writing()}
-        after = [*later, *(k for k in others if any(id(a.buffer) in made for a in k.reading()))]
-        read = {id(a.buffer) for a in writer.reading()}
+        made = {id(b) for b in self._writes[writer]}
+        after = [*later, *(k for k in others if not made.isdisjoint(self._reads[k]))]
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(kernel.stage <= stage for kernel in after):
             return False
@@ -678,23 +679,6 @@ def _keeps_axes(equation: Equation) -> bool:
     )
 
 
-def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
-    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
-    if (
-        value.ndim != 2
-        or value.size <= LARGE
-        or value.dtype.kind not in "fiu"
-        or not value.flags.c_contiguous
-    ):
-        return None
-    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
-    if not len(rows) or len(rows) > max(value.shape):
-        return None
-    numbers, steps = value[rows, columns], np.arange(len(rows))
-    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
-    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
-
-
 def layout(type: Type) -> Shape:
     """Strides of a value in the arena: row-major, but the longest axis innermost if the last is short."""
     shape = type.shape
@@ -704,13 +688,17 @@ def layout(type: Type) -> Shape:
     return ordered(shape, [i for i in range(len(shape)) if i != inner] + [inner])
 
 
-def _place(buffers: Sequence[Buffer]) -> int:
-    """Give every buffer its offset in the arena, the largest first; lives apart may share."""
+def _place(buffers: Sequence[Buffer], small: int = 0) -> int:
+    """Give every buffer its offset in the arena, the largest first; lives apart may share.
+
+    The lives of small ones must be some kernels apart from others.
+    """
     placed, end = np.zeros((4, len(buffers) + 1), np.int64), 0
     sizes = sorted(((b.nbytes, b) for b in buffers), key=lambda pair: -pair[0])
     for count, (size, buffer) in enumerate(sizes):
         low, high, first, last = taken = placed[:, :count]
-        alive = (first <= buffer.last) & (last >= buffer.first)
+        apart = SPREAD if size <= small else 0
+        alive = (first <= buffer.last + apart) & (last >= buffer.first - apart)
         buffer.offset = _first_gap(size, low[alive], high[alive])
         at = low.searchsorted(buffer.offset)
         placed[:, at + 1 : count + 1] = taken[:, at:].copy()

@@ -4,9 +4,9 @@ r"""Kernels in blocks: where values are too many for the cache, kernels take tur
 
 in place of all of f, then all of g. Kernels may do so under the same condition as threads may go on without
 meeting: each part of one needs only the same part of the others. So a thread that works in blocks acts as
-several threads one after the other. Kernels that have nothing to do with each other are not kept together.
-What only the kernels of a group use is kept for one block at a time: its rows stand where those of the first
-block do.
+several threads one after the other. Kernels that have nothing to do with each other are not kept together,
+nor are those of which every block would read again what has no room in the cache. What only the kernels of a
+group use is kept for one block at a time: its rows stand where those of the first block do.
 """
 
 from __future__ import annotations
@@ -69,9 +69,14 @@ def grouped(writer: Writer) -> Iterator[Group]:
             yield Group([kernel])
             waiting = []
             continue
-        done = [other for other in waiting if other.conflicts(group)]
+        whole = _nbytes(group, Anywhere) > room
+        done = [other for other in waiting if (other.meets(group) if whole else other.conflicts(group))]
         yield from (_in_blocks(other, room, kernels) for other in done)
-        waiting = _joined([other for other in waiting if other not in done], group)
+        waiting = [other for other in waiting if other not in done]
+        if whole:
+            yield group
+        else:
+            waiting = _joined(waiting, group)
         if len(waiting) > MOST:
             yield _in_blocks(waiting.pop(0), room, kernels)
     yield from (_in_blocks(other, room, kernels) for other in waiting)
