@@ -221,9 +221,23 @@ class Trainer:
 
     def most_watched(self, data: Data, watched: Data, rows: Array) -> int:
         """How many epochs `run_watched` makes at most: it keeps a network of each."""
-        if len(rows) > self.at_a_time or self.reads_a_file(data) or self.reads_a_file(watched):
+        if len(rows) > self.at_a_time or self.reads_a_file(watched):
             return 1
-        return max(1, KEPT // max(1, self._weights))
+        return self.most_kept(data)
+
+    def most_kept(self, data: Data) -> int:
+        """How many epochs `run_kept` makes at most."""
+        return 1 if self.reads_a_file(data) else max(1, KEPT // max(1, self._weights))
+
+    def run_kept(self, data: Data, orders: Array, count: int) -> tuple[list[float], Network]:
+        """As `run_epochs` in one call; errors, and the networks after epochs, in the rows of their arrays.
+
+        Raises
+        ------
+        ControlFlowError
+            Where the code cannot be followed by a loop; nothing is changed then.
+        """
+        return self._epochs_together(self.programs.kept_epochs(self.batch_size), data, orders, count)
 
     def run_watched(
         self, data: Data, orders: Array, count: int, watched: Data, rows: Array
@@ -239,9 +253,9 @@ class Trainer:
         ControlFlowError
             Where the code cannot be followed by a loop; nothing is changed then.
         """
-        first, kept = self.epochs, self.programs.kept_epochs(self.batch_size)
+        first = self.epochs
         (piece,) = self._pieces_to_look_at(watched, rows)
-        errors, networks = self._epochs_together(kept, data, orders, count)
+        errors, networks = self.run_kept(data, orders, count)
         given = np.int64(count), *_minibatches(piece.order, piece.batch_size), watched
         with np.errstate(over="ignore", invalid="ignore"):
             found = self.programs.errors_of_each(networks, *given)[:count]
