@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert import special
-from wengert._refusals import named
+from wengert._refusals import named, require_type
 
 Array = np.ndarray
 Activation = Callable[[Array], Array]
@@ -284,6 +284,7 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     if isinstance(activation, str):
         name, written = _parsed(activation)
         activation, options = named("activation", name, ACTIVATIONS), written | options
+    require_type(callable(activation), f"an activation is a name or a function, not {activation!r}")
     return _with_options(activation, options) if options else activation
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from wengert._refusals import require_positive
+from wengert._refusals import require_positive, require_type
 from wengert.core import tree
 
 
@@ -80,6 +80,11 @@ class Called(Schedule):
     """
 
     function: Callable[[Any], Any] = field(metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        require_type(
+            callable(self.function), f"function must be one of the number of steps, not {self.function!r}"
+        )
 
     def __call__(self, steps: Any) -> Any:
         """The value of the function."""
