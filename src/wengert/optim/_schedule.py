@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from wengert._refusals import require_positive, require_type
+from wengert._refusals import is_real, name_of, require, require_positive, require_type
 from wengert.core import tree
 
 
@@ -87,5 +87,11 @@ class Called(Schedule):
         )
 
     def __call__(self, steps: Any) -> Any:
-        """The value of the function."""
-        return self.function(steps)
+        """The value of the function, refused where it is not one real number."""
+        rate = self.function(steps)
+        require(
+            is_real(rate),
+            f"the schedule {name_of(self.function)} gives {rate!r:.60}; return one real number, such as "
+            "0.1 / (1 + steps)",
+        )
+        return rate

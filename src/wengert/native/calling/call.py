@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wengert.core import tree
 from wengert.core.leaves import is_input
-from wengert.core.recorder import Tracer, type_of
+from wengert.core.recorder import Tracer, require_array, type_of
 from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native.calling import layout
@@ -192,6 +192,8 @@ class Arguments:
         self.traced = any(isinstance(leaf, Tracer) for leaf in self.leaves)
         self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_input(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
+        for value in self.values:
+            _require_representable(value)
 
     def count_in(self, count: int) -> int:
         """How many numbers there are in so many arguments, from the first on."""
@@ -225,3 +227,11 @@ class Arguments:
             return f(*args, **kwargs)
 
         return call
+
+
+def _require_representable(value: Any) -> None:
+    """Refuse numbers and arrays that native code would take for others."""
+    require_array(value)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        what = f"jit takes Python's integers as numbers of 64 bits, and was given {value}"
+        raise OverflowError(at_user_line(f"{what}. Give float(n) or np.uint64(n)."))

@@ -453,6 +453,19 @@ def _rows(accesses: Sequence[Access]) -> list[Shape]:
     return [access.strides[1:] for access in accesses]
 
 
+def _by_rows(
+    plan: Plan, atoms: Sequence[Atom], constants: Sequence[Access], stage: float
+) -> tuple[list[Access], float]:
+    """Constants of a loop; those without neighbours in their rows are copied, or products would each time."""
+    found = []
+    for atom, access in zip(atoms, constants, strict=True):
+        if access.strides and access.strides[-1] != 1 and 0 not in access.strides:
+            access, ready = plan.row_major(atom)
+            stage = max(stage, ready)
+        found.append(access)
+    return found, stage
+
+
 def _next_state(
     plan: Plan, body: Plan, state: Sequence[Access], first: int
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
@@ -473,6 +486,7 @@ def _scan(plan: Plan, equation: Equation) -> None:
     consts, carry, outputs = params["consts"], params["carry"], len(trace.outputs)
     operands, stage = in_memory(plan, equation.inputs)
     constants, start, xs = operands[:consts], operands[consts : consts + carry], operands[consts + carry :]
+    constants, stage = _by_rows(plan, equation.inputs[:consts], constants, stage)
     state, stage = _state(plan, start, equation.outputs[:carry], stage)
     ys = _results(plan, equation.outputs[carry:], stage)
     body = Plan(
