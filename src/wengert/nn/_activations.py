@@ -286,12 +286,9 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     if isinstance(activation, str):
         name, written = _parsed(activation)
         activation, options = named("activation", name, ACTIVATIONS), written | options
-<<<<<<< HEAD
-    require_type(callable(activation), f"an activation is a name or a function, not {activation!r}")
-=======
-    if not callable(activation):
-        raise TypeError(f"an activation is a name or a function of one argument, not {activation!r:.60}")
->>>>>>> main
+    require_type(
+        callable(activation), f"an activation is a name or a function of one argument, not {activation!r:.60}"
+    )
     return _with_options(activation, options) if options else activation
 
 
