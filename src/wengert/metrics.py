@@ -41,6 +41,11 @@ __all__ = [
     "poisson_deviance",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Array = np.ndarray
 Weights = Array | None
 TINY = float(np.finfo(np.float64).tiny)
@@ -160,9 +165,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def f1(classes: Array, targets: Array, weights: Weights = None) -> float:
-    r"""The mean of F1 over the classes that occur or are predicted ("macro"), each the harmonic mean
+    r"""The mean of F1 over the classes that occur or are predicted ("macro").
 
-    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}.
+    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}
 
     Examples
     --------
