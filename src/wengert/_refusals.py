@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from operator import ge, gt
 from typing import Any, TypeVar
 
 Named = TypeVar("Named")
@@ -37,13 +38,21 @@ def require(holds: bool, message: str) -> None:
 def require_positive(**numbers: Any) -> None:
     """Refuse numbers that are not above 0, by their names."""
     for name, number in numbers.items():
-        require(number > 0, f"{name} must be positive, not {number}")
+        require(_holds(gt, number, 0), f"{name} must be positive, not {number}")
 
 
 def require_at_least(least: int, **numbers: Any) -> None:
     """Refuse numbers that are lower, by their names."""
     for name, number in numbers.items():
-        require(number >= least, f"{name} must be at least {least}, not {number}")
+        require(_holds(ge, number, least), f"{name} must be at least {least}, not {number}")
+
+
+def _holds(compare: Callable[[Any, Any], Any], number: Any, bound: int) -> bool:
+    """Whether a number is such; what is no real number is not."""
+    try:
+        return bool(compare(number, bound))
+    except (TypeError, ValueError):
+        return False
 
 
 def named(kind: str, name: str, known: Mapping[str, Named]) -> Named:

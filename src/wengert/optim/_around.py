@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from wengert._refusals import require_at_least, require_positive
+from wengert._refusals import require, require_at_least, require_positive
 from wengert.core import tree
 from wengert.optim._rule import Rate, Steps, Tree, like, require_share
 
@@ -22,6 +22,15 @@ class Around(Steps):
     """A rule that leaves everything to another one; the rules below change one thing each."""
 
     rule: Steps
+
+    def __post_init__(self) -> None:
+        is_rule = (
+            not isinstance(self.rule, type) and hasattr(self.rule, "init") and hasattr(self.rule, "update")
+        )
+        require(
+            is_rule,
+            f"{type(self).__name__} goes around a rule such as optim.Adam(0.001), not {self.rule!r:.60}",
+        )
 
     @property
     def learning_rate(self) -> Rate:
@@ -76,6 +85,7 @@ class _Penalty(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(0, strength=self.strength)
 
     @abstractmethod
@@ -205,6 +215,7 @@ class ClipValues(Around):
     limit: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -254,6 +265,7 @@ class ClipNorm(Around):
     limit: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -304,6 +316,7 @@ class WeightDecay(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(0, decay=self.decay)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -431,6 +444,7 @@ class MovingAverage(_Averaging):
     decay: float = 0.999
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_share("decay", self.decay)
 
     def share(self, count: Any) -> Any:
