@@ -388,6 +388,36 @@ def test_jit_of_scan():
     close(wg.jit(wg.grad(rnn))(W, M), wg.grad(unrolled)(W, M))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
+def test_loops_that_begin_with_a_python_number(dtype):
+    """It takes the dtype that it meets, in a trace as outside of one."""
+    summed = lambda x: wg.scan(lambda c, v: (c + v, c), 0, x)
+    doubled = lambda x: wg.while_loop(lambda c: c[1] < 5, lambda c: (c[0] * 2 + x[0], c[1] + 1), (1, 0))[0]
+    x = np.arange(4).astype(dtype)
+    for f in (lambda x: summed(x)[0], lambda x: summed(x)[1], doubled):
+        found, expected = wg.jit(f)(x), f(x)
+        assert found.dtype == expected.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_gradient_of_a_loop_that_begins_with_a_python_number():
+    f = lambda w, x: wg.scan(lambda c, v: (np.tanh(c * w + v), None), 0.0, x)[0]
+    w, x = np.float32(0.5), X.astype(np.float32)
+    assert wg.grad(f)(w, x).dtype == np.float32
+    assert wg.jit(f)(w, x).dtype == np.float32
+    close(wg.grad(f)(w, x), wg.grad(f)(np.float64(0.5), X), rtol=1e-5)
+
+
+def test_a_branch_may_give_a_python_number():
+    f = lambda x: wg.cond(x > 0, lambda x: x * x, lambda x: 0, x)
+    for x in (np.float32(3.0), np.float32(-1.0), 3.0, -1.0):
+        assert wg.jit(f)(x) == f(x)
+    assert wg.jit(f)(np.float32(-1.0)).dtype == np.float32
+    assert wg.grad(f)(np.float32(3.0)) == 6
+    assert wg.grad(f)(np.float32(-3.0)) == 0
+    np.testing.assert_array_equal(wg.vmap(f)(np.array([2.0, -2.0], "f4")), np.array([4.0, 0.0], "f4"))
+
+
 def test_scan_of_a_carry_that_changes_its_type():
     with pytest.raises((TypeError, ValueError)):
         wg.scan(lambda c, x: (np.append(c, x), None), np.zeros(1), X)

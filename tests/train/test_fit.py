@@ -457,13 +457,19 @@ def test_patterns_of_weight_zero_are_as_if_they_were_not_there():
     assert same(one.network, two.network)
 
 
+def test_whole_numbers_may_be_those_of_numpy():
+    plain = run(epochs=2, batch_size=7)
+    for kind in (np.int8, np.int32, np.uint64):
+        assert same(run(epochs=kind(2), batch_size=kind(7)).network, plain.network)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (-np.ones(40), "one number each, none negative and not all zero"),
-        (np.zeros(40), "one number each, none negative and not all zero"),
-        (np.ones((40, 1)), "one number each, none negative and not all zero"),
-        (np.ones(39), "x has 40 rows and the weights has 39"),
+        (-np.ones(40), "sample_weight must be one number for each pattern"),
+        (np.zeros(40), "sample_weight must be one number for each pattern"),
+        (np.ones((40, 1)), "sample_weight must be one number for each pattern"),
+        (np.ones(39), "x has 40 rows and sample_weight has 39"),
     ],
 )
 def test_weights_that_make_no_sense(weights, message):

@@ -58,7 +58,8 @@ def scan(
         ``step(carry, x)`` gives ``(carry, y)``. It is recorded once, so Python's ``if`` on values raises
         inside.
     carry : tree
-        The first state; every step must give the same tree and shapes.
+        The first state; every step must give the same tree and shapes. A Python number takes the dtype that
+        it meets: float32 with float32.
     xs : tree of arrays, or None
         Runs over the first axis.
     length : int, optional
@@ -96,7 +97,6 @@ def scan(
         return _python_scan(step, carry, xs, range(steps)[:: -1 if reverse else 1])
     carry_leaves, carry_structure = leaves_of(carry)
     x_leaves, x_structure = leaves_of(xs)
-    carry_leaves = [typed(leaf, type_of(leaf)) for leaf in carry_leaves]
     body, captured, structure, carry_leaves = _scan_body(
         step, carry_leaves, carry_structure, x_leaves, x_structure
     )
@@ -147,7 +147,18 @@ def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: range) ->
     if not rows:
         return _empty_scan(step, carry, xs)
     rows = rows[:: steps.step]
-    return carry, tree.map(lambda *leaves: np.stack(leaves), rows[0], *rows[1:])
+    return carry, tree.map(lambda *leaves: np.stack(leaves, dtype=_dtype_of(leaves)), rows[0], *rows[1:])
+
+
+def _dtype_of(leaves: Values) -> Any:
+    """That of all steps' results: a Python number, as a first carry may be, takes the others' dtype."""
+    kinds = {getattr(leaf, "dtype", type(leaf)) for leaf in leaves}
+    if not kinds & _PYTHON_NUMBERS:
+        return None
+    return np.result_type(*(kind(0) if kind in _PYTHON_NUMBERS else kind for kind in kinds))
+
+
+_PYTHON_NUMBERS = {bool, int, float, complex}
 
 
 def _pair(result: Any) -> tuple[Any, Any]:

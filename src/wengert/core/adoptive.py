@@ -9,6 +9,7 @@ loudly.
 
 from __future__ import annotations
 
+import operator
 import sys
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from wengert.core.tracer import (
     call_ufunc,
     concrete,
     has_tracer,
+    is_abstract,
     operand,
 )
 from wengert.errors import LeakError, UnsupportedError, at_user_line, is_foreign
@@ -77,6 +79,8 @@ class Adoptive(np.ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         now = settled(self)
+        if not isinstance(now, Tracer) and _is_dynamic(index):
+            return FUNCTIONS[operator.getitem](operand(self), index)
         taken = now[index]
         if isinstance(now, Tracer) or type(taken) is not np.ndarray:
             return taken
@@ -88,7 +92,7 @@ class Adoptive(np.ndarray):
         if self.ndim == 0 and (has_tracer(value) or self._tracer is not None):
             self._tracer = np.astype(operand(settled(value)), self.dtype)
             return
-        target = adopt(self) if has_tracer(value) else settled(self)
+        target = adopt(self) if has_tracer(value) or _is_dynamic(index) else settled(self)
         target[index] = value
 
     def __copy__(self) -> Any:
@@ -153,7 +157,7 @@ class Flat:
         return settled(self.array).flat[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        target = adopt(self.array) if has_tracer(value) else settled(self.array)
+        target = adopt(self.array) if has_tracer(value) or _is_dynamic(index) else settled(self.array)
         target.flat[index] = value
 
     def __len__(self) -> int:
@@ -164,6 +168,17 @@ class Flat:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(settled(self.array).reshape(-1), dtype=dtype)
+
+
+def _is_dynamic(index: Any) -> bool:
+    """Whether an index is another one each time that the trace is run."""
+    parts = index if type(index) is tuple else (index,)
+    return any(isinstance(i, Tracer) and (is_abstract(i) or (i.type.shape and _is_frozen())) for i in parts)
+
+
+def _is_frozen() -> bool:
+    recorder = current.get()
+    return recorder is not None and recorder.frozen
 
 
 def _call_into(ufunc: Any, method: str, given: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core import adoptive, draws, tree
 from wengert.core.recorder import Recorder, Tracer, current
 from wengert.core.trace import Atom, Trace, Type, Var
-from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
+from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer, peek
 from wengert.errors import WengertError
 
 
@@ -87,6 +87,7 @@ def record(
             check()
     except BaseException as error:
         recorder.close()
+        error.args = tuple(map(peek, error.args))  # whoever catches it may look at them
         # NumPy takes what can be indexed for a sequence, and covers the error of float(x) with its own.
         covered = error.__cause__
         if type(error) is ValueError and isinstance(covered, WengertError):

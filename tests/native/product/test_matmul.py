@@ -118,7 +118,8 @@ def test_small_shapes(machine, shape, orientation):
 
 @pytest.mark.parametrize("dtype", sorted(ROUNDING))
 @pytest.mark.parametrize(
-    "shape", [(70, 130, 1300), (97, 300, 1025), (130, 513, 700), (3, 20, 2000), (1, 700, 1500)]
+    "shape",
+    [(70, 130, 1300), (97, 300, 1025), (130, 513, 700), (3, 20, 2000), (1, 700, 1500), (700, 1, 1500)],
 )
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True), (True, True)])
 def test_blocks(dtype, shape, orientation):
@@ -183,7 +184,7 @@ def test_batch():
 SPLIT = [
     ((61, 45, 33), (False, False)), ((61, 45, 33), (True, True)), ((100, 200, 900), (False, False)),
     ((50, 1, 77), (False, False)), ((77, 1, 50), (True, False)), ((4, 40, 300), (False, True)),
-    ((30, 10, 64), (True, False)), ((300, 10, 64), (True, False)),
+    ((30, 10, 64), (True, False)), ((300, 10, 64), (True, False)), ((900, 1, 301), (True, False)),
 ]  # fmt: skip
 
 
@@ -323,7 +324,8 @@ def test_adds_to_c(machine, shape, orientation):
 
 
 @pytest.mark.parametrize(
-    "shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (2, 200, 40), (9, 300, 200), (90, 10, 40)]
+    "shape",
+    [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (900, 1, 301), (2, 200, 40), (9, 300, 200), (90, 10, 40)],
 )
 @pytest.mark.parametrize("by_columns", [False, True])
 def test_starts_with_a_bias(shape, by_columns):
@@ -357,7 +359,16 @@ def relu_of_sum_and_bias(f, value, row, column, mask):
 @pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize(
     "shape",
-    [(21, 37, 19), (13, 3, 2), (30, 100, 1100), (300, 210, 30), (40, 1, 60), (5, 40, 400), (300, 7, 40)],
+    [
+        (21, 37, 19),
+        (13, 3, 2),
+        (30, 100, 1100),
+        (300, 210, 30),
+        (40, 1, 60),
+        (900, 1, 301),
+        (5, 40, 400),
+        (300, 7, 40),
+    ],
 )
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True)])
 def test_epilogue(machine, shape, orientation):

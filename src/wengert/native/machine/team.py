@@ -2,7 +2,12 @@ r"""Threads: a team of workers that runs one function together, each with its ow
 
 .. math:: \text{body}(\text{table}, \text{arena}, t, T, \text{barrier}),\qquad t = 0, \ldots, T-1
 
-The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python.
+The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python. Waking
+one up takes as long as a product of 100 by 100 matrices. So a worker looks for the next call before it falls
+asleep, for as long as the last one took and at most 50 µs: calls that follow each other closely find it
+awake, and what looking costs is never more than what the work did. Work that waking would delay has the team
+only while it looks; the first of such calls in a row runs alone.
+
 Between two kernels members meet at a barrier: each counts itself, the last one opens the next phase, and
 who waits long gives its core away. One call at a time has the team; another one that comes meanwhile runs
 alone, which cannot be seen in its results. In a forked child the team starts anew.
@@ -260,11 +265,10 @@ def _write_worker(module: ir.Module, host: Host) -> None:
     if has_cores(host):
         f.call("move_over", "void")
     body, table, arena = (_get(f, offset, "ptr") for offset in (_BODY, _TABLE, _ARENA))
-    passed = f.call("member", "i64", body, table, arena, number, count)
-    patient = (
-        _looks(f, passed) if not has_cores(host) else f.select(_is_apart(f), _looks(f, passed), ir.index(0))
-    )
-    f.lines.append(f"  %later = add i64 {_clock(f, time.CLOCK_MONOTONIC).name}, {patient.name}")
+    looks = _looks(f, f.call("member", "i64", body, table, arena, number, count))
+    if has_cores(host):  # the caller cannot go on while this thread has its core
+        looks = f.select(_is_apart(f), looks, ir.index(0))
+    f.lines.append(f"  %later = add i64 {_clock(f, time.CLOCK_MONOTONIC).name}, {looks.name}")
     f.jump(top)
 
 

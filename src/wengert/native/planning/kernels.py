@@ -292,8 +292,8 @@ class Map(Kernel):
     """A loop over ``shape`` that evaluates elementwise equations, and reduces some of them over ``axes``.
 
     ``running`` are writes of what the reductions have come to after every step, so that the axis is walked
-    through in order. As an epilogue it has a ``parent``, a product or a reduction whose results it finds in
-    registers.
+    through in order. Where a ``required`` condition does not hold the run fails. As an epilogue it has a
+    ``parent``, a product or a reduction whose results it finds in registers.
     """
 
     shape: Shape
@@ -302,6 +302,7 @@ class Map(Kernel):
     writes: list[Write] = field(default_factory=list)
     reductions: list[Reduction] = field(default_factory=list)
     running: list[Write] = field(default_factory=list)
+    required: list[Atom] = field(default_factory=list)
     axes: tuple[int, ...] = ()
     epilogues: dict[Shape, Map] = field(default_factory=dict)
     parent: Kernel | None = None
@@ -342,7 +343,7 @@ class Map(Kernel):
     def prune(self) -> None:
         """Forget what nobody uses: other loops have computed it anew."""
         needed = {atom for reduction in self.reductions for atom in reduction.operands}
-        needed |= {write.atom for write in (*self.writes, *self.running)}
+        needed |= {*self.required, *(write.atom for write in (*self.writes, *self.running))}
         kept = []
         for equation in reversed(self.equations):
             if needed.intersection(equation.outputs):
@@ -370,7 +371,7 @@ class Map(Kernel):
             yield from (write.access for write in (*part.writes, *part.running))
 
     def has_work(self) -> bool:
-        return any(part.writes or part.running for part in self.maps())
+        return any(part.writes or part.running or part.required for part in self.maps())
 
 
 @dataclass(eq=False)

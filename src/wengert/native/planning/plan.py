@@ -75,6 +75,8 @@ COSTLY = frozenset(
         "logistic",
         "log_expit",
         "softplus",
+        "gammaln",
+        "loggamma",
         "xlogy",
         "xlog1py",
         "entr",
@@ -288,6 +290,13 @@ class Plan:
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
+
+    def require(self, condition: Var) -> None:
+        """The run fails where a condition does not hold."""
+        self.settle(condition)
+        home = self.maker(condition) or self.map(self.ready(condition), condition.type.shape)
+        self.read(home, condition)
+        home.required.append(condition)
 
     def later(self, out: Var, pieces: list[Piece], lower: Callable[[], None]) -> None:
         """A value made of pieces; it is lowered when asked for, unless it has become part of another."""

@@ -354,7 +354,7 @@ class _Writer:
                 inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
     def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Where sums start, and whether (1) that moves with the row; scattered numbers are gathered first."""
+        """Where sums start, and 1 if that moves with the row; scattered numbers are collected first."""
         if self.start is None:
             return _zeros(self.f.module), ZERO
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)

@@ -481,7 +481,16 @@ class Nest:
     def _compute(self, part: Part, values: Values, offsets: Offsets, cut: Cut, vector: int) -> None:
         for equation in part.kernel.equations:
             values.compute(equation)
+        for atom in part.kernel.required:
+            self._require(values.read(atom, atom.type.dtype), cut.masks[vector])
         self._store(part.writes, values, offsets, cut, vector)
+
+    def _require(self, condition: ir.Value, mask: ir.Value | None) -> None:
+        """Fail where a condition does not hold in a lane that counts."""
+        wrong = self.f.binary("xor", condition, ir.constant(True, condition.type))
+        if mask is not None and ir.lanes_of(condition.type) > 1:
+            wrong = self.f.binary("and", wrong, mask)
+        self.writer.fail_if(wrong)
 
     def _store(
         self, writes: Sequence[Write], values: Values, offsets: Offsets, cut: Cut, vector: int

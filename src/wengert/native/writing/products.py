@@ -200,14 +200,8 @@ class Oriented:
         """Which part of the second factor each thread touches: its own matrices or columns, or all of it."""
         b = self.factors[1]
         if self.across:
-            return rows(
-                b.strides[-1],
-                self.extent,
-                self.least,
-                b.offset,
-                [(b.strides[-2], b.shape[-2])],
-                b.dtype.itemsize,
-            )
+            others = [(b.strides[-2], b.shape[-2])]
+            return rows(b.strides[-1], self.extent, self.least, b.offset, others, b.dtype.itemsize)
         batch = one_stride(self.lead, b.strides)
         if self.together == 1 or batch is None:
             return ANYWHERE
@@ -229,7 +223,7 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    if oriented.shared:
+    if writer.divides and oriented.shared:
         _write(writer, oriented, *writer.share(oriented.extent, oriented.least))
         return
     with writer.alone():
