@@ -322,10 +322,8 @@ class _Writer:
             if k > self.plan.depth:
                 fresh = f.compare("icmp eq", p, ZERO)
                 start, moving = f.select(fresh, start, c), f.select(fresh, moving, ir.index(1))
-            count, operands = (
-                f.binary("sub", end, begin),
-                Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth),
-            )
+            count = f.binary("sub", end, begin)
+            operands = Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth)
             for strip in _range_strips(self.plan.strips):
                 count, operands = self._range(strip, operands, count, 1, moving)
         if self.epilogue is not None:

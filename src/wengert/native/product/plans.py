@@ -214,9 +214,8 @@ def _is_in_lines(product: Product, tile: Tile) -> bool:
     n, host = product.n, product.host or this_host()
     whole = product.b_strides == (n, 1) and n % tile.lanes == 0
     far = product.k * n * product.arithmetic.size > host.first_cache
-    return (
-        product.m == 1 and not product.across and whole and far and tile.arithmetic.masks and tile.ways == 1
-    )
+    one = product.m == 1 and not product.across
+    return one and whole and far and tile.arithmetic.masks and tile.ways == 1
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:

@@ -223,18 +223,18 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
+    product = oriented.product
     if writer.divides and oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.extent, oriented.least))
+        _write(writer, oriented, product, *writer.share(oriented.extent, oriented.least))
         return
+    whole = replace(product, grain=product.m, across=False)
     with writer.alone():
-        _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, whole, ir.index(0), ir.index(oriented.rows))
 
 
-def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
+def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    product, scratch = oriented.product, writer.slot(SCRATCH)
-    if not (writer.divides and oriented.shared):
-        product = replace(product, grain=product.m, across=False)
+    scratch = writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         write_rows(writer.f, product, a, b, c, scratch, begin, end)
