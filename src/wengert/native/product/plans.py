@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 
 from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host, this_host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.product.dots import Dots
 from wengert.native.product.lines import Lines
 from wengert.native.product.packing import Panels, Rows
+from wengert.native.product.splits import LINES, SIDE, panel_bytes
 from wengert.native.product.tiles import Arithmetic, Strip, Tile, arithmetic
+from wengert.native.product.units import SUM_BYTES as UNIT_BYTES
 
 PAGE = 4096
 STREAMS = 16
@@ -36,7 +39,7 @@ class Plan:
     method : str
         ``tiles``; ``dots``; ``lines``; ``columns`` for a product of a matrix stored by columns and a vector,
         which is computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of
-        the result are transposed back.
+        the result are transposed back. ``units`` by the matrix unit; strips are for what is not fit for it.
     strips : tuple of (Strip or Dots or Lines, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
@@ -67,11 +70,15 @@ class Plan:
 
 
 class Scratch(NamedTuple):
-    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums."""
+    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums.
+
+    For the matrix unit between copies and sums the parts of A, of B, and the sums of two by two tiles.
+    """
 
     copies: int
     sums: int
     end: int
+    parts: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class Product:
     batch_strides: tuple[int, int, int] = (0, 0, 0)
     host: Host | None = None
     grain: int = 1
+    underflow: Underflow = Underflow.GRADUAL
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -115,9 +123,26 @@ class Product:
             return Scratch(block, 0, block + plan.turned.nbytes(self.n, plan.rows) + LINE)
         depth, width = min(self.k, plan.depth), min(self.n, plan.width)
         b = 0 if plan.panels_b is None else round_up(plan.panels_b.nbytes(width, depth), LINE)
-        a = 0 if plan.panels_a is None else round_up(plan.panels_a.nbytes(plan.rows, depth), LINE)
+        a = 0 if plan.panels_a is None else round_up(plan.panels_a.nbytes(*((depth, SIDE) if plan.method == "units" else (plan.rows, depth))), LINE)
+        if plan.method == "units":
+            return self._scratch_of_units(b, a)
         rows = self.m if self.k > plan.depth else min(self.m, plan.rows or self.m)
-        return Scratch(b, b + a, b + a + rows * round_up(width * size, LINE) + LINE)
+        return Scratch(b, b + a, b + a + rows * self.sum_row + LINE)
+
+    def _scratch_of_units(self, b: int, a: int) -> Scratch:
+        width, panel = min(self.n, self.plan.width), panel_bytes(min(self.k, self.plan.depth))
+        first = b + a
+        second = first + 2 * panel
+        tiles = second + round_up(width, SIDE) // LINES * panel
+        sums = tiles + UNIT_BYTES
+        rows = round_up(min(self.m, self.plan.rows), SIDE)
+        return Scratch(b, sums, sums + rows * self.sum_row + LINE, (first, second, tiles))
+
+    @property
+    def sum_row(self) -> int:
+        """Bytes from row to row of sums: whole lines, for the matrix unit an odd number of them."""
+        lines = -(-min(self.n, self.plan.width) * self.arithmetic.size // LINE)
+        return LINE * (lines + (1 - lines % 2 if self.plan.method == "units" else 0))
 
     @property
     def scratch_bytes(self) -> int:
@@ -147,6 +172,8 @@ class Product:
 def make_plan(product: Product) -> Plan:
     """The plan of a product."""
     m, n, k = product.m, product.n, product.k
+    if is_for_unit(product):
+        return _united(product)
     a_row, a_step = product.a_strides
     b_step, b_column = product.b_strides
     along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
@@ -159,6 +186,27 @@ def make_plan(product: Product) -> Plan:
         back = Panels(product.arithmetic, -(-n // lanes), lanes, True)
         return Plan("narrow", _column_strips(product, n, n, NARROW_ROWS), k, n, NARROW_ROWS, turned=back)
     return _tiled(product)
+
+
+def is_for_unit(product: Product) -> bool:
+    """Whether the matrix unit computes a product sooner than vectors do."""
+    host, pairs = product.host or this_host(), (product.a_strides, product.b_strides)
+    whole = product.grain % SIDE == 0 or product.grain >= product.m
+    return host.matrix_unit and whole and product.arithmetic.element == "float" and all(
+        1 in pair for pair in pairs
+    ) and min(product.m, product.n, product.k) >= 64
+
+
+UNIT_DEPTH = 128
+
+def _united(product: Product) -> Plan:
+    """Blocks of C whose sums stay in the second cache beside the parts of B."""
+    side = 512
+    strips = _column_strips(product, product.m, math.gcd(product.m, product.grain), product.n)
+    kind, lanes = product.arithmetic, SQUARE
+    turned_a = None if product.a_strides[1] == 1 else Panels(kind, UNIT_DEPTH // lanes, lanes, True)
+    turned_b = None if product.b_strides[1] == 1 else Panels(kind, SIDE // lanes, lanes, True)
+    return Plan("units", strips, UNIT_DEPTH, side, side, turned_a, turned_b)
 
 
 def _is_narrow(product: Product) -> bool:
