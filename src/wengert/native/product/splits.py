@@ -59,8 +59,8 @@ class Split(NamedTuple):
 
 
 def panel_bytes(depth: int) -> int:
-    """Memory for the parts of 16 lines."""
-    return -(-depth // DEPTH) * STEP
+    """Memory for the parts of 16 lines, and lines of the cache between them: alike places do not crowd it."""
+    return -(-depth // DEPTH) * STEP + PARTS * ROW
 
 
 def split_function(module: ir.Module, split: Split) -> str:
