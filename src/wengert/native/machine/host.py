@@ -66,9 +66,7 @@ class Host:
 
 _TARGETS = {
     "avx512": Host("x86_64-unknown-linux-gnu", "x86-64-v4", "", 64, 32, True),
-    "amx": Host(
-        "x86_64-unknown-linux-gnu", "sapphirerapids", "", 64, 32, True, 48 * 1024, 2048 * 1024, True
-    ),
+    "amx": Host("x86_64-unknown-linux-gnu", "sapphirerapids", "", 64, 32, True, 48 * 1024, 2048 * 1024, True),
     "avx2": Host("x86_64-unknown-linux-gnu", "x86-64-v3", "", 32, 16, True),
     "sse2": Host("x86_64-unknown-linux-gnu", "x86-64", "", 16, 16, False),
     "neon": Host("aarch64-unknown-linux-gnu", "generic", "+neon", 16, 32, True),
@@ -77,7 +75,9 @@ _TARGETS = {
 
 
 def target(name: str) -> Host:
-    """A processor by name: ``avx512``, ``amx`` (that and a matrix unit), ``avx2``, ``sse2``, ``neon`` or ``portable``."""
+    """A processor by name: ``avx512``, ``avx2``, ``sse2``, ``neon`` or ``portable``; ``amx`` is ``avx512``
+    with a matrix unit.
+    """
     return _TARGETS[name]
 
 
@@ -92,11 +92,15 @@ def this_host() -> Host:
 
 
 MATRIX_UNIT = ("amx-tile", "amx-bf16")
-ARCH_PRCTL, REQUEST, TILES = 158, 0x1023, 18  # the call of Linux on x86-64, what is asked, and for which state
+ARCH_PRCTL, REQUEST, TILES = (
+    158,
+    0x1023,
+    18,
+)  # the call of Linux on x86-64, what is asked, and for which state
 
 
 def _is_permitted() -> bool:
-    """Ask Linux to keep the registers of the matrix unit, which are large, for the threads of this process."""
+    """Ask Linux to keep the registers of the matrix unit for the threads of this process: they are large."""
     if not loader.is_possible():
         return False
     return ctypes.CDLL(None).syscall(ARCH_PRCTL, REQUEST, TILES) == 0  # type: ignore[no-any-return]

@@ -30,8 +30,8 @@ from wengert.native.machine.host import LINE, this_host
 from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.lines import Lines, lines_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
-from wengert.native.product.plans import Product, power_of_two
-from wengert.native.product.splits import LIMITS, LINES, SIDE, STEP, Split, panel_bytes, split_function
+from wengert.native.product.plans import UNIT, Product, power_of_two
+from wengert.native.product.splits import DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
 from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
 from wengert.native.product.units import configured, unit_function
 
@@ -134,9 +134,9 @@ class _Writer:
             with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
                 self._narrow(i, rows)
             return
-        if self.plan.method == "units":
+        if self.plan.method == UNIT:
             with configured(self.f), _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
-                self._united(i, rows)
+                self._by_unit(i, rows)
             return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
@@ -215,7 +215,7 @@ class _Writer:
         """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.tile.columns) * self.size)
-        if self.start is None or self.plan.method == "units":
+        if self.start is None or self.plan.method == UNIT:
             given = (_zeros(f.module), ZERO, ZERO)
         else:
             place = self._at(self.start.pointer, i, self.start.row, j, 1)
@@ -398,7 +398,7 @@ class _Writer:
 
     # --- matrix unit ----------------------------------------------------------------------------------------
 
-    def _united(self, i: ir.Value, rows: ir.Value) -> None:
+    def _by_unit(self, i: ir.Value, rows: ir.Value) -> None:
         """A block of rows: for all columns first the sums of all blocks of k, then the epilogue."""
         f, product, plan = self.f, self.product, self.plan
         end = f.binary("add", i, rows)
@@ -411,7 +411,8 @@ class _Writer:
                     start, start_row, start_next = self._start(r, j, p, c, c_row)
                     operands = Operands(b, b, c, start, ZERO, ZERO, b_step, c_row, start_row, depth)
                     self._side(operands, r, p, high, j, width, b_next, start_next, are_fit)
-            with self._apart((self._sum_place(), self.c, i, j, rows, width, self.first_row)) as (inside, given):
+            values = (self._sum_place(), self.c, i, j, rows, width, self.first_row)
+            with self._apart(values) as (inside, given):
                 inside._finish_rows(*given)
 
     def _side(
@@ -424,7 +425,7 @@ class _Writer:
         a = self._at(self.a, i, row, p, step)
         fit = f.binary("and", are_fit, self._split_a(a, depth, rows))
         panel, (first, second, tiles) = ir.index(self._panel), self._parts
-        steps = f.binary("sdiv", f.binary("add", depth, ir.index(SIDE - 1)), ir.index(SIDE))
+        steps = f.binary("sdiv", f.binary("add", depth, ir.index(DEPTH - 1)), ir.index(DEPTH))
         with _when(f, f.compare("icmp ne", fit, ZERO)):
             f.call(
                 unit_function(f.module), "void", first, second, operands.c, operands.start, tiles, panel,
@@ -530,8 +531,9 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 element = self.product.arithmetic.element
                 value = f.load(type, f.offset(source, element, loop.index), self.size)
-                if self.plan.method in ("narrow", "units") and self.start is not None:
-                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                if self.plan.method in ("narrow", UNIT) and self.start is not None:
+                    column = f.binary("add", j, loop.index)
+                    value = f.binary("fadd", value, self._started(type, row, column, here))
                 result: ir.Value | None = value
                 if self.epilogue is not None:
                     result = self.epilogue(f, value, row, f.binary("add", j, loop.index), here)

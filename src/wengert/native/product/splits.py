@@ -112,7 +112,11 @@ def _across(
         for part, words in enumerate(_parts(f, numbers)):
             f.store(words, f.advance(to, ir.index(part * TILE)), ROW)
         further = ir.index(4 * split.columns)
-        loop.next = [f.advance(place, further), f.advance(to, f.param("across")), *_extremes(f, numbers, extremes)]
+        loop.next = [
+            f.advance(place, further),
+            f.advance(to, f.param("across")),
+            *_extremes(f, numbers, extremes),
+        ]
     return loop.state[2:]
 
 
@@ -126,7 +130,7 @@ def _if_any(f: ir.Function, left: ir.Value, count: ir.Value) -> ir.Value:
 
 
 def _numbers(f: ir.Function, place: ir.Value, count: ir.Value) -> ir.Value:
-    """A vector, of which the numbers below a count are read, and the row of memory that comes later asked for."""
+    """A vector, of which the numbers below a count are read; a later row of memory is asked for."""
     prefetch(f, f.advance(place, f.binary("mul", f.param("step"), ir.index(AHEAD))))
     count = f.intrinsic("smin", "i64", f.intrinsic("smax", "i64", count, ZERO), ir.index(LINES))
     bits = f.binary("add", f.binary("shl", ir.index(1), count), ir.index(-1))
@@ -165,4 +169,3 @@ def _are_fit(f: ir.Function, least: ir.Value, most: ir.Value) -> ir.Value:
     small = f.call("llvm.vector.reduce.umin.v16i32", "i32", least)
     great = f.call("llvm.vector.reduce.umax.v16i32", "i32", most)
     return f.binary("and", f.compare("icmp uge", small, low), f.compare("icmp ule", great, high))
-

@@ -1,7 +1,7 @@
 r"""A processor's matrix unit: tiles of the product from the parts of its factors.
 
-With the parts :math:`a_i, b_j` of two numbers (`wengert.native.product.splits`), each :math:`2^{-8}` of the one
-before, their product is to float32's accuracy the sum of six products of parts,
+With the parts :math:`a_i, b_j` of two numbers (`wengert.native.product.splits`), each about :math:`2^{-8}` of
+the one before, their product is to float32's accuracy the sum of six products of parts,
 
 .. math:: a b = \underbrace{a_1 b_3 + a_1 b_2 + a_2 b_2 + a_2 b_1 + a_3 b_1}_{\text{added first}} + a_1 b_1
           + O(2^{-24} |a b|),
