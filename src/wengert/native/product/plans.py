@@ -205,7 +205,7 @@ UNIT_DEPTH = 128  # of a block: the parts of 32 rows and 32 columns are in the f
 # Nanoseconds, measured on Sapphire Rapids: of a multiply-add, by vectors and by the unit; of splitting a
 # number of A and one of B, which goes through the second cache; of transposing one before; of an element of C
 # for each block of k and at the end.
-BY_VECTORS, BY_UNIT, SPLIT_A, SPLIT_B, TURN, ADD, FINISH = 0.011, 0.0036, 0.15, 0.3, 0.12, 0.12, 0.15
+BY_VECTORS, BY_UNIT, SPLIT_A, SPLIT_B, TURN, ADD, FINISH = 0.0115, 0.005, 0.12, 0.25, 0.12, 0.03, 0.3
 SAVED, SAVED_SHARE = 20_000, 0.15  # at least: what a product of some other shape costs to compile is 20 ms
 
 
