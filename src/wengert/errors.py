@@ -122,6 +122,13 @@ def location() -> str:
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}: " if frame else ""
 
 
+def place_of(function: Any) -> str:
+    """``file:line: `` where a function, or the class of a callable object, is written, if that is Python."""
+    written = function if hasattr(function, "__code__") else type(function).__call__
+    code = getattr(written, "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""
+
+
 def at_user_line(message: str) -> str:
     """The message with the user's file and line in front."""
     return location() + message

@@ -173,6 +173,8 @@ def test_weights_of_classes():
         ValueError, match=r"class_weight names \['d'\], but the classes are \['a', 'b', 'c'\]"
     ):
         _classifier(class_weight={"d": 2.0}).fit(X, Y)
+    with pytest.raises(ValueError, match="leaves no pattern a weight above zero"):
+        _classifier(class_weight={"a": 0, "b": 0, "c": 0}).fit(X, Y)
 
 
 def test_a_validation_set_that_is_given():
@@ -412,6 +414,26 @@ def test_missing_values_are_refused_in_arrays_and_where_asked_for():
     with pytest.raises(ValueError, match="Input X contains NaN"):
         _classifier().fit(AGE[:, None], TARGET)
     assert _classifier(max_iter=2).fit(pd.DataFrame({"age": AGE}), TARGET).coefs_[0].shape[0] == 2
+
+
+@pytest.mark.parametrize("columns", [{"size": X[:, 0], "age": X[:, 1]}, {"city": CITY, "size": X[:, 0]}])
+@pytest.mark.parametrize("kind", TABLES)
+def test_where_training_had_all_numbers_the_mean_stands_for_missing_ones(kind, columns):
+    estimator = _classifier(max_iter=5).fit(TABLES[kind](columns), TARGET)
+    gaps = columns | {"size": np.where(np.arange(120) < 3, np.nan, X[:, 0])}
+    filled = columns | {"size": np.where(np.arange(120) < 3, X[:, 0].mean(), X[:, 0])}
+    with pytest.warns(UserWarning, match="^column .size.: 3 values are missing in X"):
+        found = estimator.predict_proba(TABLES[kind](gaps))
+    np.testing.assert_allclose(found, estimator.predict_proba(TABLES[kind](filled)))
+
+
+def test_where_missing_numbers_are_refused_they_are_in_prediction_too():
+    estimator = _classifier(missing="error", max_iter=2).fit(pd.DataFrame({"size": X[:, 0]}), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        estimator.predict(pd.DataFrame({"size": [np.nan]}))
+    estimator = _classifier(missing="error", max_iter=2).fit(pd.DataFrame({"c": CITY, "n": X[:, 0]}), TARGET)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        estimator.predict(pd.DataFrame({"c": ["Oslo"], "n": [np.nan]}))
 
 
 def test_columns_without_names():

@@ -59,7 +59,8 @@ def test_every_element_comes_everywhere():
 
 @pytest.mark.parametrize("used", [0, 1, 600, 623])
 @pytest.mark.parametrize("size", [0, *SIZES])
-def test_shuffles_are_numpys(size, used):
+def test_shuffles_are_numpys(monkeypatch, size, used):
+    monkeypatch.setattr(orders, "FEW", -1)
     ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
     for rng in (ours, theirs):
         rng.bytes(4 * used)
@@ -76,5 +77,20 @@ def test_generators_of_another_kind_shuffle_themselves():
     rows, found = np.arange(50), np.empty((2, 50), np.uint32)
     orders.shuffled(ours, rows.astype(np.uint32), found)
     for order in found:
+        theirs.shuffle(rows)
+        np.testing.assert_array_equal(order, rows)
+
+
+@pytest.mark.parametrize(("at_hand", "compiled"), [({}, False), ({"shuffled": None}, True)])
+def test_nothing_is_compiled_for_a_few_rows(monkeypatch, at_hand, compiled):
+    asked = []
+    monkeypatch.setenv("WENGERT_CACHE_DIR", "off")
+    monkeypatch.setattr(orders, "_functions", at_hand)
+    monkeypatch.setattr(orders, "_function", lambda name: lambda *_: asked.append(name))
+    rows, found = np.arange(50), np.empty((2, 50), np.uint32)
+    orders.shuffled(np.random.RandomState(3), rows.astype(np.uint32), found)
+    assert asked == ["shuffled"] * compiled
+    theirs = np.random.RandomState(3)
+    for order in found if not compiled else ():
         theirs.shuffle(rows)
         np.testing.assert_array_equal(order, rows)

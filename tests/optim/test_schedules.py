@@ -64,6 +64,15 @@ def test_any_function_and_any_dataclass_is_a_schedule():
         assert rule.kind == optim.SGD(optim.Called(schedule))
 
 
+@pytest.mark.parametrize("given", ["0.1", None, 0.1j, np.ones(3), [0.1]], ids=repr)
+def test_a_function_that_gives_no_number_is_refused(given):
+    rule = optim.Adam(lambda steps: given)
+    with pytest.raises(ValueError, match=r"the schedule <lambda> gives .*; return one real number, such as"):
+        rule.update(np.ones(2), rule.init(np.ones(2)), np.ones(2))
+    with pytest.raises(ValueError, match="the schedule <lambda> gives"):
+        wg.jit(optim.Called(lambda steps: given))(np.int64(3))
+
+
 def judged(schedule, errors):
     """The rate after each epoch."""
     found = []

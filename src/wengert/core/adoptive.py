@@ -515,9 +515,20 @@ def engage() -> Callable[[], None]:
         _running += 1
         if _running == 1:
             _find_namespaces()
-            for names, name, _, guarded in _places.values():
-                names[name] = guarded
+            for place, (names, name, original, guarded) in _places.items():
+                if names.get(name) is not original:
+                    original, guarded = _renew(place)
+                if original:
+                    names[name] = guarded
     return _disengage
+
+
+def _renew(place: tuple[int, str]) -> tuple[Any, Any]:
+    """Find out what the user has given a name to since it was scanned."""
+    names, name, *_ = _places[place]
+    pair = _GUARDED.get(id(names.get(name)), (None, None))
+    _places[place] = (names, name, *pair)
+    return pair
 
 
 def _disengage() -> None:
@@ -525,8 +536,9 @@ def _disengage() -> None:
     with _lock:
         _running -= 1
         if _running == 0:
-            for names, name, original, _ in _places.values():
-                names[name] = original
+            for names, name, original, guarded in _places.values():
+                if guarded and names.get(name) is guarded:
+                    names[name] = original
 
 
 def _find_namespaces() -> None:

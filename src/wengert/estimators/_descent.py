@@ -171,7 +171,7 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
-        trainer.forget_data()
+        trainer.forget()
         estimator._adopt(_trained(estimator, trainer))
 
 
@@ -186,7 +186,7 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
         errors = _errors(trainer, sample, orders.of(estimator.n_iter_ + 1, count, most), count)
         if told:
             trainer.after_epoch(errors[-1])
-        estimator._optimizer.state = trainer.carry[1]
+        estimator._optimizer.state = trainer.state
         if watched:
             estimator._adopt(_trained(estimator, trainer))
         for estimator.loss_ in errors:
@@ -197,7 +197,7 @@ def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | N
         if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
             estimator.stopped_early_ = True
             return
-        trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
+        trainer.state = estimator._optimizer.state  # whose rate may have changed
 
 
 def _orders(estimator: Any, visited: Array) -> Orders:

@@ -78,8 +78,8 @@ def _error(pattern_errors: Callable[[Array, Array], Array]) -> Callable[..., Arr
 
 
 def _reported(value: Array, descended: Array) -> Array:
-    """One number with the derivative of another."""
-    return descended + stop_gradient(value - descended)
+    """One number with the derivative of another, which adds 0 to it, however large it is."""
+    return stop_gradient(value) + (descended - stop_gradient(descended))
 
 
 def _squared_error(y: Array, t: Array) -> Array:

@@ -123,8 +123,8 @@ class MLPRegressor(Perceptron, _WithLoss):
         places in order.
     missing
         ``"indicator"`` puts the mean of the column in the place of a missing number, and a further column
-        that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
-        arrays.
+        that says so if some are missing in training; ``"error"`` refuses missing values; ``"auto"`` does the
+        one for tables and the other for arrays.
     callbacks
         Functions of the estimator, called after every epoch of a stochastic solver; one that returns True
         ends the training.

@@ -9,14 +9,15 @@ NumPy's, and leaves it where NumPy would.
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from wengert.native.machine import host, identity
+from wengert.native.machine import cache, host, identity
 
 Array = np.ndarray
+
+FEW = 1 << 12  # rows that NumPy has shuffled sooner than the code for it is compiled
 
 
 def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
@@ -40,7 +41,8 @@ def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
 def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
     """Rows (uint32) after ``rng.shuffle(rows)``, and again, for every row of ``orders``."""
     generator, (count, length) = rng._bit_generator, orders.shape
-    if length < 2 or not isinstance(generator, np.random.MT19937):
+    is_known = isinstance(generator, np.random.MT19937) and length > 1
+    if not is_known or (orders.size <= FEW and not _is_at_hand("shuffled")):
         for order in orders:
             rng.shuffle(rows)
             order[:] = rows
@@ -59,14 +61,25 @@ SIGNATURES = {
 }
 
 
-@cache
+_functions: dict[str, Any] = {}
+
+
+def _is_at_hand(name: str) -> bool:
+    """Whether a function has been compiled at some time."""
+    return name in _functions or cache.load(_key(name)) is not None
+
+
 def _function(name: str) -> Any:
-    return ctypes.CFUNCTYPE(None, *SIGNATURES[name])(_code(name).address(name))
+    if name not in _functions:
+        code = host.link(*host.kept(_key(name), lambda: _compiled(name)))
+        found: Any = ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.address(name))
+        found.code = code
+        _functions.setdefault(name, found)
+    return _functions[name]
 
 
-@cache
-def _code(name: str) -> host.Code:
-    return host.link(*host.kept(identity.key("orders", name), lambda: _compiled(name)))
+def _key(name: str) -> str:
+    return identity.key("orders", name)
 
 
 def _compiled(name: str) -> list[bytes]:

@@ -160,8 +160,8 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @implements(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
-    a = _square(a)
-    a, n = (_inv(a), -n) if n < 0 else (a, n)
+    _square(a)
+    a, n = (_inv(a), -n) if n < 0 else (as_array(a), n)
     if n == 0:
         return np.broadcast_to(_eye(a.shape[-1], a), a.shape)
     factors = []
@@ -549,12 +549,17 @@ def _matrix_norm(x: Any, axis: tuple[int, int], ord: Any, keepdims: bool) -> Any
     return np.expand_dims(norm, axis) if keepdims else norm
 
 
+def _largest(sizes: Any) -> Any:
+    """The largest of sizes: 0 of none."""
+    return np.max(sizes, axis=-1, initial=np._NoValue if sizes.shape[-1] else 0)
+
+
 _MATRIX_NORMS: dict[Any, Any] = {
-    1: lambda x: np.max(np.sum(np.absolute(x), axis=-2), axis=-1),
+    1: lambda x: _largest(np.sum(np.absolute(x), axis=-2)),
     -1: lambda x: np.min(np.sum(np.absolute(x), axis=-2), axis=-1),
-    np.inf: lambda x: np.max(np.sum(np.absolute(x), axis=-1), axis=-1),
+    np.inf: lambda x: _largest(np.sum(np.absolute(x), axis=-1)),
     -np.inf: lambda x: np.min(np.sum(np.absolute(x), axis=-1), axis=-1),
-    2: lambda x: np.max(_svdvals(x), axis=-1),
+    2: lambda x: _largest(_svdvals(x)),
     -2: lambda x: np.min(_svdvals(x), axis=-1),
     "nuc": lambda x: np.sum(_svdvals(x), axis=-1),
 }
@@ -588,10 +593,13 @@ def _linalg_matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") 
 @implements(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
     x = _matrix(x)
+    if not x.size:
+        raise np.linalg.LinAlgError(at_user_line("cond is not defined on empty arrays"))
     if p not in (None, 2, -2):
         return _matrix_norm(x, (-2, -1), p, False) * _matrix_norm(_inv(x), (-2, -1), p, False)
     s = _svdvals(x)
-    return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    ratio = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.where(np.isnan(ratio) & ~np.any(np.isnan(x), axis=(-2, -1)), np.inf, ratio)
 
 
 @implements(np.linalg.matrix_rank)
@@ -601,5 +609,5 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any 
         return np.sum(np.any(a != 0))
     s = _svdvals(a)
     relative = max(a.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else rtol
-    limit = np.max(s, axis=-1, keepdims=True) * relative if tol is None else np.expand_dims(tol, -1)
-    return np.count_nonzero(s > limit, axis=-1)
+    limit = _largest(s) * relative if tol is None else tol
+    return np.count_nonzero(s > np.expand_dims(limit, -1), axis=-1)

@@ -264,7 +264,7 @@ def _reduction(primitive: Primitive) -> Callable[..., Any]:
         if not given(initial):
             return bind(primitive, (a,), params)
         if 0 in a.shape and primitive.name in ("max", "min"):
-            return np.broadcast_to(initial, reduced(type_of(a), axes, params["keepdims"]))
+            return np.zeros(reduced(type_of(a), axes, params["keepdims"]), a.dtype) + initial
         return _COMBINE[primitive.name](bind(primitive, (a,), params), initial)
 
     return reduce

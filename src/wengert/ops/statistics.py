@@ -308,6 +308,8 @@ def _without_nan(function: Callable[..., Any], value: float) -> Callable[..., An
 
 def _nan_extremum(function: Callable[..., Any], value: float) -> Callable[..., Any]:
     def extremum(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any) -> Any:
+        if as_array(a).dtype.kind not in "fc":
+            return function(a, axis=axis, keepdims=keeps(keepdims), **kwargs)
         found = function(_filled(a, value), axis=axis, keepdims=keeps(keepdims), **kwargs)
         lost = np.all(np.isnan(as_array(a)), axis=axis, keepdims=keeps(keepdims))
         return np.where(lost, np.nan, found)

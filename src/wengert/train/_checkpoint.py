@@ -39,7 +39,7 @@ class Moment:
     Attributes
     ----------
     carry
-        The network and the optimiser's state.
+        The network and the optimiser's state, where it is to be written down.
     epoch, steps
         How many have been made.
     best

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -148,6 +149,32 @@ sys.exit(bool(status))
 def test_a_fork_while_another_thread_compiles():
     command = [sys.executable, "-c", FORK]
     assert subprocess.run(command, timeout=60, env=os.environ | {"WENGERT_CACHE_DIR": "off"}).returncode == 0
+
+
+def test_after_an_interrupt_no_two_threads_share_a_code_generator(monkeypatch):
+    """A thread that was not waited for is still at work with one."""
+    from wengert.native.machine import llvm
+
+    emit, at_work, shared = llvm._LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn, [], []
+
+    def slow(generator, *args):
+        shared.extend(g for g in at_work if g is generator)
+        at_work.append(generator)
+        time.sleep(0.2 if threading.current_thread() is not threading.main_thread() else 0.1)
+        at_work.remove(generator)
+        return emit(generator, *args)
+
+    def interrupted(thread, timeout=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(llvm, "_WORKERS", 2)
+    monkeypatch.setattr(llvm._LIBRARY.LLVMPY_TargetMachineEmitToMemory, "_cfn", slow)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "join", interrupted)
+        host.object_codes([MASKED, MASKED])
+    assert at_work
+    assert len(host.object_codes([MASKED, MASKED])) == 2
+    assert not shared
 
 
 WORDS = {"avx512": "zmm", "avx2": "ymm", "sse2": "xmm", "neon": "v0.4s"}

@@ -9,7 +9,7 @@ import wengert as wg
 from wengert.core.evaluate import evaluate
 from wengert.core.trace import type_for
 from wengert.native.planning.kernels import Contract, Map, Repeat, Routine
-from wengert.native.planning.plan import Plan, all_plans, layout
+from wengert.native.planning.plan import ENOUGH, Plan, all_plans, layout
 
 X, W, B, Y = (np.random.default_rng(0).normal(size=s) for s in ((64, 50), (50, 32), (32,), (64, 32)))
 
@@ -70,6 +70,33 @@ def test_elementwise_equations_of_one_shape_are_one_loop():
     found = plan(lambda x: (np.exp(np.sin(x)) * 2, np.cos(x)), X)
     assert kinds(found) == [Map]
     assert len(found.kernels[0].writes) == 2
+
+
+def sines(x, y):
+    """Steps written one after the other."""
+    for _ in range(100):
+        x = np.sin(x) + y * x
+    return x
+
+
+def test_a_long_chain_of_costly_equations_is_several_loops():
+    x = np.linspace(0, 1, 40)
+    found = plan(sines, x, 0.1)
+    counts = [names(kernel).count("sin") for kernel in found.kernels]
+    assert sum(counts) == 100
+    assert max(counts) <= 2 * ENOUGH
+    agrees(sines, x, 0.1)
+
+
+def test_loops_of_unrolled_steps_are_alike():
+    text = wg.jit(sines).llvm_ir(np.linspace(0, 1, 40), 0.1)
+    assert text.count("call void @map.") >= 100 // (2 * ENOUGH)
+    assert text.count("define private void @map.") < text.count("call void @map.")
+
+
+def test_a_chain_of_numbers_is_one_loop():
+    (kernel,) = plan(lambda x: sines(x, 0.1), 0.3).kernels
+    assert names(kernel).count("sin") == 100
 
 
 def test_reductions_join_the_loop_that_computes_what_they_reduce():

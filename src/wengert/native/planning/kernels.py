@@ -49,6 +49,11 @@ class Buffer:
         """Whether it is the same memory: the same buffer, or the same output."""
         return self is other or (self.kind, self.index) == (other.kind, other.index) == ("output", self.index)
 
+    def overlaps(self, other: Buffer) -> bool:
+        """Whether they have places of the arena in common."""
+        both = self.kind == other.kind == "arena"
+        return both and self.offset < other.offset + other.nbytes and other.offset < self.offset + self.nbytes
+
     @property
     def nbytes(self) -> int:
         """Bytes, rounded up so that the next buffer is aligned."""
@@ -302,6 +307,7 @@ class Map(Kernel):
     parent: Kernel | None = None
     scalar: bool = False
     closed: bool = False
+    costly: int = 0
 
     def takes(self, costly: bool) -> bool:
         """Whether equations may join; costly ones do not join where numbers come one by one."""

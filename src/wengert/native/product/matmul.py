@@ -14,8 +14,8 @@ A is one row and B outgrows the first cache, B is read by whole vectors of memor
 copied to panels first (`wengert.native.product.packing`). The inner functions are shared by all products of a
 module; here are the loops over blocks of columns, of k and of rows around them, and the epilogue.
 
-Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
-division cannot be seen in the result.
+Rows may be divided among threads in any way, or columns between tiles: each element is summed by one thread
+in one order, so the division cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def write_rows(
     begin: ir.Value, end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
     apart: Apart | None = None,
 ) -> None:  # fmt: skip
-    """Write the product into a function, for rows from ``begin`` to ``end``.
+    """Write the product into a function, for rows from ``begin`` to ``end``, or for these columns.
 
     ``apart(values)`` opens another function for the epilogue, which is given these values.
     """
@@ -140,9 +140,12 @@ class _Writer:
             return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
+        columns = ZERO, ir.index(product.n)
+        if product.across:
+            columns, (begin, end) = (begin, end), (ZERO, ir.index(product.m))
         with (
-            _blocks_of(f, product.n, plan.width) as (j, width),
-            _blocks_of(f, product.k, plan.depth) as (p, depth),
+            _blocks_of(f, *columns, product.n, plan.width) as (j, width),
+            _blocks_of(f, ZERO, ir.index(product.k), product.k, plan.depth) as (p, depth),
         ):
             b, b_step, b_next = self._columns_of_b(p, j, depth, width)
             with _rows_of(f, begin, end, step) as (i, rows):
@@ -263,7 +266,7 @@ class _Writer:
 
     def _share(self, j: ir.Value, width: ir.Value, here: int, rest: int, main: bool) -> ir.Value:
         """How many columns of a block are a strip's."""
-        if self.product.n <= self.plan.width:
+        if self.product.n <= self.plan.width and not self.product.across:
             return ir.index(here)
         f = self.f
         if main:
@@ -312,21 +315,22 @@ class _Writer:
 
     def _transposed(self, begin: ir.Value, end: ir.Value) -> None:
         """A matrix stored by columns times a vector: the vector is the row of A, rows are columns."""
-        f, product = self.f, self.product
-        count = f.binary("sub", end, begin)
-        a, b = self._at(self.a, begin, 1, ZERO, 0), self.b
-        a_step, b_step = (
-            ir.index(product.a_strides[1] * self.size),
-            ir.index(product.b_strides[0] * self.size),
-        )
-        if self.epilogue is None:
-            c = self._at(self.c, begin, 1, ZERO, 0)
-        else:
-            c = self._sum_place()
-        start, start_next = self._vector_start(begin, end)
-        operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
-        for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, 1, start_next)
+        f, k, (_, step), along = self.f, self.product.k, self.product.a_strides, self.product.b_strides[0]
+        steps = ir.index(along * self.size), ir.index(step * self.size)
+        c = self._at(self.c, begin, 1, ZERO, 0) if self.epilogue is None else self._sum_place()
+        given = self._vector_start(begin, end)
+        with _blocks_of(f, ZERO, ir.index(k), k, self.plan.depth) as (p, depth):
+            a, b = self._at(self.a, begin, 1, p, step), self._at(self.b, p, along, ZERO, 0)
+            start, moving = given
+            if k > self.plan.depth:
+                fresh = f.compare("icmp eq", p, ZERO)
+                start, moving = f.select(fresh, start, c), f.select(fresh, moving, ir.index(1))
+            count, operands = (
+                f.binary("sub", end, begin),
+                Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth),
+            )
+            for strip in _range_strips(self.plan.strips):
+                count, operands = self._range(strip, operands, count, 1, moving)
         if self.epilogue is not None:
             self._finish_column(begin, end)
 
@@ -343,7 +347,7 @@ class _Writer:
             self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
         )
         for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, product.n, False)
+            count, operands = self._range(strip, operands, count, product.n, ZERO)
         fill(f, panels, self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
         with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
@@ -352,18 +356,18 @@ class _Writer:
             with self._apart((source, c, f.binary("add", self.first_row, row))) as (inside, (sums, to, at)):
                 inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
-    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
-        """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
+    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Where sums start, and whether (1) that moves with the row; scattered numbers are gathered first."""
         if self.start is None:
-            return _zeros(self.f.module), False
+            return _zeros(self.f.module), ZERO
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
         if self.start.row == 1:
-            return first, True
+            return first, ir.index(1)
         f, element, place = self.f, self.product.arithmetic.element, self._sum_place()
         with f.loop(ZERO, f.binary("sub", end, begin), 1) as loop:
             number = f.load(element, self._at(first, loop.index, self.start.row, ZERO, 0), self.size)
             f.store(number, f.offset(place, element, loop.index), self.size)
-        return place, True
+        return place, ir.index(1)
 
     def _sum_place(self, row: ir.Value = ZERO) -> ir.Value:
         """Where sums stand in scratch memory, those of a row of the block."""
@@ -371,7 +375,7 @@ class _Writer:
         return self.f.advance(place, _times(self.f, row, self.product.sum_row))
 
     def _range(
-        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: ir.Value
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
         f, tile, width = self.f, strip.tile, ir.index(strip.tile.columns)
@@ -390,9 +394,9 @@ class _Writer:
             ir.index(rows),
             here,
             apart,
-            apart if moving else ZERO,
+            f.binary("mul", moving, apart),
         )
-        start = f.advance(operands.start, bytes) if moving else operands.start
+        start = f.advance(operands.start, f.binary("mul", moving, bytes))
         moved = operands._replace(b=f.advance(operands.b, bytes), c=f.advance(operands.c, bytes), start=start)
         return f.binary("sub", count, here), moved
 
@@ -402,8 +406,9 @@ class _Writer:
         """A block of rows: for all columns first the sums of all blocks of k, then the epilogue."""
         f, product, plan = self.f, self.product, self.plan
         end = f.binary("add", i, rows)
-        with _blocks_of(f, product.n, plan.width) as (j, width):
-            with _blocks_of(f, product.k, plan.depth) as (p, depth):
+        n, k = ir.index(product.n), ir.index(product.k)
+        with _blocks_of(f, ZERO, n, product.n, plan.width) as (j, width):
+            with _blocks_of(f, ZERO, k, product.k, plan.depth) as (p, depth):
                 b, b_step, b_next = self._columns_of_b(p, j, depth, width)
                 are_fit = self._split_b(b, b_step, b_next, depth, width)
                 with _rows_of(f, i, end, SIDE) as (r, high):
@@ -606,13 +611,15 @@ def _pieces(
 
 
 @contextmanager
-def _blocks_of(f: ir.Function, total: int, size: int) -> Iterator[tuple[ir.Value, ir.Value]]:
-    """Begin and extent of every block; no loop if there is one."""
-    if total <= size:
-        yield ZERO, ir.index(total)
+def _blocks_of(
+    f: ir.Function, begin: ir.Value, end: ir.Value, most: int, size: int
+) -> Iterator[tuple[ir.Value, ir.Value]]:
+    """Begin and extent of every block; no loop if there is one at most."""
+    if most <= size:
+        yield begin, f.binary("sub", end, begin)
         return
-    with f.loop(ZERO, ir.index(total), size) as loop:
-        left = f.binary("sub", ir.index(total), loop.index)
+    with f.loop(begin, end, size) as loop:
+        left = f.binary("sub", end, loop.index)
         yield loop.index, f.intrinsic("smin", "i64", left, ir.index(size))
 
 

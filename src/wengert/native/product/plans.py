@@ -26,6 +26,7 @@ PAGE = 4096
 STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
 NARROW_ROWS = 256
+MANY_ROWS = 64  # of a product, from which on the last few hardly count
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
 UNIT = "matrix unit"
 SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
@@ -88,7 +89,8 @@ class Product:
 
     Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
     With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``. A product that
+    is no batch may be computed in parts of its columns instead (``across``), at multiples of ``columns``.
     """
 
     m: int
@@ -102,6 +104,7 @@ class Product:
     batch_strides: tuple[int, int, int] = (0, 0, 0)
     host: Host | None = None
     grain: int = 1
+    across: bool = False
     underflow: Underflow = Underflow.GRADUAL
 
     @cached_property
@@ -150,6 +153,13 @@ class Product:
         """How much that is."""
         return self.scratch.end
 
+    @property
+    def columns(self) -> int:
+        """So many columns are whole tiles, and whole lines of the cache."""
+        first = self.plan.strips[0][0]
+        block = first if isinstance(first, Dots) else first.tile
+        return math.lcm(block.columns, LINE // self.arithmetic.size)
+
     def describe(self) -> dict[str, Any]:
         """The plan in words and numbers."""
         plan = self.plan
@@ -180,7 +190,8 @@ def make_plan(product: Product) -> Plan:
     b_step, b_column = product.b_strides
     along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
     if n == 1 and m > 1 and a_row == 1 and product.c_stride == 1:
-        return Plan("columns", _column_strips(product, 1, 1, m), max(k, 1), n)
+        far = k * m * product.arithmetic.size > _block_bytes(product.host or this_host())
+        return Plan("columns", _column_strips(product, 1, 1, m), STREAMS if far else max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
     if _is_narrow(product):
@@ -215,7 +226,7 @@ def is_for_unit(product: Product) -> bool:
     if not (host.matrix_unit and product.arithmetic.element == "float"):
         return False
     whole = product.grain % SIDE == 0 or product.grain >= product.m
-    if not whole or 1 not in product.a_strides or 1 not in product.b_strides:
+    if product.m < SIDE or not whole or 1 not in product.a_strides or 1 not in product.b_strides:
         return False
     vectors, unit = _times(product, host)
     return vectors - unit >= max(SAVED, SAVED_SHARE * vectors)
@@ -284,7 +295,9 @@ def _is_in_lines(product: Product, tile: Tile) -> bool:
     n, host = product.n, product.host or this_host()
     whole = product.b_strides == (n, 1) and n % tile.lanes == 0
     far = product.k * n * product.arithmetic.size > host.first_cache
-    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
+    return (
+        product.m == 1 and not product.across and whole and far and tile.arithmetic.masks and tile.ways == 1
+    )
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
@@ -357,7 +370,12 @@ def _ways(chains: int, k: int) -> int:
 
 
 def _heights(rows: int, m: int, grain: int) -> Sequence[int]:
-    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain."""
+    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain.
+
+    What is left over of few rows is one tile: several lower ones would take longer.
+    """
+    if rows == 12 and grain == m < MANY_ROWS and m % rows > 4:
+        return [rows, m % rows]
     if rows == 12:
         heights = [12, 4, 2, 1] if m % 4 >= 2 else [12, 4, 1]
     else:

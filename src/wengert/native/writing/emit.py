@@ -39,7 +39,7 @@ from wengert.native.planning.kernels import (
     Write,
 )
 from wengert.native.planning.plan import Plan
-from wengert.native.planning.work import operations_of
+from wengert.native.planning.work import is_worth_waking, operations_of
 from wengert.native.product.plans import round_up
 from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.merging import merge
@@ -401,7 +401,8 @@ def write_module(
     f.store(ZERO, f.param("arena"), 8)
     if threads:
         f.attributes = COLD
-        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"))
+        margin = ir.index(team.ALWAYS if is_worth_waking(plan) else 0)
+        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"), margin)
     else:
         f.call(body, "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))

@@ -30,8 +30,10 @@ from wengert.native.writing.vectors import Place, Values
 if TYPE_CHECKING:
     from wengert.native.writing.emit import Writer
 
+WIDE = 64  # columns from which on they are divided
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
+FEW = 24  # rows, below which threads divide columns: two heights of the tallest tile
 
 
 @dataclass
@@ -109,7 +111,7 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
-        return self._product(self.grain)
+        return self._product(self.shape[-2] if self.across else self.grain)
 
     def _product(self, grain: int) -> Product:
         a, b = self.factors
@@ -125,15 +127,32 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=grain,
+            grain=grain, across=self.across,
         )  # fmt: skip
 
     @cached_property
+    def across(self) -> bool:
+        """Whether threads divide columns: of a large product with few rows."""
+        m, n = self.shape[-2:]
+        large = product_operations(self.kernel) >= ENOUGH_EACH
+        return not self.lead and m < FEW and n >= WIDE and large
+
+    @property
+    def extent(self) -> int:
+        """How many rows or columns threads divide."""
+        return self.shape[-1] if self.across else self.rows
+
+    @property
+    def least(self) -> int:
+        """Of which they take multiples."""
+        return self.product.columns if self.across else self.grain
+
+    @cached_property
     def shared(self) -> bool:
-        """Whether threads divide the rows."""
-        writes = self.kernel.result.writes
-        return self.rows > self.grain and all(
-            self.strides(w.access)[-2] and not w.access.lookups for w in writes
+        """Whether threads divide the product."""
+        axis = -1 if self.across else -2
+        return self.extent > self.least and all(
+            self.strides(w.access)[axis] and not w.access.lookups for w in self.kernel.result.writes
         )
 
     @cached_property
@@ -162,7 +181,7 @@ class Oriented:
     def footprint_of_rows(self) -> Footprint:
         """The same for the first factor."""
         a = self.factors[0]
-        return self._rows(a, a.strides, a.shape[-1])
+        return ANYWHERE if self.across else self._rows(a, a.strides, a.shape[-1])
 
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows count through the whole batch: they are one axis only if it goes on where a matrix ends."""
@@ -170,6 +189,8 @@ class Oriented:
         batch, m, size = one_stride(self.lead, tuple(lead)), self.shape[-2], access.dtype.itemsize
         if access.lookups or batch is None:
             return ANYWHERE
+        if self.across:
+            return rows(column, self.extent, self.least, access.offset, [(row, m)], size)
         if self.together > 1:
             others = [(row, m), (column, columns)]
             return rows(batch, self.rows // m, self.grain // m, access.offset, others, size)
@@ -188,8 +209,17 @@ class Oriented:
         return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
 
     def _footprint_of_columns(self) -> Footprint:
-        """Which part of the second factor each thread touches: its own matrices, or all of it."""
+        """Which part of the second factor each thread touches: its own matrices or columns, or all of it."""
         b = self.factors[1]
+        if self.across:
+            return rows(
+                b.strides[-1],
+                self.extent,
+                self.least,
+                b.offset,
+                [(b.strides[-2], b.shape[-2])],
+                b.dtype.itemsize,
+            )
         batch = one_stride(self.lead, b.strides)
         if self.together == 1 or batch is None:
             return ANYWHERE
@@ -212,7 +242,7 @@ def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
     if oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.rows, oriented.grain))
+        _write(writer, oriented, *writer.share(oriented.extent, oriented.least))
         return
     with writer.alone():
         _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
@@ -222,7 +252,7 @@ def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -
     a, b = map(writer.pointer, oriented.factors)
     product, scratch = oriented.product, writer.slot(SCRATCH)
     if not (writer.divides and oriented.shared):
-        product = replace(product, grain=product.m)
+        product = replace(product, grain=product.m, across=False)
     product = replace(product, underflow=writer.underflow)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
