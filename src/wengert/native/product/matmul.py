@@ -11,8 +11,10 @@ How a product is computed is a `Plan`, made from its shape and the processor alo
 both factors run along k and A has few rows, elements are dot products (`wengert.native.product.dots`); where
 A is one row and B outgrows the first cache, B is read by whole vectors of memory
 (`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the cache, blocks of it are
-copied to panels first (`wengert.native.product.packing`). The inner functions are shared by all products of a
-module; here are the loops over blocks of columns, of k and of rows around them, and the epilogue.
+copied to panels first (`wengert.native.product.packing`). Large products of float32 numbers are left to the
+processor's matrix unit, where it has one (`wengert.native.product.units`). The inner functions are shared by
+all products of a module; here are the loops over blocks of columns, of k and of rows around them, and the
+epilogue.
 
 Rows may be divided among threads in any way, or columns between tiles: each element is summed by one thread
 in one order, so the division cannot be seen in the result.
@@ -450,11 +452,15 @@ class _Writer:
         """Where the parts of A and B and the sums of tiles stand."""
         return [self.f.advance(self.scratch, ir.index(place)) for place in self.product.scratch.parts]
 
+    @property
+    def _limits(self) -> list[ir.Value]:
+        return [ir.index(limit) for limit in LIMITS[self.product.underflow]]
+
     def _split_b(
         self, b: ir.Value, b_step: ir.Value, b_next: ir.Value, depth: ir.Value, width: ir.Value
     ) -> ir.Value:
         """The parts of a block of B, and whether all its numbers are fit."""
-        f, limits = self.f, map(ir.index, LIMITS[self.product.underflow])
+        f, limits = self.f, self._limits
         name, target, across = split_function(f.module, Split(False)), self._parts[1], ir.index(self._panel)
         if self.plan.panels_b is None:
             return f.call(name, "i64", b, target, b_step, depth, width, ir.index(STEP), across, *limits)
@@ -473,9 +479,8 @@ class _Writer:
             place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
             fill(f, panels, a, place, ir.index(step * self.size), depth, rows, ZERO)
             a, apart = place, ir.index(panels.row_bytes)
-        name, limits = split_function(f.module, Split(True)), map(ir.index, LIMITS[self.product.underflow])
-        down, across = ir.index(self._panel), ir.index(STEP)
-        return f.call(name, "i64", a, self._parts[0], apart, rows, depth, down, across, *limits)
+        name, down, across = split_function(f.module, Split(True)), ir.index(self._panel), ir.index(STEP)
+        return f.call(name, "i64", a, self._parts[0], apart, rows, depth, down, across, *self._limits)
 
     # --- epilogue -------------------------------------------------------------------------------------------
 
