@@ -23,6 +23,8 @@ from wengert.native.machine.underflow import Underflow
 from wengert.native.product import plans
 from wengert.native.product.matmul import write_function
 from wengert.native.product.plans import UNIT, Product
+from wengert.native.product.splits import LIMITS
+from wengert.native.writing.emit import write_module
 
 ORIENTATIONS = list(itertools.product((False, True), repeat=2))
 SHAPES = [(32, 32, 32), (33, 65, 129), (100, 70, 300), (64, 530, 40), (530, 64, 130), (36, 40, 20)]
@@ -238,6 +240,16 @@ def test_underflow_of_a_compiled_function_is_gradual(always):
     exact = a.astype("f8") @ b.astype("f8")
     found = wg.jit(lambda a, b: a @ b)(a, b)
     assert np.all(np.abs(found - exact) <= 64 * 2.0**-149) and np.count_nonzero(found) > 3000
+
+
+@pytest.mark.parametrize("underflow", Underflow)
+def test_limits_follow_from_the_underflow_of_the_function(underflow):
+    a, b = np.ones((1024, 512), "f4"), np.ones((512, 1024), "f4")
+    compiled = wg.jit(lambda a, b: np.tanh(a @ b))
+    plan = compiled._calls.path((a, b), {}).run.plan
+    text = write_module(plan, host.target("amx"), underflow=underflow)
+    calls = re.findall(r"call i64 @split.*i64 (\d+), i64 (\d+)\)", text)
+    assert calls == [tuple(map(str, LIMITS[underflow]))] * 2
 
 
 # --- when it is used ----------------------------------------------------------------------------------------
