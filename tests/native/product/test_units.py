@@ -35,8 +35,9 @@ orientations = pytest.mark.parametrize("orientation", ORIENTATIONS)
 
 
 @pytest.fixture
-def always(monkeypatch):
-    """The unit computes whatever it can."""
+def always(monkeypatch, tmp_path):
+    """The unit computes whatever it can, also what has been compiled before."""
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(plans, "SAVED", -math.inf)
     monkeypatch.setattr(plans, "SAVED_SHARE", -math.inf)
 
