@@ -392,7 +392,9 @@ class MLPClassifier(Perceptron):
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:
-            labels = self._labels.decode(sample.t - 0.5)
+            labels = sample.t[:, 0] > 0
+            if not np.array_equal(self.classes_, [0, 1]):  # called False and True, as in scikit-learn
+                labels = self._labels.decode(sample.t - 0.5)
             return _draws.stratified_split(self._random_state, labels, self.validation_fraction)
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 

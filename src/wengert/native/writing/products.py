@@ -113,6 +113,11 @@ class Oriented:
         """The product to generate."""
         return self._product(self.shape[-2] if self.across else self.grain)
 
+    @property
+    def whole(self) -> Product:
+        """The same for a thread that computes all of it."""
+        return replace(self.product, grain=self.product.m, across=False)
+
     def _product(self, grain: int) -> Product:
         a, b = self.factors
         m, n = self.shape[-2:]
@@ -235,13 +240,11 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    product = oriented.product
     if writer.divides and oriented.shared:
-        _write(writer, oriented, product, *writer.share(oriented.extent, oriented.least))
+        _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
-    whole = replace(product, grain=product.m, across=False)
     with writer.alone():
-        _write(writer, oriented, whole, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, oriented.whole, ir.index(0), ir.index(oriented.rows))
 
 
 def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
@@ -317,6 +320,12 @@ class Epilogue:
             within = f.binary("sub", row, f.binary("mul", rest, ir.index(extent)))
             total, row = f.binary("add", total, f.binary("mul", within, ir.index(stride))), rest
         return total
+
+
+def scratch_of(kernel: Contract, host: Host) -> int:
+    """Memory that each thread needs for a kernel, whether it is divided or not."""
+    oriented = Oriented(kernel, host)
+    return max(oriented.product.scratch_bytes, oriented.whole.scratch_bytes)
 
 
 def product_of(kernel: Contract, host: Host) -> Product:
