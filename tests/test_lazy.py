@@ -1,6 +1,7 @@
 """Packages that import their modules on first use."""
 
 import ast
+import os
 import pathlib
 import subprocess
 import sys
@@ -64,3 +65,29 @@ print(LBFGS.__module__)
     }
     assert not unused & {*loaded.split()}
     assert of_lbfgs == "wengert.optim._whole_batch"
+
+
+FORK = """
+import os, signal, sys, threading, time
+import wengert.api
+
+wengert.__path__.append(sys.argv[1])
+thread = threading.Thread(target=lambda: __import__("wengert.slow"))
+thread.start()
+while "wengert.slow" not in sys.modules:
+    time.sleep(0.001)
+pid = os.fork()
+if not pid:
+    signal.alarm(20)
+    import wengert.slow
+    os._exit(wengert.slow.done)
+status = os.waitpid(pid, 0)[1]
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(status) != 7)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that fork")
+def test_a_fork_while_another_thread_imports(tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.5)\ndone = 7\n")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK, tmp_path], timeout=60, check=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.core.recorder import Tracer
 
 X = np.array([0.5, 1.5, 2.0])
 BEFORE = np.zeros(3)
@@ -218,3 +219,21 @@ def test_a_leaked_tracer_raises():
     wg.grad(lambda x: leaked.append(x) or np.sum(x))(X)
     with pytest.raises((RuntimeError, TypeError)):
         wg.grad(lambda y: np.sum(y * leaked[0]))(X)
+
+
+@pytest.mark.parametrize("of", [wg.grad, wg.jit, lambda f: wg.jit(wg.grad(f))])
+def test_what_an_error_of_the_users_carries_are_numbers(of):
+    def f(x):
+        if x > 1.0:
+            raise KeyError(x, "is too large")
+        return x * x
+
+    f = of(f)
+    for x in (0.5, 2.0, 3.0):
+        if x < 1.0:
+            f(x)
+            continue
+        with pytest.raises(KeyError) as caught:
+            f(x)
+        assert caught.value.args == (x, "is too large")
+        assert not isinstance(caught.value.args[0], Tracer)

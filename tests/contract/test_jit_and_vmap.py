@@ -239,6 +239,10 @@ MAPPED = {
     "write at a mapped integer": lambda x: _written(x),
     "jacobian": wg.jacobian(lambda x: np.sort(x) ** 2),
     "add at mapped integers": lambda x: _added(x),
+    "one at a mapped place": lambda x: _one_at(x, np.argmax(x)) * x,
+    "ones at mapped places": lambda x: _one_at(x, np.argsort(x)[:2]) * x,
+    "ones at a mapped mask": lambda x: _one_at(x, x > 0) * x,
+    "mapped rows of a matrix": lambda x: np.eye(4)[np.argsort(x), 1] * np.arange(4.0)[np.argmin(x)] * x,
     "take by argsort": lambda x: np.take(x, np.argsort(x)),
     "sort and cumsum": lambda x: np.cumsum(np.sort(x)[::-1]),
     "median and quantile": lambda x: np.median(x) + np.quantile(x, 0.3),
@@ -297,6 +301,12 @@ MAPPED = {
 def _written(x):
     out = np.zeros(4)
     out[np.argmax(x)] = x[0]
+    return out
+
+
+def _one_at(x, index):
+    out = np.zeros(4)
+    out[index] = 1.0
     return out
 
 
@@ -372,3 +382,30 @@ def test_vmap_of_a_batch_of_one():
 
 def test_vmap_with_keyword_arguments_and_unmapped_objects():
     close(wg.vmap(lambda x, kind: x if kind == "id" else -x, in_axes=(0, None))(M, "neg"), -M)
+
+
+def _inverse(x):
+    order = np.argsort(x)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(x))
+    return rank
+
+
+def _table(x):
+    labels = np.astype(np.abs(x) * 2, int) % 4
+    table = np.zeros((4, 4))
+    table[np.arange(4), labels] = 1.0
+    table.T.flat[labels] = 2.0
+    return table
+
+
+@pytest.mark.parametrize(
+    "f", [_inverse, _table, MAPPED["ones at a mapped mask"], MAPPED["mapped rows of a matrix"]]
+)
+def test_arrays_made_inside_are_written_and_read_at_places_that_depend_on_values(f):
+    """In native code: a warning would say that the interpreter runs them."""
+    compiled = wg.jit(f)
+    for x in M:
+        close(compiled(x), f(x))
+        assert compiled(x).dtype == f(x).dtype
+        assert compiled.explain(x).guards == []

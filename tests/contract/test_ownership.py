@@ -141,11 +141,75 @@ def test_inputs_may_be_subclasses_or_lists_of_arrays():
     close(wg.grad(lambda x: np.sum(x**2))(X.view(Tagged)), 2 * X)
 
 
+TAKERS = {
+    "grad": lambda f, x: wg.grad(f)(x),
+    "jvp": lambda f, x: wg.jvp(f, (x,), (np.asarray(x),)),
+    "jit": lambda f, x: wg.jit(f)(x),
+    "vmap": lambda f, x: wg.vmap(f)(x),
+    "operand": lambda f, x: wg.jit(lambda y: f(y * x))(2.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("taker", TAKERS)
+def test_arrays_with_other_arithmetic_are_refused(taker):
+    """NumPy multiplies the rows of a matrix, and leaves out what is masked."""
+    f = lambda x: np.sum(x * x)
+    for x, instead in (
+        (np.asmatrix(np.outer(X, X)), "an np.matrix cannot be recorded. Give np.asarray"),
+        (np.ma.masked_array(X, X > 0.5), "an array with masked elements cannot be recorded. Give x.filled"),
+    ):
+        with pytest.raises(TypeError, match=rf"test_ownership.py:\d+: {instead}"):
+            TAKERS[taker](f, x)
+        TAKERS[taker](f, np.asarray(x))
+    TAKERS[taker](f, np.ma.masked_array(X))
+
+
 def test_inputs_may_have_any_byte_order():
     close(wg.grad(lambda x: np.sum(x**2))(X.astype(">f8")), 2 * X)
 
 
 # Originals -----------------------------------------------------------------------------------------------
+
+
+maker = np.zeros
+
+
+def made_by_maker(x):
+    out = maker(2)
+    out[0] = x
+    return np.sum(out)
+
+
+def test_names_that_once_stood_for_numpys_functions_are_the_users():
+    """While it is recorded, and after it, a module has what its user has put there."""
+    names = globals()
+    try:
+        for function in (np.zeros, np.ones, np.zeros):
+            names["maker"] = function
+            assert wg.grad(made_by_maker)(2.0) == 1.0
+            assert maker is function
+        for other in ("a word", X):
+            names["maker"] = other
+            wg.grad(lambda x: x * x)(2.0)
+            assert maker is other
+        del names["maker"]
+        wg.grad(lambda x: x * x)(2.0)
+        assert "maker" not in names
+    finally:
+        names["maker"] = np.zeros
+
+
+def test_a_name_that_is_given_away_during_a_recording():
+    def f(x):
+        globals()["maker"] = "a word"
+        return x * x
+
+    try:
+        wg.grad(f)(2.0)
+        assert maker == "a word"
+    finally:
+        globals()["maker"] = np.zeros
 
 
 def originals_stand():

@@ -277,6 +277,70 @@ def test_scan_by_length():
     assert ys is None
 
 
+def backwards(c, x):
+    return c * 0.5 + np.sin(x), c * x
+
+
+def test_scan_in_reverse_is_the_loop_from_the_end():
+    carry, ys = wg.scan(backwards, 1.0, X, reverse=True)
+    c, expected = 1.0, []
+    for x in X[::-1]:
+        (c, y) = backwards(c, x)
+        expected.insert(0, y)
+    assert carry == pytest.approx(c)
+    close(ys, np.array(expected))
+
+
+REVERSED = {
+    "value": lambda f: f,
+    "gradient": wg.grad,
+    "tangents": lambda f: wg.jacobian(f, mode="forward"),
+    "hessian": wg.hessian,
+    "jit of gradient": lambda f: wg.jit(wg.grad(f)),
+    "vmap": lambda f: lambda x: wg.vmap(f)(np.stack([x, 2 * x])),
+    "vmap of gradient": lambda f: lambda x: wg.vmap(wg.grad(f))(np.stack([x, 2 * x])),
+}
+
+
+@pytest.mark.parametrize("transform", REVERSED.values(), ids=REVERSED)
+def test_scan_in_reverse_is_the_scan_of_what_is_reversed(transform):
+    def direct(x):
+        carry, ys = wg.scan(backwards, 1.0, x, reverse=True)
+        return carry * ys[0] + ys @ X
+
+    def flipped(x):
+        carry, ys = wg.scan(backwards, 1.0, x[::-1])
+        return carry * ys[-1] + ys @ X[::-1]
+
+    close(transform(direct)(X), transform(flipped)(X))
+
+
+def test_scan_in_reverse_is_that_of_jax():
+    step = lambda lib: lambda c, x: (c * 0.5 + lib.sin(x), c * x)
+    expected = jax.lax.scan(step(jnp), 1.0, jnp.asarray(X), reverse=True)
+    close(wg.scan(step(np), 1.0, X, reverse=True), tuple(map(np.asarray, expected)))
+
+
+def test_scan_without_xs():
+    carry, ys = wg.scan(lambda c, _: (c * 2, c), 1.0, length=3)
+    assert carry == 8
+    close(ys, np.array([1.0, 2.0, 4.0]))
+    close(wg.scan(lambda c, _: (c * 2, c), 1.0, length=3, reverse=True)[1], np.array([4.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize("length", [2.5, -1, "3"])
+def test_scan_of_a_length_that_is_no_number_of_steps(length):
+    with pytest.raises(ValueError, match=rf"length={length!r} is no number of steps"):
+        wg.scan(lambda c, _: (c, None), 1.0, length=length)
+
+
+def test_scan_of_a_length_that_is_traced():
+    f = lambda n: wg.scan(lambda c, _: (c + 1.0, None), 0.0, length=n)[0]
+    assert [wg.jit(f)(n) for n in (3, 2)] == [3.0, 2.0]
+    with pytest.raises(TypeError, match=r"wg\.while_loop"):
+        wg.vmap(f)(np.arange(3))
+
+
 def test_scan_over_nothing():
     carry, ys = wg.scan(lambda c, x: (c + x, c), 1.0, np.zeros(0))
     assert carry == 1
@@ -322,6 +386,36 @@ def test_jit_of_scan():
     W = np.eye(3) * 0.5 + 0.1
     assert wg.jit(rnn)(W, M) == pytest.approx(unrolled(W, M))
     close(wg.jit(wg.grad(rnn))(W, M), wg.grad(unrolled)(W, M))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
+def test_loops_that_begin_with_a_python_number(dtype):
+    """It takes the dtype that it meets, in a trace as outside of one."""
+    summed = lambda x: wg.scan(lambda c, v: (c + v, c), 0, x)
+    doubled = lambda x: wg.while_loop(lambda c: c[1] < 5, lambda c: (c[0] * 2 + x[0], c[1] + 1), (1, 0))[0]
+    x = np.arange(4).astype(dtype)
+    for f in (lambda x: summed(x)[0], lambda x: summed(x)[1], doubled):
+        found, expected = wg.jit(f)(x), f(x)
+        assert found.dtype == expected.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_gradient_of_a_loop_that_begins_with_a_python_number():
+    f = lambda w, x: wg.scan(lambda c, v: (np.tanh(c * w + v), None), 0.0, x)[0]
+    w, x = np.float32(0.5), X.astype(np.float32)
+    assert wg.grad(f)(w, x).dtype == np.float32
+    assert wg.jit(f)(w, x).dtype == np.float32
+    close(wg.grad(f)(w, x), wg.grad(f)(np.float64(0.5), X), rtol=1e-5)
+
+
+def test_a_branch_may_give_a_python_number():
+    f = lambda x: wg.cond(x > 0, lambda x: x * x, lambda x: 0, x)
+    for x in (np.float32(3.0), np.float32(-1.0), 3.0, -1.0):
+        assert wg.jit(f)(x) == f(x)
+    assert wg.jit(f)(np.float32(-1.0)).dtype == np.float32
+    assert wg.grad(f)(np.float32(3.0)) == 6
+    assert wg.grad(f)(np.float32(-3.0)) == 0
+    np.testing.assert_array_equal(wg.vmap(f)(np.array([2.0, -2.0], "f4")), np.array([4.0, 0.0], "f4"))
 
 
 def test_scan_of_a_carry_that_changes_its_type():

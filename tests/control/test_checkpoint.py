@@ -74,3 +74,22 @@ def test_reverse_mode_lets_go_of_what_it_has_used(f):
     finally:
         tracemalloc.stop()
     assert left < gradient.nbytes + 200_000
+
+
+def branching(x):
+    y = np.exp(x)
+    if y > 2.0:
+        return y * x
+    while y < 1.0:
+        y = y * 1.5
+    return np.sin(y)
+
+
+TWICE = wg.checkpoint(lambda x: 2 * wg.checkpoint(branching)(x))
+
+
+@pytest.mark.parametrize("of", [lambda f: f, wg.grad, wg.hessian], ids=["value", "gradient", "hessian"])
+def test_branches_inside_checkpoints_compile(of):
+    compiled = wg.jit(of(TWICE))
+    for x in (1.0, 0.1, -1.0, -2.0, 1.5, 0.2):
+        np.testing.assert_allclose(compiled(x), of(TWICE)(x), rtol=1e-14)

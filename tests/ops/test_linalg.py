@@ -139,3 +139,23 @@ def test_errors_say_what_to_write(name):
     with pytest.raises(Exception, match=advice) as caught:
         wg.jacobian(f)(A)
     assert "test_linalg.py" in str(caught.value)
+
+
+EDGES = {
+    "power of whole numbers": (lambda a: np.linalg.matrix_power(a, 5), np.array([[2, 1], [1, 0]])),
+    "power of truth values": (lambda a: np.linalg.matrix_power(a, 2), np.eye(2, dtype=bool)),
+    "condition of zero": (np.linalg.cond, np.zeros((2, 3, 3))),
+    "norm of nothing": (lambda a: np.linalg.norm(a, 2), np.zeros((0, 3))),
+    "row norm of nothing": (lambda a: np.linalg.norm(a, np.inf), np.zeros((0, 3))),
+    "rank of nothing": (np.linalg.matrix_rank, np.zeros((2, 0, 0))),
+    "largest of nothing": (lambda a: np.max(a, axis=1, initial=0), np.zeros((2, 0), "f4")),
+    "largest truth value": (np.nanmax, np.array([False, True])),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_values_and_dtypes_at_the_edges_are_numpys(name):
+    f, x = EDGES[name]
+    expected, found = f(x), wg.jit(f)(x)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)

@@ -203,8 +203,6 @@ def test_two_forms_of_momentum_brake_differently():
     ("rule", "arguments", "message"),
     [
         (optim.SGD, {"learning_rate": 0.0}, "learning_rate must be positive, not 0.0"),
-        (optim.SGD, {"learning_rate": "fast"}, "learning_rate must be positive, not fast"),
-        (optim.SGD, {"learning_rate": np.array([0.1, 0.2])}, "learning_rate must be positive, not"),
         (optim.SGD, {"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1.0"),
         (optim.SGD, {"nesterov": True}, "nesterov needs momentum; write momentum=0.9"),
         (optim.Adam, {"learning_rate": float("nan")}, "learning_rate must be positive, not nan"),

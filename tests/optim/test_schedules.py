@@ -123,7 +123,7 @@ def test_an_adaptive_rate_after_a_warm_up():
         (lambda: optim.Cosine(0.1, 10, -0.1), "lowest must be at least 0, not -0.1"),
         (lambda: optim.CosineRestarts(0.1, 10, 0.5), "growth must be at least 1, not 0.5"),
         (lambda: optim.OneCycle(0.1, 3), "rise must leave more than one step for the rise"),
-        (lambda: optim.WarmUp(0.1, 10, 2.0), "start must be between 0 and 1, not 2.0"),
+        (lambda: optim.WarmUp(0.1, 10, 2.0), "start must be from 0 to 1, not 2.0"),
         (lambda: optim.WarmUp(0.0, 10), "rate must be positive, not 0.0"),
         (lambda: optim.PerEpoch(0.1, 0), "steps must be at least 1, not 0"),
         (lambda: optim.Adaptive(0.1, divisor=1.0), "divisor must be above 1, not 1.0"),

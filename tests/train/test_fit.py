@@ -6,6 +6,7 @@ import pytest
 
 import wengert as wg
 import wengert.train._trainer
+from tests.native.sharing import share_everything
 from tests.train.helpers import HELD_OUT, Noisy, X, Y, arrays, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import ControlFlowError, DivergenceError
@@ -258,7 +259,7 @@ def test_a_long_epoch_is_the_same_in_pieces(monkeypatch):
 
 
 def test_numbers_of_threads_cannot_be_seen(monkeypatch):
-    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: True)
+    share_everything(monkeypatch)
     before = wg.get_threads()
     try:
         found = []
@@ -288,8 +289,10 @@ def step_by_step(*_):
 @pytest.mark.parametrize("way", ["threads", "pieces", "steps"])
 def test_small_numbers_count_alike_in_every_way(monkeypatch, way):
     expected, errors = sure_run()
-    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: way == "threads")
-    if way == "pieces":
+    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: False)
+    if way == "threads":
+        share_everything(monkeypatch)
+    elif way == "pieces":
         monkeypatch.setattr("wengert.train._trainer.OPERATIONS_AT_A_TIME", 1)
     elif way == "steps":
         monkeypatch.setattr("wengert.train._trainer._epochs_of", lambda *_: step_by_step)

@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.api._arguments import Function, Selection, named
 from wengert.core import tree
+from wengert.core.recorder import require_array
 from wengert.core.recording import own_all, record
 from wengert.core.trace import Type, type_for
 from wengert.errors import MismatchError, at_user_line
@@ -130,4 +131,5 @@ def _batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:
 
 
 def _example(batch: Any) -> Type:
+    require_array(batch)
     return type_for(tuple(batch.shape[1:]), batch.dtype)

@@ -12,8 +12,9 @@ def jit(f: Function) -> Function:
     The first call for arguments of a signature (tree, shapes, dtypes, and the values of what is no number)
     records the function and compiles its trace. Python's ``if``, ``while`` and indices on values are
     followed: each path is compiled once. Globals, closed-over arrays and the attributes of objects other than
-    dataclasses are taken as they are at the first call, and Python's integers as numbers of 64 bits. Inside
-    other transformations the function is recorded as it stands.
+    dataclasses are taken as they are at the first call. Python's numbers are computed with as NumPy's are:
+    integers have 64 bits, and a division by zero is no error. Inside other transformations the function is
+    recorded as it stands.
 
     A number from ``np.random`` or ``random`` would be drawn at the first call and stay the same, so that
     raises; `wengert.random` draws in native code. Noticed are the functions of the two modules, and the

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core import tree
 from wengert.core.evaluate import environment
+from wengert.core.primitive import FUNCTIONS
 from wengert.core.recorder import Recorder, Tracer, current, type_of
 from wengert.core.recording import record
 from wengert.core.trace import Atom, Equation, Literal, Shape, Trace, Type, Var, type_for
@@ -187,16 +188,39 @@ def settled(name: str, record: Callable[[list[Type]], Any], carry: list[Any]) ->
 
     ``record(types)`` gives a body, of which the first outputs are the carry, and what belongs to it.
     """
+    types = [type_of(leaf) for leaf in carry]
+    if any(type.weak for type in types):
+        found = _carried(record(types), types)
+        carry = [_fitted(*change) for change in zip(carry, types, found, strict=True)]
     for _ in range(2):
-        types = [strong(type_of(leaf)) for leaf in carry]
+        types = [type_of(leaf) for leaf in carry]
         recorded = record(types)
-        found = [strong(atom.type) for atom in recorded[0].outputs[: len(carry)]]
+        found = [strong(type) for type in _carried(recorded, types)]
         if found == types:
             return recorded, carry
         carry = [_promoted(name, *change) for change in zip(carry, types, found, strict=True)]
     raise MismatchError(
         at_user_line(f"{name}: the carry goes in as {types} and comes out as {found}. Keep its type.")
     )
+
+
+def _carried(recorded: Any, types: Sequence[Type]) -> list[Type]:
+    return [atom.type for atom in recorded[0].outputs[: len(types)]]
+
+
+def absorbed(weak: Type, other: Type) -> np.dtype[Any]:
+    """The dtype in which a Python number meets another, as in NumPy's promotion."""
+    return np.result_type(weak.dtype if other.weak else weak.dtype.type(0).item(), other.dtype)
+
+
+def _fitted(leaf: Any, before: Type, after: Type) -> Any:
+    """A leaf of a carry as a number of NumPy's, in the dtype that it meets in the body."""
+    return as_dtype(leaf, absorbed(before, after)) if before.weak else leaf
+
+
+def as_dtype(leaf: Any, dtype: np.dtype[Any]) -> Any:
+    """A number of a dtype, traced or not."""
+    return FUNCTIONS[np.astype](leaf, dtype) if isinstance(leaf, Tracer) else dtype.type(leaf)
 
 
 def _promoted(name: str, leaf: Any, before: Type, after: Type) -> Any:

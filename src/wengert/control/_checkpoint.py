@@ -5,7 +5,7 @@ r"""Functions that reverse mode computes a second time instead of storing what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from wengert.control._bodies import (
@@ -23,8 +23,9 @@ from wengert.core.evaluate import evaluate_sparingly
 from wengert.core.primitive import nonlinear
 from wengert.core.recorder import Recorder, Tracer, bind, current, type_of
 from wengert.core.recording import record
-from wengert.core.trace import Trace
+from wengert.core.trace import Equation, Trace, Var
 from wengert.transforms.batch import evaluate_batch, spread
+from wengert.transforms.simplify import dead
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,17 +91,22 @@ def _calling(leaves: list[Any], chosen: list[int], structure: Any) -> Callable[.
 
 
 class _Mark:
-    """A place in a recording to return to: what was recorded since then is forgotten."""
+    """A place in a recording to return to: what was recorded since then is forgotten, except for guards."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.equations = len(recorder.equations)
 
     def restore(self) -> None:
-        for equation in self.recorder.equations[self.equations :]:
-            for var in equation.outputs:
-                self.recorder.env.pop(var, None)
-        del self.recorder.equations[self.equations :]
+        made = self.recorder.equations[self.equations :]
+        asked = dead(Trace((), made, [var for var, *_ in self.recorder.guards or ()])).equations
+        for var in _outputs(made) - _outputs(asked):
+            self.recorder.env.pop(var, None)
+        self.recorder.equations[self.equations :] = asked
+
+
+def _outputs(equations: Iterable[Equation]) -> set[Var]:
+    return {var for equation in equations for var in equation.outputs}
 
 
 def _run_checkpoint(*operands: Any, body: Trace) -> tuple[Any, ...]:

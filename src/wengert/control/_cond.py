@@ -12,7 +12,9 @@ from typing import Any
 
 from wengert.control._bodies import (
     Values,
+    absorbed,
     apart,
+    as_dtype,
     batched_body,
     body_of,
     choose,
@@ -31,7 +33,7 @@ from wengert.core import tree
 from wengert.core.evaluate import evaluate
 from wengert.core.primitive import nonlinear
 from wengert.core.recorder import bind, type_of
-from wengert.core.trace import Trace, Type
+from wengert.core.trace import Atom, Trace, Type
 from wengert.core.tracer import concrete, operand
 from wengert.errors import MismatchError, at_user_line
 from wengert.transforms.adjoint import strong
@@ -81,6 +83,10 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
     types = [type_of(leaf) for leaf in leaves]
     yes, yes_captured, result = body_of(if_true, types, call)
     no, no_captured, other = body_of(if_false, types, call)
+    dtypes = _agreed(yes.outputs, no.outputs)
+    if dtypes is not None:
+        yes, yes_captured, result = body_of(if_true, types, _giving(dtypes, call))
+        no, no_captured, other = body_of(if_false, types, _giving(dtypes, call))
     found = [[strong(atom.type) for atom in trace.outputs] for trace in (yes, no)]
     if not tree.same_structure(result, other) or found[0] != found[1]:
         raise MismatchError(
@@ -91,6 +97,25 @@ def cond(pred: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
         )
     params = {"yes": yes, "no": no, "yeses": len(yes_captured), "nos": len(no_captured)}
     return tree.unflatten(result, bind(cond_p, [operand(pred), *yes_captured, *no_captured, *leaves], params))
+
+
+def _agreed(yes: Sequence[Atom], no: Sequence[Atom]) -> list[Any] | None:
+    """The dtypes of the results, where a branch gives a Python number that can take the other's dtype."""
+    pairs = [(a.type, b.type) for a, b in zip(yes, no, strict=False)]
+    if len(yes) != len(no) or all(a.dtype == b.dtype or not (a.weak or b.weak) for a, b in pairs):
+        return None
+    return [absorbed(a, b) if a.weak else absorbed(b, a) for a, b in pairs]
+
+
+def _giving(dtypes: Sequence[Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """How to call a branch so that its Python numbers come in other dtypes."""
+
+    def cast(f: Callable[..., Any], tracers: Values) -> Any:
+        leaves, structure = leaves_of(call(f, tracers))
+        pairs = zip(leaves, dtypes, strict=True)
+        return tree.unflatten(structure, [as_dtype(a, t) if type_of(a).weak else a for a, t in pairs])
+
+    return cast
 
 
 def _branches(values: Values, yes: Trace, no: Trace, yeses: int, nos: int) -> tuple[list[Any], list[Any]]:

@@ -27,7 +27,6 @@ from wengert.control._bodies import (
     settled,
     split,
     tangent_types,
-    typed,
     with_holes,
 )
 from wengert.core import tree
@@ -83,7 +82,6 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], carry: Any) -
             check_carry("while_loop", before, carry)
         return carry
     leaves, structure = leaves_of(carry)
-    leaves = [typed(leaf, type_of(leaf)) for leaf in leaves]
 
     def call(f: Callable[..., Any], tracers: Values) -> Any:
         return f(tree.unflatten(structure, tracers))

@@ -9,6 +9,7 @@ loudly.
 
 from __future__ import annotations
 
+import operator
 import sys
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import numpy as np
 
 from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, linear
-from wengert.core.recorder import Tracer, current
+from wengert.core.recorder import Tracer, current, type_of
 from wengert.core.tracer import (
     ADOPTERS,
     CONVERTERS,
@@ -29,6 +30,7 @@ from wengert.core.tracer import (
     call_ufunc,
     concrete,
     has_tracer,
+    is_abstract,
     operand,
 )
 from wengert.errors import LeakError, UnsupportedError, at_user_line, is_foreign
@@ -77,6 +79,8 @@ class Adoptive(np.ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         now = settled(self)
+        if not isinstance(now, Tracer) and _is_dynamic(index):
+            return FUNCTIONS[operator.getitem](operand(self), index)
         taken = now[index]
         if isinstance(now, Tracer) or type(taken) is not np.ndarray:
             return taken
@@ -88,7 +92,7 @@ class Adoptive(np.ndarray):
         if self.ndim == 0 and (has_tracer(value) or self._tracer is not None):
             self._tracer = np.astype(operand(settled(value)), self.dtype)
             return
-        target = adopt(self) if has_tracer(value) else settled(self)
+        target = adopt(self) if has_tracer(value) or _is_dynamic(index) else settled(self)
         target[index] = value
 
     def __copy__(self) -> Any:
@@ -153,7 +157,7 @@ class Flat:
         return settled(self.array).flat[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        target = adopt(self.array) if has_tracer(value) else settled(self.array)
+        target = adopt(self.array) if has_tracer(value) or _is_dynamic(index) else settled(self.array)
         target.flat[index] = value
 
     def __len__(self) -> int:
@@ -164,6 +168,17 @@ class Flat:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(settled(self.array).reshape(-1), dtype=dtype)
+
+
+def _is_dynamic(index: Any) -> bool:
+    """Whether an index is another one each time that the trace is run."""
+    parts = index if type(index) is tuple else (index,)
+    return any(isinstance(i, Tracer) and (is_abstract(i) or (i.type.shape and _is_frozen())) for i in parts)
+
+
+def _is_frozen() -> bool:
+    recorder = current.get()
+    return recorder is not None and recorder.frozen
 
 
 def _call_into(ufunc: Any, method: str, given: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -374,10 +389,11 @@ def _linspace(original: Callable[..., Any]) -> Callable[..., Any]:
         if not (has_tracer(start) or has_tracer(stop)):
             result = original(start, stop, int(num), endpoint, retstep, **kwargs)
             return result if retstep else _fresh(result)
-        start, stop = operand(start), operand(stop)
+        start, stop = operand(start) * 1.0, operand(stop) * 1.0
         steps = (int(num) - 1 if endpoint else int(num)) or 1
         step = (stop - start) / steps
-        places = np.reshape(np.arange(int(num), dtype=float), (-1,) + (1,) * np.ndim(step))
+        dtype = type_of(step).dtype
+        places = np.reshape(np.arange(int(num), dtype=dtype), (-1,) + (1,) * np.ndim(step))
         points = start + places * step
         return (points, step) if retstep else points
 
@@ -515,9 +531,20 @@ def engage() -> Callable[[], None]:
         _running += 1
         if _running == 1:
             _find_namespaces()
-            for names, name, _, guarded in _places.values():
-                names[name] = guarded
+            for place, (names, name, original, guarded) in _places.items():
+                if names.get(name) is not original:
+                    original, guarded = _renew(place)
+                if original:
+                    names[name] = guarded
     return _disengage
+
+
+def _renew(place: tuple[int, str]) -> tuple[Any, Any]:
+    """Find out what the user has given a name to since it was scanned."""
+    names, name, *_ = _places[place]
+    pair = _GUARDED.get(id(names.get(name)), (None, None))
+    _places[place] = (names, name, *pair)
+    return pair
 
 
 def _disengage() -> None:
@@ -525,8 +552,9 @@ def _disengage() -> None:
     with _lock:
         _running -= 1
         if _running == 0:
-            for names, name, original, _ in _places.values():
-                names[name] = original
+            for names, name, original, guarded in _places.values():
+                if guarded and names.get(name) is guarded:
+                    names[name] = original
 
 
 def _find_namespaces() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core.finite import checking, require_finite
 from wengert.core.primitive import Primitive
 from wengert.core.trace import _TYPES, Atom, Equation, Literal, Trace, Type, Var, type_for
-from wengert.errors import LeakError, at_user_line, location
+from wengert.errors import LeakError, UnsupportedError, at_user_line, location
 
 # Constants up to this size are copied when they enter a trace; larger ones are locked against writing until
 # the recording ends, because a derivative would be computed from the changed values without a word.
@@ -73,6 +73,17 @@ def type_of(value: Any) -> Type:
     return _TYPES.get((value.shape, value.dtype, False)) or type_for(value.shape, value.dtype)
 
 
+def require_array(value: Any) -> None:
+    """Refuse arrays whose arithmetic is not that of arrays: a trace would forget what they are."""
+    if isinstance(value, np.matrix):
+        what, instead = "an np.matrix", "np.asarray(x)"
+    elif isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+        what, instead = "an array with masked elements", "x.filled(np.nan), or x.data and x.mask"
+    else:
+        return
+    raise UnsupportedError(at_user_line(f"{what} cannot be recorded. Give {instead}."))
+
+
 class Recorder:
     """Collects the equations of one function call. ``env`` holds the value (or type) of every variable."""
 
@@ -107,8 +118,9 @@ class Recorder:
 
     def input(self, value: Any) -> Tracer:
         """A new tracer that stands for an argument."""
-        type = value if isinstance(value, Type) else type_of(value)
-        var = Var(type)
+        if type(value) is not np.ndarray and isinstance(value, np.ndarray):
+            require_array(value)
+        var = Var(value if isinstance(value, Type) else type_of(value))
         self.env[var] = value
         return _wrap(self, var, value)
 
@@ -141,6 +153,7 @@ class Recorder:
                 values.append(literal.value)
         if self.abstract:
             result = infer(primitive, [atom.type for atom in inputs], params, weak)
+            _require_in_range(values, result)
         else:
             result = bind(primitive, values, params, weak)
         if primitive.multiple:
@@ -211,6 +224,22 @@ class Recorder:
         for array in self.locked:
             array.flags.writeable = True
         self.locked.clear()
+
+
+def in_range(number: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype of whole numbers holds one."""
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)
+
+
+def _require_in_range(values: Sequence[Any], result: Any) -> None:
+    """Refuse Python integers that the result's dtype cannot hold, as NumPy does where there are values."""
+    if not isinstance(result, Type) or result.dtype.kind not in "iu":
+        return
+    for value in values:
+        if type(value) is int and not in_range(value, result.dtype):
+            what = f"Python integer {value} out of bounds for {result.dtype}"
+            raise OverflowError(at_user_line(f"{what}. Convert the array first: x.astype(int)."))
 
 
 LEAK = (

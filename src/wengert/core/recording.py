@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core import adoptive, draws, tree
 from wengert.core.recorder import Recorder, Tracer, current
 from wengert.core.trace import Atom, Trace, Type, Var
-from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer
+from wengert.core.tracer import CONVERTERS, ViewTracer, assemble, has_tracer, peek
 from wengert.errors import WengertError
 
 
@@ -65,18 +65,21 @@ def record(
     abstract: bool = False,
     guards: list[tuple[Var, Any, str]] | None = None,
     kind: type[Recorder] = Recorder,
+    above: Iterable[Any] = (),
 ) -> Recording:
     """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
 
     Where a list of ``guards`` is given, it is filled with what Python asks about values. ``kind`` is a
-    recorder that notes more than the equations.
+    recorder that notes more than the equations. Tracers that f knows of without taking them are named in
+    ``above``, where they may be of recordings that are not running.
     """
     recorder = kind(abstract, guards)
+    recorder.rise_above(above)
     check = draws.watch(f, call) if abstract or guards is not None else None
     tracers = [recorder.input(value) for value in inputs]
     variables = [tracer.variable for tracer in tracers]
+    release = adoptive.engage() if current.get() is None else None
     token = current.set(recorder)
-    release = adoptive.engage() if recorder.level == 0 else None
     try:
         leaves, structure = tree.flatten(call(adoptive.recorded_form(f), tracers))
         outputs = [settle(leaf) for leaf in leaves]
@@ -84,6 +87,7 @@ def record(
             check()
     except BaseException as error:
         recorder.close()
+        error.args = tuple(map(peek, error.args))  # whoever catches it may look at them
         # NumPy takes what can be indexed for a sequence, and covers the error of float(x) with its own.
         covered = error.__cause__
         if type(error) is ValueError and isinstance(covered, WengertError):

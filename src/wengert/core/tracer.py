@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, UFUNCS
-from wengert.core.recorder import Recorder, Tracer, bind, set_tracer_factory
+from wengert.core.recorder import Recorder, Tracer, bind, require_array, set_tracer_factory
 from wengert.core.trace import Var
 from wengert.errors import ControlFlowError, DerivativeError, UnsupportedError, at_user_line, location
 
@@ -77,6 +77,7 @@ def _convert(value: Any, kind: type) -> Any:
         return converter(value)
     if isinstance(value, list | tuple):
         return assemble(value)
+    require_array(value)
     array = value if isinstance(value, np.generic) else np.asarray(value)
     if array.dtype.kind not in "biufc":
         raise UnsupportedError(

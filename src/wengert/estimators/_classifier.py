@@ -397,8 +397,8 @@ class MLPClassifier(Perceptron):
             return _draws.stratified_split(self._random_state, labels, self.validation_fraction)
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
-    def _score_aside(self, aside: Sample) -> float:
-        a = outputs(self.network_, aside.x, "identity")
+    def _score_aside(self, network: Any, aside: Sample) -> float:
+        a = outputs(network, aside.x, "identity")
         if not np.isfinite(a).all():
             return float("nan")
         if self.out_activation_ == "softmax":

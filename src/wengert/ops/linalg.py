@@ -160,8 +160,8 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @implements(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
-    a = _square(a)
-    a, n = (_inv(a), -n) if n < 0 else (a, n)
+    _square(a)
+    a, n = (_inv(a), -n) if n < 0 else (as_array(a), n)
     if n == 0:
         return np.broadcast_to(_eye(a.shape[-1], a), a.shape)
     factors = []
@@ -176,20 +176,46 @@ def _matrix_power(a: Any, n: int) -> Any:
 
 
 def _adjugate_factors(a: Any) -> tuple[Any, Any, Any, Any]:
-    """adj(A) = φ V adj(Σ) Uᴴ for A = U Σ Vᴴ, which holds for singular matrices too."""
+    """adj(A) = φ V adj(Σ) Uᴴ for A = U Σ Vᴴ: in larger matrices minors would lose more digits."""
     u, s, vh = np.linalg.svd(a)
     return np.linalg.det(u) * np.linalg.det(vh), _h(vh), s, _h(u)
 
 
+def _rows(entries: Any) -> Any:
+    """Matrices of entries that are given row by row."""
+    return np.stack([np.stack(row, axis=-1) for row in entries], axis=-2)
+
+
+def _turned(a: Any) -> Any:
+    """adj(A) of matrices with two rows."""
+    return _rows([[a[..., 1, 1], -a[..., 0, 1]], [-a[..., 1, 0], a[..., 0, 0]]])
+
+
+def _minors(a: Any, b: Any) -> Any:
+    """adj(A) = minors(A, A) of matrices with three rows: minors of a row of A and the next of B."""
+    after = [(1, 2), (2, 0), (0, 1)]
+
+    def minor(i: int, j: int) -> Any:
+        (r, s), (c, d) = after[i], after[j]
+        return a[..., r, c] * b[..., s, d] - a[..., r, d] * b[..., s, c]
+
+    return _rows([[minor(i, j) for i in range(3)] for j in range(3)])
+
+
 def _evaluate_adjugate(a: Any) -> Any:
+    if a.shape[-1] in (2, 3):
+        return _turned(a) if a.shape[-1] == 2 else _minors(a, a)
     phase, v, s, uh = _adjugate_factors(a)
     others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1, _row(s)), axis=-1)
     return np.expand_dims(phase, (-2, -1)) * np.matmul(v * _row(others), uh)
 
 
 def _adjugate_tangent(tangents: Any, operands: Any, y: Any) -> Any:
-    phase, v, s, uh = _adjugate_factors(operands[0])
-    inner = np.matmul(np.matmul(uh, tangents[0]), v)
+    (a,), (da,) = operands, tangents
+    if a.shape[-1] in (2, 3):
+        return _turned(da) if a.shape[-1] == 2 else _minors(da, a) + _minors(a, da)
+    phase, v, s, uh = _adjugate_factors(a)
+    inner = np.matmul(np.matmul(uh, da), v)
     n = s.shape[-1]
     pairs = _others_of_pairs(s)
     diagonal = np.sum(pairs * _row(_diagonal(inner)), axis=-1)
@@ -212,7 +238,7 @@ adjugate = nonlinear(
     infer=lambda a: (a.shape, a.dtype),
     cost=_cube,
     text="adj({0})",
-    examples=lambda draw: [*_matrices(draw), ((np.diag([1.0, 2.0, 0.0]) + 1.0,), {})],
+    examples=lambda draw: [*_matrices(draw), ((np.diag([1.0, 2.0, 3.0, 0.0]) + 1.0,), {})],
 )
 
 det = nonlinear(
@@ -549,12 +575,17 @@ def _matrix_norm(x: Any, axis: tuple[int, int], ord: Any, keepdims: bool) -> Any
     return np.expand_dims(norm, axis) if keepdims else norm
 
 
+def _largest(sizes: Any) -> Any:
+    """The largest of sizes: 0 of none."""
+    return np.max(sizes, axis=-1, initial=np._NoValue if sizes.shape[-1] else 0)
+
+
 _MATRIX_NORMS: dict[Any, Any] = {
-    1: lambda x: np.max(np.sum(np.absolute(x), axis=-2), axis=-1),
+    1: lambda x: _largest(np.sum(np.absolute(x), axis=-2)),
     -1: lambda x: np.min(np.sum(np.absolute(x), axis=-2), axis=-1),
-    np.inf: lambda x: np.max(np.sum(np.absolute(x), axis=-1), axis=-1),
+    np.inf: lambda x: _largest(np.sum(np.absolute(x), axis=-1)),
     -np.inf: lambda x: np.min(np.sum(np.absolute(x), axis=-1), axis=-1),
-    2: lambda x: np.max(_svdvals(x), axis=-1),
+    2: lambda x: _largest(_svdvals(x)),
     -2: lambda x: np.min(_svdvals(x), axis=-1),
     "nuc": lambda x: np.sum(_svdvals(x), axis=-1),
 }
@@ -588,10 +619,13 @@ def _linalg_matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") 
 @implements(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
     x = _matrix(x)
+    if not x.size:
+        raise np.linalg.LinAlgError(at_user_line("cond is not defined on empty arrays"))
     if p not in (None, 2, -2):
         return _matrix_norm(x, (-2, -1), p, False) * _matrix_norm(_inv(x), (-2, -1), p, False)
     s = _svdvals(x)
-    return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    ratio = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.where(np.isnan(ratio) & ~np.any(np.isnan(x), axis=(-2, -1)), np.inf, ratio)
 
 
 @implements(np.linalg.matrix_rank)
@@ -601,5 +635,5 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any 
         return np.sum(np.any(a != 0))
     s = _svdvals(a)
     relative = max(a.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else rtol
-    limit = np.max(s, axis=-1, keepdims=True) * relative if tol is None else np.expand_dims(tol, -1)
-    return np.count_nonzero(s > limit, axis=-1)
+    limit = _largest(s) * relative if tol is None else tol
+    return np.count_nonzero(s > np.expand_dims(limit, -1), axis=-1)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from wengert._refusals import require, require_at_least, require_positive
+from wengert._refusals import require_at_least, require_positive, require_share, require_type
 from wengert.core import tree
-from wengert.optim._rule import Rate, Steps, Tree, like, require_share
+from wengert.optim._rule import Rate, Steps, Tree, like
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,9 @@ class Around(Steps):
     rule: Steps
 
     def __post_init__(self) -> None:
-        is_rule = (
-            not isinstance(self.rule, type) and hasattr(self.rule, "init") and hasattr(self.rule, "update")
-        )
-        require(
-            is_rule,
-            f"{type(self).__name__} goes around a rule such as optim.Adam(0.001), not {self.rule!r:.60}",
+        require_type(
+            isinstance(self.rule, Steps),
+            f"{type(self).__name__} goes around an optimiser such as optim.Adam(0.001), not {self.rule!r}",
         )
 
     @property
@@ -71,6 +68,11 @@ class Around(Steps):
         return self.rule.averaged(state, params)
 
 
+def _require_names(only: Any) -> None:
+    is_names = isinstance(only, tuple) and all(isinstance(name, str) for name in only)
+    require_type(is_names, f"only must be a tuple of names such as ('weights',), not {only!r}")
+
+
 def _named(params: Tree, only: tuple[str, ...]) -> Tree:
     """Of each array whether its name ends with one of these; of every array, where there are none."""
     names = [path.rstrip("]'") for path in tree.paths(params)]
@@ -87,6 +89,7 @@ class _Penalty(Around):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(0, strength=self.strength)
+        _require_names(self.only)
 
     @abstractmethod
     def slope(self, w: Any) -> Any:
@@ -318,6 +321,7 @@ class WeightDecay(Around):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(0, decay=self.decay)
+        _require_names(self.only)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """One step of the rule, and the shrinking."""
@@ -445,7 +449,7 @@ class MovingAverage(_Averaging):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("decay", self.decay)
+        require_share(decay=self.decay)
 
     def share(self, count: Any) -> Any:
         """All of the first weights, and then a constant share."""

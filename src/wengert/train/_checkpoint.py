@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert import _sealed
-from wengert._files import remove_temporaries, write_atomically
+from wengert._files import remove_abandoned, write_atomically
 from wengert.core import tree
 from wengert.errors import CheckpointError, DivergenceError
 from wengert.train._curve import Epoch
@@ -39,7 +39,7 @@ class Moment:
     Attributes
     ----------
     carry
-        The network and the optimiser's state.
+        The network and the optimiser's state, where it is to be written down.
     epoch, steps
         How many have been made.
     best
@@ -138,7 +138,7 @@ def new_checkpoint(path: str | Path, settings: Mapping[str, Any], resume: bool) 
         raise CheckpointError(
             f"{path}: exists already; write resume=True to go on from it, delete it, or name another file"
         )
-    remove_temporaries(path)
+    remove_abandoned(path)
     return Checkpoint(path, {name: described(value) for name, value in settings.items()})
 
 

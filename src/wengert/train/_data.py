@@ -73,7 +73,7 @@ class Rows:
 
     def most(self, trainer: Trainer) -> int:
         """How many epochs one call makes at most."""
-        return self.orders.most(trainer.at_a_time)
+        return 1 if trainer.reads_a_file(self.data) else self.orders.most(trainer.at_a_time)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, made in one call."""

@@ -137,7 +137,9 @@ def fit(
     Returns
     -------
     Fit
-        The best network and the learning curve. Ctrl-C ends the training early and still returns them.
+        The best network and the learning curve. Ctrl-C ends the training early and still returns them, as of
+        the last whole epoch; of 16 MB of weights or more these stand in a temporary file meanwhile (in memory
+        where there is no room for one).
 
     Raises
     ------

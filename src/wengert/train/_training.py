@@ -235,9 +235,11 @@ class Training:
         best, since = self.moment.best, self.standing.best_epoch - self.moment.epoch
         if self.keeps_best and since > 0:
             best = self.trainer.trained if networks is None else _in_row(networks, since - 1)
+        carry = None
         if self.checkpoint:
             self.trainer.keep()
-        return Moment(self.trainer.carry, epoch, self.trainer.steps, best)
+            carry = self.trainer.carry
+        return Moment(carry, epoch, self.trainer.steps, best)
 
     @property
     def keeps_best(self) -> bool:
@@ -256,8 +258,10 @@ class Training:
     def result(self) -> Fit:
         """The outcome as of the last whole epoch."""
         moment = self.moment
-        state = moment.carry[1] if self.checkpoint else self.trainer.carry[1]
-        self.trainer.carry = moment.carry[0], state
+        if self.checkpoint:
+            self.trainer.carry = moment.carry
+        else:
+            self.trainer.go_back(moment.epoch)
         del self.curve.epochs[moment.epoch :]
         if moment.best is None:
             network, best_epoch = self.trainer.trained, moment.epoch

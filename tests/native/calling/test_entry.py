@@ -150,6 +150,15 @@ def test_subclasses_of_arrays_and_numbers():
     np.testing.assert_array_equal(f(np.ma.masked_array(X)), X * 2)
 
 
+def test_integers_of_more_than_64_bits_are_refused():
+    f = wg.jit(lambda n: n * 0.5)
+    for _ in range(3):
+        assert f(2**63 - 1) == 2.0**62
+        for n in (2**63, -(2**63) - 1):
+            with pytest.raises(OverflowError, match=rf"test_entry.py:\d+: .* given {n}. Give float"):
+                f(n)
+
+
 def test_what_fits_no_form_is_recorded_anew(python_calls):
     f = wg.jit(lambda x: x * 2)
     given = [X, X[:2], X.astype("f4"), X[None], 2.0, 2, np.float32(2), X.astype("i8")]

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -150,9 +151,76 @@ def test_a_fork_while_another_thread_compiles():
     assert subprocess.run(command, timeout=60, env=os.environ | {"WENGERT_CACHE_DIR": "off"}).returncode == 0
 
 
+def test_after_an_interrupt_no_two_threads_share_a_code_generator(monkeypatch):
+    """A thread that was not waited for is still at work with one."""
+    from wengert.native.machine import llvm
+
+    emit, at_work, shared = llvm._LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn, [], []
+
+    def slow(generator, *args):
+        shared.extend(g for g in at_work if g is generator)
+        at_work.append(generator)
+        time.sleep(0.2 if threading.current_thread() is not threading.main_thread() else 0.1)
+        at_work.remove(generator)
+        return emit(generator, *args)
+
+    def interrupted(thread, timeout=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(llvm, "_WORKERS", 2)
+    monkeypatch.setattr(llvm._LIBRARY.LLVMPY_TargetMachineEmitToMemory, "_cfn", slow)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "join", interrupted)
+        host.object_codes([MASKED, MASKED])
+    assert at_work
+    assert len(host.object_codes([MASKED, MASKED])) == 2
+    assert not shared
+
+
 WORDS = {"avx512": "zmm", "avx2": "ymm", "sse2": "xmm", "neon": "v0.4s"}
 
 
 @pytest.mark.parametrize("name", WORDS)
 def test_assembly_for_other_processors(name):
     assert WORDS[name] in host.assembly(MASKED, host.target(name))
+
+
+# --- matrix unit --------------------------------------------------------------------------------------------
+
+FEATURES = dict.fromkeys(("avx512f", "avx512vl", "avx512dq", "amx-tile", "amx-bf16"), True)
+ASKED = """
+import ctypes
+from wengert.native.machine import host
+def kept():
+    states = ctypes.c_uint64()
+    ctypes.CDLL(None).syscall(host.ARCH_PRCTL, 0x1022, ctypes.byref(states))
+    return bool(states.value >> host.TILES & 1)
+before = kept()
+print(before, host.this_host().matrix_unit, kept())
+"""  # 0x1022 asks Linux for which large registers this process has permission
+
+
+@pytest.mark.parametrize("missing", [None, *FEATURES])
+@pytest.mark.parametrize("permitted", [True, False])
+def test_a_matrix_unit_needs_its_instructions_and_permission(monkeypatch, missing, permitted):
+    features = FEATURES | ({missing: False} if missing else {})
+    monkeypatch.setattr(host, "_described", lambda: ("x86_64-unknown-linux-gnu", "some", features))
+    monkeypatch.setattr(host, "_is_permitted", lambda: permitted)
+    assert host.this_host.__wrapped__().matrix_unit == (permitted and missing is None)
+
+
+@pytest.mark.skipif(not host.this_host().matrix_unit, reason="has no matrix unit")
+def test_linux_is_asked_for_permission():
+    found = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True", "True"]
+
+
+def test_a_system_that_refuses_is_believed(monkeypatch):
+    monkeypatch.setattr(host, "ARCH_PRCTL", -1)  # no such call
+    assert not host._is_permitted()
+
+
+def test_a_system_that_is_not_linux_is_not_asked(monkeypatch):
+    monkeypatch.setattr(host.loader, "is_possible", lambda: False)
+    monkeypatch.setattr(host, "ctypes", None)
+    assert not host._is_permitted()

@@ -15,10 +15,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from wengert.core import tree
-from wengert.core.recorder import Tracer, type_of
+from wengert.core.leaves import is_input
+from wengert.core.recorder import Tracer, require_array, type_of
 from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.native.calling import layout
@@ -191,8 +190,10 @@ class Arguments:
         leaves, self.structure = tree.flatten((tuple(args), kwargs))
         self.leaves = [settle(leaf) for leaf in leaves]
         self.traced = any(isinstance(leaf, Tracer) for leaf in self.leaves)
-        self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_number(leaf)]
+        self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_input(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
+        for value in self.values:
+            _require_representable(value)
 
     def count_in(self, count: int) -> int:
         """How many numbers there are in so many arguments, from the first on."""
@@ -207,7 +208,7 @@ class Arguments:
     def require_hashable(self) -> None:
         """Refuse what is no number and cannot be told apart from others by its hash."""
         for leaf in self.leaves:
-            if not is_number(leaf) and type(leaf).__hash__ is None:
+            if not is_input(leaf) and type(leaf).__hash__ is None:
                 what = f"a {type(leaf).__name__}, which is no number or array and has no hash"
                 raise TypeError(
                     at_user_line(f"jit was given {what}. Give its numbers, for example np.asarray(x).")
@@ -228,9 +229,9 @@ class Arguments:
         return call
 
 
-def is_number(leaf: Any) -> bool:
-    """Whether a leaf is an input of a trace, and not part of the signature."""
-    if type(leaf) in (float, int, bool, complex):
-        return True
-    dtype = getattr(leaf, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype.kind in "biufc"
+def _require_representable(value: Any) -> None:
+    """Refuse numbers and arrays that native code would take for others."""
+    require_array(value)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        what = f"jit takes Python's integers as numbers of 64 bits, and was given {value}"
+        raise OverflowError(at_user_line(f"{what}. Give float(n) or np.uint64(n)."))

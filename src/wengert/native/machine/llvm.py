@@ -9,7 +9,7 @@ import ctypes
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
 
@@ -53,10 +53,26 @@ def target_machine(host: Host) -> Any:
 
 
 @functools.cache
-def _generator(level: int, worker: int) -> Any:
-    """LLVM's code generator for this machine, of one thread."""
-    _initialise()
-    return _machine(this_host(), **{**GENERATOR, "opt": level})
+def _idle(level: int) -> list[Any]:
+    """The code generators of a level that nobody is using."""
+    return []
+
+
+@contextmanager
+def _generator(level: int) -> Iterator[Any]:
+    """LLVM's code generator for this machine, for the caller alone.
+
+    Ctrl-C may have left a thread that is still at work with another.
+    """
+    try:
+        generator = _idle(level).pop()
+    except IndexError:
+        _initialise()
+        generator = _machine(this_host(), **{**GENERATOR, "opt": level})
+    try:
+        yield generator
+    finally:
+        _idle(level).append(generator)
 
 
 def _machine(host: Host, **options: Any) -> Any:
@@ -82,49 +98,56 @@ def object_codes(irs: Sequence[str]) -> list[bytes]:
     """
     jobs = [_Job(ir) for ir in irs]
     waiting = sorted(jobs, key=lambda job: len(job.ir))
-    others = list(_started(waiting, min(len(jobs), _WORKERS)))
     try:
-        _work(waiting, 0)
-    finally:
+        others = list(_started(waiting, min(len(jobs), _WORKERS) - 1))
+        _work(waiting)
         for other in others:
             other.join()
+    finally:
+        waiting.clear()  # after Ctrl-C nobody wants the rest
     return [job.code() for job in jobs]
 
 
-def _started(waiting: list[_Job], workers: int) -> Iterator[Thread]:
+def _started(waiting: list[_Job], count: int) -> Iterator[Thread]:
     """Threads that do jobs besides this one, as far as they are to be had."""
-    for i in range(1, workers):
-        other = Thread(target=_work, args=(waiting, i))
+    for _ in range(count):
+        other = Thread(target=_work, args=(waiting,))
         with suppress(RuntimeError):
             other.start()
             yield other
 
 
-def _work(waiting: list[_Job], worker: int) -> None:
+def _work(waiting: list[_Job]) -> None:
     """Do jobs until there is none left: the longest first."""
     while waiting:
         with suppress(IndexError):  # another was faster
-            waiting.pop().run(worker)
+            waiting.pop().run()
 
 
 class _Job:
     """A module to compile."""
 
     def __init__(self, ir: str) -> None:
-        self.ir, self.module, self.error = ir, _parse(ir), llvm.ffi.OutputString()
-        self.module.verify()
-        level = QUICK if parts.is_cold(ir) else GENERATOR["opt"]
-        self.generators = [_generator(level, i) for i in range(_WORKERS)]
+        self.ir, self.buffer, self.error = ir, None, llvm.ffi.OutputString()
+        self.refusal: RuntimeError | None = None
+        self.level = QUICK if parts.is_cold(ir) else GENERATOR["opt"]
         self.emit = _LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn
 
-    def run(self, worker: int) -> None:
-        """Compile it, as the only one of these functions that any thread may call."""
-        self.buffer = self.emit(self.generators[worker], self.module, 1, self.error)
+    def run(self) -> None:
+        """Compile it, in any thread."""
+        try:
+            module = _parse(self.ir)
+            module.verify()
+        except RuntimeError as error:  # for whoever asks for the code
+            self.refusal = error
+            return
+        with _generator(self.level) as generator:
+            self.buffer = self.emit(generator, module, 1, self.error)
 
     def code(self) -> bytes:
         """The object."""
         if not self.buffer:
-            raise RuntimeError(str(self.error))
+            raise self.refusal or RuntimeError(str(self.error))
         start, size = _LIBRARY.LLVMPY_GetBufferStart(self.buffer), _LIBRARY.LLVMPY_GetBufferSize(self.buffer)
         try:
             return ctypes.string_at(start, size)
