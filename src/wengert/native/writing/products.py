@@ -24,7 +24,8 @@ from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touche
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
 from wengert.native.product.matmul import Inside, write_rows
-from wengert.native.product.plans import Product
+from wengert.native.product.plans import Product, is_for_unit
+from wengert.native.product.splits import SIDE
 from wengert.native.writing.vectors import Place, Values
 
 if TYPE_CHECKING:
@@ -112,6 +113,14 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
+        return self._product(self.shape[-2] if self.across else self.grain)
+
+    @property
+    def whole(self) -> Product:
+        """The same for a thread that computes all of it."""
+        return replace(self.product, grain=self.product.m, across=False)
+
+    def _product(self, grain: int) -> Product:
         a, b = self.factors
         m, n = self.shape[-2:]
         batch = int(np.prod(self.lead, dtype=np.int64))
@@ -125,7 +134,7 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=m if self.across else self.grain, across=self.across,
+            grain=grain, across=self.across,
         )  # fmt: skip
 
     @cached_property
@@ -163,12 +172,20 @@ class Oriented:
     def together(self) -> int:
         """Rows of the whole batch that one thread takes together: of a matrix, where there are many."""
         *lead, m, _ = self.shape
-        return m if len(lead) and self.rows // m >= MATRICES else 1
+        whole = self.rows // m >= MATRICES or (self.for_unit and m % SIDE)
+        return m if len(lead) and whole else 1
 
     @cached_property
     def grain(self) -> int:
         """Rows of which threads take multiples."""
+        if self.for_unit and self.together == 1:
+            return SIDE
         return self.together * grain(self.rows // self.together)
+
+    @cached_property
+    def for_unit(self) -> bool:
+        """Whether the matrix unit computes it, which takes two tiles of rows together."""
+        return is_for_unit(self._product(SIDE))
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
@@ -231,18 +248,16 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    product = oriented.product
     if writer.divides and oriented.shared:
-        _write(writer, oriented, product, *writer.share(oriented.extent, oriented.least))
+        _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
-    whole = replace(product, grain=product.m, across=False)
     with writer.alone():
-        _write(writer, oriented, whole, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, oriented.whole, ir.index(0), ir.index(oriented.rows))
 
 
 def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    scratch = writer.slot(SCRATCH)
+    product, scratch = replace(product, underflow=writer.underflow), writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         write_rows(writer.f, product, a, b, c, scratch, begin, end)
@@ -313,6 +328,12 @@ class Epilogue:
             within = f.binary("sub", row, f.binary("mul", rest, ir.index(extent)))
             total, row = f.binary("add", total, f.binary("mul", within, ir.index(stride))), rest
         return total
+
+
+def scratch_of(kernel: Contract, host: Host) -> int:
+    """Memory that each thread needs for a kernel, whether it is divided or not."""
+    oriented = Oriented(kernel, host)
+    return max(oriented.product.scratch_bytes, oriented.whole.scratch_bytes)
 
 
 def product_of(kernel: Contract, host: Host) -> Product:
