@@ -223,7 +223,7 @@ SAVED, SAVED_SHARE = 20_000, 0.15  # at least: what a product of some other shap
 def is_for_unit(product: Product) -> bool:
     """Whether the matrix unit computes a product, and so much sooner than vectors do that it pays."""
     host = product.host or this_host()
-    if not (host.matrix_unit and product.arithmetic.element == "float"):
+    if product.across or not (host.matrix_unit and product.arithmetic.element == "float"):
         return False
     whole = product.grain % SIDE == 0 or product.grain >= product.m
     if product.m < SIDE or not whole or 1 not in product.a_strides or 1 not in product.b_strides:

@@ -113,7 +113,8 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
-        return self._product(self.shape[-2] if self.across else self.grain)
+        product = self._product(self.grain)
+        return replace(product, grain=product.m, across=True) if self.across else product
 
     @property
     def whole(self) -> Product:
@@ -134,7 +135,7 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=grain, across=self.across,
+            grain=grain,
         )  # fmt: skip
 
     @cached_property
@@ -148,7 +149,7 @@ class Oriented:
         large = product_operations(self.kernel) >= ENOUGH_EACH
         far = math.prod(b.shape) * b.dtype.itemsize > self.host.second_cache
         few = m < FEW_OF_FAR if far else m < FEW and m % HALVED != 0
-        return not self.lead and n >= WIDE and large and few
+        return not self.lead and n >= WIDE and large and few and not self.for_unit
 
     @property
     def extent(self) -> int:
