@@ -105,7 +105,7 @@ SPREAD = 16
 
 # LLVM is slow with code that goes on and on: where a program has so many costly operations, a loop over not
 # too many elements takes some of them, and then ends. What the next loops need of it must then be in memory.
-MANY = 160
+MANY = 64
 ENOUGH = 12
 FEW = 1 << 16
 
