@@ -12,6 +12,29 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+__all__ = [
+    "WengertError",
+    "DerivativeError",
+    "MismatchError",
+    "UnsupportedError",
+    "ControlFlowError",
+    "LeakError",
+    "GradientMismatch",
+    "NotFiniteError",
+    "TraceError",
+    "DataError",
+    "ModelFileError",
+    "CheckpointError",
+    "ExchangeError",
+    "SettingError",
+    "DivergenceError",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _PACKAGE = str(Path(__file__).parent)
 _FOREIGN = ("numpy", "scipy", "optree", "functools", "contextlib", "contextvars", "copy", "copyreg")
 

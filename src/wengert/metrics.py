@@ -41,6 +41,11 @@ __all__ = [
     "poisson_deviance",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Array = np.ndarray
 Weights = Array | None
 TINY = float(np.finfo(np.float64).tiny)
@@ -160,9 +165,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def f1(classes: Array, targets: Array, weights: Weights = None) -> float:
-    r"""The mean of F1 over the classes that occur or are predicted ("macro"), each the harmonic mean
+    r"""The mean of F1 over the classes that occur or are predicted ("macro").
 
-    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}.
+    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}
 
     Examples
     --------
@@ -199,7 +204,8 @@ def cross_entropy(probabilities: Array, targets: Array, weights: Weights = None)
         )
     if t.shape != y.shape[:1] or t.dtype.kind not in "biu":
         raise ValueError(
-            f"cross_entropy needs the number of a class for each pattern, not targets of {t.dtype}{list(t.shape)}; "
+            f"cross_entropy needs the number of a class for each pattern, not targets of "
+            f"{t.dtype}{list(t.shape)}; "
             "of 1-of-K columns t give np.argmax(t, axis=-1), of a single column t[:, 0]"
         )
     if len(t) and not 0 <= t.min() <= t.max() < y.shape[1]:
@@ -222,8 +228,8 @@ def log_loss(probabilities: Array, targets: Array, weights: Weights = None) -> f
     """
     if np.ndim(probabilities) == 2 and np.ndim(targets) == 1 and np.shape(probabilities)[1] > 1:
         raise ValueError(
-            f"log_loss needs the probability of class 1, not columns of shape {np.shape(probabilities)}; of two "
-            "columns y give y[:, 1], of more take cross_entropy"
+            f"log_loss needs the probability of class 1, not columns of shape {np.shape(probabilities)}; of "
+            "two columns y give y[:, 1], of more take cross_entropy"
         )
     y, t = _numbers(probabilities, targets)
     one, zero = (np.log(np.maximum(p, TINY)) for p in (y, 1 - y))

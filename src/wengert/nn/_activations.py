@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert import special
-from wengert._refusals import named
+from wengert._refusals import named, require_type
 
 Array = np.ndarray
 Activation = Callable[[Array], Array]
@@ -286,8 +286,9 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     if isinstance(activation, str):
         name, written = _parsed(activation)
         activation, options = named("activation", name, ACTIVATIONS), written | options
-    if not callable(activation):
-        raise TypeError(f"an activation is a name or a function of one argument, not {activation!r:.60}")
+    require_type(
+        callable(activation), f"an activation is a name or a function of one argument, not {activation!r:.60}"
+    )
     return _with_options(activation, options) if options else activation
 
 

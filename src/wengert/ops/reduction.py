@@ -262,7 +262,8 @@ def _reduction(primitive: Primitive) -> Callable[..., Any]:
             "keepdims": keepdims if type(keepdims) is bool else keeps(keepdims),
         }
         if not given(initial):
-            return bind(primitive, (a,), params)
+            found = bind(primitive, (a,), params)
+            return found if dtype is None else np.astype(found, np.dtype(dtype))
         if 0 in a.shape and primitive.name in ("max", "min"):
             return np.zeros(reduced(type_of(a), axes, params["keepdims"]), a.dtype) + initial
         return _COMBINE[primitive.name](bind(primitive, (a,), params), initial)
@@ -281,7 +282,10 @@ def _neutral(primitive: Primitive, dtype: Any) -> Any:
 _NEUTRAL: dict[str, Any] = {
     "sum": 0, "prod": 1, "max": -np.inf, "min": np.inf, "any": False, "all": True, "logsumexp": -np.inf
 }  # fmt: skip
-_COMBINE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+_COMBINE = {
+    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "any": np.logical_or,
+    "all": np.logical_and, "logsumexp": np.logaddexp,
+}  # fmt: skip
 
 _sum, _max, _min, logsumexp_over = (_reduction(p) for p in (sum, max, min, logsumexp))
 FUNCTIONS.update(
@@ -411,7 +415,8 @@ def _cumulative(primitive: Primitive) -> Callable[..., Any]:
             a = np.astype(a, np.add.reduce(np.empty(0, a.dtype)).dtype)
         if axis is None or a.ndim == 0:
             a, axis = np.reshape(a, -1), -1
-        return bind(primitive, (a,), {"axis": axes_from_end(axis, a.ndim)[0]})
+        found = bind(primitive, (a,), {"axis": axes_from_end(axis, a.ndim)[0]})
+        return found if dtype is None else np.astype(found, np.dtype(dtype))
 
     return accumulate
 
