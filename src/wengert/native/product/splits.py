@@ -3,12 +3,13 @@ r"""Factors in three parts of eight binary digits, in the order in which a matri
 A float32 number has 24 binary digits; a bfloat16 number has the same exponents and the first eight. So
 
 .. math:: x = x_1 + x_2 + x_3, \qquad
-          x_1 = \lfloor x \rfloor_8, \quad x_2 = \lfloor x - x_1 \rfloor_8, \quad x_3 = x - x_1 - x_2,
+          x_1 = \lfloor x \rceil_8, \quad x_2 = \lfloor x - x_1 \rceil_8, \quad x_3 = x - x_1 - x_2,
 
-where :math:`\lfloor x \rfloor_8` is x without the digits after the eighth, and every difference is exact. The
-parts of a block stand in tiles of 16 lines (rows of A, columns of B) and 32 steps of k, those of one tile one
-after the other. A pair of k, the i-th and the one 16 further on, is one word of 32 bits: in a tile of A the
-words of a line are neighbours, in one of B those of all lines. What is beyond the block is zero.
+where :math:`\lfloor x \rceil_8` is x rounded to eight digits, and every difference is exact; so
+:math:`|x_2| \le 2^{-8} |x_1|` and :math:`|x_3| \le 2^{-16} |x_1|`. The parts of a block stand in tiles of 16
+lines (rows of A, columns of B) and 32 steps of k, those of one tile one after the other. A pair of k, the
+i-th and the one 16 further on, is one word of 32 bits: in a tile of A the words of a line are neighbours, in
+one of B those of all lines. What is beyond the block is zero.
 """
 
 from __future__ import annotations
@@ -141,13 +142,19 @@ def _numbers(f: ir.Function, place: ir.Value, count: ir.Value) -> ir.Value:
 def _parts(f: ir.Function, numbers: Sequence[ir.Value]) -> Iterator[ir.Value]:
     """The words of the first, second and third parts of two vectors."""
     for _ in range(PARTS - 1):
-        firsts = [f.binary("and", f.cast("bitcast", x, WORDS), ir.constant(-1 << 16, WORDS)) for x in numbers]
+        firsts = [_rounded(f, f.cast("bitcast", x, WORDS)) for x in numbers]
         yield _pairs(f, *firsts)
         numbers = [
             f.binary("fsub", x, f.cast("bitcast", first, NUMBERS))
             for x, first in zip(numbers, firsts, strict=True)
         ]
     yield _pairs(f, *(f.cast("bitcast", x, WORDS) for x in numbers))
+
+
+def _rounded(f: ir.Function, bits: ir.Value) -> ir.Value:
+    """Numbers by their bits, rounded to eight digits."""
+    half, kept = ir.constant(1 << 15, WORDS), ir.constant(-1 << 16, WORDS)
+    return f.binary("and", f.binary("add", bits, half), kept)
 
 
 def _pairs(f: ir.Function, low: ir.Value, high: ir.Value) -> ir.Value:

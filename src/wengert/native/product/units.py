@@ -1,15 +1,15 @@
 r"""A processor's matrix unit: tiles of the product from the parts of its factors.
 
-With the parts :math:`a_i, b_j` of two numbers (`wengert.native.product.splits`), each about :math:`2^{-8}` of
-the one before, their product is to float32's accuracy the sum of six products of parts,
+With the parts :math:`a_i, b_j` of two numbers (`wengert.native.product.splits`), each :math:`2^{-8}` of the
+one before or less, their product is to float32's accuracy the sum of six products of parts,
 
 .. math:: a b = \underbrace{a_1 b_3 + a_1 b_2 + a_2 b_2 + a_2 b_1 + a_3 b_1}_{\text{added first}} + a_1 b_1
-          + O(2^{-24} |a b|),
+          + \epsilon, \qquad |\epsilon| \lesssim 2^{-23} |a b|,
 
-each of which is exact in float32. One instruction multiplies tiles of 16 lines and 32 steps of k and adds to
-16 × 16 sums. The unit's registers hold eight tiles: four of the sums, two of A and two of B. For a block of k
-the small products of all steps come first, so that they are rounded at their own size, and the large ones
-then; blocks are added to each other in vector registers.
+each of which is exact in float32; what is left out has either sign. One instruction multiplies tiles of 16
+lines and 32 steps of k and adds to 16 × 16 sums. The unit's registers hold eight tiles: four of the sums, two
+of A and two of B. For a block of k the small products of all steps come first, so that they are rounded at
+their own size, and the large ones then; blocks are added to each other in vector registers.
 
 References
 ----------
