@@ -25,7 +25,7 @@ class Around(Steps):
 
     def __post_init__(self) -> None:
         require_type(
-            isinstance(self.rule, Steps),
+            hasattr(self.rule, "update") and not isinstance(self.rule, type),
             f"{type(self).__name__} goes around an optimiser such as optim.Adam(0.001), not {self.rule!r}",
         )
 
