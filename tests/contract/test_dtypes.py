@@ -273,3 +273,98 @@ def test_bincount_adds_in_double_precision_as_numpy_does():
     value, gradient = wg.value_and_grad(lambda x: np.sum(np.bincount([0, 1, 1], weights=x) ** 2))(x)
     assert value.dtype == np.float64 and gradient.dtype == np.float32
     np.testing.assert_array_equal(gradient, [2, 10, 10])
+
+
+# Whole numbers ---------------------------------------------------------------------------------------------
+
+INTEGERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+COMPARISONS = [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
+BOUNDS = (0.5, 1.5, -1.5, 2, -1, 300, -200, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63) - 1)
+
+
+def ends(dtype):
+    limits = np.iinfo(dtype)
+    return np.array([limits.min, 0, 1, 2, limits.max], dtype)
+
+
+def equal(f, *args, rtol=0.0):
+    """The same numbers and dtypes with and without ``jit``."""
+    found, expected = wg.jit(f)(*args), f(*args)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=0)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_whole_numbers_compare_exactly_with_any_python_number(dtype):
+    x = ends(dtype)
+    equal(lambda x: [compare(x, b) for compare in COMPARISONS for b in BOUNDS], x)
+    equal(lambda x: [compare(b, x) for compare in COMPARISONS for b in BOUNDS], x)
+    equal(lambda x: [np.logical_and(x, 0.5), np.logical_or(x, 0.5), np.logical_xor(x, 0.5)], x)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_whole_numbers_of_two_dtypes_compare_exactly(dtype):
+    x = ends(dtype)
+    for other in map(ends, INTEGERS):
+        equal(lambda x, y: [f(x, y) for f in COMPARISONS], x[:, None], other)
+    for number in (0, 300, -1, 2**62):
+        equal(lambda x, n: [compare(x, n) for compare in COMPARISONS], x, number)
+
+
+@pytest.mark.parametrize("f", [np.add, np.maximum, np.bitwise_and])
+def test_python_integers_that_do_not_fit_are_refused(f):
+    x = np.arange(4, dtype=np.uint8)
+    for c in (300, -1):
+        for of in (lambda f: f, wg.jit, wg.vmap, lambda f: wg.jit(wg.vmap(f))):
+            with pytest.raises(OverflowError, match=f"Python integer {c} out of bounds for uint8"):
+                of(lambda x, c=c: f(x, c))(x)
+    with pytest.raises(OverflowError, match=r"test_dtypes.py:\d+: Python integer 300 .*x.astype"):
+        wg.vmap(lambda x: f(x, 300))(x)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_bounds_that_bind_nothing_are_left_out(dtype):
+    x = ends(dtype)
+    equal(lambda x: [np.clip(x, -(2**70), 2), np.clip(x, 1, 2**70), x.clip(min=-300), x.clip(max=2**64)], x)
+
+
+WHOLE = {
+    "sums": lambda x: [np.sum(x, dtype=np.int8), np.prod(x, dtype="u2"), np.cumsum(x, dtype="i2")],
+    "einsum of one": lambda x: [np.einsum("i->", x), np.einsum("i->", x > 0)],
+    "applied in places": lambda x: [np.add(x, 1, where=x > 1, out=np.zeros_like(x))],
+    "truth": lambda x: [np.logical_and.accumulate(x), np.logical_or.reduceat(x, [0, 2])],
+    "some truth": lambda x: [np.logical_and.reduce(x, where=x > 0, initial=True)],
+    "largest": lambda x: [np.logaddexp.reduce(x + np.int64(0))],
+    "parts": lambda x: [*np.modf(x + 0)],
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_reductions_of_whole_numbers(name):
+    for dtype in ("i1", "u1", "i8"):
+        equal(WHOLE[name], np.arange(4, dtype=dtype), rtol=1e-3)
+
+
+@pytest.mark.parametrize("source", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_numbers_are_cut_off_as_by_numpy(source, dtype):
+    """In the range of 32 bits, where NumPy's loops and its vectors agree."""
+    x = np.array([-1.5, -1.0, 300.7, -200.2, 255.9, 256.0, 7e4, -7e4, 0.5, -0.0, 2.0**30 + 5] * 3, source)
+    equal(lambda x: [x.astype(dtype)], x)
+    if dtype == "u8":
+        equal(lambda x: [x.astype(dtype)], np.array([2.0**62, 2.0**63, 1.5 * 2.0**63], source))
+
+
+@pytest.mark.parametrize("exponents", ["?", "i1", "u1", "u2", "i4", "u4", "i8"])
+def test_powers_of_two_by_any_whole_number(exponents):
+    equal(lambda x, n: [np.ldexp(x, n)], np.array([1.5, -2.0, 0.25]), np.array([0, 1, 1]).astype(exponents))
+
+
+def test_statistics_of_float32():
+    x = np.array([[1.0, np.nan, 3.0], [2.0, 5.0, 4.0]], np.float32)
+    equal(
+        lambda x: [np.nanmean(x, axis=1), np.nanvar(x, axis=0), np.mean(x, axis=1, where=x < 4)], x, rtol=1e-6
+    )
+    equal(lambda x: [np.cov(x[1]), np.quantile(x[1], [0.5]), np.quantile(x[1], 0.5)], x, rtol=1e-6)
+    equal(lambda x: [np.linspace(x[1, 0], x[1, 1], 4)], x, rtol=1e-6)

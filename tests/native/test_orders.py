@@ -81,16 +81,16 @@ def test_generators_of_another_kind_shuffle_themselves():
         np.testing.assert_array_equal(order, rows)
 
 
-@pytest.mark.parametrize(("at_hand", "compiled"), [({}, False), ({"shuffled": None}, True)])
-def test_nothing_is_compiled_for_a_few_rows(monkeypatch, at_hand, compiled):
-    asked = []
-    monkeypatch.setenv("WENGERT_CACHE_DIR", "off")
-    monkeypatch.setattr(orders, "_functions", at_hand)
-    monkeypatch.setattr(orders, "_function", lambda name: lambda *_: asked.append(name))
-    rows, found = np.arange(50), np.empty((2, 50), np.uint32)
-    orders.shuffled(np.random.RandomState(3), rows.astype(np.uint32), found)
-    assert asked == ["shuffled"] * compiled
-    theirs = np.random.RandomState(3)
-    for order in found if not compiled else ():
-        theirs.shuffle(rows)
-        np.testing.assert_array_equal(order, rows)
+def test_the_first_rows_are_shuffled_without_code(monkeypatch):
+    asked, shuffle = [], orders._function
+    monkeypatch.setattr(orders, "_shuffled", [0])
+    monkeypatch.setattr(orders, "FEW", 150)
+    monkeypatch.setattr(orders, "_function", lambda name: asked.append(name) or shuffle(name))
+    ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
+    rows, found, expected = np.arange(50, dtype=np.uint32), np.empty((2, 50), np.uint32), np.arange(50)
+    for calls in ([], ["shuffled"]):
+        orders.shuffled(ours, rows, found)
+        for order in found:
+            theirs.shuffle(expected)
+            np.testing.assert_array_equal(order, expected)
+        assert asked == calls

@@ -19,7 +19,7 @@ import numpy as np
 
 from wengert.core import fallback
 from wengert.core.primitive import FUNCTIONS, linear
-from wengert.core.recorder import Tracer, current
+from wengert.core.recorder import Tracer, current, type_of
 from wengert.core.tracer import (
     ADOPTERS,
     CONVERTERS,
@@ -389,10 +389,11 @@ def _linspace(original: Callable[..., Any]) -> Callable[..., Any]:
         if not (has_tracer(start) or has_tracer(stop)):
             result = original(start, stop, int(num), endpoint, retstep, **kwargs)
             return result if retstep else _fresh(result)
-        start, stop = operand(start), operand(stop)
+        start, stop = operand(start) * 1.0, operand(stop) * 1.0
         steps = (int(num) - 1 if endpoint else int(num)) or 1
         step = (stop - start) / steps
-        places = np.reshape(np.arange(int(num), dtype=float), (-1,) + (1,) * np.ndim(step))
+        dtype = type_of(step).dtype
+        places = np.reshape(np.arange(int(num), dtype=dtype), (-1,) + (1,) * np.ndim(step))
         points = start + places * step
         return (points, step) if retstep else points
 

@@ -153,6 +153,7 @@ class Recorder:
                 values.append(literal.value)
         if self.abstract:
             result = infer(primitive, [atom.type for atom in inputs], params, weak)
+            _require_in_range(values, result)
         else:
             result = bind(primitive, values, params, weak)
         if primitive.multiple:
@@ -223,6 +224,22 @@ class Recorder:
         for array in self.locked:
             array.flags.writeable = True
         self.locked.clear()
+
+
+def in_range(number: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype of whole numbers holds one."""
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)
+
+
+def _require_in_range(values: Sequence[Any], result: Any) -> None:
+    """Refuse Python integers that the result's dtype cannot hold, as NumPy does where there are values."""
+    if not isinstance(result, Type) or result.dtype.kind not in "iu":
+        return
+    for value in values:
+        if type(value) is int and not in_range(value, result.dtype):
+            what = f"Python integer {value} out of bounds for {result.dtype}"
+            raise OverflowError(at_user_line(f"{what}. Convert the array first: x.astype(int)."))
 
 
 LEAK = (

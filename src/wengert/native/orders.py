@@ -9,15 +9,16 @@ NumPy's, and leaves it where NumPy would.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from wengert.native.machine import cache, host, identity
+from wengert.native.machine import host, identity
 
 Array = np.ndarray
 
-FEW = 1 << 12  # rows that NumPy has shuffled sooner than the code for it is compiled
+FEW = 1 << 12  # rows that NumPy has shuffled sooner than the code for it is there
 
 
 def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
@@ -41,8 +42,7 @@ def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
 def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
     """Rows (uint32) after ``rng.shuffle(rows)``, and again, for every row of ``orders``."""
     generator, (count, length) = rng._bit_generator, orders.shape
-    is_known = isinstance(generator, np.random.MT19937) and length > 1
-    if not is_known or (orders.size <= FEW and not _is_at_hand("shuffled")):
+    if not isinstance(generator, np.random.MT19937) or length < 2 or _are_few(orders.size):
         for order in orders:
             rng.shuffle(rows)
             order[:] = rows
@@ -50,6 +50,15 @@ def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
     with generator.lock:
         state = generator.ctypes.state_address
         _function("shuffled")(state, rows.ctypes.data, orders.ctypes.data, count, length)
+
+
+_shuffled = [0]  # rows in this process
+
+
+def _are_few(rows: int) -> bool:
+    """Whether with these rows, too, there have been so few that code for them does not pay."""
+    _shuffled[0] += rows
+    return _shuffled[0] <= FEW
 
 
 # --- the code -----------------------------------------------------------------------------------------------
@@ -61,25 +70,14 @@ SIGNATURES = {
 }
 
 
-_functions: dict[str, Any] = {}
-
-
-def _is_at_hand(name: str) -> bool:
-    """Whether a function has been compiled at some time."""
-    return name in _functions or cache.load(_key(name)) is not None
-
-
+@cache
 def _function(name: str) -> Any:
-    if name not in _functions:
-        code = host.link(*host.kept(_key(name), lambda: _compiled(name)))
-        found: Any = ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.address(name))
-        found.code = code
-        _functions.setdefault(name, found)
-    return _functions[name]
+    return ctypes.CFUNCTYPE(None, *SIGNATURES[name])(_code(name).address(name))
 
 
-def _key(name: str) -> str:
-    return identity.key("orders", name)
+@cache
+def _code(name: str) -> host.Code:
+    return host.link(*host.kept(identity.key("orders", name), lambda: _compiled(name)))
 
 
 def _compiled(name: str) -> list[bytes]:

@@ -391,7 +391,9 @@ def _contract(chosen: list[tuple[Any, str]], kept: set[str]) -> tuple[Any, str]:
 
 def _summed(x: Any, term: str, kept: set[str]) -> tuple[Any, str]:
     axes = tuple(i for i, c in enumerate(term) if c not in kept)
-    return (np.sum(x, axis=axes) if axes else x), "".join(c for c in term if c in kept)
+    if axes:
+        x = np.any(x, axis=axes) if x.dtype.kind == "b" else np.sum(x, axis=axes, dtype=x.dtype)
+    return x, "".join(c for c in term if c in kept)
 
 
 def _pair(a: Any, first: str, b: Any, second: str, kept: set[str]) -> tuple[Any, str]:

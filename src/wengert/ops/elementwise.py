@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.primitive import UFUNCS, constant, elementwise, implements, linear, nonlinear
-from wengert.core.recorder import bind, type_of
+from wengert.core.primitive import FUNCTIONS, UFUNCS, constant, elementwise, implements, linear, nonlinear
+from wengert.core.recorder import bind, in_range, type_of
 from wengert.core.tracer import operand
 
 LN2, LN10 = float(np.log(2.0)), float(np.log(10.0))
@@ -250,6 +250,10 @@ def _clip(
     a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None, **kwargs: Any
 ) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
+    dtype = type_of(operand(a)).dtype
+    if dtype.kind in "iu":
+        low = None if type(low) is int and low <= np.iinfo(dtype).min else low
+        high = None if type(high) is int and high >= np.iinfo(dtype).max else high
     a = a if low is None else np.maximum(a, low)
     a = a if high is None else np.minimum(a, high)
     return a
@@ -257,6 +261,9 @@ def _clip(
 
 @implements(np.modf)
 def _modf(x: Any, weak: bool = False) -> Any:
+    x = operand(x)
+    if not type_of(x).inexact:
+        x = np.astype(x, np.modf(type_of(x).dtype.type(0))[0].dtype)
     whole = np.trunc(x)
     return x - whole, whole
 
@@ -312,6 +319,50 @@ def _declare_constants() -> None:
 
 
 _declare_constants()
+
+
+def _comparing(ufunc: Any) -> Any:
+    """Whole numbers compare exactly, as in NumPy, whether or not one dtype holds both."""
+    primitive = UFUNCS[ufunc]
+
+    def compare(a: Any, b: Any, weak: bool = False) -> Any:
+        if type(a) is int or type(b) is int:
+            answer = _answer_beyond(ufunc, a, b)
+            if answer is not None:
+                return answer
+        elif _is_mixed(a, b):
+            return _compare_mixed(ufunc, a, b)
+        return bind(primitive, (a, b), {}, weak)
+
+    return compare
+
+
+def _answer_beyond(ufunc: Any, a: Any, b: Any) -> Any:
+    """What a comparison with a Python integer gives that lies beyond all numbers of the other's dtype."""
+    number, other = (a, b) if type(a) is int else (b, a)
+    type_ = type_of(other)
+    if type_.dtype.kind not in "iu" or in_range(number, type_.dtype):
+        return None
+    inside = type_.dtype.type(0)
+    answer = ufunc(number, inside) if number is a else ufunc(inside, number)
+    return np.full(type_.shape, answer) if type_.shape else answer
+
+
+def _is_mixed(a: Any, b: Any) -> bool:
+    """Whether one is unsigned of 64 bits and the other signed: no dtype of whole numbers holds both."""
+    kinds = {type_of(a).dtype.kind, type_of(b).dtype.kind}
+    return kinds == {"i", "u"} and np.result_type(type_of(a).dtype, type_of(b).dtype).kind == "f"
+
+
+def _compare_mixed(ufunc: Any, a: Any, b: Any) -> Any:
+    signed = a if type_of(a).dtype.kind == "i" else b
+    natural = np.astype(signed, np.uint64)
+    (x, low), (y, high) = ((natural, -1) if v is signed else (v, 0) for v in (a, b))
+    return np.where(signed < 0, ufunc(low, high), bind(UFUNCS[ufunc], (x, y), {}))
+
+
+for _ufunc in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal):
+    FUNCTIONS[_ufunc] = _comparing(_ufunc)
 real_sign = UFUNCS[np.sign]
 rounded = constant(
     "round",

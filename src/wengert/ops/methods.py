@@ -16,10 +16,12 @@ import numpy as np
 
 from wengert.core.fallback import METHODS
 from wengert.core.primitive import FUNCTIONS, UFUNCS
+from wengert.core.recorder import type_of
 from wengert.core.tracer import operand
 from wengert.errors import UnsupportedError, at_user_line
 from wengert.ops.indexing import add_at
 from wengert.ops.reduction import axes_from_end, logsumexp_over
+from wengert.ops.statistics import floating
 
 _REDUCE = {
     np.add: FUNCTIONS[np.sum],
@@ -28,7 +30,7 @@ _REDUCE = {
     np.minimum: FUNCTIONS[np.min],
     np.logical_and: FUNCTIONS[np.all],
     np.logical_or: FUNCTIONS[np.any],
-    np.logaddexp: logsumexp_over,
+    np.logaddexp: lambda a, **kwargs: logsumexp_over(floating(a), **kwargs),
 }
 _ACCUMULATE = {np.add: FUNCTIONS[np.cumsum], np.multiply: FUNCTIONS[np.cumprod]}
 
@@ -40,7 +42,12 @@ def _reduce(ufunc: Any) -> Callable[..., Any]:
     return functools.partial(_fold, ufunc)
 
 
-def _fold(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False) -> Any:
+def _fold(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False, **others: Any) -> Any:
+    if others:
+        named = " and ".join(f"{name}=" for name in others)
+        raise UnsupportedError(
+            at_user_line(f"np.{ufunc.__name__}.reduce with {named} is not recorded. Write a loop.")
+        )
     axes = axes_from_end(axis, a.ndim)
     if len(axes) != 1 or a.shape[axes[0]] == 0:
         raise UnsupportedError(
@@ -60,12 +67,21 @@ def _accumulate(ufunc: Any) -> Callable[..., Any]:
 
 
 def _running(ufunc: Any, a: Any, axis: int = 0, dtype: Any = None) -> Any:
+    a = _as_operand(ufunc, a)
     return np.stack(list(itertools.accumulate(np.unstack(a, axis=axis), ufunc)), axis=axis)
+
+
+_LOGICAL = (np.logical_and, np.logical_or, np.logical_xor)
+
+
+def _as_operand(ufunc: Any, a: Any) -> Any:
+    """The array as what its elements come out as where the ufunc is not applied to them."""
+    return np.astype(a, bool) if ufunc in _LOGICAL else a
 
 
 def _reduceat(ufunc: Any) -> Callable[..., Any]:
     def reduceat(a: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
-        a = np.moveaxis(a, axis, 0)
+        a = np.moveaxis(_as_operand(ufunc, a), axis, 0)
         starts = [int(i) for i in indices]
         ends = [*starts[1:], a.shape[0]]
         parts = [ufunc.reduce(a[i:j], axis=0) if i < j else a[i] for i, j in zip(starts, ends, strict=True)]
@@ -105,8 +121,15 @@ def _where(ufunc: Any, inputs: Any, out: Any, where: Any) -> Any:
             )
         )
     domain = getattr(UFUNCS.get(ufunc), "domain", None) or ((1.0, 1.0),) * len(inputs)
-    inside = [np.where(where, x, (low + high) / 2) for x, (low, high) in zip(inputs, domain, strict=True)]
+    inside = [_inside(where, x, *limits) for x, limits in zip(inputs, domain, strict=True)]
     return np.where(where, ufunc(*inside), operand(target))
+
+
+def _inside(where: Any, x: Any, low: float, high: float) -> Any:
+    """An operand that is inside a ufunc's domain elsewhere, too; Python's numbers stay as they are."""
+    if type(x) in (bool, int, float, complex):
+        return x
+    return np.where(where, x, (low + high) / 2 if type_of(x).inexact else type_of(x).dtype.type(1))
 
 
 METHODS.update(

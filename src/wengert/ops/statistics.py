@@ -76,7 +76,7 @@ def _mean(
     if _everything(where):
         return np.sum(a, axis=axis, keepdims=keeps(keepdims)) / _count(a, axis, where)
     mean = np.sum(a, axis=axis, keepdims=True, where=where) / _count(a, axis, where)
-    return _finish(mean, a, axis, keepdims)
+    return _finish(np.astype(mean, a.dtype), a, axis, keepdims)
 
 
 @implements(np.average)
@@ -121,7 +121,8 @@ def _var(
     count = _count(a, axis, where) - ddof
     if _everything(where):
         return np.sum(squares, axis=axis, keepdims=keeps(keepdims)) / count
-    return _finish(np.sum(squares, axis=axis, keepdims=True, where=where) / count, a, axis, keepdims)
+    mean = np.sum(squares, axis=axis, keepdims=True, where=where) / count
+    return _finish(np.astype(mean, squares.dtype), a, axis, keepdims)
 
 
 def _squared(x: Any) -> Any:
@@ -157,7 +158,8 @@ def _cov(
 
 def _variables(m: Any, rowvar: bool, dtype: Any) -> Any:
     """One row for each variable."""
-    m = floating(m, dtype)
+    m = as_array(m)
+    m = np.astype(m, np.result_type(m.dtype, np.float64) if dtype is None else dtype)
     m = np.reshape(m, (1, -1)) if m.ndim < 2 else m
     return m if rowvar or m.shape[0] == 1 else np.swapaxes(m, 0, 1)
 
@@ -233,7 +235,9 @@ def _among(rows: Any, n: Any, q: Any, method: str) -> Any:
 
 
 def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, skip_nan: bool) -> Any:
-    a, q = floating(a), as_array(q)
+    a, wide = floating(a), not isinstance(q, int | float)
+    q = as_array(q)
+    a = np.astype(a, np.result_type(a.dtype, np.float64)) if wide else a
     rows = np.sort(_rows(a, axis), axis=-1)
     missing = np.isnan(rows)
     n = np.sum(~missing, axis=-1) if skip_nan else rows.shape[-1]

@@ -134,7 +134,7 @@ class Trainer:
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY
-        self._is_huge = sum(w.nbytes for w in parameters.values()) >= HUGE
+        self._is_huge = sum(np.asarray(w).nbytes for w in parameters.values()) >= HUGE
         self._owns_network, self._shelf = False, Shelf()
         # The state is given away, and a copy of the network where it is large.
         self._epochs = self.programs.epochs(batch_size, 2 if self._is_large else 1)
@@ -221,9 +221,23 @@ class Trainer:
 
     def most_watched(self, data: Data, watched: Data, rows: Array) -> int:
         """How many epochs `run_watched` makes at most: it keeps a network of each."""
-        if len(rows) > self.at_a_time or self.reads_a_file(data) or self.reads_a_file(watched):
+        if len(rows) > self.at_a_time or self.reads_a_file(watched):
             return 1
-        return max(1, KEPT // max(1, self._weights))
+        return self.most_kept(data)
+
+    def most_kept(self, data: Data) -> int:
+        """How many epochs `run_kept` makes at most."""
+        return 1 if self.reads_a_file(data) else max(1, KEPT // max(1, self._weights))
+
+    def run_kept(self, data: Data, orders: Array, count: int) -> tuple[list[float], Network]:
+        """As `run_epochs` in one call; errors, and the networks after epochs, in the rows of their arrays.
+
+        Raises
+        ------
+        ControlFlowError
+            Where the code cannot be followed by a loop; nothing is changed then.
+        """
+        return self._epochs_together(self.programs.kept_epochs(self.batch_size), data, orders, count)
 
     def run_watched(
         self, data: Data, orders: Array, count: int, watched: Data, rows: Array
@@ -239,9 +253,9 @@ class Trainer:
         ControlFlowError
             Where the code cannot be followed by a loop; nothing is changed then.
         """
-        first, kept = self.epochs, self.programs.kept_epochs(self.batch_size)
+        first = self.epochs
         (piece,) = self._pieces_to_look_at(watched, rows)
-        errors, networks = self._epochs_together(kept, data, orders, count)
+        errors, networks = self.run_kept(data, orders, count)
         given = np.int64(count), *_minibatches(piece.order, piece.batch_size), watched
         with np.errstate(over="ignore", invalid="ignore"):
             found = self.programs.errors_of_each(networks, *given)[:count]
@@ -352,14 +366,25 @@ class Trainer:
                 carry, errors[number, i] = self.programs.step(carry, now, rows_of(piece.data, batch))
         return carry, errors
 
-    def after_epoch(self, error: float) -> None:
-        """Tell the optimiser the training error, between two epochs.
+    def after_epochs(self, errors: Iterable[float]) -> None:
+        """Tell the optimiser the training errors of epochs that were made in one call.
 
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
         if self.acts_between_epochs:
-            self.state = tree.map(_as_numpy, self.optimiser.after_epoch(self.state, error))
+            state = self.state
+            for error in errors:
+                state = self.optimiser.after_epoch(state, error)
+            self.state = tree.map(_as_numpy, state)
+
+    @property
+    def steady_epochs(self) -> float:
+        """How many epochs may be made in one call before the optimiser is told their errors."""
+        if not self.acts_between_epochs:
+            return math.inf
+        is_known = _gives_state_away(self.optimiser)
+        return getattr(_schedule_of(self.state), "steady_epochs", 1) if is_known else 1
 
     @functools.cached_property
     def acts_between_epochs(self) -> bool:
@@ -376,10 +401,7 @@ class Trainer:
     @property
     def is_exhausted(self) -> bool:
         """Whether the optimiser's learning rate has come to its end."""
-        state = self.state
-        while hasattr(state, "rule"):  # a rule around another
-            state = state.rule
-        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
+        return bool(getattr(_schedule_of(self.state), "is_exhausted", False))
 
     # --------------------------------------------------------------------------------- prediction
 
@@ -568,6 +590,13 @@ def _first_state(optimiser: Any, parameters: Any) -> Any:
 def _gives_state_away(optimiser: Any) -> bool:
     """Whether this package has made an optimiser's arrays, and has forgotten them."""
     return is_ours(type(optimiser)) and (not hasattr(optimiser, "rule") or _gives_state_away(optimiser.rule))
+
+
+def _schedule_of(state: Any) -> Any:
+    """That of the learning rate, where a state has one."""
+    while hasattr(state, "rule"):  # a rule around another
+        state = state.rule
+    return getattr(state, "schedule", None)
 
 
 def _stand_alone(network: Network, state: Any) -> bool:

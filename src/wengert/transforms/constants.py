@@ -16,7 +16,7 @@ from wengert.core.trace import Literal
 # Constants are looked into, and folded, up to this size.
 SMALL = 1 << 12
 
-FEW = 8  # rows in which most matrices show that they are full
+FEW = 8  # rows of a corner
 
 
 def uniform(atom: Literal) -> Any:
@@ -28,12 +28,14 @@ def uniform(atom: Literal) -> Any:
         return None
     first = value.flat[0]
     same = value.view(f"i{value.dtype.itemsize}") if value.flags.c_contiguous else value
-    return first if (same == same.flat[0]).all() else None
+    return first if all((part == same.flat[0]).all() for part in (same[:1], same)) else None
 
 
 def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
     """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
-    if value.size <= SMALL or value.dtype.kind not in "fiu" or not _is_sparse(value):
+    if value.ndim != 2 or value.size <= SMALL or value.dtype.kind not in "fiu" or value.itemsize > 8:
+        return None
+    if not value.flags.c_contiguous or not _has_at_most(max(value.shape), value):
         return None
     rows, columns = np.nonzero(_bits(value))
     if not len(rows):
@@ -47,10 +49,9 @@ def selection_of(value: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.
     """For every column of a matrix, each with one number at most, the row it is in and the number, or 0."""
     if value.ndim != 2 or value.dtype.kind != "f" or value.itemsize > 8:
         return None
-    bits = _bits(value)
-    if any(np.count_nonzero(part) > value.shape[1] for part in (bits[:FEW], bits)):
+    if not _has_at_most(value.shape[1], value):
         return None
-    rows, columns = np.nonzero(bits)
+    rows, columns = np.nonzero(_bits(value))
     if len(np.unique(columns)) < len(columns):
         return None
     places, numbers = np.zeros(value.shape[1], np.intp), np.zeros(value.shape[1], value.dtype)
@@ -58,12 +59,11 @@ def selection_of(value: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.
     return places, numbers
 
 
-def _is_sparse(value: np.ndarray[Any, Any]) -> bool:
-    """Whether a matrix without gaps has no more numbers than rows or columns. Most show it in few rows."""
-    if value.ndim != 2 or not value.flags.c_contiguous or value.itemsize > 8:
-        return False
+def _has_at_most(count: int, value: np.ndarray[Any, Any]) -> bool:
+    """Whether a matrix has no more than so many numbers. Most full ones show in a corner that they have."""
     bits = _bits(value)
-    return all(np.count_nonzero(part) <= max(part.shape) for part in (bits[:FEW], bits))
+    corner = bits[:FEW, :SMALL]
+    return bool(np.count_nonzero(corner) <= max(corner.shape) and np.count_nonzero(bits) <= count)
 
 
 def _bits(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

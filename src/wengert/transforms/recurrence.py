@@ -11,14 +11,15 @@ step computes of constants alone is computed before.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
-from wengert.core.verify import bodies
 from wengert.transforms.compose import composition
 from wengert.transforms.constants import uniform
 from wengert.transforms.loops import Given, Loop, Result, State, alive, loop_of
@@ -31,9 +32,11 @@ PLAIN = ("elementwise", "linear", "bilinear", "constant")  # kinds of operations
 
 
 def recur(trace: Trace) -> Trace:
-    """The trace with less to do in its scans."""
+    """The trace with less to do in its scans; itself if it has none."""
     equations = [_inside(equation) for equation in trace.equations]
     loops = {i: loop_of(e) for i, e in enumerate(equations) if e.primitive.name == "scan"}
+    if not loops and all(map(is_, equations, trace.equations)):
+        return trace
     for later in loops:
         for earlier in loops:
             if earlier < later:
@@ -45,9 +48,9 @@ def recur(trace: Trace) -> Trace:
 
 
 def _inside(equation: Equation) -> Equation:
-    if not bodies(equation):
-        return equation
     params = {k: recur(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
+    if all(params[k] is v for k, v in equation.params.items()):
+        return equation
     return Equation(equation.primitive, equation.inputs, params, equation.outputs, equation.source)
 
 
@@ -184,7 +187,7 @@ class Factor(NamedTuple):
     def rows(self, stored: Any) -> Any:
         """What is stored of it in all steps, with all that is summed along the first axis."""
         stored = np.swapaxes(stored, 1, 2) if self.labels[-1] == "k" else stored
-        return np.reshape(stored, (-1, stored.shape[-1]))
+        return np.reshape(stored, (math.prod(stored.shape[:-1]), stored.shape[-1]))
 
 
 def multiplied_once(loop: Loop, state: State) -> list[Equation]:

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.core.recorder import Tracer
 from wengert.core.trace import Atom, Equation, Literal, Trace, Var
-from wengert.core.verify import bodies
 from wengert.ops.reduction import Axes, reduced
 from wengert.transforms.compose import composition
 from wengert.transforms.constants import selection_of, uniform
@@ -53,9 +53,11 @@ class Regrouping:
         self.uses.update(original.outputs)
 
     def trace(self) -> Trace:
-        """What comes of it."""
-        equations = [new for old in self.original.equations for new in self._in_place_of(old)]
-        return Trace(self.original.inputs, equations, self.original.outputs)
+        """What comes of it: the original itself if that is nothing new."""
+        original = self.original
+        equations = [new for old in original.equations for new in self._in_place_of(old)]
+        same = all(map(is_, equations, original.equations)) and len(equations) == len(original)
+        return original if same else Trace(original.inputs, equations, original.outputs)
 
     def _in_place_of(self, equation: Equation) -> Iterator[Equation]:
         rule = RULES.get(equation.primitive.name)
@@ -75,9 +77,9 @@ class Regrouping:
 
 def _inside(equation: Equation) -> Equation:
     """The bodies of loops and the branches of conditions."""
-    if not bodies(equation):
-        return equation
     params = {k: regroup(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
+    if all(params[k] is v for k, v in equation.params.items()):
+        return equation
     return Equation(equation.primitive, equation.inputs, params, equation.outputs, equation.source)
 
 

@@ -13,6 +13,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import Recorder
 from wengert.native.machine.host import this_host
 from wengert.native.planning.plan import Plan
+from wengert.native.planning.sorting import LONG
 from wengert.native.planning.unlowerable import Unlowerable
 from wengert.native.writing.emit import write_module
 
@@ -253,6 +254,24 @@ def test_argsort(n, dtype):
         x[0, ::3], x[1, ::2], x[2] = np.nan, np.inf, -x[2]
     agrees(lambda x: np.argsort(x, axis=-1, kind="stable"), x)
     agrees(lambda x: np.argsort(x.T, axis=0, kind="stable"), x)
+
+
+@pytest.mark.parametrize("dtype", [*(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)), "f4", "f8"])
+@pytest.mark.parametrize("n", [LONG - 1, LONG, 700])
+def test_argsort_of_any_bits(n, dtype):
+    """NaN of both signs, subnormal numbers and zeros among them."""
+    x = np.frombuffer(np.random.default_rng(n).bytes(8 * 4 * n), dtype)[: 4 * n].reshape(4, n).copy()
+    if x.dtype.kind == "f":
+        tiny = np.finfo(dtype).smallest_subnormal
+        x[1] = np.resize([0.0, -0.0, tiny, -tiny, np.nan, -np.inf, np.inf, -1], n)
+        x[2] = np.where(np.isnan(x[2]), -np.abs(x[2]), x[2])
+    x[3] = x[0, 0]
+    for one, other in zip(run(traced(stable, x), [x]), (stable(x),), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def stable(x):
+    return np.argsort(x, axis=-1, kind="stable")
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

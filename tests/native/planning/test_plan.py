@@ -125,6 +125,12 @@ def test_a_running_sum_reads_what_it_adds_as_it_goes():
     assert len(running) == 1 and names(running[0]) == ["multiply"]
 
 
+def test_the_derivative_of_a_running_product_is_a_recurrence():
+    found = plan(wg.grad(lambda x: np.sum(np.cumprod(x, axis=0))), X)
+    assert [r.kind for kernel in found.kernels for r in kernel.reductions] == ["prod", "recurrence"]
+    agrees(wg.grad(lambda x: np.sum(np.sin(np.cumprod(x, axis=0)))), np.where(X > 1, 0, X))
+
+
 # --- equations that wait ------------------------------------------------------------------------------------
 
 
@@ -251,12 +257,23 @@ def test_bodies_share_the_memory_around_them():
         lambda x: np.concatenate([x, np.sin(x)]),
         lambda x: np.roll(x, 3, axis=1),
         lambda x: wg.scan(lambda c, row: (c, c * row), x[0], x)[1],
+        lambda x: np.cumsum(x[:, :3], axis=0)[:, None, :, None][..., 0, :, 0],
+        lambda x: np.einsum("bij,bjk->bik", x.reshape(2, 32, 50), x.reshape(2, 50, 32)),
     ],
 )
 def test_results_are_made_where_they_are_wanted(f):
     found = plan(f, X)
     assert not any(buffer.size == found.outputs[0].size for buffer in found.arena)
     agrees(f, X)
+
+
+def test_only_all_elements_in_their_order_are_made_where_they_are_wanted():
+    for f in (
+        lambda x: np.cumsum(x, axis=0)[::-1],
+        lambda x: np.cumsum(x, axis=0)[1:],
+        lambda x: x[:, :1][0],
+    ):
+        agrees(f, X)
 
 
 def test_a_result_that_is_wanted_twice():

@@ -36,7 +36,9 @@ def composed(*names: str) -> Callable[[Composition], Composition]:
 
 def expand(plan: Plan, equation: Equation, function: Composition) -> None:
     """Record a composition, and lower its equations in place of the one that it stands for."""
-    for inner in composition(equation, equation.inputs, function, equation.params):
+    equations = composition(equation, equation.inputs, function, equation.params)
+    plan.see_through(equations)
+    for inner in equations:
         plan.lower(inner)
 
 

@@ -242,7 +242,10 @@ class Write:
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """``out`` is reduced from ``operands``: one, or for a ``dot`` two whose products are added."""
+    """``out`` is reduced from ``operands``: one, or for a ``dot`` two whose products are added.
+
+    In a ``recurrence`` what has been found is multiplied by the first, and the second is added.
+    """
 
     kind: str
     operands: tuple[Atom, ...]

@@ -510,6 +510,16 @@ class Plan:
                 if last and (root[0] is not atom or root[1].strides == layout(atom.type)):
                     yield root  # type: ignore[misc]
 
+    def see_through(self, equations: Sequence[Equation]) -> None:
+        """What views in a composition show is wanted where the views are."""
+        from wengert.native.planning.table import seen_through
+
+        for equation in reversed(equations):
+            target = self._wanted.get(equation.outputs[0])
+            found = None if target is None else seen_through(equation, target)
+            if found is not None and isinstance(found[0], Var):
+                self._wanted.setdefault(found[0], found[1])
+
     def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
         """Strides of values from which those are computed that are wanted with other axes innermost."""
         found = {v: order_of(access) for v, access in self._wanted.items()}

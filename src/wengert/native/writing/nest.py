@@ -522,6 +522,8 @@ class Nest:
         operands = [values.read(atom, dtype) for atom in reduction.operands]
         if reduction.kind == "dot":
             return values.operation("fma", dtype)(*operands, state)
+        if reduction.kind == "recurrence":
+            return values.operation("fma", dtype)(operands[0], state, operands[1])
         mask = cut.masks[vector]
         if mask is not None and self.cut is not None and self.cut.reduced:
             operands[0] = self.f.select(mask, operands[0], self._identity(reduction, cut.lanes))
@@ -640,6 +642,7 @@ def _most(dtype: np.dtype[Any]) -> Any:
 IDENTITY = {
     "sum": lambda t: 0,
     "dot": lambda t: 0,
+    "recurrence": lambda t: 0,
     "prod": lambda t: 1,
     "max": _least,
     "min": _most,

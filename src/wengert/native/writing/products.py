@@ -8,6 +8,7 @@ and an activation, the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,16 +24,17 @@ from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touche
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
 from wengert.native.product.matmul import Inside, write_rows
-from wengert.native.product.plans import Product
+from wengert.native.product.plans import Product, is_for_unit
+from wengert.native.product.splits import SIDE
 from wengert.native.writing.vectors import Place, Values
 
 if TYPE_CHECKING:
     from wengert.native.writing.emit import Writer
 
-WIDE = 64  # columns from which on they are divided
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
-FEW = 24  # rows, below which threads divide columns: two heights of the tallest tile
+FEW, WIDE = 24, 64  # rows below which, columns from which on threads divide columns: 24 are two high tiles
+HALVED = 16  # rows that two threads divide into whole tiles, though low ones
 
 
 @dataclass
@@ -110,6 +112,14 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
+        return self._product(self.shape[-2] if self.across else self.grain)
+
+    @property
+    def whole(self) -> Product:
+        """The same for a thread that computes all of it."""
+        return replace(self.product, grain=self.product.m, across=False)
+
+    def _product(self, grain: int) -> Product:
         a, b = self.factors
         m, n = self.shape[-2:]
         batch = int(np.prod(self.lead, dtype=np.int64))
@@ -123,15 +133,21 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=m if self.across else self.grain, across=self.across,
+            grain=grain, across=self.across,
         )  # fmt: skip
 
     @cached_property
     def across(self) -> bool:
-        """Whether threads divide columns: of a large product with few rows."""
+        """Whether threads divide columns: of a large product with few rows.
+
+        Rows whose halves are whole tiles stay, as what comes next then needs no other thread's, unless every
+        thread would read all of a large B.
+        """
         m, n = self.shape[-2:]
         large = product_operations(self.kernel) >= ENOUGH_EACH
-        return not self.lead and m < FEW and n >= WIDE and large
+        b = self.factors[1]
+        far = math.prod(b.shape) * b.dtype.itemsize > self.host.second_cache
+        return not self.lead and m < FEW and n >= WIDE and large and (m % HALVED != 0 or far)
 
     @property
     def extent(self) -> int:
@@ -155,12 +171,20 @@ class Oriented:
     def together(self) -> int:
         """Rows of the whole batch that one thread takes together: of a matrix, where there are many."""
         *lead, m, _ = self.shape
-        return m if len(lead) and self.rows // m >= MATRICES else 1
+        whole = self.rows // m >= MATRICES or (self.for_unit and m % SIDE)
+        return m if len(lead) and whole else 1
 
     @cached_property
     def grain(self) -> int:
         """Rows of which threads take multiples."""
+        if self.for_unit and self.together == 1:
+            return SIDE
         return self.together * grain(self.rows // self.together)
+
+    @cached_property
+    def for_unit(self) -> bool:
+        """Whether the matrix unit computes it, which takes two tiles of rows together."""
+        return is_for_unit(self._product(SIDE))
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
@@ -224,17 +248,15 @@ def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
     if writer.divides and oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.extent, oriented.least))
+        _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
     with writer.alone():
-        _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, oriented.whole, ir.index(0), ir.index(oriented.rows))
 
 
-def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
+def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    product, scratch = oriented.product, writer.slot(SCRATCH)
-    if not (writer.divides and oriented.shared):
-        product = replace(product, grain=product.m, across=False)
+    product, scratch = replace(product, underflow=writer.underflow), writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         write_rows(writer.f, product, a, b, c, scratch, begin, end)
@@ -305,6 +327,12 @@ class Epilogue:
             within = f.binary("sub", row, f.binary("mul", rest, ir.index(extent)))
             total, row = f.binary("add", total, f.binary("mul", within, ir.index(stride))), rest
         return total
+
+
+def scratch_of(kernel: Contract, host: Host) -> int:
+    """Memory that each thread needs for a kernel, whether it is divided or not."""
+    oriented = Oriented(kernel, host)
+    return max(oriented.product.scratch_bytes, oriented.whole.scratch_bytes)
 
 
 def product_of(kernel: Contract, host: Host) -> Product:

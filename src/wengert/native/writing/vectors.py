@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.trace import Atom, Equation, Literal, Type
+from wengert.core.trace import Atom, Equation, Literal, Type, Var
 from wengert.native.elementary.lanes import Lanes
 from wengert.native.machine import ir
 from wengert.native.machine.host import Host
@@ -132,8 +132,24 @@ def convert(f: ir.Function, value: ir.Value, source: np.dtype[Any], target: np.d
     if target.kind == "b":
         op = "fcmp une" if source.kind == "f" else "icmp ne"
         return f.compare(op, value, ir.constant(0, value.type))
+    if source.kind == "f" and target.kind in "iu":
+        return _whole(f, value, source, target)
     cast = _cast(source, target)
     return f.cast(cast, value, ir.vector(register(target), ir.lanes_of(value.type))) if cast else value
+
+
+def _whole(f: ir.Function, value: ir.Value, source: np.dtype[Any], target: np.dtype[Any]) -> ir.Value:
+    """The whole part of a number, cut off as by NumPy: its last bits, of those of a signed number."""
+    lanes, bits = ir.lanes_of(value.type), 8 * target.itemsize
+    if target == np.uint64:
+        half = ir.constant(2.0**63, value.type)
+        low = f.cast("fptosi", value, ir.vector("i64", lanes))
+        high = f.cast("fptosi", f.binary("fsub", value, half), ir.vector("i64", lanes))
+        high = f.binary("xor", high, ir.constant(-(2**63), high.type))
+        return f.select(f.compare("fcmp oge", value, half), high, low)
+    wide = max(32, bits if target.kind == "i" else 2 * bits)
+    whole = f.cast("fptosi", value, ir.vector(f"i{wide}", lanes))
+    return whole if wide == bits else f.cast("trunc", whole, ir.vector(f"i{bits}", lanes))
 
 
 def _cast(source: np.dtype[Any], target: np.dtype[Any]) -> str:
@@ -142,8 +158,6 @@ def _cast(source: np.dtype[Any], target: np.dtype[Any]) -> str:
         return "uitofp"
     if kinds == "if":
         return "sitofp"
-    if kinds in ("fi", "fu"):
-        return "fptosi" if target.kind == "i" else "fptoui"
     if kinds == "ff":
         return "fpext" if target.itemsize > source.itemsize else "fptrunc"
     if source.kind == "b" or (source.kind == "u" and target.itemsize > source.itemsize):
@@ -215,10 +229,10 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
         return values.f.select(mask, values.read(inputs[1], type.dtype), values.read(inputs[2], type.dtype))
     working = type.dtype
     if type.dtype.kind == "b" or name in _FROM_OPERANDS:
-        working = _common([a.type for a in inputs])
+        working = _common(inputs)
     dtypes = [working] * len(inputs)
     if name == "ldexp":
-        dtypes[1] = inputs[1].type.dtype
+        dtypes[1] = np.result_type(inputs[1].type.dtype, np.int32)
     try:
         operands = [values.read(a, dtype) for a, dtype in zip(inputs, dtypes, strict=True)]
         if values.lanes == 1 and name in COSTLY and not (equation.params or equation.primitive.multiple):
@@ -228,6 +242,12 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
         raise Unlowerable(f"{name} of {working}") from error
 
 
-def _common(types: Sequence[Type]) -> np.dtype[Any]:
-    strong = [t.dtype for t in types if not t.weak]
-    return np.dtype(np.result_type(*(strong or [t.dtype for t in types])))
+def _common(atoms: Sequence[Atom]) -> np.dtype[Any]:
+    """The dtype in which numbers meet, as in NumPy's promotion: Python's take that of the others.
+
+    Among whole numbers, one that is not known yet may need a dtype of its own.
+    """
+    whole = all(atom.type.dtype.kind in "biu" for atom in atoms)
+    strong = [not atom.type.weak or (whole and type(atom) is Var) for atom in atoms]
+    dtypes = [atom.type.dtype for atom in atoms]
+    return np.result_type(*(d if s else d.type(0).item() for d, s in zip(dtypes, strong, strict=True)))
