@@ -128,9 +128,18 @@ def test_masks_from_values():
 
 def test_the_warning_of_a_mask_is_at_its_line():
     f = wg.jit(lambda x: np.sum(x[x > 0]))
-    with pytest.warns(RuntimeWarning, match=r"depends on values at test_jit_and_vmap.py:\d+\. Write") as told:
+    with pytest.warns(
+        RuntimeWarning, match=r"an index depends on values at test_jit_and_vmap.py:\d+\. Write"
+    ) as told:
         f(X)
     assert told[0].filename == __file__
+
+
+def test_what_can_be_gone_through_once_is_no_result():
+    told = r"test_jit_and_vmap.py:\d+: .* gives a \w+, which the first .* list"
+    for f in (lambda x: (v for v in x), lambda x: zip(x, x, strict=True), lambda x: iter([1.0])):
+        with pytest.raises(TypeError, match=told):
+            wg.jit(f)(X)
 
 
 def test_what_has_no_hash_and_is_no_number():
