@@ -251,6 +251,8 @@ MAPPED = {
     "one at a mapped place": lambda x: _one_at(x, np.argmax(x)) * x,
     "ones at mapped places": lambda x: _one_at(x, np.argsort(x)[:2]) * x,
     "ones at a mapped mask": lambda x: _one_at(x, x > 0) * x,
+    "lexsort": lambda x: x[np.lexsort((x, np.round(x)))],
+    "functions that write at a mapped mask": lambda x: _put(x) * x,
     "mapped rows of a matrix": lambda x: np.eye(4)[np.argsort(x), 1] * np.arange(4.0)[np.argmin(x)] * x,
     "take by argsort": lambda x: np.take(x, np.argsort(x)),
     "sort and cumsum": lambda x: np.cumsum(np.sort(x)[::-1]),
@@ -316,6 +318,13 @@ def _written(x):
 def _one_at(x, index):
     out = np.zeros(4)
     out[index] = 1.0
+    return out
+
+
+def _put(x):
+    out = np.zeros(4)
+    np.putmask(out, x > 0, x * 2)
+    np.place(out, x < 0.6, [1.0, 2.0])
     return out
 
 
