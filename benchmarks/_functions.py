@@ -9,6 +9,7 @@ constants of the problem, and gives a function of the quantities to differentiat
     gmm_log_posterior    ln p(X | α, μ, Q) + ln Wishart(QᵀQ), Q the inverse covariances' Cholesky factors
     rosenbrock           Σ_i 100 (x_{i+1} - x_i²)² + (1 - x_i)²
     lstm_error           1/2 Σ (h' - t)² after one step of a long short-term memory cell
+    sequence_error       1/2 Σ_t Σ (h_t - t)² of the cell's outputs along a sequence
 
 The bundle adjustment and the mixture follow the ADBench collection (Srajer, Kukelova, Fitzgibbon, 2018),
 with the sign of the Wishart prior put right.
@@ -161,13 +162,34 @@ def logistic(np: ModuleType, a: Array) -> Array:
     return 1 / (1 + np.exp(-a))
 
 
+def lstm_cell(np: ModuleType, a: Array, cell: Array) -> tuple[Array, Array]:
+    """Output and state of a long short-term memory cell, from what goes into its gates and its last state."""
+    a_in, a_forget, a_out, a_new = np.split(a, 4, axis=1)
+    state = logistic(np, a_forget) * cell + logistic(np, a_in) * np.tanh(a_new)
+    return logistic(np, a_out) * np.tanh(state), state
+
+
 def lstm_error(np: ModuleType, inputs: Array, hidden: Array, cell: Array, targets: Array) -> Function:
     """Squared error of one step's output, as a function of the weights of input and state, and the biases."""
 
     def error(w_input: Array, w_hidden: Array, bias: Array) -> Array:
-        a = inputs @ w_input + hidden @ w_hidden + bias
-        a_in, a_forget, a_out, a_new = np.split(a, 4, axis=1)
-        state = logistic(np, a_forget) * cell + logistic(np, a_in) * np.tanh(a_new)
-        return 0.5 * np.sum((logistic(np, a_out) * np.tanh(state) - targets) ** 2)
+        output, _ = lstm_cell(np, inputs @ w_input + hidden @ w_hidden + bias, cell)
+        return 0.5 * np.sum((output - targets) ** 2)
+
+    return error
+
+
+def sequence_error(
+    np: ModuleType, scan: Callable[..., Any], inputs: Array, start: Array, targets: Array
+) -> Function:
+    """The same of all outputs along a sequence, with the package's loop, both states starting as `start`."""
+
+    def error(w_input: Array, w_hidden: Array, bias: Array) -> Array:
+        def step(states: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
+            output, cell = lstm_cell(np, x @ w_input + states[0] @ w_hidden + bias, states[1])
+            return (output, cell), output
+
+        _, outputs = scan(step, (start, start), inputs)
+        return 0.5 * np.sum((outputs - targets) ** 2)
 
     return error

@@ -9,6 +9,8 @@ that computes what a task asks for and waits until it is there:
     product             H·v of a scalar function
     rows                the gradient of every pattern's error: vmap of grad
     hessian             H of a function of one vector
+
+Its `scan` is its loop along a sequence, a Python loop where it has none.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,10 +38,24 @@ def everything(arguments: Sequence[Array]) -> tuple[int, ...]:
     return tuple(range(len(arguments)))
 
 
+def looped(stack: Call) -> Call:
+    """A loop along a sequence in Python, whose results a package's function puts together."""
+
+    def scan(step: Call, carry: Any, xs: Any) -> tuple[Any, Any]:
+        found = []
+        for x in xs:
+            carry, y = step(carry, x)
+            found.append(y)
+        return carry, stack(found)
+
+    return scan
+
+
 class Wengert:
     """Native code: `wg.jit` around everything."""
 
     numpy: Any = np
+    scan = staticmethod(wg.scan)
 
     def array(self, x: Any) -> Array:
         return np.asarray(x)
@@ -74,7 +90,7 @@ class Jax:
 
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_enable_x64", True)
-        self.jax, self.numpy = jax, jax.numpy
+        self.jax, self.numpy, self.scan = jax, jax.numpy, jax.lax.scan
 
     def array(self, x: Any) -> Array:
         return self.numpy.asarray(x)
@@ -114,6 +130,7 @@ class Torch:
 
         self.torch = torch
         self.numpy: Any = torch_numpy(torch)
+        self.scan = looped(torch.stack)
 
     def array(self, x: Any) -> Array:
         return self.torch.asarray(x)
@@ -189,6 +206,7 @@ class Autograd:
     """HIPS autograd; every Jacobian row and every pattern is a pullback of its own."""
 
     numpy: Any = autograd.numpy
+    scan = staticmethod(looped(autograd.numpy.stack))
 
     def array(self, x: Any) -> Array:
         return np.asarray(x)

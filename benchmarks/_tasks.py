@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from _functions import mlp_error, pattern_error, reprojection, rosenbrock
+from _functions import mlp_error, pattern_error, reprojection, rosenbrock, sequence_error
 from _problems import bundle, dense, memory_cell, mixture, network, scene, valley
 
 Call = Callable[[], Any]
@@ -51,6 +51,26 @@ def gradient(name: str, problem: Any, target: float, small: bool = False) -> Tas
         return package.function(problem.build(package.numpy), *arrays(package, problem.arguments))
 
     return Task(name, problem.sizes, target, derivative, function, small)
+
+
+def sequence(inputs: int, units: int, batch: int, steps: int, small: bool = False) -> Task:
+    """The gradient of a recurrent layer's error along a sequence."""
+    rng = np.random.default_rng(0)
+    x, targets = rng.normal(size=(steps, batch, inputs)), rng.normal(size=(steps, batch, units))
+    (w_input, bias), (w_hidden, _) = dense(rng, inputs, 4 * units), dense(rng, units, 4 * units)
+    given = x, np.zeros((batch, units)), targets
+
+    def error(package: Any) -> Callable[..., Any]:
+        return sequence_error(package.numpy, package.scan, *arrays(package, given))
+
+    def derivative(package: Any) -> Call:
+        return package.gradient(error(package), *arrays(package, (w_input, w_hidden, bias)))
+
+    def function(package: Any) -> Call:
+        return package.function(error(package), *arrays(package, (w_input, w_hidden, bias)))
+
+    text = f"{inputs}-{units} batch {batch}, {steps} steps"
+    return Task("LSTM sequence", text, 0, derivative, function, small)
 
 
 def bundle_blocks(cameras: int, points: int, observations: int, target: float, small: bool = False) -> Task:
@@ -131,6 +151,7 @@ def tasks() -> Iterator[Task]:
     yield bundle_blocks(5, 100, 500, 5, small=True)
     yield bundle_blocks(49, 7776, 31843, 5)
     yield gradient("LSTM step", memory_cell(64, 64, 32), 5, small=True)
+    yield sequence(64, 64, 32, 50)
     yield gradient("MLP error", network((64, 128, 64, 10), 64), 0, small=True)
     yield curvature((64, 128, 64, 10), 64, 1.5, small=True)
     yield pattern_gradients((4, 50, 3), 32, 3, small=True)

@@ -5,10 +5,10 @@
 
 Both multiply the same arrays; the results are compared first. `ratio` is the speed of the product divided by
 that of the BLAS (median of the rounds; `best` compares the fastest samples), `peak` the share of what the
-processor can do from registers alone. On one thread both are called from machine code, again and again, so
-that what Python adds to a call counts for neither, and the thread's own processor time counts. On more
-threads both are called as one calls them from Python, `np.matmul` under `wg.jit` and without: how the rows
-are divided, and whether at all, is part of what is measured.
+processor's vectors can do from registers alone; a matrix unit does more. On one thread both are called from
+machine code, again and again, so that what Python adds to a call counts for neither, and the thread's own
+processor time counts. On more threads both are called as one calls them from Python, `np.matmul` under
+`wg.jit` and without: how the rows are divided, and whether at all, is part of what is measured.
 """
 
 import argparse
@@ -102,8 +102,9 @@ def product(case: Case, a: Array, b: Array, c: Array) -> Product:
     matrices = [s[-2:] for s in steps]
     batches = (0, 0, 0) if case.batch == 1 else tuple(s[0] for s in steps)
     return Product(
-        case.m, case.n, case.k, c.dtype, matrices[0], matrices[1], matrices[2][0], case.batch, batches
-    )
+        case.m, case.n, case.k, c.dtype, matrices[0], matrices[1], matrices[2][0], case.batch, batches,
+        grain=case.m,
+    )  # fmt: skip
 
 
 def ours(case: Case, a: Array, b: Array, c: Array) -> Run:

@@ -23,7 +23,7 @@ from wengert.native.writing.emit import write_module
 from wengert.ops import special
 
 TARGET = Path(__file__).with_suffix(".md")
-WITH_BODIES = ("scan", "while_loop", "cond", "checkpoint")
+WITH_BODIES = ("scan", "while_loop", "cond", "checkpoint", "custom_jvp", "custom_vjp")
 
 HEAD = """# Operations
 
@@ -33,7 +33,8 @@ The *kind* is the mathematical fact from which tangents and adjoints follow (see
 Under `wg.jit` an operation runs as **native** code or is left to the **interpreter**, which calls NumPy or
 SciPy and gives the same result; the pieces of a trace before and behind it are native all the same. *Real
 numbers* means that complex operands are left to the interpreter. So are powers, reciprocals and exponents of
-whole numbers. A loop, a branch or a checkpoint is native if what is inside it is.
+whole numbers. A loop, a branch, a checkpoint or a function with a stated derivative (`custom_jvp`,
+`custom_vjp`) is native if what is inside it is.
 
 *Exported* says which of the targets of `wengert.exchange` have the operation, itself or composed of others.
 
@@ -53,7 +54,8 @@ def table() -> str:
 
 def row(name: str) -> str:
     """A line of the table."""
-    exports = ", ".join(target for target, known in EXPORTS.items() if name in known)
+    inside = REGISTRY[name].inline is not None  # exported is what it stands for
+    exports = ", ".join(target for target, known in EXPORTS.items() if inside or name in known)
     return f"| `{name}` | {REGISTRY[name].kind} | {runner(REGISTRY[name])} | {exports} |\n"
 
 

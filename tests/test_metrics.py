@@ -97,10 +97,72 @@ def test_targets_that_would_broadcast_are_refused(metric):
         metric(PREDICTED, TRUE[:, None])
 
 
-@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.balanced_accuracy, metrics.f1])
+OF_CLASSES = [
+    metrics.accuracy, metrics.balanced_accuracy, metrics.f1, partial(metrics.confusion, count=2)
+]  # fmt: skip
+LOGITS, BINARY = SEVERAL_Y[:, 0], (TRUE == 1).astype(int)
+
+
+@pytest.mark.parametrize("metric", OF_CLASSES)
 def test_outputs_are_no_classes(metric):
     with pytest.raises(ValueError, match=r"shape \(50, 3\) name no class .* give np.argmax\(y, axis=-1\)"):
         metric(np.ones((len(TRUE), 3)), TRUE)
+    with pytest.raises(ValueError, match=r"\(50, 1\) name no class.*y\[:, 0\] > 0 if they are logits"):
+        metric(LOGITS[:, None], BINARY)
+    with pytest.raises(
+        ValueError, match=r"such as .* are no classes; of outputs y give y > 0 if .*y > 0.5 if"
+    ):
+        metric(LOGITS, BINARY)
+    with pytest.raises(ValueError, match=r"are no classes; of outputs y give y\[:, 0\] > 0 if"):
+        metric(LOGITS[:, None], BINARY[:, None])
+
+
+@pytest.mark.parametrize("metric", OF_CLASSES)
+def test_what_is_written_instead_gives_classes(metric):
+    expected = metric((LOGITS > 0).astype(int), BINARY)
+    np.testing.assert_array_equal(metric(LOGITS > 0, BINARY), expected)
+    np.testing.assert_array_equal(metric((LOGITS > 0).astype(float), BINARY.astype(float)), expected)
+
+
+@pytest.mark.parametrize("metric", OF_CLASSES[1:])
+def test_columns_of_classes_are_refused(metric):
+    with pytest.raises(ValueError, match=r"shape \(50, 1\) are not one for each pattern; .*classes\[:, 0\]"):
+        metric(BINARY[:, None], BINARY[:, None])
+    assert metrics.accuracy(BINARY[:, None], BINARY[:, None]) == 1.0
+
+
+OF_COLUMNS = [metrics.brier, metrics.roc_auc, metrics.log_loss, metrics.mse, metrics.r_squared]
+
+
+@pytest.mark.parametrize("metric", OF_COLUMNS)
+def test_one_output_may_be_a_column_if_the_targets_are(metric):
+    y = 1 / (1 + np.exp(-LOGITS))
+    assert metric(y[:, None], BINARY[:, None]) == pytest.approx(metric(y, BINARY))
+    with pytest.raises(ValueError, match=r"targets of shape \(50,\) do not match .*write t\[:, None\]"):
+        metric(y[:, None], BINARY)
+    with pytest.raises(ValueError, match=r"targets of shape \(50, 1\) do not match .*write t\[:, 0\]"):
+        metric(y, BINARY[:, None])
+
+
+WRONG = {
+    "one probability": (LOGITS, BINARY, r"not shape \(50,\); of one probability .* log_loss"),
+    "one column": (LOGITS[:, None], BINARY, r"not shape \(50, 1\); of one probability .* log_loss"),
+    "a column of targets": (SHARES, TRUE[:, None], r"not targets of int\d+\[50, 1\].* t\[:, 0\]"),
+    "1-of-K": (SHARES, np.eye(3)[TRUE], r"np\.argmax\(t, axis=-1\)"),
+    "numbers": (SHARES, TRUE + 0.5, r"not targets of float64"),
+    "too many": (SHARES, TRUE + 1, r"classes 1 to 3 have not one of 3 columns each; count from 0"),
+}
+
+
+@pytest.mark.parametrize(("y", "t", "message"), WRONG.values(), ids=WRONG)
+def test_cross_entropy_refuses(y, t, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.cross_entropy(y, t)
+
+
+def test_log_loss_of_columns_is_refused():
+    with pytest.raises(ValueError, match=r"of two columns y give y\[:, 1\], of more take cross_entropy"):
+        metrics.log_loss(SHARES, TRUE)
 
 
 @pytest.mark.parametrize("name", ["MSE", "MAE", "R²", "Brier of classes", "cross-entropy", "log loss"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         vjp,
         vmap,
     )
-    from wengert.control import checkpoint, cond, scan, while_loop
+    from wengert.control import checkpoint, cond, custom_jvp, custom_vjp, scan, while_loop
     from wengert.core.finite import check_finite
     from wengert.estimators import MLPClassifier, MLPRegressor
     from wengert.native.machine.team import get_threads, set_threads
@@ -38,6 +38,8 @@ __all__ = [
     "checkpoint",
     "cond",
     "cost",
+    "custom_jvp",
+    "custom_vjp",
     "errors",
     "exchange",
     "get_threads",
@@ -66,7 +68,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("checkpoint", "cond", "scan", "while_loop"), "wengert.control"),
+    **dict.fromkeys(
+        ("checkpoint", "cond", "custom_jvp", "custom_vjp", "scan", "while_loop"), "wengert.control"
+    ),
     "check_finite": "wengert.core.finite",
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "wengert.estimators"),
     **dict.fromkeys(("get_threads", "set_threads"), "wengert.native.machine.team"),

@@ -1,7 +1,8 @@
 """Writing files whole or not at all.
 
 A file is written under another name in the same folder, synced to the disk and then renamed over the old
-one: at every moment the name stands for the old content or for the new one, whatever happens in between.
+one: at every moment the name stands for the old content or for the new one, whatever happens in between. The
+other name tells who writes, so that the next to write removes what a process has left that was killed.
 """
 
 import glob
@@ -30,7 +31,9 @@ def atomically(path: str | Path) -> Iterator[IO[bytes]]:
             yield file
         return
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.tmp")
+    remove_abandoned(target)
+    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = target.with_name(f".{target.name[:100]}.{writer}.tmp")
     try:
         with _synced(temporary, _mode(target)) as file:
             yield file
@@ -41,12 +44,34 @@ def atomically(path: str | Path) -> Iterator[IO[bytes]]:
     _sync_folder(target.parent)
 
 
-def remove_temporaries(path: str | Path) -> None:
-    """Remove what was left by those who were killed while they wrote the file."""
+def remove_abandoned(path: str | Path) -> None:
+    """Remove what was left by processes of this machine that were killed while they wrote the file."""
     target = Path(os.path.realpath(path))
-    for temporary in target.parent.glob(f".{glob.escape(target.name[:100])}.{'[0-9a-f]' * 8}.tmp"):
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+    for temporary in target.parent.glob(f".{glob.escape(target.name[:100])}.{_machine()}-*-*.tmp"):
+        if _is_dead(temporary.name.split("-")[-2]):
+            with suppress(FileNotFoundError, PermissionError):
+                temporary.unlink()
+
+
+def _machine() -> str:
+    """The machine, in letters of a file name: the numbers of its processes mean nothing on another one."""
+    import hashlib
+    import platform
+
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_dead(process: str) -> bool:
+    """Whether no process has this number, where the system can be asked without disturbing it."""
+    if os.name != "posix" or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _mode(target: Path) -> int:

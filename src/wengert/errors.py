@@ -12,6 +12,29 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+__all__ = [
+    "WengertError",
+    "DerivativeError",
+    "MismatchError",
+    "UnsupportedError",
+    "ControlFlowError",
+    "LeakError",
+    "GradientMismatch",
+    "NotFiniteError",
+    "TraceError",
+    "DataError",
+    "ModelFileError",
+    "CheckpointError",
+    "ExchangeError",
+    "SettingError",
+    "DivergenceError",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _PACKAGE = str(Path(__file__).parent)
 _FOREIGN = ("numpy", "scipy", "optree", "functools", "contextlib", "contextvars", "copy", "copyreg")
 
@@ -120,6 +143,13 @@ def location() -> str:
     """``file:line: `` of the user's code, or an empty string where there is none."""
     frame = user_frame()
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}: " if frame else ""
+
+
+def place_of(function: Any) -> str:
+    """``file:line: `` where a function, or the class of a callable object, is written, if that is Python."""
+    written = function if hasattr(function, "__code__") else type(function).__call__
+    code = getattr(written, "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""
 
 
 def at_user_line(message: str) -> str:

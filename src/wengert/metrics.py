@@ -8,7 +8,9 @@ Every metric is a function of predictions and targets, in this order, and on req
 pattern: the metric of a data set in which pattern :math:`n` occurs :math:`w_n` times. It is computed in
 double precision and is one number; of several outputs the mean. Predicted and true classes may be of any
 type; where columns of probabilities belong to the classes, these are the numbers 0, 1, ... of the columns.
-Shapes that do not go together, and negative weights, raise a ValueError that names them.
+What wants classes makes none of outputs, because logits change over at 0 and probabilities at 0.5. A single
+output may be a column of shape (N, 1) if the targets are too. Anything else, and negative weights, raise a
+ValueError that says what to write.
 """
 
 from dataclasses import dataclass
@@ -39,6 +41,11 @@ __all__ = [
     "poisson_deviance",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Array = np.ndarray
 Weights = Array | None
 TINY = float(np.finfo(np.float64).tiny)
@@ -54,18 +61,40 @@ def accuracy(classes: Array, targets: Array, weights: Weights = None) -> float:
     >>> accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]))
     0.75
     """
-    right = np.asarray(classes) == _true(targets, classes)
+    classes, targets = _classes(classes, targets)
+    right = classes == targets
     return float(mean(right.reshape(len(right), -1).all(axis=1).astype(np.float64), weights))
 
 
-def _true(targets: Array, classes: Array) -> Array:
-    """The true classes, one for each that was predicted."""
-    if np.ndim(classes) == np.ndim(targets) + 1:
+def _classes(classes: Any, targets: Any) -> tuple[Array, Array]:
+    """Predicted and true classes, one for each pattern, or for each label of each pattern."""
+    classes, targets = np.asarray(classes), np.asarray(targets)
+    if classes.ndim == targets.ndim + 1:
+        what = f"predictions of shape {classes.shape} name no class for each of the targets"
+        raise ValueError(f"{what}; {_of_outputs(classes)}")
+    if classes.dtype.kind == "f" and (classes != np.rint(classes)).any():
+        number = classes[classes != np.rint(classes)][0]
+        raise ValueError(f"predictions such as {number:g} are no classes; {_of_outputs(classes)}")
+    return classes, same_shape(targets, classes)
+
+
+def _of_outputs(y: Array) -> str:
+    """How classes are made of outputs."""
+    if y.ndim > 1 and y.shape[-1] > 1:
+        return "of outputs y, one for each class, give np.argmax(y, axis=-1)"
+    one = "y[:, 0]" if y.ndim > 1 else "y"
+    return f"of outputs y give {one} > 0 if they are logits, and {one} > 0.5 if they are probabilities"
+
+
+def _single_classes(classes: Any, targets: Any) -> tuple[Array, Array]:
+    """Predicted and true classes, one for each pattern."""
+    classes, targets = _classes(classes, targets)
+    if classes.ndim != 1:
         raise ValueError(
-            f"predictions of shape {np.shape(classes)} name no class for each of the targets; of outputs y, "
-            "one for each class, give np.argmax(y, axis=-1)"
+            f"classes of shape {classes.shape} are not one for each pattern; give one column of them, and of "
+            "the targets: classes[:, 0], targets[:, 0]"
         )
-    return same_shape(np.asarray(targets), classes)
+    return classes, targets
 
 
 def balanced_accuracy(classes: Array, targets: Array, weights: Weights = None) -> float:
@@ -88,7 +117,8 @@ def confusion(classes: Array, targets: Array, count: int, weights: Weights = Non
     array([[1, 1],
            [0, 1]])
     """
-    pairs = _true(targets, classes) * count + classes
+    classes, targets = _single_classes(classes, targets)
+    pairs = targets.astype(int) * count + classes.astype(int)
     counted = None if weights is None else _weights(weights, pairs)
     return np.bincount(pairs, counted, count * count).reshape(count, count)
 
@@ -135,9 +165,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def f1(classes: Array, targets: Array, weights: Weights = None) -> float:
-    r"""The mean of F1 over the classes that occur or are predicted ("macro"), each the harmonic mean
+    r"""The mean of F1 over the classes that occur or are predicted ("macro").
 
-    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}.
+    .. math:: F_1 = \frac{2}{1/\text{precision} + 1/\text{recall}}
 
     Examples
     --------
@@ -149,7 +179,7 @@ def f1(classes: Array, targets: Array, weights: Weights = None) -> float:
 
 def _scores_by_name(classes: Array, targets: Array, weights: Weights) -> list[ClassScore]:
     """The scores of the classes that occur or are predicted, of whatever type they are."""
-    both = np.concatenate([classes, _true(targets, classes)])
+    both = np.concatenate(_single_classes(classes, targets))
     names, index = np.unique(both, return_inverse=True)
     predicted, true = np.split(index, 2)
     return class_scores(tuple(map(str, names)), predicted, true, weights)
@@ -166,7 +196,23 @@ def cross_entropy(probabilities: Array, targets: Array, weights: Weights = None)
     >>> cross_entropy(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 1]))
     0.490415
     """
-    right = probabilities[np.arange(len(targets)), targets].astype(np.float64)
+    y, t = np.asarray(probabilities), np.asarray(targets)
+    if y.ndim != 2 or y.shape[1] == 1:
+        raise ValueError(
+            f"cross_entropy needs a column of probabilities for each class, not shape {y.shape}; of one "
+            "probability for each pattern take log_loss"
+        )
+    if t.shape != y.shape[:1] or t.dtype.kind not in "biu":
+        raise ValueError(
+            f"cross_entropy needs the number of a class for each pattern, not targets of "
+            f"{t.dtype}{list(t.shape)}; "
+            "of 1-of-K columns t give np.argmax(t, axis=-1), of a single column t[:, 0]"
+        )
+    if len(t) and not 0 <= t.min() <= t.max() < y.shape[1]:
+        raise ValueError(
+            f"classes {t.min()} to {t.max()} have not one of {y.shape[1]} columns each; count from 0"
+        )
+    right = y[np.arange(len(t)), t.astype(int)].astype(np.float64)
     return float(-mean(np.log(np.maximum(right, TINY)), weights))
 
 
@@ -180,6 +226,11 @@ def log_loss(probabilities: Array, targets: Array, weights: Weights = None) -> f
     >>> log_loss(np.array([0.5, 0.75]), np.array([0, 1]))
     0.490415
     """
+    if np.ndim(probabilities) == 2 and np.ndim(targets) == 1 and np.shape(probabilities)[1] > 1:
+        raise ValueError(
+            f"log_loss needs the probability of class 1, not columns of shape {np.shape(probabilities)}; of "
+            "two columns y give y[:, 1], of more take cross_entropy"
+        )
     y, t = _numbers(probabilities, targets)
     one, zero = (np.log(np.maximum(p, TINY)) for p in (y, 1 - y))
     return float(-mean(t * one + (1 - t) * zero, weights))
@@ -239,7 +290,7 @@ def _auc(y: Array, t: Array, w: Array) -> float:
 def _rows(targets: Array, y: Array) -> Array:
     """Indices of classes in 1-of-K coding where the predictions have a column for each class."""
     targets = np.asarray(targets)
-    one_a_row = np.ndim(y) == 2 and np.ndim(targets) == 1
+    one_a_row = np.ndim(y) == 2 and np.shape(y)[1] > 1 and np.ndim(targets) == 1
     return targets[:, None] == np.arange(np.shape(y)[1]) if one_a_row else targets
 
 

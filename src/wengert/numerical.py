@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = ["derivative", "gradient", "hessian", "jacobian"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Method = Literal["forward", "central", "complex"]
 Array = np.ndarray
 Estimate = tuple[Array, Array]

@@ -55,6 +55,11 @@ __all__ = [
     "categorical",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Shape = int | Sequence[int]
 
 ZERO = np.uint32(0)

@@ -277,6 +277,70 @@ def test_scan_by_length():
     assert ys is None
 
 
+def backwards(c, x):
+    return c * 0.5 + np.sin(x), c * x
+
+
+def test_scan_in_reverse_is_the_loop_from_the_end():
+    carry, ys = wg.scan(backwards, 1.0, X, reverse=True)
+    c, expected = 1.0, []
+    for x in X[::-1]:
+        (c, y) = backwards(c, x)
+        expected.insert(0, y)
+    assert carry == pytest.approx(c)
+    close(ys, np.array(expected))
+
+
+REVERSED = {
+    "value": lambda f: f,
+    "gradient": wg.grad,
+    "tangents": lambda f: wg.jacobian(f, mode="forward"),
+    "hessian": wg.hessian,
+    "jit of gradient": lambda f: wg.jit(wg.grad(f)),
+    "vmap": lambda f: lambda x: wg.vmap(f)(np.stack([x, 2 * x])),
+    "vmap of gradient": lambda f: lambda x: wg.vmap(wg.grad(f))(np.stack([x, 2 * x])),
+}
+
+
+@pytest.mark.parametrize("transform", REVERSED.values(), ids=REVERSED)
+def test_scan_in_reverse_is_the_scan_of_what_is_reversed(transform):
+    def direct(x):
+        carry, ys = wg.scan(backwards, 1.0, x, reverse=True)
+        return carry * ys[0] + ys @ X
+
+    def flipped(x):
+        carry, ys = wg.scan(backwards, 1.0, x[::-1])
+        return carry * ys[-1] + ys @ X[::-1]
+
+    close(transform(direct)(X), transform(flipped)(X))
+
+
+def test_scan_in_reverse_is_that_of_jax():
+    step = lambda lib: lambda c, x: (c * 0.5 + lib.sin(x), c * x)
+    expected = jax.lax.scan(step(jnp), 1.0, jnp.asarray(X), reverse=True)
+    close(wg.scan(step(np), 1.0, X, reverse=True), tuple(map(np.asarray, expected)))
+
+
+def test_scan_without_xs():
+    carry, ys = wg.scan(lambda c, _: (c * 2, c), 1.0, length=3)
+    assert carry == 8
+    close(ys, np.array([1.0, 2.0, 4.0]))
+    close(wg.scan(lambda c, _: (c * 2, c), 1.0, length=3, reverse=True)[1], np.array([4.0, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize("length", [2.5, -1, "3"])
+def test_scan_of_a_length_that_is_no_number_of_steps(length):
+    with pytest.raises(ValueError, match=rf"length={length!r} is no number of steps"):
+        wg.scan(lambda c, _: (c, None), 1.0, length=length)
+
+
+def test_scan_of_a_length_that_is_traced():
+    f = lambda n: wg.scan(lambda c, _: (c + 1.0, None), 0.0, length=n)[0]
+    assert [wg.jit(f)(n) for n in (3, 2)] == [3.0, 2.0]
+    with pytest.raises(TypeError, match=r"wg\.while_loop"):
+        wg.vmap(f)(np.arange(3))
+
+
 def test_scan_over_nothing():
     carry, ys = wg.scan(lambda c, x: (c + x, c), 1.0, np.zeros(0))
     assert carry == 1

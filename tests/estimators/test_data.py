@@ -60,6 +60,17 @@ def test_labels_that_are_refused(y, message):
         _fitted(y=y)
 
 
+def test_a_class_too_small_to_be_split_is_named_as_the_user_names_it():
+    y = np.where(np.arange(20) == 7, "rare", "usual")
+    with pytest.raises(ValueError, match=r"too few members are: \['rare'\]"):
+        wg.MLPClassifier(early_stopping=True).fit(X, y)
+
+
+def test_labels_of_another_byte_order_are_found_in_the_machines():
+    classifier = wg.MLPClassifier(2, max_iter=1, solver="lbfgs").fit(X, (np.arange(20) % 3).astype(">i4"))
+    assert classifier.classes_.dtype == np.int32 and classifier.predict(X).dtype == np.int32
+
+
 def test_numbers_that_are_refused():
     with pytest.raises(ValueError, match="Some values of y are negative"):
         wg.MLPRegressor("poisson").fit(X, X[:, 0])

@@ -139,6 +139,14 @@ def test_saturated_outputs_count_no_more_than_the_rounding_unit_allows():
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, 1e-6)
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
+def test_the_capped_error_is_exact_however_large_the_pre_activations_are(kind):
+    theirs, ours, x, y = _both(kind, max_iter=1)
+    _quietly(theirs.fit, 1e16 * x, y)
+    _quietly(ours.fit, 1e16 * x, y)
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, 1e-12)
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "numbers"])
 def test_single_precision(kind):
     theirs, ours, x, y = _both(kind)

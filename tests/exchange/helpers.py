@@ -189,6 +189,11 @@ NETWORKS = {
         lambda d: nn.Branches({"mean": _dense(d, 1, "identity"), "variance": _dense(d, 2, "softplus")}),
         lambda d: _numbers(3, d),
     ),
+    "Parallel": (
+        lambda d: nn.Sequential([nn.Parallel({"numbers": _dense(d), "city": nn.identity}), nn.Concatenate()]),
+        lambda d: {"numbers": _numbers(3, d), "city": _numbers(2, d)},
+    ),
+    "Concatenate": (lambda d: nn.Concatenate(), lambda d: {"a": _numbers(3, d), "b": _numbers(2, d)}),
     "all at once": (lambda d: every_layer(d), lambda d: inputs(8, d)),
     "Perceptron": (
         lambda d: nn.Perceptron(generator().normal(size=3).astype(d), d(0.25)),

@@ -5,10 +5,22 @@ import random
 import numpy as np
 import pytest
 
-from tests.exchange.helpers import DTYPES, FIXTURES, generator, network_and_inputs
+from tests.exchange.helpers import (
+    DTYPES,
+    EACH_DTYPE,
+    EACH_NETWORK,
+    FIXTURES,
+    NETWORKS,
+    assert_close,
+    expected,
+    generator,
+    leaves,
+    network_and_inputs,
+)
 from wengert import losses, nn, optim, train
 from wengert.errors import ExchangeError
 from wengert.exchange import from_onnx, to_onnx
+from wengert.exchange._layers import layers_of
 from wengert.exchange._protobuf import decode, encode
 from wengert.exchange._tensors import tensor
 
@@ -97,13 +109,51 @@ def test_dense_layers_come_back_as_they_were(name, dtype):
     assert found == nn.Sequential(network.layers) or (name in IN_PARTS and dtype == np.float64)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "name", ["PReLU", "Residual", "Skip", "Embedding", "BatchNorm", "Graph", "Sequential"]
-)
-def test_other_layers_compute_the_same(name, dtype):
+@EACH_DTYPE
+@EACH_NETWORK
+def test_every_layer_computes_the_same_there_and_back_and_there_again(name, dtype):
     network, x = network_and_inputs(name, dtype)
-    np.testing.assert_allclose(from_onnx(to_onnx(network, x))(x), network(x), rtol=1e-5, atol=1e-6)
+    found = from_onnx(to_onnx(network, x))
+    assert_close(leaves(found(x)), expected(network, x))
+    again = from_onnx(to_onnx(found, x))
+    assert_close(leaves(again(x)), expected(network, x))
+
+
+def test_every_layer_is_among_these():
+    """What is no layer by itself has a network that it is a part of."""
+    layers = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
+    parts = {"Layer", "Units", "Node", "Wiring", "Topology", "Unit", "Connection", "Fixed", "PerceptronFit"}
+    assert layers - parts <= NETWORKS.keys()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", nn.ACTIVATIONS)
+def test_activations_by_themselves(name, dtype):
+    network = nn.Function(name)
+    x = generator(1).normal(size=(5, 3)).astype(dtype)
+    found = from_onnx(to_onnx(network, x))
+    assert_close([found(x)], expected(network, x))
+    assert found == nn.Sequential((network,)) or (name in IN_PARTS and dtype == np.float64)
+
+
+@pytest.mark.parametrize("name", ["LayerNorm", "fresh LayerNorm", "PReLU"])
+def test_what_is_written_in_parts_is_a_layer_again(name):
+    """In double precision, of which onnxruntime has not these operations."""
+    network, x = network_and_inputs(name, np.float64)
+    (layer,) = from_onnx(to_onnx(network, x)).layers
+    assert layer == network
+
+
+def test_a_normalisation_of_something_else_stays_in_parts():
+    def halves(x):
+        centred = x - np.sum(x, axis=-1, keepdims=True) / 2
+        spread = np.sum(centred * centred, axis=-1, keepdims=True) / 2
+        return centred * (1 / np.sqrt(spread + 1e-5)) * np.array([1.0, 2.0, 3.0]) + np.array([0.1, 0.2, 0.3])
+
+    x = generator().normal(size=(4, 3))
+    found = from_onnx(to_onnx(halves, x))
+    assert not any(isinstance(layer, nn.LayerNorm) for layer in layers_of(found))
+    np.testing.assert_allclose(found(x), halves(x), rtol=1e-12)
 
 
 def test_several_inputs_and_outputs():
@@ -222,6 +272,14 @@ TOO_WIDE = [node("MatMul", "x W", "a"), node("MatMul", "a W", "y")]
 TALL = ("c", np.ones((4, 2), np.float32))
 TRAINING = node("BatchNormalization", "x a a a a", "y", training_mode=1)
 DOUBLED = [node("Concat", f"a{i} a{i}".replace("a0", "x"), f"a{i + 1}", axis=1) for i in range(60)]
+FAR, AXIS = ("c", np.array([1 << 40])), ("c", np.array([1]))
+WIDENED = [node("Shape", "x", "s"), node("Concat", "s c", "t", axis=0), node("Expand", "x t", "y")]
+GROWN = [
+    node("Shape", "x", "s0"),
+    *(node("Concat", f"s{i} s{i}", f"s{i + 1}", axis=0) for i in range(60)),
+    node("Expand", "x s60", "y"),
+]
+BEHIND = [node("Unsqueeze", "x c", "a"), node("Softmax", "a", "y", axis=1)]
 REFUSED = {
     "unknown": (model([node("Loop", "x", "y")]), r"node 'the Loop' \(Loop\): this operation makes no layer"),
     "foreign": (model([node("Gelu", "x", "y", domain="com.other")]), r"'the Gelu' \(Gelu\): this operation"),
@@ -247,11 +305,16 @@ REFUSED = {
     "rows": (with_constant("Add", np.ones((4, 3), np.float32)), "has rows of its own"),
     "axis": (model([node("Softmax", "x", "y", axis=0)]), "another axis than that of the units"),
     "whole numbers": (model([node("Cast", "x", "y", to=7)]), "makes whole numbers of what is computed"),
-    "shape": (with_constant("Reshape", [3, -1]), r"the shape \[3, -1\] is not that"),
+    "shape": (with_constant("Reshape", [4, -1]), "do not fit together"),
     "training": (model([TRAINING], ONE), "meant for training"),
     "ratio": (with_constant("Dropout", np.float32(1.5)), "no probability below 1"),
     "a constant": (model([node("Identity", "a", "y")], ONE), "there is nothing to compute"),
-    "an input": (model([node("Identity", "x", "y")]), "there is nothing to compute"),
+    "columns for rows": (model([node("Transpose", "x", "y")]), r"the shape \(3, 2\) for 2 patterns"),
+    "constant shape": (model([node("Expand", "x c", "y")], [FAR]), "operand 2 is a constant"),
+    "no whole places": (with_constant("Gather", np.ones(3, np.float32)), "its places are no whole numbers"),
+    "far away": (model(WIDENED, [FAR]), r"a layer of 8796093022208 units|do not fit"),
+    "shapes without end": (model(GROWN), "a shape of 131072 numbers"),
+    "axis behind": (model(BEHIND, [AXIS]), "its axis is counted from the front"),
     "without end": (model([*DOUBLED, node("Relu", "a60", "y")]), "a layer of 3458764513820540928 units"),
     "empty": (model([]), "it has no graph of operations"),
     "no output": (model([node("Relu", "x", "y")], outputs=()), "no output of the model is of floating-point"),

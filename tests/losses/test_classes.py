@@ -129,7 +129,7 @@ def test_a_single_class_is_refused(loss):
     [
         (lambda: losses.SmoothedCrossEntropy(1.5), "smoothing must be from 0 to 1, not 1.5"),
         (lambda: losses.BinaryFocal(-1), "gamma must be at least 0, not -1.0"),
-        (lambda: losses.BinaryFocal(2, 3), "alpha must be between 0 and 1, not 3.0"),
+        (lambda: losses.BinaryFocal(2, 3), "alpha must be from 0 to 1, not 3.0"),
         (lambda: losses.Focal(-1), "gamma must be at least 0, not -1.0"),
     ],
 )

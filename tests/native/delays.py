@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from wengert.native import compilation
+from tests.native.sharing import share_everything
 from wengert.native.machine import ir
 from wengert.native.writing import emit
 
@@ -28,7 +28,7 @@ def late_threads(monkeypatch, seed, microseconds=150):
     with monkeypatch.context() as patch:
         patch.setenv("WENGERT_CACHE_DIR", "off")  # where nobody would know that the code is late
         patch.setattr(emit.Writer, "function", function)
-        patch.setattr(compilation, "is_worth_sharing", lambda plan: True)
+        share_everything(patch)
         yield
 
 

@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.native import compilation
 from wengert.native.explain import _listed
 
 RNG = np.random.default_rng(0)
 X, W, B, Y = (RNG.normal(size=s) for s in ((64, 40), (40, 32), (32,), (64, 32)))
-
-
-@pytest.fixture
-def alone(monkeypatch):
-    """Nothing is worth sharing."""
-    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: False)
 
 
 def loss(w, b, x, y):

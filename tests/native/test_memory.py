@@ -5,7 +5,6 @@ import pytest
 
 import wengert as wg
 from wengert.core.tree import flatten
-from wengert.native import compilation
 from wengert.native.planning.kernels import Repeat
 from wengert.native.planning.plan import all_plans
 
@@ -124,12 +123,6 @@ def checkpointed(stretch):
 @pytest.fixture(scope="module")
 def weights():
     return [RNG.normal(size=(SHAPE[1], SHAPE[1])) * 0.1 for _ in range(LAYERS)], RNG.normal(size=SHAPE)
-
-
-@pytest.fixture
-def alone(monkeypatch):
-    """Nothing is worth sharing: memory is used again at once."""
-    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: False)
 
 
 def test_a_chain_needs_two_values(weights, alone):

@@ -59,7 +59,8 @@ def test_every_element_comes_everywhere():
 
 @pytest.mark.parametrize("used", [0, 1, 600, 623])
 @pytest.mark.parametrize("size", [0, *SIZES])
-def test_shuffles_are_numpys(size, used):
+def test_shuffles_are_numpys(monkeypatch, size, used):
+    monkeypatch.setattr(orders, "FEW", -1)
     ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
     for rng in (ours, theirs):
         rng.bytes(4 * used)
@@ -78,3 +79,18 @@ def test_generators_of_another_kind_shuffle_themselves():
     for order in found:
         theirs.shuffle(rows)
         np.testing.assert_array_equal(order, rows)
+
+
+def test_the_first_rows_are_shuffled_without_code(monkeypatch):
+    asked, shuffle = [], orders._function
+    monkeypatch.setattr(orders, "_shuffled", [0])
+    monkeypatch.setattr(orders, "FEW", 150)
+    monkeypatch.setattr(orders, "_function", lambda name: asked.append(name) or shuffle(name))
+    ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
+    rows, found, expected = np.arange(50, dtype=np.uint32), np.empty((2, 50), np.uint32), np.arange(50)
+    for calls in ([], ["shuffled"]):
+        orders.shuffled(ours, rows, found)
+        for order in found:
+            theirs.shuffle(expected)
+            np.testing.assert_array_equal(order, expected)
+        assert asked == calls

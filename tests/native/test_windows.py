@@ -7,7 +7,8 @@ from _traces import run, traced
 import wengert as wg
 from wengert.core.evaluate import evaluate
 from wengert.native.planning.kernels import Access, Buffer, Map, row_major
-from wengert.native.planning.plan import Plan, diagonal_of
+from wengert.native.planning.plan import Plan
+from wengert.transforms.constants import diagonal_of
 
 A = np.random.default_rng(0).normal(size=(6, 37))
 B = np.random.default_rng(1).normal(size=(6, 37))

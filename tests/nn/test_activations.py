@@ -120,6 +120,12 @@ def test_far_out_nothing_overflows(name, dtype):
 
 
 @pytest.mark.parametrize("name", by_element)
+def test_what_is_no_number_stays_none(name):
+    h, a = nn.ACTIVATIONS[name], np.array([1.0, np.nan, -1.0])
+    assert np.isnan(h(a)).tolist() == np.isnan(wg.jit(h)(a)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("name", by_element)
 def test_native_code_gives_the_same_far_out(name):
     h = nn.ACTIVATIONS[name]
     a = ARGUMENTS[name]
@@ -161,6 +167,13 @@ def test_every_activation_is_public_and_says_its_formula():
 def test_a_name_that_is_none_is_answered(name, answer):
     with pytest.raises(ValueError, match=answer):
         nn.activation_named(name)
+
+
+@pytest.mark.parametrize("make", [nn.activation_named, nn.Function, lambda h: nn.Sequential([h])])
+def test_what_is_neither_name_nor_function_is_refused(make):
+    for given in (None, 3, np.ones(2)):
+        with pytest.raises(TypeError, match="an activation is a name or a function of one argument, not"):
+            make(given)
 
 
 def test_a_function_is_its_own_answer():

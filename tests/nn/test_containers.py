@@ -3,7 +3,8 @@ import pytest
 
 import wengert as wg
 from tests.nn.helpers import every_layer, generator, inputs, same, weighted
-from wengert import nn
+from wengert import nn, optim
+from wengert.errors import MismatchError
 
 KEY = wg.random.key(3)
 rng = generator()
@@ -74,6 +75,21 @@ def test_residual_adds():
     assert nn.needs_key(nn.Residual(F, nn.Dropout(0.5)))
     y, _ = nn.forward(nn.Residual(nn.Dropout(0.5)), X, KEY)
     np.testing.assert_array_equal(y, X + nn.Dropout(0.5).forward(X, wg.random.fold_in(KEY, 0))[0])
+
+
+@pytest.mark.parametrize("units", [1, 3])
+def test_residual_refuses_outputs_of_another_shape_also_such_as_could_be_broadcast(units):
+    layer = nn.Residual(nn.Dense.init(generator(), 4, units))
+    for y in (lambda: layer(X), lambda: nn.forward(layer, X)):
+        with pytest.raises(
+            MismatchError, match=rf"adds outputs of shape \({len(X)}, {units}\) to inputs of shape"
+        ):
+            y()
+
+
+def test_an_object_that_cannot_be_called_is_no_layer():
+    with pytest.raises(TypeError, match=r"SGD\(.*\) is no layer: it cannot be called"):
+        nn.Sequential([optim.SGD(0.1)])
 
 
 def test_skip_concatenates():

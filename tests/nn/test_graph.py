@@ -121,6 +121,19 @@ def noisy():
     return nn.Graph.init(np.random.default_rng(0), nodes, inputs={"x": 3}, outputs="y")
 
 
+def test_an_input_of_another_type_is_said_so():
+    rng = np.random.default_rng(0)
+    nodes = {"e": (nn.Embedding.init(rng, 5, 2), "city"), "y": (nn.Units(1), "e", "x")}
+    network = nn.Graph.init(rng, nodes, inputs={"x": 3, "city": ((), int)}, outputs="y")
+    data = {"x": rng.normal(size=(40, 3)), "city": rng.integers(0, 5, 40)}
+    z = np.concatenate([nodes["e"][0](data["city"]), data["x"]], axis=1)
+    np.testing.assert_allclose(network(data), network.layers["y"](z))
+    result = train.fit(network, losses.mean_squared_error, data, z[:, :1] - z[:, 2:3], epochs=5)
+    assert result.curve.training[-1] < result.curve.training[0]
+    codes = nn.Graph.init(rng, {"y": (lambda k: k * 2, "k")}, inputs={"k": (2, np.int8)}, outputs="y")
+    assert codes(np.ones((3, 2), np.int8)).dtype == np.int8
+
+
 def test_the_pass_in_training_splits_the_key_and_keeps_what_layers_become():
     key = random.key(1)
     y, after = nn.forward(noisy(), X, key)

@@ -77,5 +77,5 @@ def test_a_network_that_ends_otherwise_has_no_output_units():
 
 
 def test_no_inputs():
-    with pytest.raises(ValueError, match=r"at least one of each, not \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"inputs must be at least 1, not 0"):
         nn.linear_regression(0)

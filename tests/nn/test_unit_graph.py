@@ -365,3 +365,7 @@ def test_inputs_and_outputs_that_are_none(inputs, outputs, message):
 def test_patterns_of_another_size():
     with pytest.raises(ValueError, match=r"x of shape \(5, 3\) does not end with the 2 inputs"):
         small()(PATTERNS)
+
+
+def test_a_list_is_a_pattern_too():
+    np.testing.assert_array_equal(small()([1.0, 2.0]), small()(np.array([1.0, 2.0])))

@@ -98,8 +98,9 @@ def examples(primitive):
     ]
 
 
-# These hold a trace of their own; tests/contract/test_transforms.py is about them.
-WITH_BODIES = {"scan", "while_loop", "cond", "checkpoint"}
+# These hold a trace or a function of their own; tests/contract/test_transforms.py and tests/control are about
+# them.
+WITH_BODIES = {"scan", "while_loop", "cond", "checkpoint", "custom_jvp", "custom_vjp"}
 
 load_special_functions()
 NAMES = sorted(REGISTRY.keys() - WITH_BODIES)

@@ -263,9 +263,9 @@ def test_limits_hold_in_native_code_too(wrap):
     ("call", "kind", "message"),
     [
         (
-            lambda: optim.least_squares(decay, TREE, args=(X, Y), method="trf"),
+            lambda: optim.least_squares(decay, TREE, args=(X, Y), method="trust"),
             ValueError,
-            "has no method 'trf'",
+            "has no method 'trust'",
         ),
         (lambda: optim.least_squares(decay, [], args=(X, Y)), ValueError, "x0 has no numbers"),
         (

@@ -64,6 +64,15 @@ def test_any_function_and_any_dataclass_is_a_schedule():
         assert rule.kind == optim.SGD(optim.Called(schedule))
 
 
+@pytest.mark.parametrize("given", ["0.1", None, 0.1j, np.ones(3), [0.1]], ids=repr)
+def test_a_function_that_gives_no_number_is_refused(given):
+    rule = optim.Adam(lambda steps: given)
+    with pytest.raises(ValueError, match=r"the schedule <lambda> gives .*; return one real number, such as"):
+        rule.update(np.ones(2), rule.init(np.ones(2)), np.ones(2))
+    with pytest.raises(ValueError, match="the schedule <lambda> gives"):
+        wg.jit(optim.Called(lambda steps: given))(np.int64(3))
+
+
 def judged(schedule, errors):
     """The rate after each epoch."""
     found = []
@@ -114,7 +123,7 @@ def test_an_adaptive_rate_after_a_warm_up():
         (lambda: optim.Cosine(0.1, 10, -0.1), "lowest must be at least 0, not -0.1"),
         (lambda: optim.CosineRestarts(0.1, 10, 0.5), "growth must be at least 1, not 0.5"),
         (lambda: optim.OneCycle(0.1, 3), "rise must leave more than one step for the rise"),
-        (lambda: optim.WarmUp(0.1, 10, 2.0), "start must be between 0 and 1, not 2.0"),
+        (lambda: optim.WarmUp(0.1, 10, 2.0), "start must be from 0 to 1, not 2.0"),
         (lambda: optim.WarmUp(0.0, 10), "rate must be positive, not 0.0"),
         (lambda: optim.PerEpoch(0.1, 0), "steps must be at least 1, not 0"),
         (lambda: optim.Adaptive(0.1, divisor=1.0), "divisor must be above 1, not 1.0"),
@@ -124,3 +133,24 @@ def test_an_adaptive_rate_after_a_warm_up():
 def test_settings_that_make_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("errors", [[1.0] * 12, [3.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: optim.WarmUp(s, 2)], ids=["plain", "warm-up"])
+def test_a_rate_is_steady_for_as_many_epochs_as_are_said(wrap, errors):
+    schedule = wrap(optim.Adaptive(1.0, patience=3))
+    for first in range(len(errors)):
+        now, least = schedule, schedule.steady_epochs
+        for error in errors[first : first + least - 1]:
+            now = now.after_epoch(error)
+        assert float(now(99)) == float(schedule(99))
+        schedule = schedule.after_epoch(errors[first])
+
+
+def test_what_judges_epochs_in_its_own_way_is_asked_after_each():
+    class Own(optim.Constant):
+        def after_epoch(self, error):
+            return optim.Constant(self.rate / 2)
+
+    assert Own(0.1).steady_epochs == 1
+    assert optim.Constant(0.1).steady_epochs == math.inf

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -186,6 +187,28 @@ def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(CheckpointError, match="there is no folder"):
         run(checkpoint=tmp_path / "no" / "c")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_is_no_file(tmp_path, resume):
+    with pytest.raises(CheckpointError, match="is a folder or a device; name a file"):
+        run(checkpoint=tmp_path, resume=resume)
+
+
+def test_a_disk_without_room_leaves_the_checkpoint_of_before(tmp_path, monkeypatch):
+    path, whole = tmp_path / "c", run(epochs=4).network
+    run(epochs=2, checkpoint=path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(CheckpointError, match=r"cannot write .* of epoch 3 \(No space left on device\)"):
+            run(epochs=4, checkpoint=path, resume=True)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    assert same(run(epochs=4, checkpoint=path, resume=True).network, whole)
 
 
 def damaged(content, place):

@@ -147,6 +147,29 @@ def test_batches_with_weights_and_validation_batches():
     np.testing.assert_allclose(one.curve.metrics["worst"], two.curve.metrics["worst"], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"x": [(X, Y), (X[:0], Y[:0])]}, "batch 2 of epoch 1: x has no rows"),
+        ({"x": [(X[:5], Y[:4])]}, "batch 1 of epoch 1: x has 5 rows and batch 1 of epoch 1: y has 4"),
+        ({"x": [(X, Y, np.zeros(60))]}, "batch 1 of epoch 1: weights must be one number for each pattern"),
+        ({"x": [None]}, r"batch 1 of epoch 1 is a NoneType; give \(x, y\)"),
+        ({"x": [(X, Y)], "validation": [X, Y]}, "validation batch 1 of epoch 1 is a ndarray"),
+        (
+            {"x": lambda: [(X, Y)]},
+            r"<lambda> does not take the epoch's number; write it as <lambda>\(epoch\)",
+        ),
+        ({"x": [(X, Y)], "sample_weight": np.ones(60)}, "give batches of"),
+        ({"x": [(X, Y)], "shuffle": np.arange}, "batches come in an order of their own; leave shuffle out"),
+        ({"x": X, "y": Y, "validation": (X, Y[:3])}, "validation x has 60 rows and validation y has 3"),
+        ({"x": X, "y": Y, "metrics": {"training": squares}}, "call a metric otherwise"),
+    ],
+)
+def test_data_that_do_not_fit_are_named(options, message):
+    with pytest.raises(ValueError, match=f"^fit: .*{message}"):
+        fit(network(), squares, **options)
+
+
 def test_batches_that_are_used_up():
     with pytest.raises(DataError, match="there are no batches in epoch 2; give an iterable that begins anew"):
         fit(network(), losses.mean_squared_error, iter(batches_of(np.arange(40))), epochs=2)

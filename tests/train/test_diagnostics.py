@@ -161,3 +161,20 @@ def test_a_plot():
     assert [label.get_text() for label in axes.get_xticklabels()] == list(nn.parameters(network()))
     assert found.plot(axes) is axes
     matplotlib.pyplot.close(axes.figure)
+
+
+@pytest.mark.parametrize(
+    ("scale", "named"),
+    [(np.nan, "error, gradient of layers.0.weights"), (1e200, "error, gradient of layers.0.weights")],
+)
+def test_numbers_that_are_lost_are_told(scale, named):
+    net = nn.MLP.init(rng, (2, 3, 1), "relu")
+    found = diagnose(net, losses.mean_squared_error, scale * X, Y)
+    assert found.findings[0].startswith(f"Numbers are lost: of {named}")
+    spoiled = nn.replaced(net, {"layers.0.weights": np.full((2, 3), np.inf)})
+    assert "layers.0.weights" in diagnose(spoiled, losses.mean_squared_error, X, Y).findings[0]
+
+
+def test_there_must_be_patterns():
+    with pytest.raises(ValueError, match="diagnose: x has no rows"):
+        diagnose(network(), losses.mean_squared_error, X[:0], Y[:0])

@@ -6,6 +6,7 @@ import pytest
 
 import wengert as wg
 import wengert.train._trainer
+from tests.native.sharing import share_everything
 from tests.train.helpers import HELD_OUT, Noisy, X, Y, arrays, network, run, same, squares
 from wengert import losses, nn, optim
 from wengert.errors import ControlFlowError, DivergenceError
@@ -225,9 +226,10 @@ class Slope:
         return x[:, :1] * self.w
 
 
-def test_any_tree_that_can_be_called_is_a_network():
+@pytest.mark.parametrize("start", [np.array(0.0), 0.0])
+def test_any_tree_that_can_be_called_is_a_network(start):
     result = fit(
-        Slope(np.array(0.0)), losses.mean_squared_error, X, 3 * X[:, :1], optimiser=optim.SGD(0.5), epochs=50
+        Slope(start), losses.mean_squared_error, X, 3 * X[:, :1], optimiser=optim.SGD(0.5), epochs=50
     )
     assert result.network.w == pytest.approx(3)
 
@@ -257,7 +259,7 @@ def test_a_long_epoch_is_the_same_in_pieces(monkeypatch):
 
 
 def test_numbers_of_threads_cannot_be_seen(monkeypatch):
-    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: True)
+    share_everything(monkeypatch)
     before = wg.get_threads()
     try:
         found = []
@@ -287,8 +289,10 @@ def step_by_step(*_):
 @pytest.mark.parametrize("way", ["threads", "pieces", "steps"])
 def test_small_numbers_count_alike_in_every_way(monkeypatch, way):
     expected, errors = sure_run()
-    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: way == "threads")
-    if way == "pieces":
+    monkeypatch.setattr("wengert.native.compilation.is_worth_sharing", lambda plan: False)
+    if way == "threads":
+        share_everything(monkeypatch)
+    elif way == "pieces":
         monkeypatch.setattr("wengert.train._trainer.OPERATIONS_AT_A_TIME", 1)
     elif way == "steps":
         monkeypatch.setattr("wengert.train._trainer._epochs_of", lambda *_: step_by_step)
@@ -453,13 +457,19 @@ def test_patterns_of_weight_zero_are_as_if_they_were_not_there():
     assert same(one.network, two.network)
 
 
+def test_whole_numbers_may_be_those_of_numpy():
+    plain = run(epochs=2, batch_size=7)
+    for kind in (np.int8, np.int32, np.uint64):
+        assert same(run(epochs=kind(2), batch_size=kind(7)).network, plain.network)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (-np.ones(40), "one number each, none negative and not all zero"),
-        (np.zeros(40), "one number each, none negative and not all zero"),
-        (np.ones((40, 1)), "one number each, none negative and not all zero"),
-        (np.ones(39), "x has 40 rows and the weights has 39"),
+        (-np.ones(40), "sample_weight must be one number for each pattern"),
+        (np.zeros(40), "sample_weight must be one number for each pattern"),
+        (np.ones((40, 1)), "sample_weight must be one number for each pattern"),
+        (np.ones(39), "x has 40 rows and sample_weight has 39"),
     ],
 )
 def test_weights_that_make_no_sense(weights, message):
@@ -604,6 +614,22 @@ def test_an_adaptive_rate_falls_between_epochs():
     assert expected.is_exhausted
     assert result.epochs < 200
     assert same(run(optimiser=optim.SGD(schedule), epochs=200).network, result.network)
+
+
+@pytest.mark.parametrize("options", [{}, {"validation": HELD_OUT}], ids=["plain", "watched"])
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_epochs_that_leave_an_adaptive_rate_as_it_is_are_one_call(monkeypatch, options, warm_up):
+    schedule = optim.Adaptive(0.5, tol=1e-3, patience=4, lowest=1e-3)
+    rule = optim.ClipNorm(optim.SGD(optim.WarmUp(schedule, 7) if warm_up else schedule), 1.0)
+    calls, run_native = [], Trainer._run
+    monkeypatch.setattr(Trainer, "_run", lambda *given: calls.append(given) or run_native(*given))
+    together = run(optimiser=rule, epochs=200, **options)
+    assert len(calls) < 0.6 * together.epochs < 120
+    monkeypatch.setattr(optim.Adaptive, "steady_epochs", 1)
+    alone = run(optimiser=rule, epochs=200, **options)
+    assert together.curve.training == alone.curve.training
+    assert (together.best_epoch, together.epochs) == (alone.best_epoch, alone.epochs)
+    assert same(together.network, alone.network)
 
 
 def test_averaged_weights_are_what_is_given_back():

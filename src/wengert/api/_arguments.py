@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import tree
-from wengert.core.primitive import FUNCTIONS
-from wengert.core.recorder import Tracer, type_of
-from wengert.core.trace import Type
+from wengert.core.leaves import described, kind_of
 from wengert.errors import DerivativeError, MismatchError, at_user_line
 
 Function = Callable[..., Any]
@@ -107,28 +105,6 @@ def _check_inexact(selection: Selection, name: str) -> None:
             )
 
 
-_PYTHON_KINDS = {float: "f", complex: "c", int: "i", bool: "b"}
-
-
-def is_number(leaf: Any) -> bool:
-    """Whether a leaf is a number or an array; a column of a data frame is neither."""
-    if type(leaf) in _PYTHON_KINDS or type(leaf) is np.ndarray:
-        return True
-    return isinstance(getattr(leaf, "dtype", None), np.dtype) and not hasattr(leaf, "to_numpy")
-
-
-def kind_of(leaf: Any) -> str:
-    """The kind of a number or array, in NumPy's letters; that of objects for anything else."""
-    if not is_number(leaf):
-        return "O"
-    return _PYTHON_KINDS.get(type(leaf)) or str(leaf.dtype.kind)
-
-
-def described(leaf: Any) -> str:
-    """What an error calls a leaf."""
-    return str(type_of(leaf)) if is_number(leaf) else f"a {type(leaf).__name__}"
-
-
 def _leaf_name(selection: Selection, i: int) -> str:
     for place, count in zip(selection.places, selection.counts, strict=True):
         if i < count:
@@ -160,39 +136,6 @@ def as_tuple(given: Any, name: str) -> tuple[Any, ...]:
             )
         )
     return tuple(given)
-
-
-def like(given: Any, structure: Any, types: Sequence[Type], what: str, of: str) -> list[Any]:
-    """The leaves of a tangent or cotangent, checked against its primal's."""
-    leaves, found = tree.flatten(given)
-    if not tree.same_structure(found, structure):
-        raise MismatchError(
-            at_user_line(
-                f"the tree of the {what} ({found}) is not that of the {of} ({structure}). Give a {what} like "
-                f"the {of}."
-            )
-        )
-    return [_leaf_like(leaf, type, what, of) for leaf, type in zip(leaves, types, strict=True)]
-
-
-def _leaf_like(leaf: Any, type: Type, what: str, of: str) -> Any:
-    leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)[()]
-    if isinstance(leaf, Tracer) and leaf.type.weak:
-        leaf = FUNCTIONS[np.astype](leaf, leaf.type.dtype)  # rules meet NumPy numbers
-    if leaf.shape != type.shape:
-        raise MismatchError(
-            at_user_line(
-                f"the shape of the {what} is {leaf.shape}, and that of the {of} {type.shape}. Give a {what} "
-                f"like the {of}."
-            )
-        )
-    if leaf.dtype == type.dtype or not type.inexact:
-        return leaf
-    if leaf.dtype.kind == "c" and type.dtype.kind != "c":
-        raise MismatchError(
-            at_user_line(f"the {what} is complex and the {of} is {type}. Give a real {what}.")
-        )
-    return leaf.astype(type.dtype)
 
 
 def split_aux(result: Any) -> tuple[Any, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api._arguments import Function, as_tuple, kind_of
+from wengert.api._arguments import Function, as_tuple
 from wengert.api._matrices import jacobian
 from wengert.api._reverse import grad
 from wengert.core import tree
+from wengert.core.leaves import kind_of
 from wengert.errors import GradientMismatch, at_user_line
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.api._arguments import Function, Selection, as_tuple, is_number, like, select, split_aux
+from wengert.api._arguments import Function, Selection, as_tuple, select, split_aux
 from wengert.api._reverse import grad
 from wengert.core import tree
+from wengert.core.leaves import is_number, like
 from wengert.core.recorder import type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Var

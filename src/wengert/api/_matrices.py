@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api._arguments import Argnums, Function, Selection, described, kind_of, named, select
+from wengert.api._arguments import Argnums, Function, Selection, named, select
 from wengert.api._forward import tangent_of
 from wengert.api._reverse import grad, pull_back
 from wengert.core import tree
+from wengert.core.leaves import described, kind_of
 from wengert.core.recorder import Recorder, Tracer, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Trace, Type, Var

@@ -11,17 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert import ops
-from wengert.api._arguments import (
-    Argnums,
-    Function,
-    described,
-    kind_of,
-    like,
-    named,
-    select,
-    split_aux,
-)
+from wengert.api._arguments import Argnums, Function, named, select, split_aux
 from wengert.core import tree
+from wengert.core.leaves import described, kind_of, like
 from wengert.core.recorder import Tracer, bind, type_of
 from wengert.core.recording import Recording, own_all, record
 from wengert.core.trace import Equation

@@ -8,8 +8,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from wengert.api._arguments import Function, Selection, kind_of, named
+from wengert.api._arguments import Function, Selection, named
 from wengert.core import tree
+from wengert.core.leaves import kind_of
 from wengert.core.recording import Recording, record
 from wengert.tables import EvaluationTrace
 from wengert.transforms.counting import Cost

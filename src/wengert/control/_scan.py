@@ -9,6 +9,7 @@ scan run backwards.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,7 +45,9 @@ from wengert.transforms.batch import spread
 from wengert.transforms.tangent import zeros
 
 
-def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = None) -> tuple[Any, Any]:
+def scan(
+    step: Callable[..., Any], carry: Any, xs: Any = None, length: int | None = None, reverse: bool = False
+) -> tuple[Any, Any]:
     r"""Carry a state through a sequence.
 
     .. math:: (c_{t+1}, y_t) = \mathrm{step}(c_t, x_t)
@@ -61,12 +64,14 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
         Runs over the first axis.
     length : int, optional
         The number of steps; needed where xs is None.
+    reverse : bool
+        Whether to begin at the end of xs: :math:`(c_t, y_t) = \mathrm{step}(c_{t+1}, x_t)`.
 
     Returns
     -------
     carry, ys
         The last state, in dtypes that both the first and the results of steps fit in, and the y of all steps
-        stacked on a new first axis.
+        stacked on a new first axis, each in the place of its x.
 
     Raises
     ------
@@ -80,10 +85,16 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
     >>> import wengert as wg
     >>> wg.scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
+
+    The return of rewards from each step on, discounted by a half:
+
+    >>> back = lambda later, reward: (reward + later / 2,) * 2
+    >>> wg.scan(back, 0.0, np.array([4.0, 0.0, 8.0]), reverse=True)[1]
+    array([6., 4., 8.])
     """
     steps = _length(xs, length)
     if not is_recording():
-        return _python_scan(step, carry, xs, steps)
+        return _python_scan(step, carry, xs, range(steps)[:: -1 if reverse else 1])
     carry_leaves, carry_structure = leaves_of(carry)
     x_leaves, x_structure = leaves_of(xs)
     body, captured, structure, carry_leaves = _scan_body(
@@ -91,7 +102,7 @@ def scan(step: Callable[..., Any], carry: Any, xs: Any, length: int | None = Non
     )
     params = {"body": body, "consts": len(captured), "carry": len(carry_leaves), "length": steps}
     outputs = bind(
-        scan_p, [*captured, *carry_leaves, *x_leaves], {**params, "reverse": False, "history": True}
+        scan_p, [*captured, *carry_leaves, *x_leaves], {**params, "reverse": bool(reverse), "history": True}
     )
     n = len(carry_leaves)
     result = tree.unflatten(structure, outputs[: len(body.outputs)])
@@ -107,7 +118,7 @@ def _length(xs: Any, length: int | None) -> int:
                 "np.array(xs) for a list of numbers; what all steps share needs no place in xs."
             )
         )
-    sizes = {int(np.shape(leaf)[0]) for leaf in leaves} | ({int(length)} if length is not None else set())
+    sizes = {int(np.shape(leaf)[0]) for leaf in leaves} | _given(length)
     if len(sizes) != 1:
         several = f"the lengths {sorted(sizes)}. Give xs and length= that agree"
         what = several if sizes else "none. Give length= where xs is None"
@@ -115,15 +126,27 @@ def _length(xs: Any, length: int | None) -> int:
     return sizes.pop()
 
 
-def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: int) -> tuple[Any, Any]:
+def _given(length: Any) -> set[int]:
+    if length is None:
+        return set()
+    steps = operator.index(length) if hasattr(length, "__index__") else -1
+    if steps < 0:
+        raise MismatchError(
+            at_user_line(f"scan: length={length!r} is no number of steps. Give a whole number of at least 0.")
+        )
+    return {steps}
+
+
+def _python_scan(step: Callable[..., Any], carry: Any, xs: Any, steps: range) -> tuple[Any, Any]:
     rows = []
-    for t in range(steps):
+    for t in steps:
         before = carry
         carry, y = _pair(step(apart(carry), apart(tree.map(lambda leaf: leaf[t], xs))))  # noqa: B023
         check_carry("scan", before, carry)
         rows.append(y)
     if not rows:
         return _empty_scan(step, carry, xs)
+    rows = rows[:: steps.step]
     return carry, tree.map(lambda *leaves: np.stack(leaves, dtype=_dtype_of(leaves)), rows[0], *rows[1:])
 
 

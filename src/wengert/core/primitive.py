@@ -44,6 +44,8 @@ class Primitive:
         operation is evaluated on ones that take no memory, so that NumPy itself decides.
     core : sequence of int, optional
         How many trailing axes of each operand the operation works on, where it broadcasts over the others.
+    inline : callable, optional
+        ``inline(*types, **params)`` gives a trace that computes the same, or None; its derivative is another.
     batch : callable, optional
         Batching rule (see `transforms.batch`), or ``"loop"``. Not needed where axes are counted from the end.
     cost : callable, optional
@@ -66,6 +68,7 @@ class Primitive:
         "domain",
         "examples",
         "infer",
+        "inline",
         "kind",
         "multiple",
         "name",
@@ -87,6 +90,7 @@ class Primitive:
     tangent: Rule
     pullback: Rule | None
     infer: Rule | None
+    inline: Rule | None
     core: Sequence[int] | None
     batch: Any
     cost: Rule | None

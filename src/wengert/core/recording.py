@@ -65,18 +65,21 @@ def record(
     abstract: bool = False,
     guards: list[tuple[Var, Any, str]] | None = None,
     kind: type[Recorder] = Recorder,
+    above: Iterable[Any] = (),
 ) -> Recording:
     """Record ``call(f, tracers)``; the tracers stand for ``inputs`` (types, for an abstract recording).
 
     Where a list of ``guards`` is given, it is filled with what Python asks about values. ``kind`` is a
-    recorder that notes more than the equations.
+    recorder that notes more than the equations. Tracers that f knows of without taking them are named in
+    ``above``, where they may be of recordings that are not running.
     """
     recorder = kind(abstract, guards)
+    recorder.rise_above(above)
     check = draws.watch(f, call) if abstract or guards is not None else None
     tracers = [recorder.input(value) for value in inputs]
     variables = [tracer.variable for tracer in tracers]
+    release = adoptive.engage() if current.get() is None else None
     token = current.set(recorder)
-    release = adoptive.engage() if recorder.level == 0 else None
     try:
         leaves, structure = tree.flatten(call(adoptive.recorded_form(f), tracers))
         outputs = [settle(leaf) for leaf in leaves]

@@ -9,7 +9,7 @@ adjoint trace is linear in its seeds,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,10 +65,10 @@ def _require_types(equation: Equation, where: str) -> None:
 
 # --- linearity ----------------------------------------------------------------------------------------
 
-# Elementwise operations that are linear in all operands taken together, and in each of some operands by
-# itself.
+# Elementwise operations that are linear in all operands taken together, and operations that are linear in
+# each of some operands by itself.
 _TOGETHER = frozenset({"add", "subtract", "negative", "positive", "degrees", "radians"})
-_SEPARATELY = {"multiply": (0, 1), "divide": (0,)}
+_SEPARATELY = {"multiply": (0, 1), "divide": (0,), "solve": (1,)}
 
 
 def verify_linear(trace: Trace) -> Trace:
@@ -78,7 +78,7 @@ def verify_linear(trace: Trace) -> Trace:
 
 
 def _require_linear(trace: Trace, sources: Sequence[Var]) -> set[Var]:
-    reached = reachable(trace.equations, sources)
+    reached = reachable(trace.equations, [*sources, *_zeros(trace)])
     for place, equation in enumerate(trace.equations):
         if any(var in reached for var in equation.variables()) and not is_linear(equation, reached):
             raise TraceError(f"equation {place} ({equation.primitive.name}) is not linear.")
@@ -86,6 +86,15 @@ def _require_linear(trace: Trace, sources: Sequence[Var]) -> set[Var]:
         if atom not in reached and not is_zero(atom):
             raise TraceError(f"output {i} does not depend on the inputs and is not zero.")
     return reached
+
+
+def _zeros(trace: Trace) -> Iterator[Var]:
+    """Variables that are the constant 0, which any inputs give in a linear way."""
+    for equation in trace.equations:
+        if equation.primitive.kind == "linear" and _is_linear_together(
+            equation, [False] * len(equation.inputs)
+        ):
+            yield from equation.outputs
 
 
 def is_linear(equation: Equation, reached: set[Var]) -> bool:
@@ -98,13 +107,19 @@ def is_linear(equation: Equation, reached: set[Var]) -> bool:
         return sum(live) == 1
     if primitive.kind == "linear":
         return _is_linear_together(equation, live)
-    return "body" in equation.params and _is_linear_loop(equation, live)
+    if "body" in equation.params:
+        return _is_linear_loop(equation, live)
+    return _is_linear_separately(equation, live)
 
 
 def _is_linear_elementwise(equation: Equation, live: Sequence[bool]) -> bool:
-    places = _SEPARATELY.get(equation.primitive.name, ())
     if equation.primitive.name in _TOGETHER:
         return all(flag or is_zero(atom) for flag, atom in zip(live, equation.inputs, strict=True))
+    return _is_linear_separately(equation, live)
+
+
+def _is_linear_separately(equation: Equation, live: Sequence[bool]) -> bool:
+    places = _SEPARATELY.get(equation.primitive.name, ())
     return sum(live) == 1 and live.index(True) in places
 
 

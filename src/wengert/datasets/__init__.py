@@ -22,6 +22,8 @@ reads them by name.
 
 from pathlib import Path
 
+__all__ = ["NAMES", "path"]
+
 NAMES = ("digits", "iris", "wine", "diabetes")
 
 
@@ -30,3 +32,7 @@ def path(name: str) -> Path:
     if name not in NAMES:
         raise ValueError(f"no embedded data set {name!r}; there are {', '.join(NAMES)}")
     return Path(__file__).with_name(f"{name}.csv.gz")
+
+
+def __dir__() -> list[str]:
+    return __all__

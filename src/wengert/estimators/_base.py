@@ -139,8 +139,8 @@ class Task(ABC):
         """Indices of the patterns to train on, and of those kept aside."""
 
     @abstractmethod
-    def _score_aside(self, aside: Any) -> float:
-        """The score of patterns kept aside."""
+    def _score_aside(self, network: Any, aside: Any) -> float:
+        """The score of a network on patterns kept aside."""
 
 
 def _filled(head: str, parts: list[str]) -> str:

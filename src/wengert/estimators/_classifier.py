@@ -110,14 +110,15 @@ class MLPClassifier(Perceptron):
         ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
         ``"concatenate"`` hands them on beside its outputs.
     optimizer
-        Any rule of :mod:`wengert.optim`, instead of the solver's.
+        Any optimiser of :mod:`wengert.optim`, instead of the solver's. ``LBFGS`` and ``ConjugateGradients``
+        take all patterns at once, and end by tolerances of their own; ``max_iter`` counts their iterations.
     categorical
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.
     missing
         ``"indicator"`` puts the mean of the column in the place of a missing number, and a further column
-        that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
-        arrays.
+        that says so if some are missing in training; ``"error"`` refuses missing values; ``"auto"`` does the
+        one for tables and the other for arrays.
     callbacks
         Functions of the estimator, called after every epoch of a stochastic solver; one that returns True
         ends the training.
@@ -385,15 +386,21 @@ class MLPClassifier(Perceptron):
         if self.class_weight is None:
             return w
         of_class = self._labels.weights(t, self.class_weight).astype(x.dtype)
-        return of_class if w is None else w * of_class
+        w = of_class if w is None else w * of_class
+        if not w.any():
+            raise ValueError(f"class_weight={self.class_weight} leaves no pattern a weight above zero")
+        return w
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:
-            return _draws.stratified_split(self._random_state, sample.t[:, 0] > 0, self.validation_fraction)
+            labels = sample.t[:, 0] > 0
+            if not np.array_equal(self.classes_, [0, 1]):  # called False and True, as in scikit-learn
+                labels = self._labels.decode(sample.t - 0.5)
+            return _draws.stratified_split(self._random_state, labels, self.validation_fraction)
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
-    def _score_aside(self, aside: Sample) -> float:
-        a = outputs(self.network_, aside.x, "identity")
+    def _score_aside(self, network: Any, aside: Sample) -> float:
+        a = outputs(network, aside.x, "identity")
         if not np.isfinite(a).all():
             return float("nan")
         if self.out_activation_ == "softmax":

@@ -1,17 +1,15 @@
-r"""The solvers ``"sgd"`` and ``"adam"``: epochs of minibatch descent until nothing improves any more.
+r"""The solvers ``"sgd"`` and ``"adam"``: a rule, its state, and the patterns that a descent visits.
 
-After every epoch the error of training (or, with early stopping, the score of patterns kept aside) is
-compared with the best so far. When it has not improved by ``tol`` for more than ``n_iter_no_change`` epochs
-in a row, training ends; an adaptive rate is divided by 5 instead, until it is below :math:`10^{-6}`.
+.. math:: \mathbf w^{(\tau+1)} = \mathbf w^{(\tau)} - \eta\, \mathbf d(\nabla E_\tau(\mathbf w^{(\tau)}))
+
+The state goes from one call of ``partial_fit`` to the next; the epochs themselves are those of
+:mod:`wengert.estimators._course`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +18,10 @@ from wengert import nn, optim, random
 from wengert._blas import one_blas_thread
 from wengert.core import tree
 from wengert.errors import DivergenceError, warn
-from wengert.estimators import _draws
-from wengert.estimators._inputs import is_sparse, rows
+from wengert.estimators._course import Course
 from wengert.estimators._joining import not_converged
-from wengert.estimators._listeners import told_of_epoch
 from wengert.estimators._objective import Penalised, error_of
 from wengert.train import Trainer
-from wengert.train._orders import AsTheyStand, Orders
 
 Array = np.ndarray
 
@@ -34,8 +29,6 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
     "preprocessed."
 )
-SMALLEST_RATE = 1e-6
-BYTES_AT_A_TIME = 1 << 25  # of a sparse matrix made dense
 
 
 @dataclass(frozen=True)
@@ -122,7 +115,7 @@ class Descent:
         return float(self.rule.rate(self.state))
 
     @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
+    def learning_rate(self, rate: Any) -> None:
         self.state = self.rule.with_schedule(self.state, rate)
 
 
@@ -161,76 +154,18 @@ def descend(estimator: Any, sample: Sample, aside: Sample | None, epochs: int) -
     """Train for some epochs, or until nothing improves; the estimator's attributes tell the course."""
     estimator.n_iter_, estimator.stopped_early_ = 0, False
     trainer = _trainer(estimator, _batch_size(estimator.batch_size, len(sample)))
-    watched = _is_watched(estimator, aside)
+    course = Course(estimator, trainer, sample, aside, epochs)
     try:
-        with one_blas_thread() if watched or not trainer.is_constant else nullcontext():
-            _descend(estimator, trainer, sample, aside, epochs)
+        with nullcontext() if course.is_native else one_blas_thread():
+            course.run()
     except KeyboardInterrupt:
         warn("Training interrupted by user.")
     except DivergenceError:
         estimator._optimizer.begin(objective_of(estimator))
         _end_diverged(estimator, aside)
     finally:
-        trainer.forget_data()
-        estimator._adopt(_trained(estimator, trainer))
-
-
-def _descend(estimator: Any, trainer: Trainer, sample: Sample, aside: Sample | None, epochs: int) -> None:
-    orders = _orders(estimator, sample.visited)
-    watched = _is_watched(estimator, aside)
-    told = estimator.optimizer is not None or not isinstance(estimator.learning_rate, str)
-    alone = watched or estimator.verbose or is_sparse(sample.x) or _changes_rate(estimator, trainer, told)
-    most = 1 if alone else orders.most(trainer.at_a_time)
-
-    def some(count: int) -> None:
-        errors = _errors(trainer, sample, orders.of(estimator.n_iter_ + 1, count, most), count)
-        if told:
-            trainer.after_epoch(errors[-1])
-        estimator._optimizer.state = trainer.carry[1]
-        if watched:
-            estimator._adopt(_trained(estimator, trainer))
-        for estimator.loss_ in errors:
-            _note(estimator, len(sample), aside)
-
-    while (left := epochs - estimator.n_iter_) > 0:
-        ends = told_of_epoch(estimator, partial(some, min(most, left, _until_over(estimator))))
-        if _is_over(estimator) or trainer.is_exhausted or _stops(estimator) or ends:
-            estimator.stopped_early_ = True
-            return
-        trainer.carry = (trainer.network, estimator._optimizer.state)  # whose rate may have changed
-
-
-def _orders(estimator: Any, visited: Array) -> Orders:
-    further = _draws.ShuffledFurther(estimator._random_state, visited)
-    return further if estimator.shuffle else AsTheyStand(visited)
-
-
-def _is_watched(estimator: Any, aside: Sample | None) -> bool:
-    """Whether anything is done with the network between epochs."""
-    return aside is not None or bool(estimator.callbacks) or hasattr(estimator, "_callback_fit_ctx")
-
-
-def _changes_rate(estimator: Any, trainer: Trainer, told: bool) -> bool:
-    """Whether the learning rate may be another one after every epoch."""
-    if told:
-        return trainer.acts_between_epochs
-    return estimator.solver == "sgd" and estimator.learning_rate == "invscaling"
-
-
-def _until_over(estimator: Any) -> int:
-    """After how many epochs a lack of improvement may end the training at the earliest."""
-    left = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
-    return sys.maxsize if left == np.inf else max(1, left)
-
-
-def _trained(estimator: Any, trainer: Trainer) -> Any:
-    """The network to predict with; a rule of the user's may average weights."""
-    return (trainer.network if estimator.optimizer is None else trainer.trained).network
-
-
-def _stops(estimator: Any) -> bool:
-    """Whether a callback ends the training; all of them are called."""
-    return any([callback(estimator) is True for callback in estimator.callbacks])
+        trainer.forget()
+        estimator._adopt(course.network)
 
 
 def warn_unless_converged(estimator: Any) -> None:
@@ -264,82 +199,6 @@ def _batch_size(wanted: Any, patterns: int) -> int:
     if wanted > patterns:
         warn(f"Got `batch_size`={wanted}, larger than the sample of {patterns}. It is going to be clipped")
     return min(int(wanted), patterns)
-
-
-def _errors(trainer: Trainer, sample: Sample, orders: Array, count: int) -> list[float]:
-    """The mean errors of so many epochs."""
-    if not is_sparse(sample.x):
-        return trainer.run_epochs(sample.arrays, orders, count)
-    (order,) = orders
-    errors = [
-        trainer.epoch(piece.arrays, np.arange(len(piece))) * len(piece)
-        for piece in _dense_pieces(sample, order, trainer.batch_size)
-    ]
-    return [sum(errors) / len(order)]
-
-
-def _dense_pieces(sample: Sample, order: Array, batch_size: int) -> Iterator[Sample]:
-    """A sparse sample in the order of the epoch, some minibatches at a time."""
-    row = sample.x.shape[1] * sample.x.dtype.itemsize
-    size = batch_size * max(1, BYTES_AT_A_TIME // (row * batch_size))
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        weights = None if sample.weights is None else sample.weights[chosen]
-        yield Sample(rows(sample.x, chosen), sample.t[chosen], weights)
-
-
-def _note(estimator: Any, patterns: int, aside: Sample | None) -> None:
-    """The course of training after an epoch."""
-    e = estimator
-    e.n_iter_ += 1
-    e.t_ += patterns
-    e.loss_curve_.append(e.loss_)
-    if e.verbose:
-        print(f"Iteration {len(e.loss_curve_)}, loss = {e.loss_:.8f}")
-    if aside is not None:
-        _note_score(e, aside)
-    if not e.early_stopping:
-        _note_error(e)
-    if e.optimizer is None and e.solver == "sgd" and e.learning_rate == "invscaling":
-        e._optimizer.learning_rate = e.learning_rate_init / (e.t_ + 1) ** e.power_t
-
-
-def _note_error(e: Any) -> None:
-    e._no_improvement_count = e._no_improvement_count + 1 if e.loss_ > e.best_loss_ - e.tol else 0
-    e.best_loss_ = min(e.best_loss_, e.loss_)
-
-
-def _note_score(e: Any, aside: Sample) -> None:
-    score = e._score_aside(aside)
-    e.validation_scores_ = [*(e.validation_scores_ or ()), score]
-    if e.verbose:
-        print(f"Validation score: {score:f}")
-    best = -np.inf if e.best_validation_score_ is None else e.best_validation_score_
-    if e.early_stopping:
-        e._no_improvement_count = e._no_improvement_count + 1 if score < best + e.tol else 0
-    if score > best:
-        e.best_validation_score_, e._best = score, e.network_
-
-
-def _is_over(estimator: Any) -> bool:
-    """Whether too many epochs brought no improvement; an adaptive rate falls first."""
-    e = estimator
-    if e._no_improvement_count <= e.n_iter_no_change:
-        return False
-    what = "Validation score" if e.early_stopping else "Training loss"
-    message = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
-    falls = _is_adaptive(e) and e._optimizer.learning_rate > SMALLEST_RATE
-    if falls:
-        e._optimizer.learning_rate /= 5.0
-        e._no_improvement_count = 0
-        message += f" Setting learning rate to {e._optimizer.learning_rate:f}."
-    if e.verbose:
-        print(message + ("" if falls else " Stopping."))
-    return not falls
-
-
-def _is_adaptive(e: Any) -> bool:
-    return e.optimizer is None and e.solver == "sgd" and e.learning_rate == "adaptive"
 
 
 def _end_diverged(estimator: Any, aside: Sample | None) -> None:

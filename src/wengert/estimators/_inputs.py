@@ -29,7 +29,8 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
     name = type(estimator).__name__
     if first:
         estimator._encoder = _encoder_of(X, estimator.categorical, estimator.missing)
-    encoder = getattr(estimator, "_encoder", None)
+        estimator._fill = _means_of(X, estimator) if estimator._encoder is None else None
+    encoder = getattr(estimator, "_encoder", None) or _filling(X, getattr(estimator, "_fill", None))
     x = sparse(X, name) if is_sparse(X) else dense(X if encoder is None else encoder(X), name)
     count = x.shape[1] if encoder is None else len(encoder.columns)
     if first:
@@ -48,6 +49,24 @@ def _encoder_of(X: Any, categorical: str, missing: str) -> Any:
     from wengert.estimators._tables import encoder_of
 
     return encoder_of(X, categorical, missing)
+
+
+def _means_of(X: Any, estimator: Any) -> Any:
+    """The means of a table of numbers, which stand for what is missing in later ones."""
+    if type(X) is np.ndarray or is_sparse(X) or estimator.missing != "auto":
+        return None
+    from wengert.estimators._tables import means_of
+
+    return means_of(X)
+
+
+def _filling(X: Any, means: Any) -> Any:
+    """How to encode a table in which numbers are missing where training had all; None for any other."""
+    if means is None or type(X) is np.ndarray:
+        return None
+    from wengert.estimators._tables import filling
+
+    return filling(X, means)
 
 
 def dense(X: Any, name: str) -> Array:

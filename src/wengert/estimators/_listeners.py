@@ -7,7 +7,7 @@ watch a score. One that answers an epoch with True ends the training.
 from collections.abc import Callable
 from typing import Any
 
-PARTS = ("_labels", "_design", "_norms", "_encoder", "_kept")
+PARTS = ("_labels", "_design", "_norms", "_encoder", "_fill", "_kept")
 
 
 def told_of_training(estimator: Any, X: Any, y: Any, train: Callable[[], None]) -> None:

@@ -78,8 +78,8 @@ def _error(pattern_errors: Callable[[Array, Array], Array]) -> Callable[..., Arr
 
 
 def _reported(value: Array, descended: Array) -> Array:
-    """One number with the derivative of another."""
-    return descended + stop_gradient(value - descended)
+    """One number with the derivative of another, which adds 0 to it, however large it is."""
+    return stop_gradient(value) + (descended - stop_gradient(descended))
 
 
 def _squared_error(y: Array, t: Array) -> Array:
@@ -182,6 +182,11 @@ def require_weighted(loss: Any) -> None:
             f"loss: {name_of(loss)} takes no weights of patterns, and sample_weight or class_weight gives "
             f"some; {with_weights(loss)}"
         )
+
+
+def is_of_squares(loss: Any) -> bool:
+    """Whether an error is a sum of squares, in any scale."""
+    return loss == "squared_error" or any(loss is squares for squares in losses.SUMS_OF_SQUARES)
 
 
 def is_of_margins(loss: Any) -> bool:

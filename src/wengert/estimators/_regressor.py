@@ -117,14 +117,16 @@ class MLPRegressor(Perceptron, _WithLoss):
         ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
         ``"concatenate"`` hands them on beside its outputs.
     optimizer
-        Any rule of :mod:`wengert.optim`, instead of the solver's.
+        Any optimiser of :mod:`wengert.optim`, instead of the solver's. ``LBFGS``, ``ConjugateGradients`` and,
+        for squares with ``alpha=0``, ``LevenbergMarquardt`` take all patterns at once, and end by tolerances
+        of their own; ``max_iter`` counts their iterations.
     categorical
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.
     missing
         ``"indicator"`` puts the mean of the column in the place of a missing number, and a further column
-        that says so; ``"error"`` refuses missing values; ``"auto"`` does the one for tables and the other for
-        arrays.
+        that says so if some are missing in training; ``"error"`` refuses missing values; ``"auto"`` does the
+        one for tables and the other for arrays.
     callbacks
         Functions of the estimator, called after every epoch of a stochastic solver; one that returns True
         ends the training.
@@ -323,19 +325,19 @@ class MLPRegressor(Perceptron, _WithLoss):
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 
-    def _aside(self, aside: Sample) -> Array:
-        """Predictions for patterns kept aside."""
-        return outputs(self.network_, aside.x, self.out_activation_)[:, : self.n_outputs_]
+    def _aside(self, network: Any, aside: Sample) -> Array:
+        """Predictions of a network for patterns kept aside."""
+        return outputs(network, aside.x, self.out_activation_)[:, : self.n_outputs_]
 
-    def _score_aside(self, aside: Sample) -> float:
-        y = self._aside(aside)
+    def _score_aside(self, network: Any, aside: Sample) -> float:
+        y = self._aside(network, aside)
         return r_squared(y, aside.t, aside.weights) if np.isfinite(y).all() else float("nan")
 
     def _note_aside(self, aside: Sample | None) -> None:
         """How far targets were from predictions, in order; those of an earlier training no longer hold."""
         vars(self).pop("distances_", None)
         if aside is not None:
-            self.distances_ = np.sort(np.abs(aside.t - self._aside(aside)), axis=0)
+            self.distances_ = np.sort(np.abs(aside.t - self._aside(self.network_, aside)), axis=0)
 
 
 def _column_or_matrix(y: Array) -> Array:

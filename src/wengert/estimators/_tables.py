@@ -6,9 +6,10 @@ its column, beside a column that says so,
 
 .. math:: x \mapsto (x, 0), \qquad \text{missing} \mapsto (\bar x, 1),
 
-and a missing category, or one that training has not seen, is none of the categories: all zeros, or the
-middle. True and false are 1 and 0. A moment is a number too, of days since the mean in units of the standard
-deviation: days since 1970 would drown every other column. pandas, Polars and Arrow are read through narwhals.
+where training had some, and the mean alone, with a warning, where it had none. A missing category, or one
+that training has not seen, is none of the categories: all zeros, or the middle. True and false are 1 and 0. A
+moment is a number too, of days since the mean in units of the standard deviation: days since 1970 would drown
+every other column. pandas, Polars and Arrow are read through narwhals.
 
 The encoders of :mod:`wengert.data` are others, and neither would do for both. Those begin a model that is
 written to a file, and standardise; here a number stays what it is, so that a table of numbers trains as their
@@ -22,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import warn
+
 Array = np.ndarray
 
 
@@ -32,7 +35,7 @@ class Numbers:
     Attributes
     ----------
     mean
-        Of those that are there.
+        Of those that are there; NaN where none may be missing.
     indicated
         Whether a second column tells which are not.
     """
@@ -45,14 +48,21 @@ class Numbers:
         if column.dtype.kind == "M":
             raise ValueError(f"{name}X holds moments where training had numbers; give them as in training")
         x = _floats(column, name)
-        if not self.indicated:
-            return [x]
         missing = np.isnan(x)
-        return [np.where(missing, self.mean, x), missing.astype(np.float64)]
+        filled = np.where(missing, self.mean, x)
+        if self.indicated:
+            return [filled, missing.astype(np.float64)]
+        if missing.any() and not np.isnan(self.mean):
+            what = "1 value is" if missing.sum() == 1 else f"{missing.sum()} values are"
+            warn(f"{name}{what} missing in X, and none was in training; the mean of training takes the place")
+        return [filled]
 
     def names(self, name: str) -> list[str]:
         """Names of the encoded columns."""
         return [name, f"{name} is missing"] if self.indicated else [name]
+
+
+ALL_THERE = Numbers(np.nan, indicated=False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ class Encoder:
             raise ValueError(
                 f"X has {len(columns)} features, but training had {len(self.columns)} features as input."
             )
-        names = [f"column {name!r}: " for name in X.columns] if _is_named(X) else [""] * len(columns)
+        names = [f"column {name!r}: " for name in _names(X)] or [""] * len(columns)
         encoded = [c for e, *given in zip(self.columns, columns, names) for c in e.encode(*given)]
         return np.stack(encoded, axis=1)
 
@@ -152,6 +162,18 @@ def encoder_of(X: Any, categorical: str, missing: str) -> Encoder | None:
     return Encoder(tuple(_column_encoder(c, categorical, missing, o) for c, o in zip(columns, orders)))
 
 
+def means_of(X: Any) -> Array | None:
+    """The means of the columns of a table of numbers; None for anything else."""
+    return np.asarray(X, np.float64).mean(axis=0) if is_table(X) and len(X) else None
+
+
+def filling(X: Any, means: Array) -> Encoder | None:
+    """How to encode a table in which numbers are missing where training had all; None for any other."""
+    if not is_table(X) or _is_plain(X, "auto"):
+        return None
+    return Encoder(tuple(Numbers(float(mean), indicated=False) for mean in means))
+
+
 def _is_plain(X: Any, missing: str) -> bool:
     """Whether a table is numbers, none of them missing or all of them to be there."""
     try:
@@ -169,15 +191,16 @@ def _column_encoder(column: Array, categorical: str, missing: str, order: Any) -
     if column.dtype.kind not in "fiub":
         return CATEGORICAL[categorical](_categories(column, order))
     there = column[~np.isnan(column)] if column.dtype.kind == "f" else column
-    mean = float(there.mean()) if len(there) else 0.0
-    return Numbers(mean, indicated=missing != "error" and len(there) < len(column))
+    if missing == "error":
+        return ALL_THERE
+    return Numbers(float(there.mean()) if len(there) else 0.0, indicated=len(there) < len(column))
 
 
 def _moments_encoder(column: Array, missing: str) -> Moments:
     days = _days(column[~np.isnat(column)], "")
     mean, deviation = (float(days.mean()), float(days.std())) if len(days) else (0.0, 1.0)
-    indicated = missing != "error" and len(days) < len(column)
-    return Moments(mean, deviation or 1.0, Numbers(0.0, indicated))
+    standardised = ALL_THERE if missing == "error" else Numbers(0.0, indicated=len(days) < len(column))
+    return Moments(mean, deviation or 1.0, standardised)
 
 
 def _floats(column: Array, name: str) -> Array:
@@ -216,9 +239,9 @@ def _categories(column: Array, order: Any) -> tuple[Any, ...]:
         return tuple(sorted(found, key=str))
 
 
-def _is_named(X: Any) -> bool:
-    """Whether X has names of columns."""
-    return hasattr(X, "columns")
+def _names(X: Any) -> list[Any]:
+    """The names of the columns, if X is a table."""
+    return list(getattr(X, "column_names", getattr(X, "columns", ())))  # Arrow's; pandas' and Polars'
 
 
 def is_table(X: Any) -> bool:

@@ -120,9 +120,9 @@ def labels_of(y: Any) -> Labels:
 
 
 def distinct(y: Array) -> Array:
-    """The values that occur, in order. (`numpy.unique` imports masked arrays for it.)"""
+    """The values that occur, in order and native bytes. (`numpy.unique` imports masked arrays for it.)"""
     try:
-        y = np.sort(y, axis=None)
+        y = np.sort(y.astype(y.dtype.newbyteorder("="), copy=False), axis=None)
     except TypeError as error:
         raise TypeError(f"y has labels of several types: {error}; write y.astype(str)") from error
     return y[np.append(True, y[1:] != y[:-1])] if len(y) else y

@@ -23,7 +23,7 @@ from wengert.core.recorder import type_of
 from wengert.core.recording import record
 from wengert.core.trace import Trace, Type, type_for
 from wengert.errors import ExchangeError, WengertError
-from wengert.exchange._onnx_nodes import FOLDED, READERS, Node, weights_of
+from wengert.exchange._onnx_nodes import ALONG_UNITS, FOLDED, READERS, RESHAPING, Node, weights_of
 from wengert.exchange._onnx_steps import Simplified, Step, reached
 from wengert.exchange._protobuf import Message, decode
 from wengert.exchange._tensors import DATA_TYPES
@@ -50,7 +50,8 @@ def from_onnx(model: str | Path | bytes, output: str | None = None) -> Any:
     -------
     network
         A :class:`wengert.nn.Sequential`, or a :class:`wengert.nn.Graph` where paths part and meet. Weights,
-        biases, scales and slopes are trained; other constants, such as means that are subtracted, are not.
+        biases, scales and slopes are trained; other constants, such as means that are subtracted, are not. A
+        :class:`wengert.nn.UnitGraph` comes back as the operations that it is made of, with fixed numbers.
 
     Raises
     ------
@@ -148,6 +149,7 @@ class _Reader:
         ]
         self.steps: dict[str, Step] = {}
         self.alias: dict[str, str] = {}
+        self.is_flat = True  # whether all values so far are known to have a row for each pattern, and no more
 
     def read(self, wanted: Sequence[str]) -> None:
         """Make a step of every node that is needed."""
@@ -173,6 +175,9 @@ class _Reader:
             return
         if node.operation not in READERS:
             raise node.refusal("this operation makes no layer here, except of constants")
+        if not self.is_flat and node.operation in ALONG_UNITS and node.integer("axis", -1) != -1:
+            raise node.refusal("its axis is counted from the front, behind values of more axes than two")
+        self.is_flat = self.is_flat and node.operation not in RESHAPING
         found = READERS[node.operation](node)
         reads = [self.alias.get(name, name) for name in found.reads]
         if found.layer is None:
@@ -187,12 +192,12 @@ class _Reader:
     def network(self, wanted: Sequence[str]) -> Any:
         """The steps as a network."""
         names = [self.alias.get(name, name) for name in wanted]
+        if len(names) == 1 and names[0] in self.inputs:
+            return nn.Sequential((nn.Function(nn.identity),))
         simpler = Simplified(self.steps, names)
         steps = {name: simpler.steps[name] for name in reached(simpler.steps, names)}
         if names[0] in self.inputs or not steps:
-            raise ExchangeError(
-                "the output of the model is an input, or a constant; there is nothing to compute"
-            )
+            raise ExchangeError("the output of the model is a constant; there is nothing to compute")
         if len(names) == 1 and _is_chain(steps, names[0], self.inputs):
             return nn.Sequential(tuple(step.layer for step in steps.values()))
         return self._graph(steps, dict(zip(wanted, names, strict=True)))
@@ -248,6 +253,13 @@ def _require_fit(network: Any, graph: Message, inputs: Sequence[str]) -> None:
     except (ValueError, TypeError, IndexError, WengertError) as error:
         raise ExchangeError(f"the layers of the model do not fit together: {error}") from error
     _require_moderate(recording.trace())
+    for output in recording.outputs:
+        shape = np.shape(output)
+        if shape[:1] != (ROWS,):
+            raise ExchangeError(
+                f"the output of the model has the shape {shape} for {ROWS} patterns, and a network gives a "
+                "row for each"
+            )
 
 
 def _require_moderate(trace: Trace) -> None:

@@ -17,9 +17,22 @@ from wengert.exchange._imported import (
     Arithmetic,
     Choice,
     Clipped,
+    Extended,
+    Extents,
+    Joined,
+    Moved,
+    Multiplied,
+    Reduced,
+    Reshaped,
+    Sliced,
+    Spread,
+    Squeezed,
+    Taken,
+    Widened,
     divided_into,
     flattened,
     raised_by,
+    spread,
     subtracted_from,
 )
 from wengert.exchange._protobuf import Message
@@ -87,6 +100,12 @@ class Node:
             )
         return value.reshape(-1)
 
+    def integers(self, place: int, what: str) -> tuple[int, ...]:
+        """An operand that is constant whole numbers."""
+        value = self.constant(place, what)
+        self.require(value.dtype.kind == "i", f"its {what} is not of whole numbers")
+        return tuple(value.reshape(-1).tolist())
+
     def matrix(self, place: int, what: str) -> Array:
         """An operand that is a constant matrix."""
         value = self.constant(place, what)
@@ -127,12 +146,19 @@ class Found(NamedTuple):
     reads: tuple[str, ...]
 
 
+Reader = Callable[[Node], Found]
+
+
 def _nothing(node: Node) -> Found:
     return Found(None, node.read(0))
 
 
 def _activation(h: Callable[..., Any]) -> Callable[[Node], Found]:
     return lambda node: Found(nn.Function(h), node.read(0))
+
+
+def _function(f: Any) -> nn.Function:
+    return nn.Function(f)
 
 
 def _with_option(name: str, option: str, attribute: str, default: float) -> Callable[[Node], Found]:
@@ -189,6 +215,8 @@ def _per_unit(node: Node, values: Array, units: int) -> Array:
 
 
 def _matmul(node: Node) -> Found:
+    if node.is_constant(0) and not node.is_constant(1):
+        return Found(Multiplied(node.matrix(0, "matrix")), node.read(1))
     return Found(nn.Dense(np.ascontiguousarray(node.matrix(1, "matrix")), None, nn.identity), node.read(0))
 
 
@@ -240,10 +268,10 @@ def _flatten(node: Node) -> Found:
 
 
 def _reshape(node: Node) -> Found:
-    shape = node.constant(1, "shape").reshape(-1).tolist()
-    rows = len(shape) == 2 and shape[0] in (-1, 0) and (shape[1] > 0 or shape == [0, -1])
-    node.require(rows, f"the shape {shape} is not that of a batch of patterns")
-    return Found(nn.Function(flattened), node.read(0))
+    shape = node.integers(1, "shape")
+    if len(shape) == 2 and shape[0] in (-1, 0) and (shape[1] > 0 or shape == (0, -1)):
+        return Found(nn.Function(flattened), node.read(0))
+    return Found(_function(Reshaped(shape)), node.read(0))
 
 
 def _cast(node: Node) -> Found:
@@ -253,12 +281,74 @@ def _cast(node: Node) -> Found:
 
 
 def _concat(node: Node) -> Found:
-    node.require(node.integer("axis", -1) in (-1, 1), "it joins along another axis than that of the units")
-    return Found(_concatenated, node.read(*range(len(node.inputs))))
+    computed = [place for place in range(len(node.inputs)) if not node.is_constant(place)]
+    if len(computed) == 1 and len(node.inputs) > 1:
+        return _extended(node, computed[0])
+    return Found(Joined(node.integer("axis", -1)), node.read(*range(len(node.inputs))))
 
 
-def _concatenated(*values: Any) -> Any:
-    return np.concatenate(values, axis=-1)
+def _extended(node: Node, place: int) -> Found:
+    """A shape that is put together from what is known and the number of rows."""
+    behind = [node.integers(i, "operand") for i in range(place + 1, len(node.inputs))]
+    before = [node.integers(i, "operand") for i in range(place)]
+    return Found(_function(Extended(sum(before, ()), sum(behind, ()))), node.read(place))
+
+
+def _expand(node: Node) -> Found:
+    if node.is_constant(0):
+        return Found(Spread(node.constant(0, "operand")), node.read(1))
+    return Found(spread, node.read(0, 1))
+
+
+def _transpose(node: Node) -> Found:
+    order = tuple(node.attributes.get("perm", {}).get("ints", ()))
+    return Found(_function(Moved(order)), node.read(0))
+
+
+def _shape(node: Node) -> Found:
+    end = node.integer("end", 0) if "end" in node.attributes else None
+    return Found(_function(Extents(node.integer("start", 0), end)), node.read(0))
+
+
+def _slice(node: Node) -> Found:
+    starts, ends = node.integers(1, "start"), node.integers(2, "end")
+    axes = node.integers(3, "axes") if node.given(3) else tuple(range(len(starts)))
+    steps = node.integers(4, "steps") if node.given(4) else (1,) * len(starts)
+    node.require(len(starts) == len(ends) == len(axes) == len(steps), "its operands differ in length")
+    return Found(_function(Sliced(tuple(zip(axes, starts, ends, steps, strict=True)))), node.read(0))
+
+
+def _axes_of(node: Node) -> tuple[int, ...]:
+    """The axes, which were an attribute once."""
+    return (
+        node.integers(1, "axes") if node.given(1) else tuple(node.attributes.get("axes", {}).get("ints", ()))
+    )
+
+
+def _squeeze(node: Node) -> Found:
+    return Found(_function(Squeezed(_axes_of(node))), node.read(0))
+
+
+def _unsqueeze(node: Node) -> Found:
+    return Found(_function(Widened(_axes_of(node))), node.read(0))
+
+
+def _reduction(reduce: Callable[..., Any]) -> Reader:
+    def read(node: Node) -> Found:
+        keepdims = bool(node.integer("keepdims", 1))
+        return Found(_function(Reduced(reduce, _axes_of(node), keepdims)), node.read(0))
+
+    return read
+
+
+def _gather(node: Node) -> Found:
+    """Rows of a table by computed numbers, or computed entries by fixed places."""
+    if not node.is_constant(1) or node.is_constant(0):
+        return _embedding(node)
+    places = node.constant(1, "places")
+    node.require(places.dtype.kind == "i", "its places are no whole numbers")
+    taken = Taken(node.integer("axis", 0), places.shape, tuple(places.reshape(-1).tolist()))
+    return Found(_function(taken), node.read(0))
 
 
 def _embedding(node: Node) -> Found:
@@ -291,10 +381,10 @@ def _binary(operation: Callable[..., Any], turned: Callable[..., Any]) -> Callab
 def _fixed(node: Node, place: int) -> Array:
     """A constant that every pattern meets alike."""
     value = node.constant(place, "operand")
-    node.require(
-        value.ndim <= 2 and value.size == (value.shape or (1,))[-1], "its constant has rows of its own"
-    )
-    return value.reshape(value.shape[-1:] if value.size > 1 else ())
+    if value.size == (value.shape or (1,))[-1]:
+        return value.reshape(value.shape[-1:] if value.size > 1 else ())
+    node.require(value.shape[-1] == 1, "its constant has rows of its own")
+    return value
 
 
 def _number(node: Node, place: int) -> float:
@@ -319,15 +409,24 @@ def _erf(x: Any) -> Any:
     return erf(x)
 
 
-Reader = Callable[[Node], Found]
-
 READERS: dict[str, Reader] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "Dropout": _dropout,
-    "Gather": _embedding,
+    "Gather": _gather,
+    "Transpose": _transpose,
+    "Shape": _shape,
+    "Expand": _expand,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "ReduceSum": _reduction(np.sum),
+    "ReduceMean": _reduction(np.mean),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMin": _reduction(np.min),
+    "ReduceProd": _reduction(np.prod),
     "Identity": _nothing,
     "ZipMap": _nothing,
     "Cast": _cast,
@@ -370,10 +469,16 @@ READERS: dict[str, Reader] = {
         for operation, name in {
             "Neg": "negative", "Abs": "absolute", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos",
             "Atan": "arctan", "Sign": "sign", "Floor": "floor", "Ceil": "ceil", "Reciprocal": "reciprocal",
+            "Tan": "tan", "Asin": "arcsin", "Acos": "arccos", "Sinh": "sinh", "Cosh": "cosh", "Round": "rint",
+            "Asinh": "arcsinh", "Acosh": "arccosh", "Atanh": "arctanh",
         }.items()
     },
     "Erf": _activation(_erf),
 }  # fmt: skip
+
+# Operations whose axis is that of the units, and operations that change the number of axes.
+ALONG_UNITS = ("Softmax", "LogSoftmax", "LayerNormalization")
+RESHAPING = ("Reshape", "Squeeze", "Unsqueeze", "Gather", "Expand", *(r for r in READERS if "Reduce" in r))
 
 # --- constants --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-r"""Layers from several nodes: activations that are exported in parts, and biases that are added.
+r"""Layers from several nodes: what is exported in parts, and biases that are added.
 
 .. math:: \texttt{Mul}(x, \texttt{Sigmoid}(x)) \;\to\; \operatorname{silu}(x)
 """
@@ -13,6 +13,8 @@ import numpy as np
 
 from wengert import nn
 from wengert.exchange._imported import Arithmetic, flattened
+
+Array = np.ndarray
 
 
 class Step(NamedTuple):
@@ -38,7 +40,14 @@ def reached(steps: Mapping[str, Step], names: Sequence[str]) -> list[str]:
 
 # --- steps that make up one layer -------------------------------------------------------------------------
 
-X = object()  # what an activation is computed of
+
+class Held(NamedTuple):
+    """A constant of any size, by the name it has in a layer; where it occurs again it is the same."""
+
+    name: str
+
+
+X = object()  # what a layer is computed of
 ROOT_TWO = 2**0.5
 ROOT_TWO_OVER_PI = (2 / np.pi) ** 0.5
 CUBE = ("Mul", X, ("Mul", X, X))
@@ -48,7 +57,35 @@ _ABOVE = ("Greater", X, 0.0)
 _NEGATIVE = ("Where", _ABOVE, 0.0, X)
 _EXPM1 = ("Mul", ("Tanh", ("Mul", 0.5, _NEGATIVE)), ("Add", ("Exp", _NEGATIVE), 1.0))
 
-# Activations as the trees of operations that they are exported as; operands of Add and Mul in any order.
+_COUNT = Held("count")
+_CENTRED = ("Sub", X, ("Div", ("ReduceSum", X, Held("axes")), _COUNT))
+_VARIANCE = ("Div", ("ReduceSum", ("Mul", _CENTRED, _CENTRED), Held("axes")), _COUNT)
+_NORMALISED = ("Mul", _CENTRED, ("Div", 1.0, ("Sqrt", ("Add", _VARIANCE, Held("epsilon")))))
+
+
+def _layer_norm(axes: Array, count: Array, epsilon: Array, shift: Array, scale: Array | None = None) -> Any:
+    """A normalisation over the units, if it is over all of them."""
+    scale = np.ones_like(shift) if scale is None else scale
+    if axes.tolist() not in ([-1], [1]) or not count == shift.size == scale.size:
+        return None
+    return nn.LayerNorm(scale.copy(), shift.copy(), epsilon.item())
+
+
+def _rectifier(slopes: Array) -> Any:
+    """Slopes that are learned, or the one of an activation."""
+    if slopes.ndim:
+        return nn.PReLU(slopes.copy())
+    return nn.Function(nn.activation_named("leaky_relu", slope=slopes.item()))
+
+
+# Layers as the trees of operations that they are exported as.
+LAYERS: tuple[tuple[Callable[..., Any], Any], ...] = (
+    (_layer_norm, ("Add", ("Mul", _NORMALISED, Held("scale")), Held("shift"))),
+    (_layer_norm, ("Add", _NORMALISED, Held("shift"))),
+    (_rectifier, ("Where", _ABOVE, X, ("Mul", Held("slopes"), X))),
+)
+
+# Activations as such trees; operands of Add and Mul in any order.
 COMPOSED: tuple[tuple[Callable[..., Any], Any], ...] = (
     (nn.silu, ("Mul", X, ("Sigmoid", X))),
     (nn.mish, ("Mul", X, ("Tanh", ("Softplus", X)))),
@@ -72,6 +109,13 @@ COMPOSED: tuple[tuple[Callable[..., Any], Any], ...] = (
 )
 
 
+def _activation(h: Callable[..., Any]) -> Callable[[], Any]:
+    return lambda: nn.Function(h)
+
+
+RECOGNISED = (*((_activation(h), form) for h, form in COMPOSED), *LAYERS)
+
+
 class Simplified:
     """The steps with biases and activations brought into their layers, until nothing more fits."""
 
@@ -91,17 +135,22 @@ class Simplified:
         self.uses.update(self.outputs)
 
     def _recognise(self, name: str) -> None:
-        for h, form in COMPOSED:
-            found: list[Any] = []
+        for make, form in RECOGNISED:
+            found: dict[Any, Any] = {}
             if self.steps[name].operation == form[0] and self._matches(form, name, found):
-                self.steps[name] = Step(h.__name__, nn.Function(h), (found[0],), (found[0],))
-                return
+                x = found.pop(X)
+                layer = make(**{held.name: constant for held, constant in found.items()})
+                if layer is not None:
+                    self.steps[name] = Step(type(layer).__name__, layer, (x,), (x,))
+                    return
 
-    def _matches(self, form: Any, given: Any, found: list[Any]) -> bool:
-        """Whether an operand is of a form; ``found`` is then what stands for X."""
+    def _matches(self, form: Any, given: Any, found: dict[Any, Any]) -> bool:
+        """Whether an operand is of a form; ``found`` is then what stands for X and for what is held."""
         if form is X:
-            found[:] = found or [given]
-            return isinstance(given, str) and found[0] == given
+            return isinstance(given, str) and found.setdefault(X, given) == given
+        if isinstance(form, Held):
+            is_constant = isinstance(given, np.ndarray)
+            return is_constant and np.array_equal(found.setdefault(form, given), given)
         if isinstance(form, float):
             return isinstance(given, np.ndarray) and given.size == 1 and np.isclose(given.item(), form, 1e-5)
         step = self.steps.get(given) if isinstance(given, str) else None
@@ -110,11 +159,11 @@ class Simplified:
         orders = [form[1:], form[:0:-1]] if form[0] in ("Add", "Mul") else [form[1:]]
         return any(self._all_match(order, step.operands, found) for order in orders)
 
-    def _all_match(self, forms: Sequence[Any], operands: Sequence[Any], found: list[Any]) -> bool:
-        trial = list(found)
+    def _all_match(self, forms: Sequence[Any], operands: Sequence[Any], found: dict[Any, Any]) -> bool:
+        trial = dict(found)
         holds = all(self._matches(form, given, trial) for form, given in zip(forms, operands, strict=True))
         if holds:
-            found[:] = trial
+            found.update(trial)
         return holds
 
     def _join(self, name: str) -> None:

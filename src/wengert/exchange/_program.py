@@ -30,6 +30,7 @@ from wengert.exchange._compositions import COMMON
 from wengert.exchange._names import plain
 from wengert.exchange._patterns import Pattern, recognised
 from wengert.ops.shape import broadcast_to, convert
+from wengert.transforms.inline import inlined
 from wengert.transforms.simplify import simplify
 
 Array = np.ndarray
@@ -237,7 +238,7 @@ def program(source: Source, target: Target) -> Program:
 def one_size(source: Source, rows: int, target: Target) -> tuple[Trace, Any]:
     """The trace for so many rows, in operations that the target has, and the structure of the outputs."""
     recording = _recorded(source, rows)
-    trace = recognised(simplify(_with_constants(source, recording)), target.patterns)
+    trace = recognised(simplify(inlined(_with_constants(source, recording))), target.patterns)
     trace = expanded(trace, COMMON | dict(target.compositions))
     return simplify(target.prepared(simplify(trace))), recording.structure
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape
-from wengert._refusals import require, require_at_least
+from wengert._refusals import require_at_least, require_between
 from wengert.api import stop_gradient
 from wengert.losses._parameters import set_number
 from wengert.special import softplus
@@ -128,7 +128,7 @@ class SmoothedCrossEntropy:
 
     def __post_init__(self) -> None:
         set_number(self, "smoothing")
-        require(0 <= self.smoothing <= 1, f"smoothing must be from 0 to 1, not {self.smoothing}")
+        require_between(0, 1, smoothing=self.smoothing)
 
     def __call__(self, a: Array, t: Array, weights: Weights = None) -> Array:
         """The error of pre-activations and targets, in the dtype of a."""
@@ -179,7 +179,7 @@ class BinaryFocal:
         require_at_least(0, gamma=self.gamma)
         if self.alpha is not None:
             set_number(self, "alpha")
-            require(0 <= self.alpha <= 1, f"alpha must be between 0 and 1, not {self.alpha}")
+            require_between(0, 1, alpha=self.alpha)
 
     def __call__(self, a: Array, t: Array, weights: Weights = None) -> Array:
         """The error of pre-activations and targets of the same shape, in the dtype of a."""

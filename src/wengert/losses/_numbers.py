@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from wengert._patterns import mean, of_type, same_shape, total
-from wengert._refusals import require, require_positive
+from wengert._refusals import require, require_numbers, require_positive
 from wengert.losses._parameters import set_number
 
 Array = np.ndarray
@@ -197,7 +197,10 @@ class Quantile:
     q: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
-        several = np.ndim(self.q) > 0
+        given: Any = self.q
+        several = isinstance(given, tuple | list | np.ndarray)
+        for q in given if several else (given,):
+            require_numbers("a number between 0 and 1, or a tuple of them", q=q)
         shares = tuple(float(q) for q in np.ravel(self.q))
         object.__setattr__(self, "q", shares if several else shares[0])
         require(

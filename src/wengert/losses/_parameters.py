@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from wengert._refusals import require_numbers
+
 
 def set_number(owner: Any, name: str) -> None:
     """A field of a frozen dataclass as a Python number, which takes the precision of what it meets."""
-    object.__setattr__(owner, name, float(getattr(owner, name)))
+    number = getattr(owner, name)
+    require_numbers(**{name: number})
+    object.__setattr__(owner, name, float(number))

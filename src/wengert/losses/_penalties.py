@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert._refusals import require, require_at_least
+from wengert._refusals import require_at_least, require_between
 from wengert.core import tree
 from wengert.losses._parameters import set_number
 
@@ -125,7 +125,7 @@ class ElasticNet(Penalty):
     def __post_init__(self) -> None:
         super().__post_init__()
         set_number(self, "l1_ratio")
-        require(0 <= self.l1_ratio <= 1, f"l1_ratio must be from 0 to 1, not {self.l1_ratio}")
+        require_between(0, 1, l1_ratio=self.l1_ratio)
 
     def __call__(self, network: Network) -> Array:
         """The penalty, in the dtype of the weights."""

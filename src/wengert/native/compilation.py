@@ -15,16 +15,27 @@ from wengert.native.planning.plan import Plan
 from wengert.native.planning.unlowerable import Unlowerable
 from wengert.native.planning.work import is_long, is_worth_sharing
 from wengert.native.writing.emit import arena_parts, write_module
+from wengert.transforms.recurrence import recur
+from wengert.transforms.regroup import regroup
 from wengert.transforms.simplify import simplify
 
 
 def planned(trace: Trace, given: int) -> tuple[Plan, bool]:
     """The kernels of a trace whose first so many inputs are given away; whether threads share their work."""
-    plan = Plan(simplify(trace), carries=_replaced(trace, given))
+    plan = Plan(shortened(trace), carries=_replaced(trace, given))
     shared = team.has_threads() and is_worth_sharing(plan)
-    if shared:
+    if shared or plan.shared_bytes > this_host().second_cache:
         plan.spread()
     return plan, shared
+
+
+def shortened(trace: Trace) -> Trace:
+    """The trace with as few operations as the passes leave."""
+    trace = simplify(trace)
+    for one in (recur, regroup):
+        found = one(trace)
+        trace = trace if found is trace else simplify(found)
+    return trace
 
 
 def written(plan: Plan, shared: bool, underflow: Underflow) -> str:

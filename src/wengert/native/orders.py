@@ -18,6 +18,8 @@ from wengert.native.machine import host, identity
 
 Array = np.ndarray
 
+FEW = 1 << 12  # rows that NumPy has shuffled sooner than the code for it is there
+
 
 def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
     """The orders of some numbers, of rows (uint32).
@@ -40,7 +42,7 @@ def drawn(key: Array, first: int, rows: Array, orders: Array) -> None:
 def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
     """Rows (uint32) after ``rng.shuffle(rows)``, and again, for every row of ``orders``."""
     generator, (count, length) = rng._bit_generator, orders.shape
-    if length < 2 or not isinstance(generator, np.random.MT19937):
+    if not isinstance(generator, np.random.MT19937) or length < 2 or _are_few(orders.size):
         for order in orders:
             rng.shuffle(rows)
             order[:] = rows
@@ -48,6 +50,15 @@ def shuffled(rng: np.random.RandomState, rows: Array, orders: Array) -> None:
     with generator.lock:
         state = generator.ctypes.state_address
         _function("shuffled")(state, rows.ctypes.data, orders.ctypes.data, count, length)
+
+
+_shuffled = [0]  # rows in this process
+
+
+def _are_few(rows: int) -> bool:
+    """Whether with these rows, too, there have been so few that code for them does not pay."""
+    _shuffled[0] += rows
+    return _shuffled[0] <= FEW
 
 
 # --- the code -----------------------------------------------------------------------------------------------

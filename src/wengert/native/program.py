@@ -23,6 +23,7 @@ from wengert.native.machine.underflow import Underflow
 from wengert.native.planning import fingerprint
 from wengert.native.planning.fingerprint import Made
 from wengert.native.planning.unlowerable import Unlowerable
+from wengert.transforms.inline import inlined
 
 if TYPE_CHECKING:
     from wengert.native.planning.plan import Plan
@@ -184,6 +185,7 @@ Run = Native | Pieces
 
 def compile(trace: Trace, underflow: Underflow = Underflow.GRADUAL, given: int = 0) -> Run:
     """A function of flat values, the first so many of them given away, that has a trace's outputs."""
+    trace = inlined(trace)
     try:
         return Native(trace, underflow, given)
     except Unlowerable:

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert import special
-from wengert._refusals import named
+from wengert._refusals import named, require_type
 
 Array = np.ndarray
 Activation = Callable[[Array], Array]
@@ -107,7 +107,7 @@ def gudermannian(a: Array) -> Array:
 @_activation
 def relu(a: Array) -> Array:
     r"""Rectified linear unit, :math:`h(a) = \max(0, a)`, with :math:`h'(0) = 0`."""
-    return np.where(a > 0, a, 0.0)
+    return np.where(a <= 0, 0.0, a)  # NaN stays NaN
 
 
 @_activation
@@ -271,6 +271,8 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     ------
     ValueError
         Where there is no activation of that name, or it has no option of that name.
+    TypeError
+        Where it is neither a name nor a function.
 
     Examples
     --------
@@ -284,6 +286,9 @@ def activation_named(activation: str | Activation, **options: float) -> Activati
     if isinstance(activation, str):
         name, written = _parsed(activation)
         activation, options = named("activation", name, ACTIVATIONS), written | options
+    require_type(
+        callable(activation), f"an activation is a name or a function of one argument, not {activation!r:.60}"
+    )
     return _with_options(activation, options) if options else activation
 
 

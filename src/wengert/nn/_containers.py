@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert import random
+from wengert.errors import MismatchError
 from wengert.nn._activations import Parametrised
 from wengert.nn._elementwise import Function
 from wengert.nn._layer import Layer
@@ -31,6 +32,8 @@ def as_layer(part: Part | str) -> Any:
         raise TypeError(
             f"{part.__name__} is a class of layers; give a layer, such as {part.__name__}.init(...)"
         )
+    if is_dataclass(part) and not callable(part):
+        raise TypeError(f"{part!r} is no layer: it cannot be called with the activations before it")
     plain = not is_dataclass(part) or isinstance(part, Parametrised)
     return Function(part) if plain else part  # type: ignore[arg-type]
 
@@ -128,15 +131,23 @@ class Residual(Layer):
 
     def __call__(self, x: Array) -> Array:
         """The inputs and what the layer adds."""
-        return (x if self.shortcut is None else self.shortcut(x)) + self.layer(x)
+        return self._sum(x if self.shortcut is None else self.shortcut(x), self.layer(x))
 
     def forward(self, x: Array, key: Array | None = None) -> tuple[Array, "Residual"]:
         """The same in training."""
         y, layer = passed(self.layer, 0, x, key)
         if self.shortcut is None:
-            return x + y, replace(self, layer=layer)
+            return self._sum(x, y), replace(self, layer=layer)
         way, shortcut = passed(self.shortcut, 1, x, key)
-        return way + y, replace(self, layer=layer, shortcut=shortcut)
+        return self._sum(way, y), replace(self, layer=layer, shortcut=shortcut)
+
+    def _sum(self, way: Array, y: Array) -> Array:
+        if np.shape(way) != np.shape(y):
+            raise MismatchError(
+                f"{self!r} adds outputs of shape {np.shape(y)} to inputs of shape {np.shape(way)}; give a "
+                "layer with as many outputs as inputs, or a shortcut that brings the inputs to that number"
+            )
+        return way + y
 
 
 @dataclass(frozen=True, repr=False, eq=False)

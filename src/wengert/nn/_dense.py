@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_floating, require_generator, require_numbers, require_whole
 from wengert.errors import MismatchError
 from wengert.nn._activations import Activation, activation_named, identity
 from wengert.nn._initialisers import Initialiser, default_initialiser, initialiser_named
@@ -49,6 +50,7 @@ class Dense(Layer):
     activation: Activation = field(default=identity, metadata={"static": True})
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "activation", activation_named(self.activation))
         if self.biases is not None and np.shape(self.biases)[-1:] != np.shape(self.weights)[-1:]:
             raise MismatchError(
                 f"weights of shape {np.shape(self.weights)} and biases of shape {np.shape(self.biases)} are "
@@ -91,13 +93,19 @@ class Dense(Layer):
         >>> layer(np.ones((5, 3))).shape
         (5, 2)
         """
+        require_generator(rng)
+        require_whole(0, inputs=inputs)
+        require_whole(1, units=units)
+        require_floating(dtype)
         h = activation_named(activation)
         draw = default_initialiser(h) if initialiser is None else initialiser_named(initialiser)
         weights = draw(rng, inputs, units).astype(dtype)
         if biases is None:
             return cls(weights, None, h)
-        start = biases(rng, inputs, units) if callable(biases) else np.full(units, biases)
-        return cls(weights, start.astype(dtype), h)
+        if callable(biases):
+            return cls(weights, biases(rng, inputs, units).astype(dtype), h)
+        require_numbers("a number, a function or None", biases=biases)
+        return cls(weights, np.full(units, biases, dtype), h)
 
     def __call__(self, x: Array) -> Array:
         """The activations of the units for one pattern (inputs,) or a batch of them (patterns, inputs)."""

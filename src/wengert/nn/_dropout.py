@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wengert import random
+from wengert._refusals import is_real
 from wengert.nn._layer import Layer
 
 Array = np.ndarray
@@ -46,8 +47,8 @@ class Dropout(Layer):
     rate: float = field(default=0.5, metadata={"static": True})
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"the rate of dropout is a probability below 1, not {self.rate}")
+        if not is_real(self.rate) or not 0 <= self.rate < 1:
+            raise ValueError(f"the rate of dropout is a probability below 1, not {self.rate!r}")
 
     @property
     def draws(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_floating, require_numbers, require_whole
 from wengert.nn._activations import Activation, activation_named
 from wengert.nn._layer import Layer
 
@@ -67,6 +68,9 @@ class PReLU(Layer):
         >>> PReLU.init()(np.array([-1.0, 1.0]))
         array([-0.25,  1.  ])
         """
+        require_whole(1, units=units)
+        require_numbers(slope=slope)
+        require_floating(dtype)
         return cls(np.full(units, slope, dtype))
 
     def __call__(self, a: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_floating, require_generator, require_whole
 from wengert.errors import MismatchError
 from wengert.nn._initialisers import Initialiser, initialiser_named
 from wengert.nn._layer import Layer
@@ -53,6 +54,9 @@ class Embedding(Layer):
         >>> layer(np.array([[1, 2], [2, 9]])).shape
         (2, 2, 3)
         """
+        require_generator(rng)
+        require_whole(1, categories=categories, units=units)
+        require_floating(dtype)
         if initialiser is None:
             return cls(rng.normal(size=(categories, units)).astype(dtype))
         return cls(initialiser_named(initialiser)(rng, categories, units).astype(dtype))

@@ -10,6 +10,7 @@ them. A residual block :math:`\mathbf z + f(\mathbf z)` is a node that reads two
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,7 +145,7 @@ class Graph(Layer):
         rng: np.random.Generator,
         nodes: Mapping[str, Sequence[Any]],
         *,
-        inputs: Mapping[str, Shape],
+        inputs: Mapping[str, Shape | tuple[Shape, Any]],
         outputs: Outputs,
         dtype: Any = np.float64,
     ) -> "Graph":
@@ -160,7 +161,8 @@ class Graph(Layer):
             there already; what it reads is put side by side. A function of as many arrays as the node reads
             gets them as arguments; ``"sum"``, ``"product"`` and ``"concatenate"`` name three.
         inputs
-            For each name the number of variables (or the shape) of a pattern.
+            For each name the number of variables (or the shape) of a pattern; with a type beside it where
+            that is not the network's, as of numbers of categories: ``"city": ((), int)``.
         outputs
             A name, whose value the network gives; several names, for a tuple of values; or a dict from keys
             to names, for a dict of values.
@@ -177,7 +179,7 @@ class Graph(Layer):
         keys, names, single = _read_outputs(outputs)
         order = _ordered(given, tuple(inputs), names)
         layers: dict[str, Any] = {}
-        shapes = {name: np.ones((1, *np.atleast_1d(shape)), dtype) for name, shape in inputs.items()}
+        shapes = {name: _example(described, dtype) for name, described in inputs.items()}
         found = []
         for name in order:
             layer, reads = given[name]
@@ -232,6 +234,14 @@ class Graph(Layer):
         rows = [(n.name, ", ".join(n.reads), _shown(n.function or self.layers[n.name])) for n in wiring.nodes]
         heading = f"Graph: {', '.join(wiring.inputs)} -> {', '.join(wiring.outputs)}"
         return f"{heading}\n{aligned([('node', 'reads', 'computes'), *rows])}"
+
+
+def _example(described: Any, dtype: Any) -> Array:
+    """A batch of one pattern of an input: ones, or of whole numbers zeros, which every category has."""
+    typed = isinstance(described, tuple) and len(described) == 2 and not isinstance(described[1], Integral)
+    shape, kind = described if typed else (described, dtype)
+    is_whole = np.issubdtype(kind, np.integer)
+    return np.full((1, *np.atleast_1d(np.asarray(shape, int))), 0 if is_whole else 1, kind)
 
 
 def _shown(layer: Any) -> str:

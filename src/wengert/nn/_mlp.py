@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert._refusals import named
+from wengert._refusals import named, require_type, require_whole
 from wengert.nn._activations import Activation
 from wengert.nn._containers import Residual, Sequential, Skip
 from wengert.nn._dense import Dense
@@ -156,6 +156,10 @@ SKIPS = {"add": _added, "concatenate": _concatenated}
 
 
 def _check(sizes: Sequence[int], skip: str | None) -> None:
+    is_several = hasattr(sizes, "__len__") and not isinstance(sizes, str | dict)
+    require_type(is_several, f"sizes must be several numbers such as (4, 16, 3), not {sizes!r}")
+    for size in sizes:
+        require_whole(0, sizes=size)
     if len(sizes) < 2 or any(size < 1 for size in sizes):
         raise ValueError(f"a network needs inputs and outputs, at least one of each, not {tuple(sizes)}")
     if skip == "add" and all(d != m for d, m in pairwise(sizes[:-1])):

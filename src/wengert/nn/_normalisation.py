@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_at_least, require_between, require_floating, require_whole
 from wengert.nn._layer import Layer, require_inputs
 
 Array = np.ndarray
@@ -66,6 +67,8 @@ class BatchNorm(Layer):
         >>> y.round(3).tolist(), after.mean, after.variance
         ([[-1.0], [1.0]], array([0.2]), array([1.1]))
         """
+        _require(units, dtype, epsilon)
+        require_between(0, 1, momentum=momentum)
         zeros, ones = np.zeros(units, dtype), np.ones(units, dtype)
         return cls(ones, zeros, zeros.copy(), ones.copy(), momentum, epsilon)
 
@@ -126,6 +129,7 @@ class LayerNorm(Layer):
         >>> LayerNorm.init(2)(np.array([1.0, 3.0])).round(3)
         array([-1.,  1.])
         """
+        _require(units, dtype, epsilon)
         return cls(np.ones(units, dtype), np.zeros(units, dtype), epsilon)
 
     def __call__(self, x: Array) -> Array:
@@ -134,3 +138,9 @@ class LayerNorm(Layer):
         centred = x - np.mean(x, axis=-1, keepdims=True)
         variance = np.mean(np.square(centred), axis=-1, keepdims=True)
         return centred * (1 / np.sqrt(variance + self.epsilon)) * self.scale + self.shift
+
+
+def _require(units: Any, dtype: Any, epsilon: Any) -> None:
+    require_whole(1, units=units)
+    require_floating(dtype)
+    require_at_least(0, epsilon=epsilon)

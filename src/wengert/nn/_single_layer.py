@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert._refusals import require_floating, require_whole
 from wengert.nn._activations import Activation, activation_named
 from wengert.nn._dense import Dense
 
@@ -65,8 +66,8 @@ def softmax_regression(inputs: int, classes: int, dtype: Any = np.float64) -> De
 
 
 def _single(inputs: int, outputs: int, activation: str, dtype: Any) -> Dense:
-    if inputs < 1 or outputs < 1:
-        raise ValueError(f"a layer needs inputs and outputs, at least one of each, not {(inputs, outputs)}")
+    require_whole(1, inputs=inputs, outputs=outputs)
+    require_floating(dtype)
     return Dense(np.zeros((inputs, outputs), dtype), np.zeros(outputs, dtype), activation_named(activation))
 
 

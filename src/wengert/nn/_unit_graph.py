@@ -489,13 +489,13 @@ class UnitGraph(Layer):
 
     def __call__(self, x: Array) -> Array:
         """The outputs for one pattern (inputs,) or a batch of them (patterns, inputs)."""
-        count = len(self.topology.inputs)
-        if x.shape[-1:] != (count,):
+        count, shape = len(self.topology.inputs), np.shape(x)
+        if shape[-1:] != (count,):
             raise ValueError(
-                f"UnitGraph: x of shape {tuple(x.shape)} does not end with the {count} inputs of the network"
+                f"UnitGraph: x of shape {shape} does not end with the {count} inputs of the network"
             )
-        if x.ndim > 2:
-            return np.reshape(self(np.reshape(x, (-1, count))), (*x.shape[:-1], len(self.topology.outputs)))
+        if len(shape) > 2:
+            return np.reshape(self(np.reshape(x, (-1, count))), (*shape[:-1], len(self.topology.outputs)))
         y = np.transpose(self._propagated(np.transpose(x)))
         return y if self.topology.joint is None else self.topology.joint(y)
 

@@ -176,20 +176,46 @@ def _matrix_power(a: Any, n: int) -> Any:
 
 
 def _adjugate_factors(a: Any) -> tuple[Any, Any, Any, Any]:
-    """adj(A) = φ V adj(Σ) Uᴴ for A = U Σ Vᴴ, which holds for singular matrices too."""
+    """adj(A) = φ V adj(Σ) Uᴴ for A = U Σ Vᴴ: in larger matrices minors would lose more digits."""
     u, s, vh = np.linalg.svd(a)
     return np.linalg.det(u) * np.linalg.det(vh), _h(vh), s, _h(u)
 
 
+def _rows(entries: Any) -> Any:
+    """Matrices of entries that are given row by row."""
+    return np.stack([np.stack(row, axis=-1) for row in entries], axis=-2)
+
+
+def _turned(a: Any) -> Any:
+    """adj(A) of matrices with two rows."""
+    return _rows([[a[..., 1, 1], -a[..., 0, 1]], [-a[..., 1, 0], a[..., 0, 0]]])
+
+
+def _minors(a: Any, b: Any) -> Any:
+    """adj(A) = minors(A, A) of matrices with three rows: minors of a row of A and the next of B."""
+    after = [(1, 2), (2, 0), (0, 1)]
+
+    def minor(i: int, j: int) -> Any:
+        (r, s), (c, d) = after[i], after[j]
+        return a[..., r, c] * b[..., s, d] - a[..., r, d] * b[..., s, c]
+
+    return _rows([[minor(i, j) for i in range(3)] for j in range(3)])
+
+
 def _evaluate_adjugate(a: Any) -> Any:
+    if a.shape[-1] in (2, 3):
+        return _turned(a) if a.shape[-1] == 2 else _minors(a, a)
     phase, v, s, uh = _adjugate_factors(a)
     others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1, _row(s)), axis=-1)
     return np.expand_dims(phase, (-2, -1)) * np.matmul(v * _row(others), uh)
 
 
 def _adjugate_tangent(tangents: Any, operands: Any, y: Any) -> Any:
-    phase, v, s, uh = _adjugate_factors(operands[0])
-    inner = np.matmul(np.matmul(uh, tangents[0]), v)
+    (a,), (da,) = operands, tangents
+    if a.shape[-1] in (2, 3):
+        return _turned(da) if a.shape[-1] == 2 else _minors(da, a) + _minors(a, da)
+    phase, v, s, uh = _adjugate_factors(a)
+    inner = np.matmul(np.matmul(uh, da), v)
     n = s.shape[-1]
     pairs = _others_of_pairs(s)
     diagonal = np.sum(pairs * _row(_diagonal(inner)), axis=-1)
@@ -212,7 +238,7 @@ adjugate = nonlinear(
     infer=lambda a: (a.shape, a.dtype),
     cost=_cube,
     text="adj({0})",
-    examples=lambda draw: [*_matrices(draw), ((np.diag([1.0, 2.0, 0.0]) + 1.0,), {})],
+    examples=lambda draw: [*_matrices(draw), ((np.diag([1.0, 2.0, 3.0, 0.0]) + 1.0,), {})],
 )
 
 det = nonlinear(

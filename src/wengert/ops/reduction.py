@@ -346,21 +346,55 @@ cumsum = linear(
 )
 
 
-def _cumprod_tangent(tangents: Any, operands: Any, y: Any, *, axis: int) -> Any:
-    """The product rule in a scan of doubling reach: no division, so zeros need no care."""
-    x, dx = np.moveaxis(operands[0], axis, -1), np.moveaxis(tangents[0], axis, -1)
-    reach = 1
-    while reach < x.shape[-1]:
-        before, dbefore = _shifted(x, reach, 1), _shifted(dx, reach, 0)
-        x, dx = x * before, dx * before + x * dbefore
-        reach *= 2
-    return np.moveaxis(dx, -1, axis)
-
-
-def _shifted(x: Any, by: int, fill: int) -> Any:
-    """Move x along its last axis, with a number in the places that become free."""
+def _before(x: Any, axis: int, fill: int, by: int = 1) -> Any:
+    """Each element's place is taken by the one before it, the first by a number."""
+    x = np.moveaxis(x, axis, -1)
     front = np.broadcast_to(x.dtype.type(fill), (*x.shape[:-1], by))
-    return np.concatenate([front, x[..., :-by]], axis=-1)
+    return np.moveaxis(np.concatenate([front, x], axis=-1)[..., :-by], -1, axis)
+
+
+def _recur(a: Any, b: Any, axis: int) -> Any:
+    """Steps of doubling reach: that of two maps y ↦ ay + b, one after the other, is a map of this kind."""
+    reach = 1
+    while reach < a.shape[axis]:
+        a, b = a * _before(a, axis, 1, reach), a * _before(b, axis, 0, reach) + b
+        reach *= 2
+    return b
+
+
+def _recurrence_tangent(tangents: Any, operands: Any, y: Any, *, axis: int) -> Any:
+    (da, db), (a, _) = tangents, operands
+    change = da * _before(y, axis, 0) if da is not None else db
+    return bind(recurrence, (a, change if da is None or db is None else change + db), {"axis": axis})
+
+
+def _recurrence_pullback(ct: Any, operands: Any, y: Any, wants: Any, *, axis: int) -> Any:
+    """The same backwards: each factor leads from an element to the one before it."""
+    factors, ct = _before(np.flip(operands[0], axis), axis, 0), np.flip(ct, axis)
+    db = np.flip(bind(recurrence, (factors, ct), {"axis": axis}), axis)
+    return [db * _before(y, axis, 0) if wants[0] else None, db if wants[1] else None]
+
+
+# yᵢ = aᵢyᵢ₋₁ + bᵢ, from 0 on.
+recurrence = nonlinear(
+    "recurrence",
+    _recur,
+    _recurrence_tangent,
+    pullback=_recurrence_pullback,
+    infer=lambda a, b, axis: (a.shape, np.result_type(a.dtype, b.dtype)),
+    cost=lambda i, o, **_: 2 * i[0].size,
+    text="recurrence({0}, {1})",
+    examples=lambda draw: [
+        ((draw(3, 4), draw(3, 4)), {"axis": -1}),
+        ((draw(5, 2), draw(5, 2)), {"axis": -2}),
+        ((draw(1), draw(1)), {"axis": -1}),
+    ],
+)
+
+
+def _cumprod_tangent(tangents: Any, operands: Any, y: Any, *, axis: int) -> Any:
+    """The product rule step by step: no division, so zeros need no care."""
+    return bind(recurrence, (operands[0], tangents[0] * _before(y, axis, 1)), {"axis": axis})
 
 
 cumprod = nonlinear(

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from wengert._refusals import require_at_least, require_positive
+from wengert._refusals import require_at_least, require_positive, require_share, require_type
 from wengert.core import tree
-from wengert.optim._rule import Rate, Steps, Tree, like, require_share
+from wengert.optim._rule import Rate, Steps, Tree, like
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,12 @@ class Around(Steps):
     """A rule that leaves everything to another one; the rules below change one thing each."""
 
     rule: Steps
+
+    def __post_init__(self) -> None:
+        require_type(
+            isinstance(self.rule, Steps),
+            f"{type(self).__name__} goes around an optimiser such as optim.Adam(0.001), not {self.rule!r}",
+        )
 
     @property
     def learning_rate(self) -> Rate:
@@ -62,6 +68,11 @@ class Around(Steps):
         return self.rule.averaged(state, params)
 
 
+def _require_names(only: Any) -> None:
+    is_names = isinstance(only, tuple) and all(isinstance(name, str) for name in only)
+    require_type(is_names, f"only must be a tuple of names such as ('weights',), not {only!r}")
+
+
 def _named(params: Tree, only: tuple[str, ...]) -> Tree:
     """Of each array whether its name ends with one of these; of every array, where there are none."""
     names = [path.rstrip("]'") for path in tree.paths(params)]
@@ -76,7 +87,9 @@ class _Penalty(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(0, strength=self.strength)
+        _require_names(self.only)
 
     @abstractmethod
     def slope(self, w: Any) -> Any:
@@ -205,6 +218,7 @@ class ClipValues(Around):
     limit: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -254,6 +268,7 @@ class ClipNorm(Around):
     limit: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(limit=self.limit)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -304,7 +319,9 @@ class WeightDecay(Around):
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(0, decay=self.decay)
+        _require_names(self.only)
 
     def update(self, gradients: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """One step of the rule, and the shrinking."""
@@ -431,7 +448,8 @@ class MovingAverage(_Averaging):
     decay: float = 0.999
 
     def __post_init__(self) -> None:
-        require_share("decay", self.decay)
+        super().__post_init__()
+        require_share(decay=self.decay)
 
     def share(self, count: Any) -> Any:
         """All of the first weights, and then a constant share."""

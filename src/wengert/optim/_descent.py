@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from wengert._refusals import require
-from wengert.optim._rule import Rate, Rule, require_share
+from wengert._refusals import require, require_answers, require_share
+from wengert.optim._rule import Rate, Rule
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class SGD(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("momentum", self.momentum)
+        require_share(momentum=self.momentum)
+        require_answers(nesterov=self.nesterov)
         require(self.momentum > 0 or not self.nesterov, "nesterov needs momentum; write momentum=0.9")
 
     @property
@@ -124,7 +125,7 @@ class Momentum(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("momentum", self.momentum)
+        require_share(momentum=self.momentum)
 
     def step(self, now: Any, w: Any, g: Any, *memory: Any) -> tuple[Any, ...]:
         """The weights and the velocity."""

@@ -15,7 +15,8 @@ and Jacobian are one native call; the equations are solved through the QR decomp
 condition of the problem is not squared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ from wengert.optim._gauss_newton import (
     descend,
     positive,
 )
+from wengert.optim._trust_region import METHODS as SCIPYS
+from wengert.optim._trust_region import Box, Loss, fitted_within
 from wengert.optim._vectors import Array, Function, Layout, Tree, joined, programs_of
 
 MESSAGES = {
@@ -127,7 +130,10 @@ def least_squares(
     *,
     args: tuple[Any, ...] = (),
     rows: tuple[Any, ...] = (),
-    method: str = "lm",
+    method: str | None = None,
+    bounds: tuple[Tree, Tree] | None = None,
+    loss: str | Function = "linear",
+    f_scale: float = 1.0,
     ftol: float = 1e-8,
     xtol: float = 1e-8,
     gtol: float = 1e-8,
@@ -140,7 +146,8 @@ def least_squares(
               \qquad \operatorname{cov} \mathbf x^\star \approx s^2 (\mathbf J^{\mathsf T} \mathbf J)^{-1},
               \quad s^2 = \frac{\sum_k r_k^2}{n - p}
 
-    for n residuals and p parameters: the standard errors are the roots of the diagonal.
+    for n residuals and p parameters: the standard errors are the roots of the diagonal. With a robust loss,
+    :math:`r_k^2` becomes :math:`s^2 \rho(r_k^2 / s^2)`, which grows less, so that outliers count less.
 
     Parameters
     ----------
@@ -157,12 +164,23 @@ def least_squares(
         tree and one row of each, and gives the residuals of these. The Jacobian of a model with many
         parameters is found much faster so.
     method
-        ``"lm"``, after Levenberg and Marquardt; ``"lm-accelerated"``, with geodesic acceleration, for narrow
-        curved valleys; ``"gauss-newton"``, with a line search.
+        ``"lm"`` (the default), after Levenberg and Marquardt; ``"lm-accelerated"``, with geodesic
+        acceleration, for narrow curved valleys; ``"gauss-newton"``, with a line search. SciPy's ``"trf"``
+        (the default with bounds or a loss) and ``"dogbox"`` alone know bounds and losses.
+    bounds
+        A lower and an upper bound, each a number for all parameters or a tree like ``x0``, with ``np.inf``
+        where there is none.
+    loss
+        How much a residual counts, by its square z measured in ``f_scale``: ``"linear"``,
+        :math:`\rho(z)=z`; ``"soft_l1"``, :math:`2(\sqrt{1+z}-1)`; ``"huber"``, z up to 1 and
+        :math:`2\sqrt z-1` above; ``"cauchy"``, :math:`\ln(1+z)`; ``"arctan"``, :math:`\arctan z`; or a
+        function of z in NumPy.
+    f_scale
+        The residual s from which on the loss takes one for an outlier.
     ftol, xtol, gtol
         Stop when a step lowers the error by less than this share of it, when it is shorter than this share of
         the parameters, or when the cosine of the angle between the residuals and every column of the Jacobian
-        is less than this.
+        is less than this (by SciPy's methods: the largest element of the gradient, scaled near bounds).
     max_nfev
         The largest number of evaluations of the residuals, by default 200 for each parameter and one more.
     callback
@@ -177,13 +195,15 @@ def least_squares(
         ``optimality`` the largest element of the gradient; ``nfev``, ``njev``, ``status``, ``message``,
         ``success``. And ``covariance``, of parameters in the order of the columns; infinite, with a warning,
         where there are no more residuals than parameters or where some parameters can take each other's
-        place.
+        place. From SciPy's methods also ``active_mask``, a tree that is -1 or 1 where a parameter ends at its
+        lower or upper bound (of which the covariance knows nothing); with a loss, ``cost`` is half the sum
+        of the losses and ``jac`` scaled so that ``jac.T @ jac`` approximates the Hessian of ``cost``.
 
     Raises
     ------
     ValueError
-        Where there is no such method, no parameter or no residual, or where residuals or Jacobian are not
-        finite at the first guess.
+        Where there is no such method or loss, no parameter or no residual, where residuals or Jacobian are
+        not finite at the first guess, or where that is not within the bounds.
     TypeError
         Where guess or residuals are not real numbers.
 
@@ -199,20 +219,50 @@ def least_squares(
     >>> np.sqrt(np.diag(result.covariance)).round(2)
     array([0.06, 0.03])
 
+    An outlier moves the line less by a robust loss; a bound holds the slope:
+
+    >>> line, y[2] = (lambda p, x, y: p[0] + p[1] * x - y), 9.0
+    >>> for options in ({}, {"loss": "cauchy"}, {"bounds": (-np.inf, [np.inf, 0.0])}):
+    ...     least_squares(line, np.zeros(2), args=(x, y), **options).x.round(2) + 0.0
+    array([2.77, 0.27])
+    array([ 1.98, -0.53])
+    array([3.18, 0.  ])
+
     References
     ----------
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 8.1.6. Marquardt, *An algorithm for
     least-squares estimation of nonlinear parameters* (1963). Nielsen, *Damping parameter in Marquardt's
     method* (1999). Transtrum and Sethna, *Improvements to the Levenberg-Marquardt algorithm for nonlinear
-    least-squares minimization* (2012).
+    least-squares minimization* (2012). Triggs et al., *Bundle adjustment: a modern synthesis* (2000). Branch,
+    Coleman and Li, *A subspace, interior, and conjugate gradient method for large-scale bound-constrained
+    minimization problems* (1999).
     """
     limits = Limits(ftol, xtol, gtol, max_nfev)
-    found, problem, point = fitted(residuals, x0, tuple(args), tuple(rows), method, limits, callback)
-    found.jac = problem.jacobian(point)
-    at_end = point.equations
-    triangle = at_end if isinstance(at_end, Triangle) else Triangle.of(found.jac, found.fun)
+    of = residuals, x0, tuple(args), tuple(rows)
+    name = _method_for(method, plain=bounds is None and loss == "linear")
+    if name in METHODS:
+        found, problem, point = fitted(*of, name, limits, callback)
+        found.jac = problem.jacobian(point)
+        equations = point.equations
+    else:
+        found = _fitted_within(*of, name, limits, bounds, Loss(loss, f_scale), callback)
+        equations = None
+    triangle = equations if isinstance(equations, Triangle) else Triangle.of(found.jac, found.fun)
     found.covariance = covariance(triangle, found.cost, len(found.fun))
     return found
+
+
+def _method_for(name: str | None, *, plain: bool) -> str:
+    """The method for a plain sum of squares, or for one within bounds or with a loss."""
+    if name is None:
+        return "lm" if plain else SCIPYS[0]
+    if name not in METHODS and name not in SCIPYS:
+        raise ValueError(f"least_squares has no method {name!r}; {choice(name, (*METHODS, *SCIPYS))}")
+    if name in METHODS and not plain:
+        raise ValueError(
+            f"least_squares: {name!r} knows neither bounds nor losses; choose one of {', '.join(SCIPYS)}"
+        )
+    return name
 
 
 def fitted(
@@ -225,24 +275,70 @@ def fitted(
     callback: Callable[[Any], None] | None,
 ) -> tuple[Any, Problem, Point]:
     """The result of `least_squares`, but for Jacobian and covariance, and where these come from."""
-    layout, first = _start(x0)
-    problem = _problem(residuals, layout, args, rows)
+    layout, first, problem, limits = _prepared(residuals, x0, args, rows, limits)
     telling = None if callback is None else lambda point: callback(_seen(point, layout))
-    # An error that overflows far away is a step that failed. Sums inside the BLAS come out in another order
-    # on another number of threads.
-    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    if limits.max_nfev is None:
-        limits = limits._replace(max_nfev=200 * (layout.size + 1))
     chosen = method_named(method)
-    import scipy.linalg  # noqa: F401  whose library can only be limited once it is there
-
-    with quiet, one_blas_thread():
+    with _quietly():
         natively = type(chosen) is Damped and callback is None and isinstance(residuals, Compiled)
         begin = _begun_natively if natively else _begun
         point, chosen, status = begin(problem, chosen, first, limits)
         if status == RUNNING:
             point, status = descend(problem, chosen, point, limits, telling)
     return _result(point, layout, problem, status), problem, point
+
+
+def _fitted_within(
+    residuals: Function,
+    x0: Tree,
+    args: tuple[Any, ...],
+    rows: tuple[Any, ...],
+    method: str,
+    limits: Limits,
+    bounds: Any,
+    loss: Loss,
+    callback: Callable[[Any], None] | None,
+) -> Any:
+    """The result of `least_squares` by a method of SciPy's, but for the covariance."""
+    layout, first, problem, limits = _prepared(residuals, x0, args, rows, limits)
+    box = Box.of(bounds, layout, first, x0)
+
+    def tell(x: Array, residuals: Array, cost: float) -> None:
+        if callback is not None:
+            callback(_seen_at(layout.tree(x), cost, residuals))
+
+    with _quietly():
+        start = _first_point(problem, first, precise=True)
+        found = fitted_within(problem, start, method, limits, box, loss, tell)
+    mask = layout.tree(found.active_mask.astype(float))
+    found.update(
+        x=layout.tree(found.x),
+        grad=layout.tree(found.grad),
+        active_mask=tree.map(lambda leaf: leaf.astype(int), mask),
+        message=MESSAGES[found.status],
+        success=found.status > 0,
+    )
+    return found
+
+
+def _prepared(
+    residuals: Function, x0: Tree, args: tuple[Any, ...], rows: tuple[Any, ...], limits: Limits
+) -> tuple[Layout, Array, Problem, Limits]:
+    layout, first = _start(x0)
+    if limits.max_nfev is None:
+        limits = limits._replace(max_nfev=200 * (layout.size + 1))
+    return layout, first, _problem(residuals, layout, args, rows), limits
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """An error that overflows far away is a step that failed.
+
+    Sums inside the BLAS come out in another order on another number of threads.
+    """
+    import scipy.linalg  # noqa: F401  whose library can only be limited once it is there
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), one_blas_thread():
+        yield
 
 
 def _start(x0: Tree) -> tuple[Layout, Array]:
@@ -310,10 +406,14 @@ def _require_finite(values: Array, message: str) -> None:
 
 
 def _seen(point: Point, layout: Layout) -> Any:
+    return _seen_at(layout.tree(point.x), point.cost, point.residuals)
+
+
+def _seen_at(x: Tree, cost: float, residuals: Array) -> Any:
     """What a callback sees."""
     from scipy.optimize import OptimizeResult
 
-    return OptimizeResult(x=layout.tree(point.x), cost=point.cost, fun=point.residuals)
+    return OptimizeResult(x=x, cost=cost, fun=residuals)
 
 
 def _result(point: Point, layout: Layout, problem: Problem, status: int) -> Any:

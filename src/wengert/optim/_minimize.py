@@ -129,6 +129,7 @@ def minimize(
     from scipy import optimize
 
     layout = Layout.of(x0, "x0")
+    sides = () if bounds is None else [layout.spread(side, "bounds") for side in bounds]
     first, name = layout.vector(x0), _method_named(method, bounds)
     objective = programs_of(Objective, f, layout)
     _require_start(objective, first, args)
@@ -136,7 +137,7 @@ def minimize(
         x0=first,
         args=args,
         method=name,
-        bounds=None if bounds is None else optimize.Bounds(*(_bound(side, layout) for side in bounds)),
+        bounds=optimize.Bounds(*sides) if sides else None,
         tol=tol,
         callback=None if callback is None else _telling(callback, layout),
         options=options,
@@ -160,11 +161,6 @@ def _require_start(objective: Objective, first: Array, args: tuple[Any, ...]) ->
     value = float(objective.fun_and_jac(first, *args)[0])
     if not np.isfinite(value):
         raise ValueError(f"minimize: f is {value} at x0; start where it is finite")
-
-
-def _bound(side: Any, layout: Layout) -> Array:
-    """One bound for each number, from a tree of bounds or a number for all."""
-    return np.full(layout.size, float(side)) if isinstance(side, int | float) else layout.vector(side)
 
 
 def _in_trees(result: Any, layout: Layout) -> Any:

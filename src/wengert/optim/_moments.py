@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert._refusals import require, require_at_least, require_positive
-from wengert.optim._rule import Rate, Rule, require_share
+from wengert._refusals import require, require_at_least, require_positive, require_share
+from wengert.optim._rule import Rate, Rule
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Adam(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("b1", self.b1)
-        require_share("b2", self.b2)
+        require_share(b1=self.b1)
+        require_share(b2=self.b2)
         require_at_least(0, eps=self.eps, eps_hat=self.eps_hat)
         require(self.eps + self.eps_hat > 0, "eps must be positive where eps_hat is not")
 
@@ -190,8 +190,8 @@ class Nadam(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("b1", self.b1)
-        require_share("b2", self.b2)
+        require_share(b1=self.b1)
+        require_share(b2=self.b2)
         require_positive(eps=self.eps)
         require_at_least(0, momentum_decay=self.momentum_decay)
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert._refusals import require, require_at_least
-from wengert.optim._rule import Rate, Rule, require_share
+from wengert._refusals import require, require_at_least, require_numbers, require_share
+from wengert.optim._rule import Rate, Rule
 
 
 def _by_sign(product: Any, more: Any, less: Any, same: Any) -> Any:
@@ -76,8 +76,8 @@ class DeltaBarDelta(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(0, growth=self.growth)
-        require(0 < self.shrinkage < 1, f"shrinkage must be between 0 and 1, not {self.shrinkage}")
-        require_share("decay", self.decay)
+        _require_shrinking(self.shrinkage)
+        require_share(decay=self.decay)
 
     def first_memory(self, w: Any) -> tuple[Any, ...]:
         """Gains of one, and no gradient yet."""
@@ -143,7 +143,9 @@ class Rprop(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 < self.shrinkage < 1, f"shrinkage must be between 0 and 1, not {self.shrinkage}")
+        _require_shrinking(self.shrinkage)
+        require_numbers("a number above 1", growth=self.growth)
+        require_numbers(shortest=self.shortest, longest=self.longest)
         require(self.growth > 1, f"growth must be above 1, not {self.growth}")
         require(
             0 < self.shortest <= self.longest,
@@ -165,3 +167,8 @@ class Rprop(Rule):
         gain = np.minimum(np.maximum(gain, lowest), highest)
         g = np.where(before * g < 0, 0 * g, g)
         return w - rate * gain * np.sign(g), gain, g
+
+
+def _require_shrinking(shrinkage: Any) -> None:
+    require_numbers("a number between 0 and 1", shrinkage=shrinkage)
+    require(0 < shrinkage < 1, f"shrinkage must be between 0 and 1, not {shrinkage}")

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from wengert._refusals import require, require_positive
+from wengert._refusals import require_positive
 from wengert.core import tree
 from wengert.optim._schedule import Schedule, as_schedule
 
@@ -236,8 +236,3 @@ def require_rate(rate: Rate) -> None:
     """Refuse a learning rate that is no positive number; schedules check their own."""
     if not callable(rate):
         require_positive(learning_rate=rate)
-
-
-def require_share(name: str, value: float) -> None:
-    """Refuse a share that is kept from step to step and would grow or change sign."""
-    require(0 <= value < 1, f"{name} must be at least 0 and below 1, not {value}")

@@ -6,12 +6,13 @@ A schedule is a tree of numbers that can be called, and is written in NumPy: in 
 taken and the numbers are traced.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from wengert._refusals import require_positive
+from wengert._refusals import is_real, name_of, require, require_positive, require_type
 from wengert.core import tree
 
 
@@ -26,6 +27,11 @@ class Schedule(ABC):
     def after_epoch(self, error: float) -> Self:
         """The schedule after an epoch of this training error; only an adaptive one changes."""
         return self
+
+    @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is."""
+        return math.inf if type(self).after_epoch is Schedule.after_epoch else 1
 
     @property
     def is_exhausted(self) -> bool:
@@ -81,6 +87,17 @@ class Called(Schedule):
 
     function: Callable[[Any], Any] = field(metadata={"static": True})
 
+    def __post_init__(self) -> None:
+        require_type(
+            callable(self.function), f"function must be one of the number of steps, not {self.function!r}"
+        )
+
     def __call__(self, steps: Any) -> Any:
-        """The value of the function."""
-        return self.function(steps)
+        """The value of the function, refused where it is not one real number."""
+        rate = self.function(steps)
+        require(
+            is_real(rate),
+            f"the schedule {name_of(self.function)} gives {rate!r:.60}; return one real number, such as "
+            "0.1 / (1 + steps)",
+        )
+        return rate

@@ -17,7 +17,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from wengert._refusals import require, require_at_least, require_positive
+from wengert._refusals import (
+    is_real,
+    require,
+    require_at_least,
+    require_between,
+    require_numbers,
+    require_positive,
+    require_type,
+)
 from wengert.optim._schedule import Schedule, as_schedule
 
 
@@ -89,6 +97,8 @@ class Milestones(Schedule):
 
     def __post_init__(self) -> None:
         require_positive(rate=self.rate, factor=self.factor)
+        is_several = isinstance(self.at, tuple | list) and all(map(is_real, self.at))
+        require_type(is_several, f"at must be a tuple of steps such as (100, 200), not {self.at!r}")
         require(len(self.at) > 0, "at is empty; name at least one step, or write a plain rate")
 
     def __call__(self, steps: Any) -> Any:
@@ -331,6 +341,7 @@ class OneCycle(Schedule):
         require_positive(
             highest=self.highest, first_divisor=self.first_divisor, last_divisor=self.last_divisor
         )
+        require_numbers(rise=self.rise, steps=self.steps)
         require(
             1 < self.rise * self.steps < self.steps,
             f"rise must leave more than one step for the rise and some for the fall, not {self.rise} of "
@@ -374,7 +385,7 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
         require_at_least(1, steps=self.steps)
-        require(0 <= self.start <= 1, f"start must be between 0 and 1, not {self.start}")
+        require_between(0, 1, start=self.start)
 
     def __call__(self, steps: Any) -> Any:
         """The rate after so many steps."""
@@ -384,6 +395,11 @@ class WarmUp(Schedule):
     def after_epoch(self, error: float) -> Self:
         """The schedule that follows looks at the error already."""
         return replace(self, schedule=self.schedule.after_epoch(error))
+
+    @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is."""
+        return self.schedule.steady_epochs
 
     @property
     def is_exhausted(self) -> bool:
@@ -471,6 +487,7 @@ class Adaptive(Schedule):
 
     def __post_init__(self) -> None:
         require_positive(rate=self.rate)
+        require_numbers(divisor=self.divisor, tol=self.tol, lowest=self.lowest)
         require(self.divisor > 1, f"divisor must be above 1, not {self.divisor}")
         require_at_least(1, patience=self.patience)
 
@@ -485,6 +502,11 @@ class Adaptive(Schedule):
         if waited < self.patience or judged.is_exhausted:
             return judged
         return replace(judged, rate=self.rate / self.divisor, waited=0)
+
+    @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is: until patience is over."""
+        return max(1, int(self.patience - self.waited))
 
     @property
     def is_exhausted(self) -> bool:

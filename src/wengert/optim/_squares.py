@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert._refusals import require_at_least, require_positive
-from wengert.optim._rule import Rate, Rule, require_share
+from wengert._refusals import require_at_least, require_positive, require_share
+from wengert.optim._rule import Rate, Rule
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class RMSProp(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("decay", self.decay)
+        require_share(decay=self.decay)
         require_positive(eps=self.eps)
-        require_share("momentum", self.momentum)
+        require_share(momentum=self.momentum)
 
     @property
     def remembers(self) -> Sequence[str]:  # type: ignore[override]

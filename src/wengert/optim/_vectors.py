@@ -45,6 +45,21 @@ class Layout:
         """The leaves one after the other, each in the order of its rows."""
         return joined([np.ravel(leaf) for leaf in tree.flatten(params)[0]])
 
+    def spread(self, numbers: Tree, name: str) -> Array:
+        """One number for each of the vector: the same for all, or from a tree of them like the layout's."""
+        leaves, structure = tree.flatten(numbers)
+        if tree.is_leaf(numbers) and np.ndim(numbers) == 0:
+            return np.full(self.size, float(numbers))
+        if tree.is_leaf(self.tree(np.zeros(self.size))):
+            leaves, structure = [numbers], self.structure  # a list for an array
+        if not tree.same_structure(structure, self.structure):
+            raise ValueError(
+                f"{name} is the tree {structure} and x0 {self.structure}; give one number for all, or a tree "
+                "like x0, with np.inf where there is no bound"
+            )
+        pairs = zip(leaves, self.shapes, strict=True)
+        return joined([np.broadcast_to(leaf, shape).ravel() for leaf, shape in pairs])
+
     def tree(self, vector: Any) -> Tree:
         """The tree whose leaves are parts of a vector, which may be traced."""
         leaves, begin = [], 0

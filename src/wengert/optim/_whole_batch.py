@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from wengert._refusals import require_at_least
+from wengert._refusals import require_at_least, require_whole
 from wengert.optim._least_squares import Limits, fitted, method_named
 from wengert.optim._minimize import minimize
 from wengert.optim._rule import Function, Told, Tree
@@ -69,7 +69,7 @@ class LBFGS:
     wants: ClassVar[str] = "error"
 
     def __post_init__(self) -> None:
-        require_at_least(1, history=self.history, max_nfev=self.max_nfev)
+        require_whole(1, history=self.history, max_nfev=self.max_nfev)
         require_at_least(0, gtol=self.gtol, ftol=self.ftol)
 
     def minimise(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert import _sealed
-from wengert._files import remove_temporaries, write_atomically
+from wengert._files import remove_abandoned, write_atomically
 from wengert.core import tree
 from wengert.errors import CheckpointError, DivergenceError
 from wengert.train._curve import Epoch
@@ -39,7 +39,7 @@ class Moment:
     Attributes
     ----------
     carry
-        The network and the optimiser's state.
+        The network and the optimiser's state, where it is to be written down.
     epoch, steps
         How many have been made.
     best
@@ -75,7 +75,14 @@ class Checkpoint:
             "is_stopped": moment.is_stopped,
             "has_best": moment.best is not None,
         }
-        write_atomically(self.path, _sealed.to_bytes(KIND, arrays | _curve_arrays(epochs), description))
+        content = _sealed.to_bytes(KIND, arrays | _curve_arrays(epochs), description)
+        try:
+            write_atomically(self.path, content)
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.path}: cannot write the checkpoint of epoch {moment.epoch} ({error.strerror}); an "
+                "earlier one stays as it was: make room or correct the path, and go on with resume=True"
+            ) from error
 
     def read(self, template: Any) -> tuple[Moment, list[Epoch]]:
         """The moment and the epochs in the file, for a training that begins with this carry."""
@@ -125,11 +132,13 @@ def new_checkpoint(path: str | Path, settings: Mapping[str, Any], resume: bool) 
     path = Path(path)
     if not path.parent.is_dir():
         raise CheckpointError(f"{path}: there is no folder {path.parent}; make it, or name another file")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: is a folder or a device; name a file")
     if path.exists() and not resume:
         raise CheckpointError(
             f"{path}: exists already; write resume=True to go on from it, delete it, or name another file"
         )
-    remove_temporaries(path)
+    remove_abandoned(path)
     return Checkpoint(path, {name: described(value) for name, value in settings.items()})
 
 

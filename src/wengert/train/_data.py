@@ -73,7 +73,7 @@ class Rows:
 
     def most(self, trainer: Trainer) -> int:
         """How many epochs one call makes at most."""
-        return self.orders.most(trainer.at_a_time)
+        return 1 if trainer.reads_a_file(self.data) else self.orders.most(trainer.at_a_time)
 
     def epochs(self, trainer: Trainer, count: int) -> list[float]:
         """The training errors of so many epochs, made in one call."""
@@ -134,19 +134,30 @@ class Batches:
         self.batches, self.check = batches, check
 
     def _of(self, epoch: int) -> Iterator[Data]:
-        batches, found = self.batches(epoch) if callable(self.batches) else self.batches, 0
+        batches, found = self._begun(epoch), 0
         require(
             hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
             f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
             "batches",
         )
         for found, batch in enumerate(batches, start=1):
-            yield self.check(batch, f"batch {found} of epoch {epoch}")
+            yield self.check(batch, f"{found} of epoch {epoch}")
         if not found:
             raise unusable(
                 f"there are no batches in epoch {epoch}; give an iterable that begins anew each time "
                 "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
             )
+
+    def _begun(self, epoch: int) -> Any:
+        """The batches of an epoch from the first on."""
+        if not callable(self.batches):
+            return self.batches
+        require(
+            takes(self.batches, 1),
+            f"{name_of(self.batches)} does not take the epoch's number; write it as "
+            f"{name_of(self.batches)}(epoch)",
+        )
+        return self.batches(epoch)
 
     def most(self, trainer: Trainer) -> int:
         """One epoch: its batches are calls of their own."""
@@ -173,24 +184,23 @@ class Batches:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def require_rows(*parts: Any) -> None:
+def require_rows(parts: Sequence[Any], names: Sequence[str]) -> None:
     """Refuse data without rows, or with parts of different lengths."""
-    names = ("x", "y", "the weights")
     for name, part in zip(names, parts):
         are_arrays = all(np.ndim(leaf) for leaf in tree.flatten(part)[0])
         require(are_arrays, f"{name} has a single number for an array; give one row for each pattern")
     lengths = {name: [len(leaf) for leaf in tree.flatten(part)[0]] for name, part in zip(names, parts)}
-    count = lengths["x"][0]
+    count = lengths[names[0]][0]
     for name, found in lengths.items():
         for length in found:
             require(
                 length == count,
-                f"x has {count} rows and {name} has {length}; give one target for each pattern",
+                f"{names[0]} has {count} rows and {name} has {length}; give one target for each pattern",
             )
-    require(count > 0, "x has no rows; give at least one pattern")
+    require(count > 0, f"{names[0]} has no rows; give at least one pattern")
 
 
-def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
+def require_classes(network: Network, loss: Loss, x: Any, y: Any, name: str) -> None:
     """Refuse class indices that the network has no output for."""
     if not _takes_indices(network, loss, x, y):
         return
@@ -200,7 +210,7 @@ def require_classes(network: Network, loss: Loss, x: Any, y: Any) -> None:
     if lowest < 0 or highest >= outputs:
         place = np.argwhere((y < 0) | (y >= outputs))[0]
         raise unusable(
-            f"y[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
+            f"{name}[{', '.join(map(str, place))}] is {y[tuple(place)]}, and the network has outputs for the "
             f"classes 0 to {outputs - 1}; number the classes from 0, or give the network more outputs"
         )
 
@@ -213,24 +223,24 @@ def _takes_indices(network: Network, loss: Loss, x: Any, y: Any) -> bool:
     return np.ndim(network(rows_of(x, slice(0, 1)))) == y.ndim + 1
 
 
-def require_weights(weights: Array, loss: Loss) -> None:
+def require_weights(weights: Array, loss: Loss, name: str) -> None:
     """Refuse numbers that are no weights, and an error that takes none."""
     require(takes(loss, 3), f"{name_of(loss)} takes no weights of patterns; {with_weights(loss)}")
     are_weights = weights.ndim == 1 and weights.min(initial=0) >= 0 and weights.any()
-    require(bool(are_weights), "the weights of patterns are one number each, none negative and not all zero")
+    require(bool(are_weights), f"{name} must be one number for each pattern, none negative and not all zero")
 
 
 def checked(network: Network, loss: Loss, data: Data, names: Sequence[str]) -> Data:
     """Patterns, targets and weights as arrays, refused where nothing can be learned from them."""
     parts = [_as_arrays(part, name) for part, name in zip(data, names)]
-    require_rows(*parts)
+    require_rows(parts, names)
     for part, name in zip(parts, names):
         if not is_mapped(part):  # what is in a file is looked at when it is read
             require_finite(part, name)
-    require_classes(network, loss, *parts[:2])
+    require_classes(network, loss, parts[0], parts[1], names[1])
     if len(parts) == 3:
         parts[2] = parts[2].astype(_dtype_of(network))
-        require_weights(parts[2], loss)
+        require_weights(parts[2], loss, names[2])
     return tuple(parts)
 
 

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from wengert import nn, random
+from wengert._refusals import require
 from wengert.api import jvp, value_and_grad
+from wengert.core import tree
 from wengert.optim import Adam, Optimiser
 from wengert.tables import justified
 from wengert.train._trainer import Array, Loss, Network
@@ -103,7 +105,12 @@ class Diagnostics:
     @property
     def findings(self) -> list[str]:
         """What is wrong, and what helps, each in a sentence."""
-        return [*_about_gradients(self.parameters), *_about_steps(self.parameters), *_about_units(self.units)]
+        return [
+            *_about_numbers(self.error, self.parameters),
+            *_about_gradients(self.parameters),
+            *_about_steps(self.parameters),
+            *_about_units(self.units),
+        ]
 
     def __str__(self) -> str:
         parts = [f"error {self.error:.6g}", _table(PARAMETER_COLUMNS, self.parameters)]
@@ -167,6 +174,11 @@ def diagnose(
     Diagnostics
         A table when printed; ``findings`` are sentences; ``plot()`` draws it.
 
+    Raises
+    ------
+    ValueError
+        Where there are no patterns.
+
     Examples
     --------
     >>> from wengert import losses
@@ -181,16 +193,19 @@ def diagnose(
     Bishop and Bishop, *Deep Learning: Foundations and Concepts*, 7.2.5 and 9.5.
     """
     data = (x, y) if weights is None else (x, y, weights)
+    require(all(map(np.size, tree.flatten(x)[0])), "diagnose: x has no rows; give a batch of patterns")
     optimiser = optimiser or Adam()
     parameters = nn.parameters(network)
-    error, gradients = _error_and_gradients(network, loss, data, random.key(0) if key is None else key)
-    state = optimiser.init(parameters) if state is None else state
-    stepped, _ = optimiser.update(gradients, state, parameters)
-    rows = [
-        Parameter(name, _size(w), _size(gradients[name]), _size(stepped[name] - w) / (_size(w) or np.nan))
-        for name, w in parameters.items()
-    ]
-    return Diagnostics(float(error), rows, [_units(*seen) for seen in _pre_activations(network, x)])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is lost is told in the findings
+        error, gradients = _error_and_gradients(network, loss, data, random.key(0) if key is None else key)
+        state = optimiser.init(parameters) if state is None else state
+        stepped, _ = optimiser.update(gradients, state, parameters)
+        rows = [
+            Parameter(name, _size(w), _size(gradients[name]), _size(stepped[name] - w) / (_size(w) or np.nan))
+            for name, w in parameters.items()
+        ]
+        units = [_units(*seen) for seen in _pre_activations(network, x)]
+    return Diagnostics(float(error), rows, units)
 
 
 def _error_and_gradients(network: Network, loss: Loss, data: Any, key: Array) -> tuple[Any, dict[str, Array]]:
@@ -277,6 +292,19 @@ def _saturates(h: Activation) -> bool:
 
 
 # ----------------------------------------------------------------------------------------- findings
+
+
+def _about_numbers(error: float, parameters: Sequence[Parameter]) -> Iterator[str]:
+    """Of what is no finite number, or its square none."""
+    lost = {"error": error}
+    lost |= {f"gradient of {p.name}": p.gradient for p in parameters}
+    lost |= {p.name: p.weights for p in parameters}
+    names = [name for name, size in lost.items() if not np.isfinite(size)]
+    if names:
+        yield (
+            f"Numbers are lost: of {', '.join(names[:3])}{', ...' * (len(names) > 3)}. Look for nan and "
+            "inf in patterns and weights, standardise the data, and lower the learning rate."
+        )
 
 
 def _about_gradients(parameters: Sequence[Parameter]) -> Iterator[str]:

@@ -137,7 +137,9 @@ def fit(
     Returns
     -------
     Fit
-        The best network and the learning curve. Ctrl-C ends the training early and still returns them.
+        The best network and the learning curve. Ctrl-C ends the training early and still returns them, as of
+        the last whole epoch; of 16 MB of weights or more these stand in a temporary file meanwhile (in memory
+        where there is no room for one).
 
     Raises
     ------
@@ -172,6 +174,7 @@ def fit(
     _check_listeners(metrics, callbacks)
     _check_functions(penalty, shuffle)
     _check_numbers(epochs, batch_size, validation_every, checkpoint_every, patience, tolerance)
+    epochs, batch_size = int(epochs), int(batch_size)  # of Python: those of NumPy overflow
     criterion = Criterion(monitor or _watched_by_default(validation, patience), mode, patience, tolerance)
     _check_criterion(criterion, validation, metrics)
     read = _Reader(network, loss, shuffle, seed)
@@ -210,7 +213,9 @@ class _Reader:
         """What is learned from, and what the error is watched on."""
         if y is None:
             require(not hasattr(x, "shape"), "y is missing; give a target for each pattern in x")
-            return self._batches(x), self._watched(validation)
+            require(weights is None, "sample_weight goes with x and y; give batches of (x, y, weights)")
+            require(not callable(self.order), "batches come in an order of their own; leave shuffle out")
+            return self._batches(x, "batch"), self._watched(validation)
         data = (x, y) if weights is None else (x, y, weights)
         data = self.checked(data, ("x", "y", "sample_weight"))
         rows = np.arange(count_of(data)) if weights is None else np.flatnonzero(data[2])
@@ -219,8 +224,9 @@ class _Reader:
         kept, aside = split(data[1], rows, float(validation), np.random.default_rng(self.stream(SPLIT)))
         return Rows(data, kept, self.order, self.orders), Rows(data, aside, False, self.orders)
 
-    def _batches(self, batches: Any) -> Batches:
-        def read(batch: Any, where: str) -> Any:
+    def _batches(self, batches: Any, name: str) -> Batches:
+        def read(batch: Any, number: str) -> Any:
+            where = f"{name} {number}"
             _require_batch(batch, where)
             return self.checked(batch, tuple(f"{where}: {part}" for part in ("x", "y", "weights")))
 
@@ -232,7 +238,7 @@ class _Reader:
         is_fraction = isinstance(validation, Real)
         require(not is_fraction, "batches cannot be split; give validation=(x, y), or batches")
         if not isinstance(validation, tuple):
-            return self._batches(validation)
+            return self._batches(validation, "validation batch")
         _require_batch(validation, "validation")
         data = self.checked(validation, ("validation x", "validation y", "validation weights"))
         return Rows(data, np.arange(count_of(data)), False, self.orders)
@@ -348,6 +354,10 @@ def _check_listeners(metrics: Any, callbacks: Any) -> None:
         f"metrics are functions of outputs and targets by name, such as {{'error': f}}, not {metrics!r}",
     )
     require(
+        not {"training", "validation"} & {*metrics},
+        "training and validation are the names of the errors; call a metric otherwise",
+    )
+    require(
         isinstance(callbacks, Sequence), f"callbacks is a {type(callbacks).__name__}; give a list of them"
     )
     for callback in callbacks:
@@ -379,5 +389,5 @@ def _check_criterion(criterion: Criterion, validation: Any, metrics: Mapping[str
 
 def _require_batch(batch: Any, where: str) -> None:
     is_pair = isinstance(batch, tuple | list)
-    what = f"{type(batch).__name__}{f' of {len(batch)}' * is_pair}"
+    what = f"{type(batch).__name__}{f' of {len(batch)}' if is_pair else ''}"
     require(is_pair and len(batch) in (2, 3), f"{where} is a {what}; give (x, y) or (x, y, weights)")

@@ -11,7 +11,6 @@ recording is made once and run for all epochs, so looking costs training nothing
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from wengert.core import tree
 from wengert.core.recorder import Recorder, Tracer
 from wengert.core.recording import record
 from wengert.core.trace import Equation, Shape, Var
-from wengert.errors import DerivativeError, MismatchError, at_user_line, is_ours
+from wengert.errors import DerivativeError, MismatchError, at_user_line, is_ours, place_of
 from wengert.train._refusals import described
 from wengert.transforms.adjoint import carriers
 
@@ -136,7 +135,7 @@ def _require_number(loss: Loss, error: Any) -> None:
         return
     instead = "np.mean of it over the patterns" if is_array else "that alone"
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} gives {described(error)}, and training needs one number. "
+        f"{place_of(loss)}the loss {name_of(loss)} gives {described(error)}, and training needs one number. "
         f"Return {instead}."
     )
 
@@ -153,12 +152,6 @@ def _require_dependence(loss: Loss, error: Any, recorder: _Inspecting) -> None:
         else "does not depend on the outputs, its first argument"
     )
     raise DerivativeError(
-        f"{_place(loss)}the loss {name_of(loss)} {how}: nothing can be learned from it. Give one that "
+        f"{place_of(loss)}the loss {name_of(loss)} {how}: nothing can be learned from it. Give one that "
         "changes smoothly with the outputs; what is only to be watched belongs in metrics."
     )
-
-
-def _place(loss: Loss) -> str:
-    """``file:line: `` where the loss is written, if that is Python."""
-    code = getattr(loss if hasattr(loss, "__code__") else type(loss).__call__, "__code__", None)
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}: " if code else ""

@@ -9,7 +9,8 @@ and lets the optimiser turn it into new weights; an epoch is a scan over such st
 optimiser's state are changed in place. The penalty :math:`\Omega` is zero unless one is given.
 
 Every network that anybody has been given stays as it is, for the weights at the end of an epoch stand beside
-those at its beginning. Of the optimiser's state there is one.
+those at its beginning; those of a huge network that nobody has been given in a file. Of the optimiser's state
+there is one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from wengert.errors import ControlFlowError, DivergenceError, is_ours
 from wengert.native.calling.call import Compiled, compiled
 from wengert.native.machine.underflow import Underflow
 from wengert.native.options import Options
+from wengert.train._last_epoch import Shelf
 from wengert.train._own_losses import inspected
 from wengert.train._storage import MAPPED_AT_A_TIME, count_of, gathered, is_mapped, rows_of
 
@@ -47,6 +49,8 @@ OPERATIONS_AT_A_TIME = 20_000_000_000
 PATTERNS_AT_A_TIME = 256
 # Weights from which on they are copied once, and then changed in place, rather than made anew by every call.
 MANY = 1 << 17
+# Bytes of weights from which on those of the last whole epoch go into a file.
+HUGE = 1 << 24
 # Weights that are kept of several epochs of a call.
 KEPT = 1 << 17
 
@@ -83,7 +87,8 @@ class Trainer:
     ----------
     carry
         The network and the optimiser's state, as the next step takes them. The next epoch changes the arrays
-        of the state, unless `keep` is called or a carry is put here.
+        of the state, unless `keep` is called or a carry is put here; those of a network that has been asked
+        for stay.
     steps, epochs
         How many have been made.
     is_constant
@@ -120,25 +125,32 @@ class Trainer:
         parameters = nn.parameters(network)
         state = _first_state(optimiser, parameters) if state is None else state
         self._carry = tree.map(_as_numpy, (network, state))
+        self._before, self._is_on_shelf, self._is_broken_off = self._carry[0], False, False
         self._owns_state = _gives_state_away(optimiser) and _stand_alone(*self._carry)
-        self._weights = weights = sum(w.size for w in parameters.values())
+        self._weights = weights = sum(map(np.size, parameters.values()))
         self.at_a_time = max(1, OPERATIONS_AT_A_TIME // (6 * weights * batch_size + 1)) * batch_size
         self.is_constant = _is_constant(network, loss, optimiser, penalty)
         made: Callable[..., _Programs] = _known_programs if self.is_constant else _Programs
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY
+        self._is_huge = sum(np.asarray(w).nbytes for w in parameters.values()) >= HUGE
+        self._owns_network, self._shelf = False, Shelf()
         # The state is given away, and a copy of the network where it is large.
         self._epochs = self.programs.epochs(batch_size, 2 if self._is_large else 1)
 
     @property
     def carry(self) -> tuple[Network, Any]:
         """The network and the optimiser's state."""
-        return self._carry
+        self._owns_network = False
+        return self._as_of_last_epoch()
 
     @carry.setter
     def carry(self, carry: tuple[Network, Any]) -> None:
-        self._owns_state = self._owns_state and carry[1] is self._carry[1]
+        network, state = self._as_of_last_epoch()
+        self._before, self._is_on_shelf = network, False
+        self._owns_network = self._owns_network and carry[0] is network
+        self._owns_state = self._owns_state and carry[1] is state
         self._carry = carry
 
     def keep(self) -> None:
@@ -149,6 +161,32 @@ class Trainer:
     def network(self) -> Network:
         """The network as it is now."""
         return self.carry[0]
+
+    @property
+    def state(self) -> Any:
+        """The optimiser's state, whose arrays the next epoch changes."""
+        return self._as_of_last_epoch()[1]
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        network, before = self._as_of_last_epoch()
+        self._owns_state = self._owns_state and state is before
+        self._carry = network, state
+
+    def go_back(self, epochs: int) -> None:
+        """To the network as of so many epochs, where the last call of `run_epochs` has made more."""
+        if self.epochs != epochs:
+            self._carry, self.epochs = (self._network_before(), self.state), epochs
+
+    def _network_before(self) -> Network:
+        """The network as it was before the last epochs."""
+        return self._shelf.give_back(self._before) if self._is_on_shelf else self._before
+
+    def _as_of_last_epoch(self) -> tuple[Network, Any]:
+        """The carry; with the network as it was before an epoch that has been broken off."""
+        if self._is_broken_off:
+            self._carry, self._is_broken_off = (self._network_before(), self._carry[1]), False
+        return self._carry
 
     # ------------------------------------------------------------------------------------- epochs
 
@@ -177,15 +215,29 @@ class Trainer:
         With a count only the first so many rows are visited: the code is that for all rows.
         """
         count = len(orders) if count is None else count
-        if orders.size > self.at_a_time or self._reads_a_file(data):
+        if orders.size > self.at_a_time or self.reads_a_file(data):
             return [self._epoch_of(self._pieces(data, order)) for order in orders[:count]]
         return self._epochs_together(self._epochs, data, orders, count)[0]
 
     def most_watched(self, data: Data, watched: Data, rows: Array) -> int:
         """How many epochs `run_watched` makes at most: it keeps a network of each."""
-        if len(rows) > self.at_a_time or self._reads_a_file(data) or self._reads_a_file(watched):
+        if len(rows) > self.at_a_time or self.reads_a_file(watched):
             return 1
-        return max(1, KEPT // max(1, self._weights))
+        return self.most_kept(data)
+
+    def most_kept(self, data: Data) -> int:
+        """How many epochs `run_kept` makes at most."""
+        return 1 if self.reads_a_file(data) else max(1, KEPT // max(1, self._weights))
+
+    def run_kept(self, data: Data, orders: Array, count: int) -> tuple[list[float], Network]:
+        """As `run_epochs` in one call; errors, and the networks after epochs, in the rows of their arrays.
+
+        Raises
+        ------
+        ControlFlowError
+            Where the code cannot be followed by a loop; nothing is changed then.
+        """
+        return self._epochs_together(self.programs.kept_epochs(self.batch_size), data, orders, count)
 
     def run_watched(
         self, data: Data, orders: Array, count: int, watched: Data, rows: Array
@@ -201,9 +253,9 @@ class Trainer:
         ControlFlowError
             Where the code cannot be followed by a loop; nothing is changed then.
         """
-        first, kept = self.epochs, self.programs.kept_epochs(self.batch_size)
+        first = self.epochs
         (piece,) = self._pieces_to_look_at(watched, rows)
-        errors, networks = self._epochs_together(kept, data, orders, count)
+        errors, networks = self.run_kept(data, orders, count)
         given = np.int64(count), *_minibatches(piece.order, piece.batch_size), watched
         with np.errstate(over="ignore", invalid="ignore"):
             found = self.programs.errors_of_each(networks, *given)[:count]
@@ -243,7 +295,7 @@ class Trainer:
         self._advance(carry, steps, 1)
         return total / weight
 
-    def _reads_a_file(self, data: Data) -> bool:
+    def reads_a_file(self, data: Data) -> bool:
         """Whether data stand in a mapped file; found out once, of those learned from and those watched."""
         for known, mapped in self._known:
             if known is data:
@@ -251,16 +303,19 @@ class Trainer:
         self._known = [(data, is_mapped(data)), *self._known[:1]]
         return self._known[0][1]
 
-    def forget_data(self) -> None:
-        """Hold no data any longer: whoever keeps the trainer for more epochs need not keep them, too."""
-        self._known = []
+    def forget(self) -> None:
+        """Hold neither data nor the network before any longer: whoever keeps the trainer need not, too."""
+        self._before, self._is_on_shelf = self._as_of_last_epoch()[0], False
+        self._known, self._shelf = [], Shelf()
 
     def _pieces(self, data: Data, order: Array) -> Iterator[Piece]:
-        return _pieces(data, order, self.at_a_time, self.batch_size, self._reads_a_file(data))
+        return _pieces(data, order, self.at_a_time, self.batch_size, self.reads_a_file(data))
 
     def _advance(self, carry: Any, steps: int, epochs: int) -> None:
-        self._carry, self._owns_state = carry, True
+        # In this order: whoever is interrupted in between can tell that there are epochs too many.
         self.steps, self.epochs = self.steps + steps, self.epochs + epochs
+        self._carry, self._owns_state, self._owns_network = carry, True, self._is_huge
+        self._is_broken_off = False
 
     def _program_for(self, piece: Piece) -> Callable[..., Any]:
         """The program for a piece: batches that somebody else makes may be larger than a minibatch here."""
@@ -269,11 +324,16 @@ class Trainer:
         return self.programs.epochs(piece.batch_size, 2 if self._is_large else 1)
 
     def _to_change(self) -> tuple[Network, Any]:
-        """The carry in arrays that an epoch may change."""
+        """The carry in arrays that an epoch may change; the network as it is now can be had back."""
+        network, state = self._as_of_last_epoch()
         if not self._owns_state:
-            self._carry, self._owns_state = (self._carry[0], tree.map(_copied, self._carry[1])), True
-        network, state = self._carry
-        return tree.map(_copied, network) if self._is_large else network, state
+            state = tree.map(_copied, state)
+            self._carry, self._owns_state = (network, state), True
+        self._before, self._is_on_shelf = network, self._owns_network and self._shelf.take(network)
+        self._is_broken_off = self._is_on_shelf
+        if self._is_on_shelf or not self._is_large:
+            return network, state
+        return tree.map(_copied, network), state
 
     def _run(
         self, program: Callable[..., Any], carry: Any, steps: int, piece: Piece, count: int = 1
@@ -306,22 +366,32 @@ class Trainer:
                 carry, errors[number, i] = self.programs.step(carry, now, rows_of(piece.data, batch))
         return carry, errors
 
-    def after_epoch(self, error: float) -> None:
-        """Tell the optimiser the training error, between two epochs.
+    def after_epochs(self, errors: Iterable[float]) -> None:
+        """Tell the optimiser the training errors of epochs that were made in one call.
 
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
         if self.acts_between_epochs:
-            network, state = self.carry
-            self.carry = network, tree.map(_as_numpy, self.optimiser.after_epoch(state, error))
+            state = self.state
+            for error in errors:
+                state = self.optimiser.after_epoch(state, error)
+            self.state = tree.map(_as_numpy, state)
+
+    @property
+    def steady_epochs(self) -> float:
+        """How many epochs may be made in one call before the optimiser is told their errors."""
+        if not self.acts_between_epochs:
+            return math.inf
+        is_known = _gives_state_away(self.optimiser)
+        return getattr(_schedule_of(self.state), "steady_epochs", 1) if is_known else 1
 
     @functools.cached_property
     def acts_between_epochs(self) -> bool:
         """Whether the optimiser changes its state there."""
         if not hasattr(self.optimiser, "after_epoch"):
             return False
-        state = self.carry[1]
+        state = self.state
         told = self.optimiser.after_epoch(state, float("-inf"))  # lower than anything before
         if told is state:
             return False
@@ -331,10 +401,7 @@ class Trainer:
     @property
     def is_exhausted(self) -> bool:
         """Whether the optimiser's learning rate has come to its end."""
-        state = self.carry[1]
-        while hasattr(state, "rule"):  # a rule around another
-            state = state.rule
-        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
+        return bool(getattr(_schedule_of(self.state), "is_exhausted", False))
 
     # --------------------------------------------------------------------------------- prediction
 
@@ -344,6 +411,11 @@ class Trainer:
         network, state = self.carry
         found = _trained(self.optimiser, network, state)
         return found if found is network else tree.map(_copied, found)
+
+    @property
+    def _looking(self) -> Network:
+        """The network to predict with, for as long as no epoch is made."""
+        return _trained(self.optimiser, *self._as_of_last_epoch())
 
     def error(self, data: Data, rows: Array | None = None) -> float:
         """The error of the network as it is, in prediction, on all rows or on these.
@@ -360,7 +432,7 @@ class Trainer:
         return self._error_of(piece for batch in batches for piece in self._pieces_to_look_at(batch, None))
 
     def _error_of(self, pieces: Iterable[Piece]) -> float:
-        network, total, weight = self.trained, 0.0, 0.0
+        network, total, weight = self._looking, 0.0, 0.0
         for piece in pieces:
             errors = np.concatenate(_look(self.programs.errors, network, piece), dtype=np.float64)
             shares = _shares(piece.data, piece.order, piece.batch_size)
@@ -370,14 +442,14 @@ class Trainer:
 
     def outputs(self, data: Data, rows: Array | None = None) -> Any:
         """What the network as it is predicts for the patterns in all rows, or in these."""
-        network, pieces = self.trained, self._pieces_to_look_at(data[:1], rows)
+        network, pieces = self._looking, self._pieces_to_look_at(data[:1], rows)
         found = [stack for piece in pieces for stack in _look(self.programs.outputs, network, piece)]
         return tree.map(lambda *ys: np.concatenate([y.reshape(-1, *y.shape[2:]) for y in ys]), *found)
 
     def _pieces_to_look_at(self, data: Data, rows: Array | None) -> Iterator[Piece]:
         rows = np.arange(count_of(data)) if rows is None else rows
         size = _even_size(len(rows), max(self.batch_size, PATTERNS_AT_A_TIME))
-        return _pieces(data, rows, -(-self.at_a_time // size) * size, size, self._reads_a_file(data))
+        return _pieces(data, rows, -(-self.at_a_time // size) * size, size, self.reads_a_file(data))
 
     # --------------------------------------------------------------------------------- divergence
 
@@ -518,6 +590,13 @@ def _first_state(optimiser: Any, parameters: Any) -> Any:
 def _gives_state_away(optimiser: Any) -> bool:
     """Whether this package has made an optimiser's arrays, and has forgotten them."""
     return is_ours(type(optimiser)) and (not hasattr(optimiser, "rule") or _gives_state_away(optimiser.rule))
+
+
+def _schedule_of(state: Any) -> Any:
+    """That of the learning rate, where a state has one."""
+    while hasattr(state, "rule"):  # a rule around another
+        state = state.rule
+    return getattr(state, "schedule", None)
 
 
 def _stand_alone(network: Network, state: Any) -> bool:

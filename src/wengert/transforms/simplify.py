@@ -22,6 +22,7 @@ from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
 from wengert.core.verify import bodies
 from wengert.ops.elementwise import add, subtract
 from wengert.transforms.constants import SMALL
+from wengert.transforms.loops import without_rest
 
 Pass = Callable[[Trace], Trace]
 
@@ -319,7 +320,7 @@ def common(trace: Trace) -> Trace:
     seen: dict[Hashable, Sequence[Var]] = {}
 
     def rule(equation: Equation, makers: Makers) -> Found:
-        first = seen.setdefault(_signature(equation), equation.outputs)
+        first = seen.setdefault(signature(equation), equation.outputs)
         return None if first is equation.outputs else first
 
     return rewrite(trace, rule)
@@ -331,16 +332,17 @@ _COMMUTATIVE = frozenset(
 )
 
 
-def _signature(equation: Equation) -> Hashable:
+def signature(equation: Equation) -> Hashable:
     """Equal for equations that give the same numbers."""
-    keys = [_atom_key(atom) for atom in equation.inputs]
+    keys = [atom_key(atom) for atom in equation.inputs]
     if equation.primitive.name in _COMMUTATIVE and all(a.type.dtype.kind != "c" for a in equation.inputs):
         keys.sort(key=hash)
     types = tuple(id(var.type) for var in equation.outputs)
     return id(equation.primitive), tuple(keys), types, _key(dict(equation.params))
 
 
-def _atom_key(atom: Atom) -> Hashable:
+def atom_key(atom: Atom) -> Hashable:
+    """Equal for one variable, and for constants that are the same."""
     if type(atom) is Var:
         return atom
     value = atom.value  # type: ignore[union-attr]
@@ -371,20 +373,21 @@ def dead(trace: Trace) -> Trace:
     kept: list[Equation] = []
     for equation in reversed(trace.equations):
         if not needed.isdisjoint(equation.outputs):
-            equation = _without_history(equation, needed)
+            equation = _without_rest(equation, needed)
             kept.append(equation)
             needed.update(equation.inputs)
     return Trace(trace.inputs, kept[::-1], trace.outputs)
 
 
-def _without_history(equation: Equation, needed: set[Atom]) -> Equation:
-    """A scan whose carries before each step nobody reads does not store them."""
-    if not equation.params.get("history"):
+def _without_rest(equation: Equation, needed: set[Atom]) -> Equation:
+    """A scan without results that nobody reads, the carries before each step among them."""
+    if equation.primitive.name != "scan":
         return equation
     count = len(equation.params["body"].outputs)
-    if any(var in needed for var in equation.outputs[count:]):
-        return equation
-    return _like(equation, params={**equation.params, "history": False}, outputs=equation.outputs[:count])
+    if equation.params["history"] and needed.isdisjoint(equation.outputs[count:]):
+        params = {**equation.params, "history": False}
+        equation = _like(equation, params=params, outputs=equation.outputs[:count])
+    return without_rest(equation, needed)
 
 
 # --- traces inside equations --------------------------------------------------------------------------

@@ -183,3 +183,44 @@ WORDS = {"avx512": "zmm", "avx2": "ymm", "sse2": "xmm", "neon": "v0.4s"}
 @pytest.mark.parametrize("name", WORDS)
 def test_assembly_for_other_processors(name):
     assert WORDS[name] in host.assembly(MASKED, host.target(name))
+
+
+# --- matrix unit --------------------------------------------------------------------------------------------
+
+FEATURES = dict.fromkeys(("avx512f", "avx512vl", "avx512dq", "amx-tile", "amx-bf16"), True)
+ASKED = """
+import ctypes
+from wengert.native.machine import host
+def kept():
+    states = ctypes.c_uint64()
+    ctypes.CDLL(None).syscall(host.ARCH_PRCTL, 0x1022, ctypes.byref(states))
+    return bool(states.value >> host.TILES & 1)
+before = kept()
+print(before, host.this_host().matrix_unit, kept())
+"""  # 0x1022 asks Linux for which large registers this process has permission
+
+
+@pytest.mark.parametrize("missing", [None, *FEATURES])
+@pytest.mark.parametrize("permitted", [True, False])
+def test_a_matrix_unit_needs_its_instructions_and_permission(monkeypatch, missing, permitted):
+    features = FEATURES | ({missing: False} if missing else {})
+    monkeypatch.setattr(host, "_described", lambda: ("x86_64-unknown-linux-gnu", "some", features))
+    monkeypatch.setattr(host, "_is_permitted", lambda: permitted)
+    assert host.this_host.__wrapped__().matrix_unit == (permitted and missing is None)
+
+
+@pytest.mark.skipif(not host.this_host().matrix_unit, reason="has no matrix unit")
+def test_linux_is_asked_for_permission():
+    found = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True", "True"]
+
+
+def test_a_system_that_refuses_is_believed(monkeypatch):
+    monkeypatch.setattr(host, "ARCH_PRCTL", -1)  # no such call
+    assert not host._is_permitted()
+
+
+def test_a_system_that_is_not_linux_is_not_asked(monkeypatch):
+    monkeypatch.setattr(host.loader, "is_possible", lambda: False)
+    monkeypatch.setattr(host, "ctypes", None)
+    assert not host._is_permitted()

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ import pytest
 import wengert as wg
 from tests.native.delays import late_threads
 from tests.native.programs import arguments, program
+from tests.native.sharing import share_everything
 from tests.threads import in_threads
 from wengert.core.tree import flatten
-from wengert.native import compilation
 from wengert.native.calling import layout
-from wengert.native.machine import team
+from wengert.native.machine import host, team
+from wengert.native.writing import emit
 
 pytestmark = pytest.mark.skipif(not team.has_threads(), reason="no POSIX threads")
 
@@ -29,6 +31,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 80)).astype(np.float32)
 W = RNG.normal(size=(80, 48)).astype(np.float32) * np.float32(0.1)
 B = RNG.normal(size=48).astype(np.float32)
+LONG_ROWS, LONG = RNG.normal(size=(7, 300)), RNG.normal(size=(300, 1003)) * 0.1
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +53,7 @@ def cache_of_shared_code(tmp_path_factory):
 def shared(monkeypatch, cache_of_shared_code):
     """Everything is worth sharing."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", cache_of_shared_code)
-    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: True)
+    share_everything(monkeypatch)
 
 
 def leaves(tree):
@@ -81,6 +84,9 @@ KINDS = {
     "transposed right": lambda x, w, b: (x @ w) @ w.T + x,
     "matrix and vector": lambda x, w, b: x @ w[:, 0] + (b @ w.T).sum(),
     "vector and matrix": lambda x, w, b: np.exp(-np.abs(x[:, 0] @ x)),
+    "few rows": lambda x, w, b: np.tanh(LONG_ROWS @ LONG) @ LONG.T,
+    "few columns": lambda x, w, b: (LONG.T @ np.tanh(LONG_ROWS.T)) * 2,
+    "one row": lambda x, w, b: np.maximum(LONG_ROWS[0] @ LONG, 0) @ LONG.T,
     "batch": lambda x, w, b: np.stack([x, x * 2, -x]) @ w + b,
     "batch of both": lambda x, w, b: np.stack([x, x * 2, -x]) @ np.stack([w, w, w * 3]),
     "small products": lambda x, w, b: x.reshape(-1, 8, 8)[:50] @ x.reshape(-1, 8, 8)[50:100],
@@ -422,6 +428,90 @@ def test_more_threads_than_cores_end(shared):
     assert time.perf_counter() - start < 30
 
 
+def test_little_work_has_the_team_only_while_calls_follow_each_other(monkeypatch):
+    share_everything(monkeypatch)
+    monkeypatch.setattr(emit, "is_worth_waking", lambda plan: False)
+    monkeypatch.setenv("WENGERT_CACHE_DIR", "off")
+    wg.set_threads(2)
+    f = wg.jit(large)
+    expected = f(*BIG)
+    for _ in range(5):
+        time.sleep(0.01)
+        before = calls()
+        np.testing.assert_array_equal(f(*BIG), expected)
+        assert calls() == before
+    before, end = calls(), time.monotonic() + 60
+    while calls() == before and time.monotonic() < end:
+        found = [f(*BIG) for _ in range(5)]
+    assert calls() > before
+    np.testing.assert_array_equal(found, [expected] * 5)
+
+
+def calls():
+    """How many calls the team has had."""
+    return team._word(team._CALL).value >> 8
+
+
+needs_cores = pytest.mark.skipif(sys.platform != "linux", reason="threads cannot choose their cores")
+
+
+def core():
+    """The core that this thread has last run on."""
+    return int(Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()[36])
+
+
+def moved_over(cores, times=1):
+    """Before and after a thread that may run on these cores finds itself on the caller's, so many times."""
+    move = team._call(team._code(), "move_over", None)
+    found = []
+
+    def job():
+        os.sched_setaffinity(0, cores)
+        for _ in range(times):
+            before = core()
+            team._word(team._CORE).value = before
+            move()
+            found.append((before, core()))
+            assert os.sched_getaffinity(0) == cores
+
+    in_threads(job)
+    return found
+
+
+@needs_cores
+@pytest.mark.skipif(host.cores() < 2, reason="one core")
+def test_a_worker_leaves_the_core_of_the_caller():
+    assert any(before != after for before, after in moved_over(os.sched_getaffinity(0), 200))
+
+
+@needs_cores
+def test_a_worker_that_may_not_leave_a_core_stays():
+    one = min(os.sched_getaffinity(0))
+    assert moved_over({one}) == [(one, one)]
+
+
+@needs_cores
+def test_workers_keep_the_cores_that_they_are_given(shared):
+    wg.set_threads(3)
+    compiled = wg.jit(large)
+    expected = compiled(*BIG)
+    mine, one = os.sched_getaffinity(0), {min(os.sched_getaffinity(0))}
+    tasks = [int(name) for name in os.listdir("/proc/self/task")]
+    others = [task for task in tasks if task != threading.get_native_id()]
+    try:
+        for own, given in ((one, mine), (one, one), (mine, one), (mine, mine)):
+            os.sched_setaffinity(0, own)
+            for task in others:
+                os.sched_setaffinity(task, given)
+            for _ in range(5):
+                np.testing.assert_array_equal(compiled(*BIG), expected)
+            assert os.sched_getaffinity(0) == own
+            assert all(os.sched_getaffinity(task) == given for task in others)
+    finally:
+        for task in tasks:
+            os.sched_setaffinity(task, mine)
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on one core")
 def test_a_team_that_is_not_given_its_cores_is_left_alone():
     code, printed, error = run(
@@ -431,7 +521,7 @@ from wengert.native.machine import team
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 wg.set_threads(2)
 expected = f(x)
-calls = lambda: team._word(team._GENERATION).value
+calls = lambda: team._word(team._CALL).value >> 8
 def together(patience):
     team.set_patience(patience)
     f(x)

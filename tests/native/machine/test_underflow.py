@@ -12,8 +12,8 @@ import pytest
 
 import wengert as wg
 from tests.native.machine.test_targets import body
+from tests.native.sharing import share_everything
 from wengert.core.recording import record
-from wengert.native import compilation
 from wengert.native.calling.call import compiled
 from wengert.native.machine import host, ir, team
 from wengert.native.machine.underflow import MXCSR, Underflow
@@ -54,7 +54,7 @@ def text(machine, underflow, threads=False):
 @pytest.fixture
 def shared(monkeypatch):
     """Three threads, and everything is worth sharing among them."""
-    monkeypatch.setattr(compilation, "is_worth_sharing", lambda plan: True)
+    share_everything(monkeypatch)
     before = wg.get_threads()
     wg.set_threads(3)
     yield

@@ -200,6 +200,13 @@ def test_what_fills_a_large_constant_is_part_of_the_code(plans):
         np.testing.assert_allclose(found, np.arange(float(LARGE)) @ constant + 7 * constant[7])
 
 
+def test_a_diagonal_in_a_large_constant_is_part_of_the_code(plans):
+    full, x = np.random.default_rng(0).normal(size=(80, 80)), np.ones((80, 80))
+    for constant in (np.eye(80), full, np.eye(80, k=1), 2 * np.eye(80), np.zeros((80, 80)), full.T.copy()):
+        np.testing.assert_array_equal(wg.jit(lambda x, c=constant: (x + 1) * c)(x), 2 * constant)
+    assert len(plans) == 5
+
+
 def test_the_same_large_constant_twice_is_not_two():
     a, b = np.arange(float(LARGE)), np.arange(1.0, LARGE + 1)
     assert key(lambda x: (x * a, x + a), a) != key(lambda x: (x * a, x + b), a)

@@ -9,7 +9,7 @@ import wengert as wg
 from wengert.core.evaluate import evaluate
 from wengert.core.trace import type_for
 from wengert.native.planning.kernels import Contract, Map, Repeat, Routine
-from wengert.native.planning.plan import Plan, all_plans, layout
+from wengert.native.planning.plan import ENOUGH, Plan, all_plans, layout
 
 X, W, B, Y = (np.random.default_rng(0).normal(size=s) for s in ((64, 50), (50, 32), (32,), (64, 32)))
 
@@ -72,6 +72,33 @@ def test_elementwise_equations_of_one_shape_are_one_loop():
     assert len(found.kernels[0].writes) == 2
 
 
+def sines(x, y):
+    """Steps written one after the other."""
+    for _ in range(100):
+        x = np.sin(x) + y * x
+    return x
+
+
+def test_a_long_chain_of_costly_equations_is_several_loops():
+    x = np.linspace(0, 1, 40)
+    found = plan(sines, x, 0.1)
+    counts = [names(kernel).count("sin") for kernel in found.kernels]
+    assert sum(counts) == 100
+    assert max(counts) <= 2 * ENOUGH
+    agrees(sines, x, 0.1)
+
+
+def test_loops_of_unrolled_steps_are_alike():
+    text = wg.jit(sines).llvm_ir(np.linspace(0, 1, 40), 0.1)
+    assert text.count("call void @map.") >= 100 // (2 * ENOUGH)
+    assert text.count("define private void @map.") < text.count("call void @map.")
+
+
+def test_a_chain_of_numbers_is_one_loop():
+    (kernel,) = plan(lambda x: sines(x, 0.1), 0.3).kernels
+    assert names(kernel).count("sin") == 100
+
+
 def test_reductions_join_the_loop_that_computes_what_they_reduce():
     found = plan(lambda x: (np.sum(np.exp(x), axis=1), np.max(np.exp(x), axis=1)), X)
     assert kinds(found) == [Map]
@@ -96,6 +123,12 @@ def test_a_running_sum_reads_what_it_adds_as_it_goes():
     found = plan(lambda x: np.cumsum(x * 2, axis=0), X)
     running = [kernel for kernel in found.kernels if kernel.running]
     assert len(running) == 1 and names(running[0]) == ["multiply"]
+
+
+def test_the_derivative_of_a_running_product_is_a_recurrence():
+    found = plan(wg.grad(lambda x: np.sum(np.cumprod(x, axis=0))), X)
+    assert [r.kind for kernel in found.kernels for r in kernel.reductions] == ["prod", "recurrence"]
+    agrees(wg.grad(lambda x: np.sum(np.sin(np.cumprod(x, axis=0)))), np.where(X > 1, 0, X))
 
 
 # --- equations that wait ------------------------------------------------------------------------------------
@@ -224,12 +257,23 @@ def test_bodies_share_the_memory_around_them():
         lambda x: np.concatenate([x, np.sin(x)]),
         lambda x: np.roll(x, 3, axis=1),
         lambda x: wg.scan(lambda c, row: (c, c * row), x[0], x)[1],
+        lambda x: np.cumsum(x[:, :3], axis=0)[:, None, :, None][..., 0, :, 0],
+        lambda x: np.einsum("bij,bjk->bik", x.reshape(2, 32, 50), x.reshape(2, 50, 32)),
     ],
 )
 def test_results_are_made_where_they_are_wanted(f):
     found = plan(f, X)
     assert not any(buffer.size == found.outputs[0].size for buffer in found.arena)
     agrees(f, X)
+
+
+def test_only_all_elements_in_their_order_are_made_where_they_are_wanted():
+    for f in (
+        lambda x: np.cumsum(x, axis=0)[::-1],
+        lambda x: np.cumsum(x, axis=0)[1:],
+        lambda x: x[:, :1][0],
+    ):
+        agrees(f, X)
 
 
 def test_a_result_that_is_wanted_twice():

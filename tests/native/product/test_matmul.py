@@ -118,7 +118,8 @@ def test_small_shapes(machine, shape, orientation):
 
 @pytest.mark.parametrize("dtype", sorted(ROUNDING))
 @pytest.mark.parametrize(
-    "shape", [(70, 130, 1300), (97, 300, 1025), (130, 513, 700), (3, 20, 2000), (1, 700, 1500)]
+    "shape",
+    [(70, 130, 1300), (97, 300, 1025), (130, 513, 700), (3, 20, 2000), (1, 700, 1500), (700, 1, 1500)],
 )
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True), (True, True)])
 def test_blocks(dtype, shape, orientation):
@@ -183,7 +184,7 @@ def test_batch():
 SPLIT = [
     ((61, 45, 33), (False, False)), ((61, 45, 33), (True, True)), ((100, 200, 900), (False, False)),
     ((50, 1, 77), (False, False)), ((77, 1, 50), (True, False)), ((4, 40, 300), (False, True)),
-    ((30, 10, 64), (True, False)), ((300, 10, 64), (True, False)),
+    ((30, 10, 64), (True, False)), ((300, 10, 64), (True, False)), ((900, 1, 301), (True, False)),
 ]  # fmt: skip
 
 
@@ -207,6 +208,42 @@ def test_any_division_of_rows_gives_the_same_bits(shape, orientation, dtype, dat
     np.testing.assert_array_equal(c, whole)
 
 
+ACROSS = [
+    ((7, 512, 40), (False, False)), ((1, 1000, 300), (False, False)), ((5, 203, 70), (False, True)),
+    ((1, 300, 900), (False, True)), ((9, 333, 1100), (True, False)), ((23, 700, 1300), (True, True)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", HOSTS)
+@pytest.mark.parametrize(("shape", "orientation"), ACROSS)
+def test_any_division_between_tiles_of_columns_gives_the_same_bits(shape, orientation, machine):
+    m, n, k = shape
+    rng = np.random.default_rng(23)
+    a, b = matrix(rng, m, k, "float32", orientation[0]), matrix(rng, k, n, "float32", orientation[1])
+    bias, c = rng.standard_normal(n).astype("float32"), np.full((m, n), np.nan, "float32")
+    product = product_of(a, b, c, host.target(machine))
+    divided = replace(product, across=True)
+    step = divided.columns
+    assert step < n and step % 16 == 0
+    whole = native(product)(a, b, c.copy())
+    assert_close(whole, a, b)
+    exact = np.maximum(whole + bias, 0)
+    call, finished = (
+        native(divided, **options) for options in ({}, {"epilogue": relu_of_sum_and_bias, "extras": ["bias"]})
+    )
+    cuts = sorted({0, step, step, n // 2 // step * step, n})
+    for begin, end in (*itertools.pairwise(cuts), (step, step), (n, n)):
+        before = c.copy()
+        call(a, b, c, begin=begin, end=end)
+        np.testing.assert_array_equal(c[:, begin:end], whole[:, begin:end])
+        np.testing.assert_array_equal(c[:, :begin], before[:, :begin])
+        np.testing.assert_array_equal(c[:, end:], before[:, end:])
+    c[...] = np.nan
+    for begin, end in itertools.pairwise(cuts):
+        finished(a, b, c, bias, begin=begin, end=end)
+    np.testing.assert_array_equal(c, exact)
+
+
 @pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize(
     ("shape", "grain"), [((60, 33, 40), 4), ((62, 50, 30), 2), ((10, 64, 30), 10), ((200, 300, 300), 8)]
@@ -225,6 +262,18 @@ def test_tiles_are_as_low_as_the_grain_asks_for(machine, shape, grain, orientati
     if product.plan.method == "tiles":
         lowest = {tiles.tiles[-1].rows for tiles, _ in divided.plan.strips}
         assert lowest != {1} and all(grain % rows == 0 for rows in lowest)
+
+
+@pytest.mark.parametrize("m", [17, 20, 23, 32, 35, 47, 56])
+@pytest.mark.parametrize("n", [5, 16, 40, 700])
+def test_rows_left_over_of_few_are_one_tile(m, n):
+    rng = np.random.default_rng(m)
+    a, b, c = rng.standard_normal((m, 19)), rng.standard_normal((19, n)), np.full((m, n), np.nan)
+    product = replace(product_of(a, b, c, host.target("avx512")), grain=m)
+    assert {strip.lower for strip, _ in product.plan.strips} == {(m % 12,)}
+    whole = native(product, epilogue=lambda f, sums, row, column, mask: sums)
+    np.testing.assert_array_equal(whole(a, b, c.copy()), native(product)(a, b, c))
+    assert_close(c, a, b)
 
 
 def test_a_batch_is_divided_at_multiples_of_the_grain():
@@ -275,7 +324,8 @@ def test_adds_to_c(machine, shape, orientation):
 
 
 @pytest.mark.parametrize(
-    "shape", [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (2, 200, 40), (9, 300, 200), (90, 10, 40)]
+    "shape",
+    [(21, 37, 19), (30, 100, 1100), (20, 1, 40), (900, 1, 301), (2, 200, 40), (9, 300, 200), (90, 10, 40)],
 )
 @pytest.mark.parametrize("by_columns", [False, True])
 def test_starts_with_a_bias(shape, by_columns):
@@ -309,7 +359,16 @@ def relu_of_sum_and_bias(f, value, row, column, mask):
 @pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize(
     "shape",
-    [(21, 37, 19), (13, 3, 2), (30, 100, 1100), (300, 210, 30), (40, 1, 60), (5, 40, 400), (300, 7, 40)],
+    [
+        (21, 37, 19),
+        (13, 3, 2),
+        (30, 100, 1100),
+        (300, 210, 30),
+        (40, 1, 60),
+        (900, 1, 301),
+        (5, 40, 400),
+        (300, 7, 40),
+    ],
 )
 @pytest.mark.parametrize("orientation", [(False, False), (True, False), (False, True)])
 def test_epilogue(machine, shape, orientation):

@@ -70,6 +70,20 @@ def test_what_only_a_group_uses_is_kept_for_one_block():
     assert group.private
 
 
+def unrolled(x):
+    """Many steps, of each of which the derivative needs a value."""
+    for _ in range(60):
+        x = np.sin(x) + 0.1 * x
+    return np.sum(x)
+
+
+def test_what_is_kept_for_one_block_shares_no_memory_with_what_lasts():
+    x, cache = np.linspace(0, 1, 1000), replace(this_host(), second_cache=1 << 16)
+    trace = traced(wg.value_and_grad(unrolled), x)
+    for found, expected in zip(run(trace, [x], cache), run(trace, [x]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_a_large_factor_is_not_read_again_for_every_block():
     a, b = np.ones((512, 600)), np.full((600, 600), 1e-3)
     found = groups(lambda a, b: np.exp((np.sin(a) * 2.0) @ b) @ b, a, b)

@@ -97,6 +97,29 @@ def test_numbers_in_vectors_are_not_values():
     assert run(module)[1] == ["a", "b", "run"]
 
 
+def gathered(module, name, first):
+    """``out[1] = v[0] + v[2]`` of v = out[first], out[first + 2], where lanes are no numbers to give."""
+    f = module.function(name, "void", [("out", "ptr")], "private")
+    lanes = ir.Value("<i64 0, i64 2>", "<2 x i64>")
+    place = f.offset(f.param("out"), "i64", f.emit(f"add i64 {first}, 0", "i64"))
+    found = f.gather("<2 x i64>", f.offset(place, "i64", lanes), ir.constant(True, "<2 x i1>"), 8)
+    total = f.extract(found, 1)
+    for _ in range(LINES):
+        total = f.emit(f"add i64 1, {total.name}", "i64")
+    f.store(total, f.offset(f.param("out"), "i64", ir.index(1)), 8)
+    f.ret()
+
+
+def test_lanes_of_gathers_stay_as_they_are():
+    module = ir.Module()
+    scaled(module, "a", 3, 2)
+    gathered(module, "b", 0)
+    gathered(module, "c", 1)
+    found, names = run(module)
+    assert names == ["a", "b", "run"]
+    assert found[:4] == [0, LINES, 3 * (LINES + 1), 0]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_layers_of_one_kind_share_their_code(threads):
     rng = np.random.default_rng(0)

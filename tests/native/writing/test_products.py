@@ -107,6 +107,21 @@ def test_a_short_column_is_computed_as_a_row():
     assert oriented(600, 784).shape == (600, 1) and oriented(600, 784).shared
 
 
+ACROSS = {
+    (7, 512, 512): True, (1, 1000, 1000): True, (16, 128, 128): False, (16, 1024, 1024): True,
+    (7, 512, 16): False, (64, 512, 512): False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ACROSS)
+def test_large_products_of_few_rows_are_divided_by_columns(shape):
+    m, n, k = shape
+    args = numbers(m, k), numbers(k, n)
+    oriented = Oriented(*contracts(agree(lambda a, b: a @ b, *args), *args), this_host())
+    assert oriented.across == ACROSS[shape]
+    assert oriented.extent == (n if oriented.across else m)
+
+
 def test_columns_that_are_neighbours_are_computed_as_rows():
     f = lambda a, b: np.tanh(a @ b).sum()
     a, b = numbers(96, 40), numbers(40, 3)
@@ -116,6 +131,13 @@ def test_columns_that_are_neighbours_are_computed_as_rows():
     assert oriented.shape == (3, 96)
     assert [x.shape for x in oriented.factors] == [(3, 40), (40, 96)]
     agree(f, a, b)
+
+
+@pytest.mark.parametrize("f", [lambda a, b: a @ b, lambda a, b: np.tanh(a @ b)], ids=["plain", "epilogue"])
+def test_few_rows_in_a_program_that_nobody_shares(f):
+    """Threads would divide the columns."""
+    (kernel,) = contracts(agree(f, *(ab := (numbers(13, 178), numbers(178, 100)))), *ab)
+    assert Oriented(kernel, this_host()).across
 
 
 # --- vectors and batches ----------------------------------------------------------------------------------

@@ -15,9 +15,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from wengert.core import tree
+from wengert.core.leaves import is_input
 from wengert.core.recorder import Tracer, require_array, type_of
 from wengert.core.recording import own_all, settle
 from wengert.errors import UnsupportedError, at_user_line
@@ -191,7 +190,7 @@ class Arguments:
         leaves, self.structure = tree.flatten((tuple(args), kwargs))
         self.leaves = [settle(leaf) for leaf in leaves]
         self.traced = any(isinstance(leaf, Tracer) for leaf in self.leaves)
-        self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_number(leaf)]
+        self.numbers = [] if self.traced else [i for i, leaf in enumerate(self.leaves) if is_input(leaf)]
         self.values = [self.leaves[i] for i in self.numbers]
         for value in self.values:
             _require_representable(value)
@@ -209,7 +208,7 @@ class Arguments:
     def require_hashable(self) -> None:
         """Refuse what is no number and cannot be told apart from others by its hash."""
         for leaf in self.leaves:
-            if not is_number(leaf) and type(leaf).__hash__ is None:
+            if not is_input(leaf) and type(leaf).__hash__ is None:
                 what = f"a {type(leaf).__name__}, which is no number or array and has no hash"
                 raise TypeError(
                     at_user_line(f"jit was given {what}. Give its numbers, for example np.asarray(x).")
@@ -236,11 +235,3 @@ def _require_representable(value: Any) -> None:
     if type(value) is int and not -(2**63) <= value < 2**63:
         what = f"jit takes Python's integers as numbers of 64 bits, and was given {value}"
         raise OverflowError(at_user_line(f"{what}. Give float(n) or np.uint64(n)."))
-
-
-def is_number(leaf: Any) -> bool:
-    """Whether a leaf is an input of a trace, and not part of the signature."""
-    if type(leaf) in (float, int, bool, complex):
-        return True
-    dtype = getattr(leaf, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype.kind in "biufc"

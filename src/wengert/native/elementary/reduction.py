@@ -11,6 +11,7 @@ is only called when some lane needs it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -88,19 +89,23 @@ def _reduce_double(x: Number) -> tuple[Number, Number, Number]:
 
 def _beyond(x: Number, limit: float, *near: Number) -> list[Number]:
     """What is found near 0, with the lanes beyond a limit replaced."""
-    lanes, f = x.lanes, x.lanes.function
-    beyond = abs(x) > limit
-    rare, after, before = f.new_label("rare"), f.new_label("after"), f.label
-    f.branch(any_of(beyond), rare, after)
-    f.start(rare)
-    found = _each_lane(x, [value.value for value in near])
-    chosen = [where(beyond, Number(lanes, new), old) for new, old in zip(found, near, strict=True)]
+    start = [value.value for value in near]
+    return rarely(abs(x) > limit, lambda: [Number(x.lanes, y) for y in _each_lane(x, start)], near)
+
+
+def rarely(rare: Number, other: Callable[[], Sequence[Number]], usual: Sequence[Number]) -> list[Number]:
+    """What is usual, with rare lanes replaced by what is computed only if there are any."""
+    lanes, f = rare.lanes, rare.lanes.function
+    some, after, before = f.new_label("rare"), f.new_label("after"), f.label
+    f.branch(any_of(rare), some, after)
+    f.start(some)
+    chosen = [where(rare, new, old) for new, old in zip(other(), usual, strict=True)]
     end = f.label
     f.jump(after)
     f.start(after)
     return [
         Number(lanes, f.phi(old.value.type, (old.value.name, before), (new.value.name, end)))
-        for old, new in zip(near, chosen, strict=True)
+        for old, new in zip(usual, chosen, strict=True)
     ]
 
 

@@ -8,6 +8,7 @@ without LLVM (`wengert.native.machine.loader`), which is loaded itself when ther
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import os
@@ -44,6 +45,8 @@ class Host:
         Whether a multiplication and an addition are one instruction with one rounding.
     first_cache, second_cache : int
         Bytes of a core's data caches.
+    matrix_unit : bool
+        Whether it has tiles that multiply bfloat16 numbers, and this process may use them.
     """
 
     triple: str
@@ -54,6 +57,7 @@ class Host:
     fused: bool
     first_cache: int = 32 * 1024
     second_cache: int = 1024 * 1024
+    matrix_unit: bool = False
 
     def lanes(self, dtype: Any) -> int:
         """How many numbers of a dtype one vector holds."""
@@ -62,6 +66,7 @@ class Host:
 
 _TARGETS = {
     "avx512": Host("x86_64-unknown-linux-gnu", "x86-64-v4", "", 64, 32, True),
+    "amx": Host("x86_64-unknown-linux-gnu", "sapphirerapids", "", 64, 32, True, 48 * 1024, 2048 * 1024, True),
     "avx2": Host("x86_64-unknown-linux-gnu", "x86-64-v3", "", 32, 16, True),
     "sse2": Host("x86_64-unknown-linux-gnu", "x86-64", "", 16, 16, False),
     "neon": Host("aarch64-unknown-linux-gnu", "generic", "+neon", 16, 32, True),
@@ -70,7 +75,9 @@ _TARGETS = {
 
 
 def target(name: str) -> Host:
-    """A processor by name: ``avx512``, ``avx2``, ``sse2``, ``neon`` or ``portable``."""
+    """A processor by name: ``avx512``, ``avx2``, ``sse2``, ``neon`` or ``portable``; ``amx`` is ``avx512``
+    with a matrix unit.
+    """
     return _TARGETS[name]
 
 
@@ -80,7 +87,23 @@ def this_host() -> Host:
     triple, cpu, features = _described()
     flags = ",".join(("+" if on else "-") + name for name, on in sorted(features.items()))
     size, registers, fused = _vector_unit(triple, features)
-    return Host(triple, cpu, flags, size, registers, fused, **_caches())
+    unit = size == 64 and all(map(features.get, MATRIX_UNIT)) and _is_permitted()
+    return Host(triple, cpu, flags, size, registers, fused, **_caches(), matrix_unit=unit)
+
+
+MATRIX_UNIT = ("amx-tile", "amx-bf16")
+ARCH_PRCTL, REQUEST, TILES = (
+    158,
+    0x1023,
+    18,
+)  # the call of Linux on x86-64, what is asked, and for which state
+
+
+def _is_permitted() -> bool:
+    """Ask Linux to keep the registers of the matrix unit for the threads of this process: they are large."""
+    if not loader.is_possible():
+        return False
+    return ctypes.CDLL(None).syscall(ARCH_PRCTL, REQUEST, TILES) == 0  # type: ignore[no-any-return]
 
 
 def _described() -> tuple[str, str, dict[str, bool]]:

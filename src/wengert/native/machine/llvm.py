@@ -128,20 +128,26 @@ class _Job:
     """A module to compile."""
 
     def __init__(self, ir: str) -> None:
-        self.ir, self.module, self.error = ir, _parse(ir), llvm.ffi.OutputString()
-        self.module.verify()
+        self.ir, self.buffer, self.error = ir, None, llvm.ffi.OutputString()
+        self.refusal: RuntimeError | None = None
         self.level = QUICK if parts.is_cold(ir) else GENERATOR["opt"]
         self.emit = _LIBRARY.LLVMPY_TargetMachineEmitToMemory._cfn
 
     def run(self) -> None:
-        """Compile it, as the only one of these functions that any thread may call."""
+        """Compile it, in any thread."""
+        try:
+            module = _parse(self.ir)
+            module.verify()
+        except RuntimeError as error:  # for whoever asks for the code
+            self.refusal = error
+            return
         with _generator(self.level) as generator:
-            self.buffer = self.emit(generator, self.module, 1, self.error)
+            self.buffer = self.emit(generator, module, 1, self.error)
 
     def code(self) -> bytes:
         """The object."""
         if not self.buffer:
-            raise RuntimeError(str(self.error))
+            raise self.refusal or RuntimeError(str(self.error))
         start, size = _LIBRARY.LLVMPY_GetBufferStart(self.buffer), _LIBRARY.LLVMPY_GetBufferSize(self.buffer)
         try:
             return ctypes.string_at(start, size)

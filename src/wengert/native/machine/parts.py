@@ -76,8 +76,11 @@ def split(ir: str) -> Parts:
 def _halves(functions: Iterable[Entity]) -> list[list[Entity]]:
     """Two modules of about the same length."""
     halves: tuple[list[Entity], list[Entity]] = ([], [])
+    lengths = [0, 0]
     for function in sorted(functions, key=_length, reverse=True):
-        min(halves, key=lambda half: sum(map(_length, half))).append(function)
+        shorter = lengths.index(min(lengths))
+        halves[shorter].append(function)
+        lengths[shorter] += _length(function)
     return [half for half in halves if half]
 
 

@@ -2,7 +2,12 @@ r"""Threads: a team of workers that runs one function together, each with its ow
 
 .. math:: \text{body}(\text{table}, \text{arena}, t, T, \text{barrier}),\qquad t = 0, \ldots, T-1
 
-The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python.
+The caller is member 0; the others are POSIX threads that sleep between calls and never touch Python. Waking
+one up takes as long as a product of 100 by 100 matrices. So a worker looks for the next call before it falls
+asleep, for as long as the last one took and at most 50 µs: calls that follow each other closely find it
+awake, and what looking costs is never more than what the work did. Work that waking would delay has the team
+only while it looks; the first of such calls in a row runs alone.
+
 Between two kernels members meet at a barrier: each counts itself, the last one opens the next phase, and
 who waits long gives its core away. One call at a time has the team; another one that comes meanwhile runs
 alone, which cannot be seen in its results. In a forked child the team starts anew.
@@ -37,16 +42,21 @@ BARRIER = "wengert.barrier"
 VARIABLE = "WENGERT_NUM_THREADS"
 LIMIT = 64
 SPINS = 100
+LOOKS = 50_000  # nanoseconds that a worker looks for the next call at most
+ALWAYS = 1 << 62  # a margin of `RUN` for work that is worth waking the team for
+CORES = 1024  # that a set of cores has room for
 PATIENCE = 200_000  # nanoseconds that a call may lose, whatever it takes: waking up costs some
 AMENDS = 16  # how many times as long as what was lost calls run alone at most
 LONGEST = 1_000_000_000  # nanoseconds after which the team is tried again
 
 # Where things stand in the team's memory.
-_MUTEX, _CONDITION, _STATE = 0, 128, 256
-_BUSY, _GENERATION, _COUNT, _STARTED, _BODY, _TABLE, _ARENA = (_STATE + 8 * i for i in range(7))
-_MEET = _STATE + 128
+_MUTEX, _CONDITION, _CALLER = 0, 128, 256
+_BUSY, _STARTED, _WANTED, _PATIENCE, _ALONE_UNTIL, _TIMES, _SOON = (_CALLER + 8 * i for i in range(7))
+_SHARED = _CALLER + LINE
+_BODY, _TABLE, _ARENA, _BEGAN, _CORE, _LOST = (_SHARED + 8 * i for i in range(6))
+_CALL = _SHARED + LINE
+_MEET = _CALL + LINE
 _SIZE = _MEET + 2 * LINE
-_WANTED, _PATIENCE, _ALONE_UNTIL, _BEGAN, _LOST, _TIMES = (_STATE + 64 + 8 * i for i in range(6))
 
 
 # --- the barrier --------------------------------------------------------------------------------------------
@@ -125,9 +135,12 @@ def _module(host: Host) -> str:
     barrier_function(module, host)
     _write_clock(module)
     _write_member(module)
-    _write_worker(module)
+    _write_following(module, host)
+    if has_cores(host):
+        _write_move_over(module)
+    _write_worker(module, host)
     _write_start(module)
-    _write_run(module)
+    _write_run(module, host)
     for name, result in (("address", "ptr"), ("prepare", "void")):
         f = module.function(name, result, [])
         if name == "prepare":
@@ -156,7 +169,7 @@ def _write_prepare(f: ir.Function) -> None:
     null = ir.Value("null", "ptr")
     f.call("pthread_mutex_init", "i32", _at(f, _MUTEX), null)
     f.call("pthread_cond_init", "i32", _at(f, _CONDITION), null)
-    for offset in (_BUSY, _GENERATION, _STARTED, _MEET, _MEET + LINE, _ALONE_UNTIL):
+    for offset in (_BUSY, _CALL, _STARTED, _MEET, _MEET + LINE, _ALONE_UNTIL, _SOON):
         _set(f, offset, ir.index(0))
     _set(f, _PATIENCE, ir.index(PATIENCE))
     _set(f, _TIMES, ir.index(1))
@@ -177,10 +190,13 @@ def _clock(f: ir.Function, kind: int) -> ir.Value:
 
 
 def _write_member(module: ir.Module) -> None:
-    """``void member(body, table, arena, number, count)``: its share of a call, and what time it lost."""
+    """``i64 member(body, table, arena, number, count)``: its share of a call; how long that took.
+
+    It notes what time it lost.
+    """
     names = ("body", "table", "arena", "number", "count")
     params = [(name, "i64" if name in ("number", "count") else "ptr") for name in names]
-    f = module.function("member", "void", params, "internal")
+    f = module.function("member", "i64", params, "internal")
     before = _clock(f, time.CLOCK_THREAD_CPUTIME_ID)
     _run_body(f, *(f.param(name) for name in names), _at(f, _MEET))
     ran = f.binary("sub", _clock(f, time.CLOCK_THREAD_CPUTIME_ID), before)
@@ -188,44 +204,127 @@ def _write_member(module: ir.Module) -> None:
     lost = f.intrinsic("smax", "i64", f.binary("sub", passed, ran), ir.index(0))
     f.emit(f"atomicrmw add ptr {_at(f, _LOST).name}, i64 {lost.name} acq_rel", "i64")
     f.call(BARRIER, "void", _at(f, _MEET), f.param("count"))
-    f.ret()
+    f.ret(passed)
 
 
-def _write_worker(module: ir.Module) -> None:
-    """Sleep until there is a new call; if it wants this member, run its body; meet at the end.
+def _write_following(module: ir.Module, host: Host) -> None:
+    """``i64 following(i64 seen, i64 until)``: the call after that one; look for it until then, and sleep."""
+    f = module.function("following", "i64", [("seen", "i64"), ("until", "i64")], "internal")
+    seen, came, sleep = f.param("seen"), f.new_label("came"), f.new_label("sleep")
+    with f.again([]) as loop:
+        _pause(f, host)
+        call = _get(f, _CALL)
+        same = f.compare("icmp eq", f.binary("lshr", call, ir.index(8)), seen)
+        early = f.compare("icmp slt", _clock(f, time.CLOCK_MONOTONIC), f.param("until"))
+        loop.more, loop.next = f.binary("and", same, early), []
+    f.branch(same, sleep, came)
+    f.start(came)
+    f.ret(call)
+    f.start(sleep)
+    _sleep(f, seen)
 
-    A worker is told the call that was the last when it was started, so that it neither repeats that one nor
-    misses the next.
-    """
-    f = module.function("worker", "ptr", [("packed", "ptr")], "internal")
-    packed = f.cast("ptrtoint", f.param("packed"), "i64")
-    number = f.binary("and", packed, ir.index(255))
-    first = f.binary("lshr", packed, ir.index(8))
-    start = f.label
-    hints = ("top", "sleep", "look", "go", "skip", "work")
-    top, sleep, look, go, skip, work = (f.new_label(hint) for hint in hints)
-    f.jump(top)
-    f.start(top)
-    f.lines.append(f"  %seen = phi i64 [ {first.name}, %{start} ], [ %now, %{skip} ], [ %now, %{work} ]")
+
+def _sleep(f: ir.Function, seen: ir.Value) -> None:
+    """Sleep until there is a new call, and return it."""
+    look, rest, awake = (f.new_label(hint) for hint in ("look", "rest", "awake"))
     f.call("pthread_mutex_lock", "i32", _at(f, _MUTEX))
     f.jump(look)
     f.start(look)
-    generation = _get(f, _GENERATION)
-    f.lines.append(f"  %now = add i64 {generation.name}, 0")
-    f.branch(f.compare("icmp eq", generation, ir.Value("%seen", "i64")), sleep, go)
-    f.start(sleep)
+    call = _get(f, _CALL)
+    f.branch(f.compare("icmp eq", f.binary("lshr", call, ir.index(8)), seen), rest, awake)
+    f.start(rest)
     f.call("pthread_cond_wait", "i32", _at(f, _CONDITION), _at(f, _MUTEX))
     f.jump(look)
-    f.start(go)
-    count = _get(f, _COUNT)
-    body, table, arena = (_get(f, offset, "ptr") for offset in (_BODY, _TABLE, _ARENA))
+    f.start(awake)
     f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
+    f.ret(call)
+
+
+def _write_worker(module: ir.Module, host: Host) -> None:
+    """Wait until there is a new call; if it wants this member, run its body; meet at the end.
+
+    A worker is told the call that was the last when it was started, so that it neither repeats that one nor
+    misses the next. The number of a call and that of its members are one word, read at once; what else
+    belongs to a call stays until its members have met.
+    """
+    f = module.function("worker", "ptr", [("packed", "ptr")], "internal")
+    packed = f.cast("ptrtoint", f.param("packed"), "i64")
+    number, first = f.binary("and", packed, ir.index(255)), f.binary("lshr", packed, ir.index(8))
+    start, top, skip, work = f.label, f.new_label("top"), f.new_label("skip"), f.new_label("work")
+    f.jump(top)
+    f.start(top)
+    f.lines.append(f"  %seen = phi i64 [ {first.name}, %{start} ], [ %now, %{skip} ], [ %now, %{work} ]")
+    f.lines.append(f"  %until = phi i64 [ 0, %{start} ], [ 0, %{skip} ], [ %later, %{work} ]")
+    call = f.call("following", "i64", ir.Value("%seen", "i64"), ir.Value("%until", "i64"))
+    f.lines.append(f"  %now = lshr i64 {call.name}, 8")
+    count = f.binary("and", call, ir.index(255))
     f.branch(f.compare("icmp slt", number, count), work, skip)
     f.start(skip)
     f.jump(top)
     f.start(work)
-    f.call("member", "void", body, table, arena, number, count)
+    if has_cores(host):
+        f.call("move_over", "void")
+    body, table, arena = (_get(f, offset, "ptr") for offset in (_BODY, _TABLE, _ARENA))
+    looks = _looks(f, f.call("member", "i64", body, table, arena, number, count))
+    if has_cores(host):  # the caller cannot go on while this thread has its core
+        looks = f.select(_is_apart(f), looks, ir.index(0))
+    f.lines.append(f"  %later = add i64 {_clock(f, time.CLOCK_MONOTONIC).name}, {looks.name}")
     f.jump(top)
+
+
+def _looks(f: ir.Function, passed: ir.Value) -> ir.Value:
+    """For how long the next call is looked for after one that took so long."""
+    return f.intrinsic("smin", "i64", passed, ir.index(LOOKS))
+
+
+# --- cores --------------------------------------------------------------------------------------------------
+
+
+def has_cores(host: Host) -> bool:
+    """Whether the system tells a thread which core it runs on, and lets it choose."""
+    return "linux" in host.triple
+
+
+def _core(f: ir.Function) -> ir.Value:
+    """The core that this thread runs on."""
+    return f.cast("sext", f.call("sched_getcpu", "i32"), "i64")
+
+
+def _is_apart(f: ir.Function) -> ir.Value:
+    """Whether that is another one than the caller's."""
+    return f.compare("icmp ne", _core(f), _get(f, _CORE))
+
+
+def _write_move_over(module: ir.Module) -> None:
+    """``void move_over()``: leave the caller's core, if this thread may run on others.
+
+    A system may wake a worker on the core where the caller runs while another one is free, and leave it there
+    for many calls. To be moved at once, a thread takes this core from those it may run on; then it has them
+    all again. Where the system refuses, it stays.
+    """
+    f = module.function("move_over", "void", [])
+    crowded, known, moved, done = (f.new_label(hint) for hint in ("crowded", "known", "moved", "done"))
+    cores, others, size = f.alloca(CORES // 8), f.alloca(CORES // 8), ir.index(CORES // 8)
+    self, here = ir.constant(0, "i32"), _core(f)
+    f.branch(f.compare("icmp eq", here, _get(f, _CORE)), crowded, done)
+    f.start(crowded)
+    failed = f.call("sched_getaffinity", "i32", self, size, cores)
+    f.branch(f.compare("icmp eq", failed, ir.constant(0, "i32")), known, done)
+    f.start(known)
+    f.copy(others, cores, size)
+    word = f.offset(others, "i64", f.binary("lshr", here, ir.index(6)))
+    bit = f.binary("shl", ir.index(1), f.binary("and", here, ir.index(63)))
+    f.store(f.binary("xor", f.load("i64", word, 8), bit), word, 8)
+    failed = f.call("sched_setaffinity", "i32", self, size, others)
+    f.branch(f.compare("icmp eq", failed, ir.constant(0, "i32")), moved, done)
+    f.start(moved)
+    f.call("sched_setaffinity", "i32", self, size, cores)
+    f.jump(done)
+    f.start(done)
+    f.ret()
+
+
+# --- calls --------------------------------------------------------------------------------------------------
 
 
 def _write_start(module: ir.Module) -> None:
@@ -238,7 +337,7 @@ def _write_start(module: ir.Module) -> None:
     members = f.binary("add", _get(f, _STARTED), ir.index(1))
     f.branch(f.compare("icmp slt", members, f.param("wanted")), more, done)
     f.start(more)
-    packed = f.binary("or", f.binary("shl", _get(f, _GENERATION), ir.index(8)), members)
+    packed = f.binary("or", f.binary("and", _get(f, _CALL), ir.index(-256)), members)
     number = f.cast("inttoptr", packed, "ptr")
     worker, null = ir.Value("@worker", "ptr"), ir.Value("null", "ptr")
     failed = f.call("pthread_create", "i32", thread, null, worker, number)
@@ -252,19 +351,23 @@ def _write_start(module: ir.Module) -> None:
     f.ret(f.intrinsic("smin", "i64", members, f.param("wanted")))
 
 
-def _write_run(module: ir.Module) -> None:
-    """``void run(body, table, arena)``: with the team if it is free and gets its cores, else alone."""
-    f = module.function(RUN, "void", [(name, "ptr") for name in ("body", "table", "arena")])
+def _write_run(module: ir.Module, host: Host) -> None:
+    """``void run(body, table, arena, margin)``: with the team if it is free and gets its cores, else alone.
+
+    The team has a call that comes while workers still look for one, or by so many nanoseconds later.
+    """
+    params = [*((name, "ptr") for name in ("body", "table", "arena")), ("margin", "i64")]
+    f = module.function(RUN, "void", params)
     body, table, arena = (f.param(name) for name in ("body", "table", "arena"))
-    many, calm, free, together, release, alone = (
-        f.new_label(h) for h in ("many", "calm", "free", "together", "release", "alone")
+    many, free, together, release, alone = (
+        f.new_label(h) for h in ("many", "free", "together", "release", "alone")
     )
-    wanted = _get(f, _WANTED)
-    f.branch(f.compare("icmp sgt", wanted, ir.index(1)), many, alone)
+    wanted, now = _get(f, _WANTED), _clock(f, time.CLOCK_MONOTONIC)
+    calm = f.compare("icmp sge", now, _get(f, _ALONE_UNTIL))
+    soon = f.compare("icmp sle", f.binary("sub", now, _get(f, _SOON)), f.param("margin"))
+    several = f.compare("icmp sgt", wanted, ir.index(1))
+    f.branch(f.binary("and", several, f.binary("and", calm, soon)), many, alone)
     f.start(many)
-    until = _get(f, _ALONE_UNTIL)
-    f.branch(f.compare("icmp sge", _clock(f, time.CLOCK_MONOTONIC), until), calm, alone)
-    f.start(calm)
     pair = f.emit(f"cmpxchg ptr {_at(f, _BUSY).name}, i64 0, i64 1 acq_rel acquire", "{ i64, i1 }")
     mine = f.emit(f"extractvalue {{ i64, i1 }} {pair.name}, 1", "i1")
     f.branch(mine, free, alone)
@@ -275,24 +378,33 @@ def _write_run(module: ir.Module) -> None:
     _set(f, _BUSY, ir.index(0))
     f.jump(alone)
     f.start(together)
+    if has_cores(host):
+        _set(f, _CORE, _core(f))
     _call_together(f, count, body, table, arena)
     _set(f, _BUSY, ir.index(0))
     f.ret()
     f.start(alone)
     _run_body(f, body, table, arena, ir.index(0), ir.index(1), ir.Value("null", "ptr"))
+    _expect(f, _clock(f, time.CLOCK_MONOTONIC), now)
     f.ret()
+
+
+def _expect(f: ir.Function, now: ir.Value, began: ir.Value) -> None:
+    """Note until when a call comes soon after one that has ended."""
+    _set(f, _SOON, f.binary("add", now, _looks(f, f.binary("sub", now, began))))
 
 
 def _call_together(f: ir.Function, count: ir.Value, body: ir.Value, table: ir.Value, arena: ir.Value) -> None:
     f.call("pthread_mutex_lock", "i32", _at(f, _MUTEX))
     began = _clock(f, time.CLOCK_MONOTONIC)
-    given = {_COUNT: count, _BODY: body, _TABLE: table, _ARENA: arena, _BEGAN: began, _LOST: ir.index(0)}
+    given = {_BODY: body, _TABLE: table, _ARENA: arena, _BEGAN: began, _LOST: ir.index(0)}
     for offset, value in given.items():
         _set(f, offset, value)
-    _set(f, _GENERATION, f.binary("add", _get(f, _GENERATION), ir.index(1)))
-    f.call("pthread_cond_broadcast", "i32", _at(f, _CONDITION))
+    following = f.binary("add", f.binary("or", _get(f, _CALL), ir.index(255)), ir.index(1))
+    _set(f, _CALL, f.binary("or", following, count))
     f.call("pthread_mutex_unlock", "i32", _at(f, _MUTEX))
-    f.call("member", "void", body, table, arena, ir.index(0), count)
+    f.call("pthread_cond_broadcast", "i32", _at(f, _CONDITION))
+    f.call("member", "i64", body, table, arena, ir.index(0), count)
     _judge(f, count, began)
 
 
@@ -307,6 +419,7 @@ def _judge(f: ir.Function, count: ir.Value, began: ir.Value) -> None:
     _set(f, _ALONE_UNTIL, f.select(bad, f.binary("add", now, pause), ir.index(0)))
     doubled = f.intrinsic("smin", "i64", f.binary("add", times, times), ir.index(AMENDS))
     _set(f, _TIMES, f.select(bad, doubled, ir.index(1)))
+    _expect(f, now, began)
 
 
 def _run_body(f: ir.Function, body: ir.Value, *operands: ir.Value) -> None:
@@ -403,7 +516,8 @@ def set_threads(count: int) -> None:
     count : int
         From 1 to 64. Before the first call it is ``WENGERT_NUM_THREADS``, or as many as this process may
         use cores, at most ``OMP_NUM_THREADS``. It is what a call uses at most: small calls take one, and so
-        do those on a machine whose cores are taken by others.
+        do those on a machine whose cores are taken by others. Between calls threads sleep; before they fall
+        asleep they look for the next call for as long as the last one took, at most 50 µs.
 
     Raises
     ------

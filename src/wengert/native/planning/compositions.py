@@ -8,17 +8,17 @@ So loops share and fuse what they are made of like any other equations.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import bind
-from wengert.core.recording import record
-from wengert.core.trace import Equation, Trace, Var
+from wengert.core.trace import Equation
 from wengert.native.planning.lower import lowers
 from wengert.native.planning.plan import Plan
+from wengert.transforms.compose import composition
 
 Composition = Callable[..., Any]
 SHORT = np.iinfo(np.int32).max  # places that an int32 can count: vectors of them are wider
@@ -36,31 +36,10 @@ def composed(*names: str) -> Callable[[Composition], Composition]:
 
 def expand(plan: Plan, equation: Equation, function: Composition) -> None:
     """Record a composition, and lower its equations in place of the one that it stands for."""
-    params, types = equation.params, [atom.type for atom in equation.inputs]
-    recording = record(function, types, lambda f, operands: f(*operands, **params), abstract=True)
-    trace = recording.trace()
-    recording.recorder.close()
-    for inner in _in_place_of(equation, trace):
+    equations = composition(equation, equation.inputs, function, equation.params)
+    plan.see_through(equations)
+    for inner in equations:
         plan.lower(inner)
-
-
-def _in_place_of(equation: Equation, trace: Trace) -> list[Equation]:
-    """A trace's equations with an equation's operands and results, each of which is computed once."""
-    names: dict[Any, Any] = dict(zip(trace.inputs, equation.inputs, strict=True))
-    made = {v for inner in trace.equations for v in inner.outputs}
-    last = []
-    for atom, out in zip(trace.outputs, equation.outputs, strict=True):
-        if atom in made and atom not in names:
-            names[atom] = out
-        else:
-            last.append(Equation(REGISTRY["convert"], (atom,), {"dtype": out.type.dtype}, (out,)))
-    return [_renamed(inner, names) for inner in (*trace.equations, *last)]
-
-
-def _renamed(equation: Equation, names: dict[Any, Any]) -> Equation:
-    inputs = [names.get(atom, atom) for atom in equation.inputs]
-    outputs: Sequence[Var] = [names.get(v, v) for v in equation.outputs]
-    return Equation(equation.primitive, inputs, equation.params, outputs)
 
 
 # --- reductions ---------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ r"""A trace by the text that decides its code, so that what was compiled is foun
           \qquad \text{key} \mapsto (\text{object code, sizes, constants})
 
 Two recordings of one function have other variables and equal texts. Small constants are part of the text,
-number by number. Of a large one the text says its type, and the number that all its elements are if there is
-one: nobody looks further into it, neither `simplify` nor the planner. So other numbers in its place run by
-the same code, which is told where they are.
+number by number. Of a large one the text says its type, and what `simplify` or the planner may find in it:
+the number that all its elements are, a diagonal, a choice of rows or columns. So other numbers in its place
+run by the same code, which is told where they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Literal, Trace, Type, Var
 from wengert.native.machine import cache, identity
-from wengert.transforms.constants import SMALL, uniform
+from wengert.transforms.constants import SMALL, patterns
 
 Array = np.ndarray[Any, Any]
 
@@ -107,15 +107,13 @@ class Text:
         return f"{self._type(atom.type)}[{plain(value)}]"
 
     def _large(self, atom: Literal) -> str:
-        """A large constant by its place among them, and by the number that fills it."""
+        """A large constant by its place among them, and by what is found in it."""
         value = atom.value
         place = next((i for i, known in enumerate(self.large) if known is value), len(self.large))
         if place == len(self.large):
             self.large.append(value)
-        filling = uniform(atom)
-        return f"#{place} {value.strides if not value.flags.c_contiguous else ''}" + (
-            "" if filling is None else filling.tobytes().hex()
-        )
+        found = ",".join(pattern.hex() for pattern in patterns(atom))
+        return f"#{place} {value.strides if not value.flags.c_contiguous else ''}{found}"
 
 
 def plain(value: Any) -> str:

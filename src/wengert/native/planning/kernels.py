@@ -49,6 +49,11 @@ class Buffer:
         """Whether it is the same memory: the same buffer, or the same output."""
         return self is other or (self.kind, self.index) == (other.kind, other.index) == ("output", self.index)
 
+    def overlaps(self, other: Buffer) -> bool:
+        """Whether they have places of the arena in common."""
+        both = self.kind == other.kind == "arena"
+        return both and self.offset < other.offset + other.nbytes and other.offset < self.offset + self.nbytes
+
     @property
     def nbytes(self) -> int:
         """Bytes, rounded up so that the next buffer is aligned."""
@@ -237,7 +242,10 @@ class Write:
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """``out`` is reduced from ``operands``: one, or for a ``dot`` two whose products are added."""
+    """``out`` is reduced from ``operands``: one, or for a ``dot`` two whose products are added.
+
+    In a ``recurrence`` what has been found is multiplied by the first, and the second is added.
+    """
 
     kind: str
     operands: tuple[Atom, ...]
@@ -287,8 +295,8 @@ class Map(Kernel):
     """A loop over ``shape`` that evaluates elementwise equations, and reduces some of them over ``axes``.
 
     ``running`` are writes of what the reductions have come to after every step, so that the axis is walked
-    through in order. As an epilogue it has a ``parent``, a product or a reduction whose results it finds in
-    registers.
+    through in order. Where a ``required`` condition does not hold the run fails. As an epilogue it has a
+    ``parent``, a product or a reduction whose results it finds in registers.
     """
 
     shape: Shape
@@ -297,11 +305,13 @@ class Map(Kernel):
     writes: list[Write] = field(default_factory=list)
     reductions: list[Reduction] = field(default_factory=list)
     running: list[Write] = field(default_factory=list)
+    required: list[Atom] = field(default_factory=list)
     axes: tuple[int, ...] = ()
     epilogues: dict[Shape, Map] = field(default_factory=dict)
     parent: Kernel | None = None
     scalar: bool = False
     closed: bool = False
+    costly: int = 0
 
     def takes(self, costly: bool) -> bool:
         """Whether equations may join; costly ones do not join where numbers come one by one."""
@@ -336,7 +346,7 @@ class Map(Kernel):
     def prune(self) -> None:
         """Forget what nobody uses: other loops have computed it anew."""
         needed = {atom for reduction in self.reductions for atom in reduction.operands}
-        needed |= {write.atom for write in (*self.writes, *self.running)}
+        needed |= {*self.required, *(write.atom for write in (*self.writes, *self.running))}
         kept = []
         for equation in reversed(self.equations):
             if needed.intersection(equation.outputs):
@@ -364,7 +374,7 @@ class Map(Kernel):
             yield from (write.access for write in (*part.writes, *part.running))
 
     def has_work(self) -> bool:
-        return any(part.writes or part.running for part in self.maps())
+        return any(part.writes or part.running or part.required for part in self.maps())
 
 
 @dataclass(eq=False)

@@ -7,7 +7,8 @@ comes out is read where it stands, by strides:
           \operatorname{sign}\det A = \prod_i s_i \operatorname{sign} u_{ii}
 
 with s = -1 for every row that changed places. The routines are those that NumPy calls. Where one of them
-fails, the run is noted as failed, and the reference interpreter raises what NumPy raises.
+fails, the run is noted as failed, and the reference interpreter raises what NumPy raises. What small matrices
+ask for is written out instead (`native.planning.elimination`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from wengert.core.trace import Atom, Equation, Type, Var, type_for
 from wengert.native.machine import ir
 from wengert.native.machine.symbols import define
 from wengert.native.planning.compositions import Composition, composed, expand
+from wengert.native.planning.elimination import is_small, write_out
 from wengert.native.planning.kernels import ALIGNMENT, Access, Routine, Shape, row_major
-from wengert.native.planning.lower import lowers
+from wengert.native.planning.lower import Rule, lowers
 from wengert.native.planning.plan import Plan, literal
 from wengert.native.planning.unlowerable import Unlowerable
 
@@ -191,16 +193,28 @@ def _followed(plan: Plan, equation: Equation, operands: Sequence[Var], function:
     expand(plan, Equation(equation.primitive, operands, {}, equation.outputs), function)
 
 
+def _unless_small(rule: Rule) -> Rule:
+    """A rule for matrices that are not small enough to be written out."""
+
+    def lower(plan: Plan, equation: Equation) -> None:
+        _letter(equation)
+        (write_out if is_small(equation) else rule)(plan, equation)
+
+    return lower
+
+
 # --- systems of equations -----------------------------------------------------------------------------------
 
 
 @lowers("solve")
+@_unless_small
 def _solve(plan: Plan, equation: Equation) -> None:
     (a, b), (out,) = equation.inputs, equation.outputs
     _solved(plan, equation, a, b, out)
 
 
 @lowers("inv")
+@_unless_small
 def _inv(plan: Plan, equation: Equation) -> None:
     """The solution for the unit matrix."""
     (a,), (out,) = equation.inputs, equation.outputs
@@ -233,6 +247,7 @@ def _determinant(diagonal: Any, pivots: Any) -> Any:
 
 
 @lowers("det", "slogdet")
+@_unless_small
 def _det(plan: Plan, equation: Equation) -> None:
     """From the diagonal of U. A singular matrix has a 0 there, which is no failure."""
     (a,), letter = equation.inputs, _letter(equation)
@@ -253,6 +268,7 @@ composed("adjugate")(REGISTRY["adjugate"].numpy)
 
 
 @lowers("cholesky")
+@_unless_small
 def _cholesky(plan: Plan, equation: Equation) -> None:
     (a,), letter = equation.inputs, _letter(equation)
     *lead, n, _ = a.type.shape

@@ -86,16 +86,16 @@ def _reduce(plan: Plan, equation: Equation) -> None:
     add_reduction(plan, kernel, axes, Reduction(equation.primitive.name, (x,), out))
 
 
-@lowers("cumsum", "cumprod")
+@lowers("cumsum", "cumprod", "recurrence")
 def _accumulate(plan: Plan, equation: Equation) -> None:
     """A reduction of which every step is kept."""
-    (x,), (out,) = equation.inputs, equation.outputs
-    target, stage = plan.target(out), plan.ready(x)
+    (x, *_), (out,) = equation.inputs, equation.outputs
+    target, stage = plan.target(out), max(map(plan.ready, equation.inputs))
     kernel = Map(stage, x.type.shape, axes=(equation.params["axis"],), closed=True)
-    plan.read(kernel, x)
-    kernel.reductions.append(
-        Reduction({"cumsum": "sum", "cumprod": "prod"}[equation.primitive.name], (x,), out)
-    )
+    for atom in equation.inputs:
+        plan.read(kernel, atom)
+    kind = {"cumsum": "sum", "cumprod": "prod"}.get(equation.primitive.name, equation.primitive.name)
+    kernel.reductions.append(Reduction(kind, tuple(equation.inputs), out))
     kernel.running.append(Write(out, target))
     plan.kernels.append(kernel)
     plan.assign(out, target, stage)
@@ -166,10 +166,18 @@ def _undo_scatter(equation: Equation, target: Access) -> Access | None:
     return target.reshaped(ct.type.shape) if ct.type.size == out.type.size and _is_window(equation) else None
 
 
+def _undo_getitem(equation: Equation, target: Access) -> Access | None:
+    (x, *_), (out,) = equation.inputs, equation.outputs
+    steps = {part.step for part in equation.params["index"] if isinstance(part, slice)}
+    all_in_order = x.type.size == out.type.size and _is_basic(equation) and steps <= {None, 1}
+    return target.reshaped(x.type.shape) if all_in_order else None
+
+
 UNDONE: dict[str, Callable[[Equation, Access], Access | None]] = {
     "reshape": lambda equation, target: target.reshaped(equation.inputs[0].type.shape),
     "transpose": _undo_transpose,
     "scatter": _undo_scatter,
+    "getitem": _undo_getitem,
 }
 
 
@@ -453,6 +461,19 @@ def _rows(accesses: Sequence[Access]) -> list[Shape]:
     return [access.strides[1:] for access in accesses]
 
 
+def _by_rows(
+    plan: Plan, atoms: Sequence[Atom], constants: Sequence[Access], stage: float
+) -> tuple[list[Access], float]:
+    """Constants of a loop; those without neighbours in their rows are copied, or products would each time."""
+    found = []
+    for atom, access in zip(atoms, constants, strict=True):
+        if access.strides and access.strides[-1] != 1 and 0 not in access.strides:
+            access, ready = plan.row_major(atom)
+            stage = max(stage, ready)
+        found.append(access)
+    return found, stage
+
+
 def _next_state(
     plan: Plan, body: Plan, state: Sequence[Access], first: int
 ) -> tuple[list[Access], list[tuple[Access, Access]]]:
@@ -473,6 +494,7 @@ def _scan(plan: Plan, equation: Equation) -> None:
     consts, carry, outputs = params["consts"], params["carry"], len(trace.outputs)
     operands, stage = in_memory(plan, equation.inputs)
     constants, start, xs = operands[:consts], operands[consts : consts + carry], operands[consts + carry :]
+    constants, stage = _by_rows(plan, equation.inputs[:consts], constants, stage)
     state, stage = _state(plan, start, equation.outputs[:carry], stage)
     ys = _results(plan, equation.outputs[carry:], stage)
     body = Plan(

@@ -38,9 +38,7 @@ from wengert.native.planning.kernels import (
     whole,
 )
 from wengert.native.planning.unlowerable import Unlowerable
-from wengert.transforms.constants import uniform
-
-LARGE = 1 << 12  # elements of a constant, from which on it is looked at for a diagonal
+from wengert.transforms.constants import diagonal_of, uniform
 
 # Operations that take many instructions: not repeated in scalar code where a vector is waiting.
 COSTLY = frozenset(
@@ -77,6 +75,8 @@ COSTLY = frozenset(
         "logistic",
         "log_expit",
         "softplus",
+        "gammaln",
+        "loggamma",
         "xlogy",
         "xlog1py",
         "entr",
@@ -97,9 +97,13 @@ UNCHANGED = frozenset(
     {"convert", "discretise", "item", "stop_gradient", "variable", "positive", "conjugate", "real"}
 )
 
-# Of buffers that threads do not hurry to use again: bytes, and for how many kernels.
+# Of buffers that nobody hurries to use again: bytes, or which part of the arena, and for how many kernels.
 SMALL = 32 * 1024
+PART = 64
 SPREAD = 16
+
+# A loop takes so many costly operations, and then ends: LLVM is slow with code that goes on and on.
+ENOUGH = 12
 
 # So many equations at most are computed anew, one after the other, where a value is used.
 MOST_WAITING = 4
@@ -164,6 +168,8 @@ class Plan:
         for part in (part for kernel in self.kernels for part in kernel.maps()):
             part.prune()
         self._overwritten: list[tuple[Buffer, Kernel]] = []
+        self._reads = {k: {id(a.buffer) for a in k.reading()} for k in self.kernels if carries}
+        self._writes = {k: [a.buffer for a in k.writing()] for k in self.kernels if carries}
         self.in_place = [pair for pair in carries if self._overwrites(*pair)]
         self._finish()
 
@@ -186,15 +192,16 @@ class Plan:
         self.shared_bytes = _place(self.arena)
 
     def spread(self) -> None:
-        """Leave small buffers alone for a while after their last use: threads may reorder kernels."""
+        """Leave small buffers alone for a while before and after their use: kernels may then change places.
+
+        So threads meet less often, and more kernels take turns on a block.
+        """
         for kernel in self.kernels:
             for body in kernel.bodies():
                 body.spread()
             if isinstance(kernel, Around):
                 kernel.arena.buffer.size = max(body.shared_bytes for body in kernel.bodies())
-        for buffer in self.arena:
-            buffer.last += SPREAD if buffer.nbytes <= SMALL else 0
-        self.shared_bytes = _place(self.arena)
+        self.shared_bytes = _place(self.arena, max(SMALL, self.shared_bytes // PART))
 
     # --- equations ----------------------------------------------------------------------------------------
 
@@ -226,9 +233,16 @@ class Plan:
         home = (
             max(homes, key=lambda home: home.stage)
             if homes
-            else self._delayed(equation) or self.map(stage, shape)
+            else self._delayed(equation) or self._loop(stage, equation)
         )
         self._compute(home, equation)
+
+    def _loop(self, stage: float, equation: Equation) -> Map:
+        """The loop at a stage that an equation may join: a new one if the last is long enough."""
+        shape = equation.outputs[0].type.shape
+        if _is_full(self.map(stage, shape), equation):
+            del self._maps[stage, shape]
+        return self.map(stage, shape)
 
     def _delayed(self, equation: Equation) -> Map | None:
         """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``.
@@ -237,7 +251,7 @@ class Plan:
         """
         for atom in reversed(equation.inputs):
             home = self.maker(atom)
-            if home is None or not _may_wait(home) or not home.takes(equation.primitive.name in COSTLY):
+            if home is None or not _may_wait(home) or not _takes(home, equation):
                 continue
             if atom.type.shape == equation.outputs[0].type.shape and not any(
                 map(self._is_windowed, equation.inputs)
@@ -268,6 +282,7 @@ class Plan:
         for atom in equation.inputs:
             self.read(kernel, atom)
         kernel.equations.append(equation)
+        kernel.costly += equation.primitive.name in COSTLY
 
     def settle(self, atom: Atom, shape: Shape | None = None) -> None:
         """Compute what has been waiting in a loop of its own: it is wanted in memory, or in another shape."""
@@ -275,6 +290,13 @@ class Plan:
         if atom in self._waiting and atom.type.shape != shape:
             waiting = self._waiting.pop(atom)
             self._compute(self.map(waiting.stage, atom.type.shape), waiting.equation)
+
+    def require(self, condition: Var) -> None:
+        """The run fails where a condition does not hold."""
+        self.settle(condition)
+        home = self.maker(condition) or self.map(self.ready(condition), condition.type.shape)
+        self.read(home, condition)
+        home.required.append(condition)
 
     def later(self, out: Var, pieces: list[Piece], lower: Callable[[], None]) -> None:
         """A value made of pieces; it is lowered when asked for, unless it has become part of another."""
@@ -289,12 +311,11 @@ class Plan:
     def _homes(self, equation: Equation, shape: Shape) -> list[Map]:
         """The loops that compute an operand and may take the equation: all others are in memory by then."""
         homes = {id(m): m for m in map(self.maker, equation.inputs) if m is not None and m.shape == shape}
-        costly = equation.primitive.name in COSTLY
         windowed = any(self._is_windowed(atom) for atom in equation.inputs)
         return [
             home
             for home in homes.values()
-            if home.takes(costly)
+            if _takes(home, equation)
             and self._ready(equation.inputs, home) <= home.stage
             and not (windowed and isinstance(home.parent, Contract))
         ]
@@ -489,6 +510,16 @@ class Plan:
                 if last and (root[0] is not atom or root[1].strides == layout(atom.type)):
                     yield root  # type: ignore[misc]
 
+    def see_through(self, equations: Sequence[Equation]) -> None:
+        """What views in a composition show is wanted where the views are."""
+        from wengert.native.planning.table import seen_through
+
+        for equation in reversed(equations):
+            target = self._wanted.get(equation.outputs[0])
+            found = None if target is None else seen_through(equation, target)
+            if found is not None and isinstance(found[0], Var):
+                self._wanted.setdefault(found[0], found[1])
+
     def _seen_by_what_is_wanted(self) -> Iterator[tuple[Var, Shape]]:
         """Strides of values from which those are computed that are wanted with other axes innermost."""
         found = {v: order_of(access) for v, access in self._wanted.items()}
@@ -556,7 +587,7 @@ class Plan:
 
         The loop is put behind all readers if need be. It may itself read the buffer element by element.
         """
-        writers = [k for k in self.kernels if any(a.buffer.is_as(taker) for a in k.writing())]
+        writers = [k for k, buffers in self._writes.items() if any(b.is_as(taker) for b in buffers)]
         if not writers:
             return False
         writer = min(writers, key=lambda kernel: kernel.stage)
@@ -570,12 +601,11 @@ class Plan:
         return self._moves_behind(writer, buffer, [k for k in writers if k is not writer])
 
     def _moves_behind(self, writer: Kernel, buffer: Buffer, later: Sequence[Kernel]) -> bool:
-        others = [k for k in self.kernels if k is not writer]
-        before = [k for k in others if any(a.buffer is buffer for a in (*k.reading(), *k.writing()))]
+        others, read = [k for k in self.kernels if k is not writer], self._reads[writer]
+        before = [k for k in others if id(buffer) in self._reads[k] or buffer in self._writes[k]]
         stage = max([writer.stage, *(k.stage + 0.5 for k in before)])
-        made = {id(a.buffer) for a in writer.writing()}
-        after = [*later, *(k for k in others if any(id(a.buffer) in made for a in k.reading()))]
-        read = {id(a.buffer) for a in writer.reading()}
+        made = {id(b) for b in self._writes[writer]}
+        after = [*later, *(k for k in others if not made.isdisjoint(self._reads[k]))]
         gone = any(id(b) in read and k is not writer and k.stage <= stage for b, k in self._overwritten)
         if gone or any(kernel.stage <= stage for kernel in after):
             return False
@@ -593,6 +623,20 @@ class Plan:
 
 def _is_cheap(equation: Equation) -> bool:
     return equation.primitive.name not in COSTLY and not equation.primitive.multiple
+
+
+def _takes(home: Map, equation: Equation) -> bool:
+    return home.takes(equation.primitive.name in COSTLY) and not _is_full(home, equation)
+
+
+def _is_full(home: Map, equation: Equation) -> bool:
+    """Whether a loop is long enough to end before an equation.
+
+    It ends before one of the kind that it began with, if there is one: loops of unrolled code are alike then.
+    """
+    if home.costly < ENOUGH or not home.shape:
+        return False
+    return home.costly >= 2 * ENOUGH or equation.primitive is home.equations[0].primitive
 
 
 def _may_wait(home: Map) -> bool:
@@ -635,23 +679,6 @@ def _keeps_axes(equation: Equation) -> bool:
     )
 
 
-def diagonal_of(value: np.ndarray[Any, Any]) -> tuple[Any, int, int, int] | None:
-    """The number along part of a diagonal of a large matrix of zeros; first row, first column, count."""
-    if (
-        value.ndim != 2
-        or value.size <= LARGE
-        or value.dtype.kind not in "fiu"
-        or not value.flags.c_contiguous
-    ):
-        return None
-    rows, columns = np.nonzero(value.view(f"i{value.dtype.itemsize}"))
-    if not len(rows) or len(rows) > max(value.shape):
-        return None
-    numbers, steps = value[rows, columns], np.arange(len(rows))
-    alike = (rows - rows[0] == steps) & (columns - columns[0] == steps) & (numbers == numbers[0])
-    return (numbers[0], int(rows[0]), int(columns[0]), len(rows)) if alike.all() else None
-
-
 def layout(type: Type) -> Shape:
     """Strides of a value in the arena: row-major, but the longest axis innermost if the last is short."""
     shape = type.shape
@@ -661,23 +688,31 @@ def layout(type: Type) -> Shape:
     return ordered(shape, [i for i in range(len(shape)) if i != inner] + [inner])
 
 
-def _place(buffers: Sequence[Buffer]) -> int:
-    """Give every buffer its offset in the arena; buffers whose lives do not overlap may share."""
-    placed: list[Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: -b.nbytes):
-        buffer.offset = _first_gap(buffer, placed)
-        placed.append(buffer)
-    return max((b.offset + b.nbytes for b in placed), default=0)
+def _place(buffers: Sequence[Buffer], small: int = 0) -> int:
+    """Give every buffer its offset in the arena, the largest first; lives apart may share.
+
+    The lives of small ones must be some kernels apart from others.
+    """
+    placed, end = np.zeros((4, len(buffers) + 1), np.int64), 0
+    sizes = sorted(((b.nbytes, b) for b in buffers), key=lambda pair: -pair[0])
+    for count, (size, buffer) in enumerate(sizes):
+        low, high, first, last = taken = placed[:, :count]
+        apart = SPREAD if size <= small else 0
+        alive = (first <= buffer.last + apart) & (last >= buffer.first - apart)
+        buffer.offset = _first_gap(size, low[alive], high[alive])
+        at = low.searchsorted(buffer.offset)
+        placed[:, at + 1 : count + 1] = taken[:, at:].copy()
+        placed[:, at] = buffer.offset, buffer.offset + size, buffer.first, buffer.last
+        end = max(end, buffer.offset + size)
+    return end
 
 
-def _first_gap(buffer: Buffer, placed: Sequence[Buffer]) -> int:
-    alive = (b for b in placed if b.first <= buffer.last and buffer.first <= b.last)
-    offset = 0
-    for other in sorted(alive, key=lambda b: b.offset):
-        if offset + buffer.nbytes <= other.offset:
-            break
-        offset = max(offset, other.offset + other.nbytes)
-    return offset
+def _first_gap(size: int, low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> int:
+    """The first offset at which so many bytes are free; what is taken is in the order of where it begins."""
+    reached = np.zeros(len(low) + 1, np.int64)
+    np.maximum.accumulate(high, out=reached[1:])
+    gaps = np.flatnonzero(reached[:-1] + size <= low)
+    return int(reached[gaps[0] if len(gaps) else -1])
 
 
 def all_plans(plan: Plan) -> Iterator[Plan]:

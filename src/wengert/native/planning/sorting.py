@@ -1,12 +1,14 @@
-r"""Sorting and searching: a stable merge sort of positions, and bisection.
+r"""Sorting and searching: stable sorts of positions, and bisection.
 
-Both work on single rows and go by NumPy's order, in which NaN comes after every number:
+They work on single rows and go by NumPy's order, in which NaN comes after every number:
 
 .. math:: a < b \iff a <_{\mathrm{IEEE}} b \ \text{ or }\ (b \text{ is NaN and } a \text{ is not})
 
-The sort merges runs of 1, 2, 4, ... elements from one half of its memory to the other, and keys go along with
-their positions. It takes from the second run only what is less than the first of the first run, so equal
-elements keep their order.
+Short rows are sorted by merging runs of 1, 2, 4, ... elements from one half of the memory to the other, and
+keys go along with their positions. Only what is less than the first of the first run is taken from the
+second, so equal elements keep their order. Long rows are sorted by one digit after the other, from the lowest
+on: the bits of a number, with those of negative ones turned round, are a whole number that is ordered alike,
+of eight digits in the base 256 for float64 (Knuth, TAOCP 3, 5.2.5).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from wengert.native.product.tiles import has
 
 ZERO, ONE = ir.index(0), ir.index(1)
 INDEX = np.dtype(np.intp)
-STEP = 8  # operations that a step of a search or of a merge counts as
+STEP = 8  # operations that a step of a search, a merge or a distribution counts as
+LONG = 64  # elements of a row from which it is sorted by digits
+BASE = 256
 
 
 def less_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
@@ -127,14 +131,16 @@ def _argsort(plan: Plan, equation: Equation) -> None:
     target = plan.allocate(out.type)
     shape = tuple(m for i, m in enumerate(x.type.shape) if i != axis + x.type.ndim)
     steps = [ir.index(a.strides[axis]) for a in (source, target)]
+    function = sort_function if n < LONG else distribution_function
 
     def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
-        name = sort_function(writer.f.module, dtype)
+        name = function(writer.f.module, dtype)
         row, places = pointers
         writer.f.call(name, "void", row, steps[0], ir.index(n), places, steps[1], memory)
 
     rows, scratch = [_axis_last(a, axis) for a in (source, target)], 2 * n * (dtype.itemsize + INDEX.itemsize)
-    work = STEP * n * n.bit_length()
+    scratch += BASE * dtype.itemsize * INDEX.itemsize
+    work = STEP * n * (n.bit_length() if n < LONG else dtype.itemsize)
     plan.kernels.append(Routine(stage, "argsort", shape, rows[:1], rows[1:], code, work, scratch))
     plan.assign(out, target, stage)
 
@@ -249,3 +255,120 @@ def _write_merge(f: ir.Function, element: str, less: str) -> None:
         moved = f.cast("zext", second, "i64")
         loop.next = [f.binary("add", i, f.binary("sub", ONE, moved)), f.binary("add", j, moved)]
     f.ret()
+
+
+# --- by digits ----------------------------------------------------------------------------------------------
+
+
+def distribution_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
+    """The function that finds the order of a row digit by digit, with the arguments of `sort_function`.
+
+    Its memory has room for the counts of all digits besides.
+    """
+    name = f"distribute.{dtype.kind}{dtype.itemsize}"
+    if not has(module, name):
+        one_digit = _digit_function(module, f"i{8 * dtype.itemsize}")
+        types = {"row": "ptr", "step": "i64", "count": "i64", "places": "ptr", "far": "i64", "work": "ptr"}
+        f = module.function(name, "void", list(types.items()), "internal")
+        _write_distribution(f, dtype, one_digit)
+    return name
+
+
+def _write_distribution(f: ir.Function, dtype: np.dtype[Any], one_digit: str) -> None:
+    """Count the digits of all keys at once; then distribute by each of them."""
+    count, digits, counts = f.param("count"), dtype.itemsize, f.param("work")
+    places = [f.offset(counts, "i64", ir.index(BASE * digits))]
+    places.append(f.offset(places[0], "i64", count))
+    keys = [f.offset(places[1], "i64", count)]
+    keys.append(f.offset(keys[0], f"i{8 * digits}", count))
+    _write_counts(f, dtype, places[0], keys[0])
+    now, other = [places[0], keys[0]], [places[1], keys[1]]
+    for digit in range(digits):
+        moved = f.call(one_digit, "i1", *now, *other, count, counts, ir.index(digit))
+        pairs = [(f.select(moved, b, a), f.select(moved, a, b)) for a, b in zip(now, other, strict=True)]
+        now, other = [a for a, _ in pairs], [b for _, b in pairs]
+    with f.loop(ZERO, count, 1) as loop:
+        place = f.load("i64", f.offset(now[0], "i64", loop.index))
+        f.store(place, f.offset(f.param("places"), "i64", f.binary("mul", loop.index, f.param("far"))))
+    f.ret()
+
+
+def _write_counts(f: ir.Function, dtype: np.dtype[Any], places: ir.Value, keys: ir.Value) -> None:
+    """The keys of a row with their places, and how many have each digit."""
+    counts, integer = f.param("work"), f"i{8 * dtype.itemsize}"
+    with f.loop(ZERO, ir.index(BASE * dtype.itemsize), 1) as loop:
+        f.store(ZERO, f.offset(counts, "i64", loop.index))
+    with f.loop(ZERO, f.param("count"), 1) as loop:
+        f.store(loop.index, f.offset(places, "i64", loop.index))
+        at = f.binary("mul", loop.index, f.param("step"))
+        key = _ordered(f, f.load(integer, f.offset(f.param("row"), integer, at)), dtype)
+        f.store(key, f.offset(keys, integer, loop.index))
+        for digit in range(dtype.itemsize):
+            _next_place(f, counts, key, ir.index(digit))
+
+
+def _ordered(f: ir.Function, bits: ir.Value, dtype: np.dtype[Any]) -> ir.Value:
+    """The bits of a number as those of an unsigned one that comes in the same order."""
+    width = 8 * dtype.itemsize
+    sign = ir.constant(-(1 << (width - 1)), bits.type)
+    if dtype.kind != "f":
+        return f.binary("xor", bits, sign) if dtype.kind == "i" else bits
+    zero, ones = ir.constant(0, bits.type), ir.constant(-1, bits.type)
+    no_sign = f.compare("icmp eq", f.binary("shl", bits, ir.constant(1, bits.type)), zero)
+    bits = f.select(no_sign, zero, bits)
+    below = f.binary("ashr", bits, ir.constant(width - 1, bits.type))
+    key = f.binary("xor", bits, f.binary("or", below, sign))
+    number = f.cast("bitcast", bits, ir.type_name(dtype))
+    return f.select(f.compare("fcmp uno", number, number), ones, key)
+
+
+def _next_place(f: ir.Function, counts: ir.Value, key: ir.Value, digit: ir.Value) -> ir.Value:
+    """The count of a key's digit, which becomes one more."""
+    at = f.offset(counts, "i64", _bucket(f, key, digit))
+    place = f.load("i64", at)
+    f.store(f.binary("add", place, ONE), at)
+    return place
+
+
+def _bucket(f: ir.Function, key: ir.Value, digit: ir.Value) -> ir.Value:
+    """Where the count of a key's digit stands among those of all digits."""
+    wide = key if key.type == "i64" else f.cast("zext", key, "i64")
+    value = f.binary("and", f.binary("lshr", wide, f.binary("mul", digit, ir.index(8))), ir.index(BASE - 1))
+    return f.binary("add", value, f.binary("mul", digit, ir.index(BASE)))
+
+
+def _digit_function(module: ir.Module, integer: str) -> str:
+    """The function that distributes keys by a digit; whether it had to, as not all have the same one."""
+    name = f"distribute.{integer}"
+    if not has(module, name):
+        pointers = [(name, "ptr") for name in ("places", "keys", "into", "after")]
+        params = [*pointers, ("count", "i64"), ("counts", "ptr"), ("digit", "i64")]
+        _write_digit(module.function(name, "i1", params, "internal"), integer)
+    return name
+
+
+def _write_digit(f: ir.Function, integer: str) -> None:
+    count, counts, digit = (f.param(name) for name in ("count", "counts", "digit"))
+    alike = f.load("i64", f.offset(counts, "i64", _bucket(f, f.load(integer, f.param("keys")), digit)))
+    done, different = f.new_label("done"), f.new_label("different")
+    f.branch(f.compare("icmp eq", alike, count), done, different)
+    f.start(done)
+    f.ret(ir.constant(False, "i1"))
+    f.start(different)
+    _write_starts(f, f.offset(counts, "i64", f.binary("mul", digit, ir.index(BASE))))
+    with f.loop(ZERO, count, 1) as loop:
+        key = f.load(integer, f.offset(f.param("keys"), integer, loop.index))
+        to = _next_place(f, counts, key, digit)
+        f.store(key, f.offset(f.param("after"), integer, to))
+        place = f.load("i64", f.offset(f.param("places"), "i64", loop.index))
+        f.store(place, f.offset(f.param("into"), "i64", to))
+    f.ret(ir.constant(True, "i1"))
+
+
+def _write_starts(f: ir.Function, counts: ir.Value) -> None:
+    """In place of how many keys have a digit, where the first of them is to stand."""
+    with f.loop(ZERO, ir.index(BASE), 1, [ZERO]) as loop:
+        at = f.offset(counts, "i64", loop.index)
+        here = f.load("i64", at)
+        f.store(loop.first[0], at)
+        loop.next = [f.binary("add", loop.first[0], here)]

@@ -1,10 +1,13 @@
 r"""Counted work of a plan, and whether it is worth sharing among threads.
 
-A thread that helps must be woken once and waited for at every kernel. So work is shared where there is
+A thread that helps must be called once and waited for at every kernel. So work is shared where there is
 enough of it in all, :math:`C \ge C_0`, and in the average kernel, :math:`C / n \ge c_0`. A core makes about
-100,000 of these operations in a microsecond. A call with two threads was found to take 4 to 5 µs longer than
-its share of the work; the second thread saves half of what one alone needs, so :math:`C_0` is twice that and
-as much again to be on the safe side. Between kernels threads fetch what another core has written, some 15 ns
+100,000 of these operations in a microsecond. A call with two threads was found to take 1 µs longer than
+its share of the work where the second one is still looking for it, and 4 to 20 µs where that one must be
+woken; it saves half of what one alone needs, and what it has written must be fetched. So :math:`C_0` is the
+work of 20 µs, and threads are woken for four times as much, or for many bytes, which take longer than
+operations on them; less than that is shared while calls follow each other closely
+(`wengert.native.machine.team`). Between kernels threads fetch what another core has written, some 15 ns
 for every line of 64 bytes: a training step of 280,000 operations a kernel was found to gain nothing from a
 second core, and one of three million to take 0.6 of the time. :math:`c_0` lies between them.
 """
@@ -20,6 +23,7 @@ from wengert.transforms.counting import Cost
 
 ENOUGH = 2_000_000
 ENOUGH_EACH = 400_000
+ENOUGH_TO_WAKE, BYTES_TO_WAKE = 8_000_000, 4_000_000
 LONG = 16  # operations that a costly function counts as
 ROUNDS = 16  # that a while_loop is taken to make
 # Work that takes longer than about 20 µs: other Python threads run meanwhile.
@@ -30,6 +34,11 @@ def is_worth_sharing(plan: Plan) -> bool:
     """Whether threads would make it faster. It depends on shapes alone."""
     operations, kernels = counted(plan)
     return operations >= ENOUGH and operations >= ENOUGH_EACH * kernels
+
+
+def is_worth_waking(plan: Plan) -> bool:
+    """Whether work that is shared is worth threads that must be woken for it."""
+    return counted(plan)[0] >= ENOUGH_TO_WAKE or Cost(plan.trace).bytes >= BYTES_TO_WAKE
 
 
 def is_long(trace: Trace) -> bool:

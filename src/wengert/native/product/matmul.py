@@ -11,11 +11,13 @@ How a product is computed is a `Plan`, made from its shape and the processor alo
 both factors run along k and A has few rows, elements are dot products (`wengert.native.product.dots`); where
 A is one row and B outgrows the first cache, B is read by whole vectors of memory
 (`wengert.native.product.lines`); where B runs along k otherwise, or outgrows the cache, blocks of it are
-copied to panels first (`wengert.native.product.packing`). The inner functions are shared by all products of a
-module; here are the loops over blocks of columns, of k and of rows around them, and the epilogue.
+copied to panels first (`wengert.native.product.packing`). Large products of float32 numbers are left to the
+processor's matrix unit, where it has one (`wengert.native.product.units`). The inner functions are shared by
+all products of a module; here are the loops over blocks of columns, of k and of rows around them, and the
+epilogue.
 
-Rows may be divided among threads in any way: each element is summed by one thread in one order, so the
-division cannot be seen in the result.
+Rows may be divided among threads in any way, or columns between tiles: each element is summed by one thread
+in one order, so the division cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -29,9 +31,11 @@ from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, this_host
 from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.lines import Lines, lines_function
-from wengert.native.product.packing import Rows, fill, rows_function
-from wengert.native.product.plans import Product, power_of_two, round_up
+from wengert.native.product.packing import Panels, Rows, fill, rows_function
+from wengert.native.product.plans import UNIT, Product, power_of_two
+from wengert.native.product.splits import DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
 from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
+from wengert.native.product.units import configured, unit_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
 """(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
@@ -81,7 +85,7 @@ def write_rows(
     begin: ir.Value, end: ir.Value, epilogue: Epilogue | None = None, start: Start | None = None,
     apart: Apart | None = None,
 ) -> None:  # fmt: skip
-    """Write the product into a function, for rows from ``begin`` to ``end``.
+    """Write the product into a function, for rows from ``begin`` to ``end``, or for these columns.
 
     ``apart(values)`` opens another function for the epilogue, which is given these values.
     """
@@ -132,11 +136,18 @@ class _Writer:
             with _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
                 self._narrow(i, rows)
             return
+        if self.plan.method == UNIT:
+            with configured(self.f), _rows_of(self.f, begin, end, self.plan.rows) as (i, rows):
+                self._by_unit(i, rows)
+            return
         f, product, plan = self.f, self.product, self.plan
         step = plan.rows if plan.panels_a is not None or self.epilogue is not None else 0
+        columns = ZERO, ir.index(product.n)
+        if product.across:
+            columns, (begin, end) = (begin, end), (ZERO, ir.index(product.m))
         with (
-            _blocks_of(f, product.n, plan.width) as (j, width),
-            _blocks_of(f, product.k, plan.depth) as (p, depth),
+            _blocks_of(f, *columns, product.n, plan.width) as (j, width),
+            _blocks_of(f, ZERO, ir.index(product.k), product.k, plan.depth) as (p, depth),
         ):
             b, b_step, b_next = self._columns_of_b(p, j, depth, width)
             with _rows_of(f, begin, end, step) as (i, rows):
@@ -200,11 +211,8 @@ class _Writer:
         if self.epilogue is None:
             return self._at(self.c, i, product.c_stride, j, 1), ir.index(product.c_stride * self.size)
         place = self._sum_place()
-        bytes = self._sum_row()
+        bytes = self.product.sum_row
         return place if product.k <= plan.depth else f.advance(place, _times(f, row, bytes)), ir.index(bytes)
-
-    def _sum_row(self) -> int:
-        return round_up(min(self.product.n, self.plan.width) * self.size, LINE)
 
     def _start(
         self, i: ir.Value, j: ir.Value, p: ir.Value, c: ir.Value, c_row: ir.Value
@@ -212,7 +220,7 @@ class _Writer:
         """What sums start with: the caller's choice in the first block of k, what is there in the others."""
         f, first = self.f, self.plan.strips[0][0]
         tile = ir.index((1 if isinstance(first, Dots) else first.tile.columns) * self.size)
-        if self.start is None:
+        if self.start is None or self.plan.method == UNIT:
             given = (_zeros(f.module), ZERO, ZERO)
         else:
             place = self._at(self.start.pointer, i, self.start.row, j, 1)
@@ -260,7 +268,7 @@ class _Writer:
 
     def _share(self, j: ir.Value, width: ir.Value, here: int, rest: int, main: bool) -> ir.Value:
         """How many columns of a block are a strip's."""
-        if self.product.n <= self.plan.width:
+        if self.product.n <= self.plan.width and not self.product.across:
             return ir.index(here)
         f = self.f
         if main:
@@ -309,21 +317,20 @@ class _Writer:
 
     def _transposed(self, begin: ir.Value, end: ir.Value) -> None:
         """A matrix stored by columns times a vector: the vector is the row of A, rows are columns."""
-        f, product = self.f, self.product
-        count = f.binary("sub", end, begin)
-        a, b = self._at(self.a, begin, 1, ZERO, 0), self.b
-        a_step, b_step = (
-            ir.index(product.a_strides[1] * self.size),
-            ir.index(product.b_strides[0] * self.size),
-        )
-        if self.epilogue is None:
-            c = self._at(self.c, begin, 1, ZERO, 0)
-        else:
-            c = self._sum_place()
-        start, start_next = self._vector_start(begin, end)
-        operands = Operands(b, a, c, start, ZERO, b_step, a_step, ZERO, ZERO, ir.index(product.k))
-        for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, 1, start_next)
+        f, k, (_, step), along = self.f, self.product.k, self.product.a_strides, self.product.b_strides[0]
+        steps = ir.index(along * self.size), ir.index(step * self.size)
+        c = self._at(self.c, begin, 1, ZERO, 0) if self.epilogue is None else self._sum_place()
+        given = self._vector_start(begin, end)
+        with _blocks_of(f, ZERO, ir.index(k), k, self.plan.depth) as (p, depth):
+            a, b = self._at(self.a, begin, 1, p, step), self._at(self.b, p, along, ZERO, 0)
+            start, moving = given
+            if k > self.plan.depth:
+                fresh = f.compare("icmp eq", p, ZERO)
+                start, moving = f.select(fresh, start, c), f.select(fresh, moving, ir.index(1))
+            count = f.binary("sub", end, begin)
+            operands = Operands(b, a, c, start, ZERO, *steps, ZERO, ZERO, depth)
+            for strip in _range_strips(self.plan.strips):
+                count, operands = self._range(strip, operands, count, 1, moving)
         if self.epilogue is not None:
             self._finish_column(begin, end)
 
@@ -340,7 +347,7 @@ class _Writer:
             self.b, a, self.scratch, _zeros(f.module), b_row, b_step, a_step, ir.index(pitch), ZERO, k
         )
         for strip in _range_strips(self.plan.strips):
-            count, operands = self._range(strip, operands, count, product.n, False)
+            count, operands = self._range(strip, operands, count, product.n, ZERO)
         fill(f, panels, self.scratch, place, ir.index(pitch), ir.index(product.n), rows, ZERO)
         with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
@@ -349,25 +356,26 @@ class _Writer:
             with self._apart((source, c, f.binary("add", self.first_row, row))) as (inside, (sums, to, at)):
                 inside._finish_row(sums, to, at, ZERO, ir.index(product.n))
 
-    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, bool]:
-        """Where sums start, and whether that moves from row to row; scattered numbers are collected first."""
+    def _vector_start(self, begin: ir.Value, end: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Where sums start, and 1 if that moves with the row; scattered numbers are collected first."""
         if self.start is None:
-            return _zeros(self.f.module), False
+            return _zeros(self.f.module), ZERO
         first = self._at(self.start.pointer, begin, self.start.row, ZERO, 0)
         if self.start.row == 1:
-            return first, True
+            return first, ir.index(1)
         f, element, place = self.f, self.product.arithmetic.element, self._sum_place()
         with f.loop(ZERO, f.binary("sub", end, begin), 1) as loop:
             number = f.load(element, self._at(first, loop.index, self.start.row, ZERO, 0), self.size)
             f.store(number, f.offset(place, element, loop.index), self.size)
-        return place, True
+        return place, ir.index(1)
 
-    def _sum_place(self) -> ir.Value:
-        """Where sums stand in scratch memory."""
-        return self.f.advance(self.scratch, ir.index(self.product.scratch.sums))
+    def _sum_place(self, row: ir.Value = ZERO) -> ir.Value:
+        """Where sums stand in scratch memory, those of a row of the block."""
+        place = self.f.advance(self.scratch, ir.index(self.product.scratch.sums))
+        return self.f.advance(place, _times(self.f, row, self.product.sum_row))
 
     def _range(
-        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: bool
+        self, strip: Strip, operands: Operands, count: ir.Value, rows: int, moving: ir.Value
     ) -> tuple[ir.Value, Operands]:
         """As many of the columns that are left as the strip's tiles cover."""
         f, tile, width = self.f, strip.tile, ir.index(strip.tile.columns)
@@ -386,11 +394,91 @@ class _Writer:
             ir.index(rows),
             here,
             apart,
-            apart if moving else ZERO,
+            f.binary("mul", moving, apart),
         )
-        start = f.advance(operands.start, bytes) if moving else operands.start
+        start = f.advance(operands.start, f.binary("mul", moving, bytes))
         moved = operands._replace(b=f.advance(operands.b, bytes), c=f.advance(operands.c, bytes), start=start)
         return f.binary("sub", count, here), moved
+
+    # --- matrix unit ----------------------------------------------------------------------------------------
+
+    def _by_unit(self, i: ir.Value, rows: ir.Value) -> None:
+        """A block of rows: for all columns first the sums of all blocks of k, then the epilogue."""
+        f, product, plan = self.f, self.product, self.plan
+        end = f.binary("add", i, rows)
+        n, k = ir.index(product.n), ir.index(product.k)
+        with _blocks_of(f, ZERO, n, product.n, plan.width) as (j, width):
+            with _blocks_of(f, ZERO, k, product.k, plan.depth) as (p, depth):
+                b, b_step, b_next = self._columns_of_b(p, j, depth, width)
+                are_fit = self._split_b(b, b_step, b_next, depth, width)
+                with _rows_of(f, i, end, SIDE) as (r, high):
+                    c, c_row = self._sum_place(_minus(f, r, i)), ir.index(product.sum_row)
+                    start, start_row, start_next = self._start(r, j, p, c, c_row)
+                    operands = Operands(b, b, c, start, ZERO, ZERO, b_step, c_row, start_row, depth)
+                    self._side(operands, r, p, high, j, width, b_next, start_next, are_fit)
+            values = (self._sum_place(), self.c, i, j, rows, width, self.first_row)
+            with self._apart(values) as (inside, given):
+                inside._finish_rows(*given)
+
+    def _side(
+        self, operands: Operands, i: ir.Value, p: ir.Value, rows: ir.Value, j: ir.Value, width: ir.Value,
+        b_next: ir.Value, start_next: ir.Value, are_fit: ir.Value,
+    ) -> None:  # fmt: skip
+        """As many rows as two tiles have: by the unit if all numbers are fit for it, else by strips."""
+        f, depth = self.f, operands.depth
+        row, step = self.product.a_strides
+        a = self._at(self.a, i, row, p, step)
+        fit = f.binary("and", are_fit, self._split_a(a, depth, rows))
+        panel, (first, second, tiles) = ir.index(self._panel), self._parts
+        steps = f.binary("sdiv", f.binary("add", depth, ir.index(DEPTH - 1)), ir.index(DEPTH))
+        with _when(f, f.compare("icmp ne", fit, ZERO)):
+            f.call(
+                unit_function(f.module), "void", first, second, operands.c, operands.start, tiles, panel,
+                steps, rows, width, operands.c_row, operands.start_row, start_next,
+            )  # fmt: skip
+        with _when(f, f.compare("icmp eq", fit, ZERO)):
+            a_row, a_step = (ir.index(s * self.size) for s in (row, step))
+            given = operands._replace(a=a, a_row=a_row, a_step=a_step)
+            self._call(given, rows, j, width, b_next, start_next)
+
+    @property
+    def _panel(self) -> int:
+        return panel_bytes(min(self.plan.depth, self.product.k))
+
+    @property
+    def _parts(self) -> list[ir.Value]:
+        """Where the parts of A and B and the sums of tiles stand."""
+        return [self.f.advance(self.scratch, ir.index(place)) for place in self.product.scratch.parts]
+
+    @property
+    def _limits(self) -> list[ir.Value]:
+        return [ir.index(limit) for limit in LIMITS[self.product.underflow]]
+
+    def _split_b(
+        self, b: ir.Value, b_step: ir.Value, b_next: ir.Value, depth: ir.Value, width: ir.Value
+    ) -> ir.Value:
+        """The parts of a block of B, and whether all its numbers are fit."""
+        f, limits = self.f, self._limits
+        name, target, across = split_function(f.module, Split(False)), self._parts[1], ir.index(self._panel)
+        if self.plan.panels_b is None:
+            return f.call(name, "i64", b, target, b_step, depth, width, ir.index(STEP), across, *limits)
+        with f.loop(ZERO, width, SIDE, [b, target, ir.index(1)]) as loop:
+            b, target, fit = loop.first
+            columns = f.intrinsic("smin", "i64", _minus(f, width, loop.index), ir.index(SIDE))
+            here = f.call(name, "i64", b, target, b_step, depth, columns, ir.index(STEP), across, *limits)
+            loop.next = [f.advance(b, b_next), f.advance(target, across, across), f.binary("and", fit, here)]
+        return loop.state[2]
+
+    def _split_a(self, a: ir.Value, depth: ir.Value, rows: ir.Value) -> ir.Value:
+        """The parts of so many rows of A, and whether all its numbers are fit."""
+        f, panels, (row, step) = self.f, self.plan.panels_a, self.product.a_strides
+        apart = ir.index(row * self.size)
+        if isinstance(panels, Panels):
+            place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
+            fill(f, panels, a, place, ir.index(step * self.size), depth, rows, ZERO)
+            a, apart = place, ir.index(panels.row_bytes)
+        name, down, across = split_function(f.module, Split(True)), ir.index(self._panel), ir.index(STEP)
+        return f.call(name, "i64", a, self._parts[0], apart, rows, depth, down, across, *self._limits)
 
     # --- epilogue -------------------------------------------------------------------------------------------
 
@@ -430,7 +518,7 @@ class _Writer:
         with f.loop(ZERO, rows, 1) as loop:
             row = f.binary("add", i, loop.index)
             target = self._at(c, row, self.product.c_stride, j, 1)
-            source = f.advance(sums, _times(f, loop.index, self._sum_row()))
+            source = f.advance(sums, _times(f, loop.index, self.product.sum_row))
             self._finish_row(source, target, f.binary("add", first_row, row), j, width)
 
     def _is_last(self, p: ir.Value, depth: ir.Value) -> ir.Value | None:
@@ -451,8 +539,9 @@ class _Writer:
                 here = None if chosen is None else chosen.here(f)
                 element = self.product.arithmetic.element
                 value = f.load(type, f.offset(source, element, loop.index), self.size)
-                if self.plan.method == "narrow" and self.start is not None:
-                    value = f.binary("fadd", value, self._started(type, row, loop.index, here))
+                if self.plan.method in ("narrow", UNIT) and self.start is not None:
+                    column = f.binary("add", j, loop.index)
+                    value = f.binary("fadd", value, self._started(type, row, column, here))
                 result: ir.Value | None = value
                 if self.epilogue is not None:
                     result = self.epilogue(f, value, row, f.binary("add", j, loop.index), here)
@@ -525,13 +614,15 @@ def _pieces(
 
 
 @contextmanager
-def _blocks_of(f: ir.Function, total: int, size: int) -> Iterator[tuple[ir.Value, ir.Value]]:
-    """Begin and extent of every block; no loop if there is one."""
-    if total <= size:
-        yield ZERO, ir.index(total)
+def _blocks_of(
+    f: ir.Function, begin: ir.Value, end: ir.Value, most: int, size: int
+) -> Iterator[tuple[ir.Value, ir.Value]]:
+    """Begin and extent of every block; no loop if there is one at most."""
+    if most <= size:
+        yield begin, f.binary("sub", end, begin)
         return
-    with f.loop(ZERO, ir.index(total), size) as loop:
-        left = f.binary("sub", ir.index(total), loop.index)
+    with f.loop(begin, end, size) as loop:
+        left = f.binary("sub", end, loop.index)
         yield loop.index, f.intrinsic("smin", "i64", left, ir.index(size))
 
 

@@ -14,16 +14,21 @@ from typing import Any, NamedTuple
 
 from wengert.native.machine import ir
 from wengert.native.machine.host import LINE, Host, this_host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.product.dots import Dots
 from wengert.native.product.lines import Lines
 from wengert.native.product.packing import Panels, Rows
+from wengert.native.product.splits import LINES, SIDE, panel_bytes
 from wengert.native.product.tiles import Arithmetic, Strip, Tile, arithmetic
+from wengert.native.product.units import SUM_BYTES as UNIT_BYTES
 
 PAGE = 4096
 STREAMS = 16
 COPIED_ROWS = 24  # rows of A that are copied at a time
 NARROW_ROWS = 256
+MANY_ROWS = 64  # of a product, from which on the last few hardly count
 SUM_BYTES = 16 * 1024  # of sums that wait for the epilogue, in the first cache
+UNIT = "matrix unit"
 SQUARE = 8  # lanes of the squares that are transposed: 16 are hardly faster, and take LLVM twice as long
 
 
@@ -36,7 +41,7 @@ class Plan:
     method : str
         ``tiles``; ``dots``; ``lines``; ``columns`` for a product of a matrix stored by columns and a vector,
         which is computed transposed; ``narrow`` if it is not a vector but has few columns: then blocks of
-        the result are transposed back.
+        the result are transposed back; ``matrix unit``, with strips for the numbers that are not fit for it.
     strips : tuple of (Strip or Dots or Lines, int)
         The shared functions that cover the columns, and how many columns are left over for those after the
         first.
@@ -67,11 +72,15 @@ class Plan:
 
 
 class Scratch(NamedTuple):
-    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums."""
+    """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums.
+
+    For the matrix unit between copies and sums the parts of A, of B, and the sums of two by two tiles.
+    """
 
     copies: int
     sums: int
     end: int
+    parts: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ class Product:
 
     Strides are in elements: of A from row to row and column to column, of B the same, of C from row to row.
     With a ``batch``, ``batch_strides`` lead from matrix to matrix in A, B and C, and rows are counted through
-    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``.
+    the whole batch. Where they are computed in parts, these begin at multiples of ``grain``. A product that
+    is no batch may be computed in parts of its columns instead (``across``), at multiples of ``columns``.
     """
 
     m: int
@@ -94,6 +104,8 @@ class Product:
     batch_strides: tuple[int, int, int] = (0, 0, 0)
     host: Host | None = None
     grain: int = 1
+    across: bool = False
+    underflow: Underflow = Underflow.GRADUAL
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -115,14 +127,38 @@ class Product:
             return Scratch(block, 0, block + plan.turned.nbytes(self.n, plan.rows) + LINE)
         depth, width = min(self.k, plan.depth), min(self.n, plan.width)
         b = 0 if plan.panels_b is None else round_up(plan.panels_b.nbytes(width, depth), LINE)
+        if plan.method == UNIT:
+            return self._scratch_of_unit(b, depth, width)
         a = 0 if plan.panels_a is None else round_up(plan.panels_a.nbytes(plan.rows, depth), LINE)
         rows = self.m if self.k > plan.depth else min(self.m, plan.rows or self.m)
-        return Scratch(b, b + a, b + a + rows * round_up(width * size, LINE) + LINE)
+        return Scratch(b, b + a, b + a + rows * self.sum_row + LINE)
+
+    def _scratch_of_unit(self, copies: int, depth: int, width: int) -> Scratch:
+        plan, panel = self.plan, panel_bytes(depth)
+        a = copies + (0 if plan.panels_a is None else plan.panels_a.nbytes(depth, SIDE))
+        b = a + SIDE // LINES * panel
+        tiles = b + round_up(width, SIDE) // LINES * panel
+        sums = tiles + UNIT_BYTES
+        rows = min(self.m, plan.rows)
+        return Scratch(copies, sums, sums + rows * self.sum_row + LINE, (a, b, tiles))
+
+    @property
+    def sum_row(self) -> int:
+        """Bytes from row to row of sums: whole lines, for the matrix unit an odd number of them."""
+        lines = -(-min(self.n, self.plan.width) * self.arithmetic.size // LINE)
+        return LINE * (lines + (1 - lines % 2 if self.plan.method == UNIT else 0))
 
     @property
     def scratch_bytes(self) -> int:
         """How much that is."""
         return self.scratch.end
+
+    @property
+    def columns(self) -> int:
+        """So many columns are whole tiles, and whole lines of the cache."""
+        first = self.plan.strips[0][0]
+        block = first if isinstance(first, Dots) else first.tile
+        return math.lcm(block.columns, LINE // self.arithmetic.size)
 
     def describe(self) -> dict[str, Any]:
         """The plan in words and numbers."""
@@ -130,9 +166,10 @@ class Product:
         first = plan.strips[0][0]
         block = first if isinstance(first, Dots) else first.tile
         across = f"{block.columns} columns" if isinstance(block, Dots) else f"{block.vectors} vectors"
+        tile = f"{block.rows} rows × {across} of {block.lanes}"
         return {
             "method": plan.method,
-            "tile": f"{block.rows} rows × {across} of {block.lanes}",
+            "tile": f"{SIDE} rows × {SIDE} columns" if plan.method == UNIT else tile,
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
             "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
@@ -147,11 +184,14 @@ class Product:
 def make_plan(product: Product) -> Plan:
     """The plan of a product."""
     m, n, k = product.m, product.n, product.k
+    if is_for_unit(product):
+        return _by_unit(product)
     a_row, a_step = product.a_strides
     b_step, b_column = product.b_strides
     along_a, along_b = a_step == 1 or k == 1, b_step == 1 or k == 1
     if n == 1 and m > 1 and a_row == 1 and product.c_stride == 1:
-        return Plan("columns", _column_strips(product, 1, 1, m), max(k, 1), n)
+        far = k * m * product.arithmetic.size > _block_bytes(product.host or this_host())
+        return Plan("columns", _column_strips(product, 1, 1, m), STREAMS if far else max(k, 1), n)
     if along_a and along_b and k > 1 and (n == 1 or (b_column != 1 and (m == 1 or k >= 8 * m))):
         return Plan("dots", ((_dots(product), n),), max(k, 1), n)
     if _is_narrow(product):
@@ -170,6 +210,55 @@ def _is_narrow(product: Product) -> bool:
     return row == 1 and step != 1 and few and product.m >= 2 * lanes > 2 and product.k >= 32
 
 
+# --- matrix unit --------------------------------------------------------------------------------------------
+
+UNIT_DEPTH = 128  # of a block: the parts of 32 rows and 32 columns are in the first cache together
+# Nanoseconds, measured on Sapphire Rapids: of a multiply-add, by vectors and by the unit; of splitting a
+# number of A and one of B, which goes through the second cache; of transposing one before; of an element of C
+# for each block of k and at the end.
+BY_VECTORS, BY_UNIT, SPLIT_A, SPLIT_B, TURN, ADD, FINISH = 0.0115, 0.005, 0.12, 0.25, 0.12, 0.03, 0.3
+SAVED, SAVED_SHARE = 20_000, 0.15  # at least: what a product of some other shape costs to compile is 20 ms
+
+
+def is_for_unit(product: Product) -> bool:
+    """Whether the matrix unit computes a product, and so much sooner than vectors do that it pays."""
+    host = product.host or this_host()
+    if not (host.matrix_unit and product.arithmetic.element == "float"):
+        return False
+    whole = product.grain % SIDE == 0 or product.grain >= product.m
+    if product.m < SIDE or not whole or 1 not in product.a_strides or 1 not in product.b_strides:
+        return False
+    vectors, unit = _times(product, host)
+    return vectors - unit >= max(SAVED, SAVED_SHARE * vectors)
+
+
+def _times(product: Product, host: Host) -> tuple[float, float]:
+    """Nanoseconds by vectors and by the matrix unit: of one of two threads, each of which splits all of B."""
+    m, n, k, side = -(-product.m // 2), product.n, product.k, _unit_side(host)
+    a = SPLIT_A + TURN * (product.a_strides[1] != 1)
+    b = SPLIT_B + TURN * (product.b_strides[1] != 1)
+    unit = BY_UNIT * round_up(m, SIDE) * round_up(n, SIDE) * k + m * n * (FINISH + ADD * -(-k // UNIT_DEPTH))
+    unit += a * m * k * -(-n // side) + b * n * k * -(-m // side)
+    return product.batch * BY_VECTORS * m * n * k, product.batch * unit
+
+
+def _unit_side(host: Host) -> int:
+    """Rows and columns of the block of C whose sums are in half of the second cache."""
+    return max(SIDE, math.isqrt(host.second_cache // 8) // SIDE * SIDE)
+
+
+def _by_unit(product: Product) -> Plan:
+    """What runs the other way than tiles are read is transposed, all of a block of B, and 32 rows of A."""
+    kind, side = product.arithmetic, _unit_side(product.host or this_host())
+    strips = _column_strips(product, product.m, math.gcd(product.m, SIDE), product.n)
+    turned_a = None if product.a_strides[1] == 1 else Panels(kind, UNIT_DEPTH // SQUARE, SQUARE, True)
+    turned_b = None if product.b_strides[1] == 1 else Panels(kind, SIDE // SQUARE, SQUARE, True)
+    return Plan(UNIT, strips, UNIT_DEPTH, side, side, turned_a, turned_b)
+
+
+# --- dot products -------------------------------------------------------------------------------------------
+
+
 def _dots(product: Product) -> Dots:
     host = product.host or this_host()
     lanes = power_of_two(min(host.lanes(product.dtype), max(product.k, 1)), product.arithmetic.masks)
@@ -177,6 +266,9 @@ def _dots(product: Product) -> Dots:
     row = (1, 8) if product.m == 1 and product.n >= 8 else (1, 4)
     rows, columns = (8, 1) if product.n < 4 else row if product.m < high else (high, 4)
     return Dots(product.arithmetic, rows, columns, lanes)
+
+
+# --- tiles --------------------------------------------------------------------------------------------------
 
 
 def _tiled(product: Product) -> Plan:
@@ -203,7 +295,8 @@ def _is_in_lines(product: Product, tile: Tile) -> bool:
     n, host = product.n, product.host or this_host()
     whole = product.b_strides == (n, 1) and n % tile.lanes == 0
     far = product.k * n * product.arithmetic.size > host.first_cache
-    return product.m == 1 and whole and far and tile.arithmetic.masks and tile.ways == 1
+    one = product.m == 1 and not product.across
+    return one and whole and far and tile.arithmetic.masks and tile.ways == 1
 
 
 def _blocks(n: int, k: int, size: int, tile: int, host: Host) -> tuple[int, int]:
@@ -276,7 +369,12 @@ def _ways(chains: int, k: int) -> int:
 
 
 def _heights(rows: int, m: int, grain: int) -> Sequence[int]:
-    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain."""
+    """Rows of the tiles, and of those for what is left over of m rows, or of some multiple of a grain.
+
+    What is left over of few rows is one tile: several lower ones would take longer.
+    """
+    if rows == 12 and grain == m < MANY_ROWS and m % rows > 4:
+        return [rows, m % rows]
     if rows == 12:
         heights = [12, 4, 2, 1] if m % 4 >= 2 else [12, 4, 1]
     else:

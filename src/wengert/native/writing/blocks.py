@@ -4,9 +4,9 @@ r"""Kernels in blocks: where values are too many for the cache, kernels take tur
 
 in place of all of f, then all of g. Kernels may do so under the same condition as threads may go on without
 meeting: each part of one needs only the same part of the others. So a thread that works in blocks acts as
-several threads one after the other. Kernels that have nothing to do with each other are not kept together.
-What only the kernels of a group use is kept for one block at a time: its rows stand where those of the first
-block do.
+several threads one after the other. Kernels that have nothing to do with each other are not kept together,
+nor are those of which every block would read again what has no room in the cache. What only the kernels of a
+group use is kept for one block at a time: its rows stand where those of the first block do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wengert.native.planning.footprint import Anywhere, Footprint, Rows, Touches
-from wengert.native.planning.kernels import Access, Contract, Kernel, Map
+from wengert.native.planning.kernels import Access, Buffer, Contract, Kernel, Map
 
 if TYPE_CHECKING:
     from wengert.native.writing.emit import Touched, Writer
@@ -69,9 +69,14 @@ def grouped(writer: Writer) -> Iterator[Group]:
             yield Group([kernel])
             waiting = []
             continue
-        done = [other for other in waiting if other.conflicts(group)]
+        whole = _nbytes(group, Anywhere) > room
+        done = [other for other in waiting if (other.meets(group) if whole else other.conflicts(group))]
         yield from (_in_blocks(other, room, kernels) for other in done)
-        waiting = _joined([other for other in waiting if other not in done], group)
+        waiting = [other for other in waiting if other not in done]
+        if whole:
+            yield group
+        else:
+            waiting = _joined(waiting, group)
         if len(waiting) > MOST:
             yield _in_blocks(waiting.pop(0), room, kernels)
     yield from (_in_blocks(other, room, kernels) for other in waiting)
@@ -126,14 +131,25 @@ def _in_blocks(group: Group, room: int, kernels: Sequence[Kernel]) -> Group:
 
 
 def private(group: Group, kernels: Sequence[Kernel]) -> dict[int, Rows]:
-    """The rows of buffers, by identity, that no other kernel uses, where every block has rows of its own."""
-    others = [kernel for kernel in kernels if kernel not in group.kernels]
-    used = {id(access.buffer) for kernel in others for access in (*kernel.reading(), *kernel.writing())}
-    parts: dict[int, list[Footprint]] = {}
+    """The rows of buffers, by identity, that no other kernel uses, where every block has rows of its own.
+
+    Their memory is no part of what has to last until the end: later blocks write where the first one did.
+    """
+    others = set(kernels).difference(group.kernels)
+    used = {access.buffer for kernel in others for access in (*kernel.reading(), *kernel.writing())}
+    parts: dict[Buffer, list[Footprint]] = {}
     for access, part in (*group.reads, *group.writes):
-        if access.buffer.kind == "arena" and id(access.buffer) not in used:
-            parts.setdefault(id(access.buffer), []).append(part)
-    return {buffer: found[0] for buffer, found in parts.items() if _are_alone(found)}  # type: ignore[misc]
+        parts.setdefault(access.buffer, []).append(part)
+    lasting = {b for b, found in parts.items() if b.kind != "arena" or b in used or not _are_alone(found)}
+    return {id(b): parts[b][0] for b in _apart(parts, lasting)}  # type: ignore[misc]
+
+
+def _apart(buffers: Iterable[Buffer], lasting: set[Buffer]) -> set[Buffer]:
+    """Buffers without memory in common with what has to last; what has is to last too."""
+    apart = {b for b in buffers if b not in lasting}
+    while met := {b for b in apart if any(b.overlaps(other) for other in lasting)}:
+        apart, lasting = apart - met, met
+    return apart
 
 
 def _are_alone(parts: Sequence[Footprint]) -> bool:

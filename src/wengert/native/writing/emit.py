@@ -39,12 +39,12 @@ from wengert.native.planning.kernels import (
     Write,
 )
 from wengert.native.planning.plan import Plan
-from wengert.native.planning.work import operations_of
+from wengert.native.planning.work import is_worth_waking, operations_of
 from wengert.native.product.plans import round_up
 from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.merging import merge
 from wengert.native.writing.nest import Nest
-from wengert.native.writing.products import Oriented, product_of, write_product
+from wengert.native.writing.products import Oriented, scratch_of, write_product
 
 ZERO = ir.index(0)
 SMALL = 30_000  # operations that take no longer than some barriers
@@ -89,10 +89,11 @@ class Writer:
     """
 
     def __init__(
-        self, plan: Plan, host: Host, threads: bool, f: ir.Function, frame: ir.Value, same: Same | None = None
-    ) -> None:
+        self, plan: Plan, host: Host, threads: bool, f: ir.Function, frame: ir.Value,
+        same: Same | None = None, underflow: Underflow = Underflow.GRADUAL,
+    ) -> None:  # fmt: skip
         self.plan, self.host, self.threads, self.f, self.frame = plan, host, threads, f, frame
-        self.same = same or {}
+        self.same, self.underflow = same or {}, underflow
         self.masks = host.vector_bytes >= 32
         self.slots: dict[int, ir.Value] = {}
         self.given: list[ir.Value] = []
@@ -103,7 +104,7 @@ class Writer:
 
     def dividing(self) -> Writer:
         """A writer to the same place whose kernels do a part of their work at a time."""
-        found = Writer(self.plan, self.host, self.threads, self.f, self.frame, self.same)
+        found = Writer(self.plan, self.host, self.threads, self.f, self.frame, self.same, self.underflow)
         found.in_blocks = True
         return found
 
@@ -155,7 +156,7 @@ class Writer:
         names = {v: f"given{i}" for i, v in enumerate(passed)}
         params = [("frame", "ptr noalias readonly"), *((names[v], v.type) for v in passed)]
         f = module.function(name, "void", params, "private")
-        inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same)
+        inner = Writer(self.plan, self.host, self.threads, f, f.param("frame"), self.same, self.underflow)
         inner.in_blocks, inner.private, inner.blocks = self.in_blocks, self.private, self.blocks
         inner.given = [f.param(names[v]) if v in names else v for v in values]
         yield inner
@@ -230,7 +231,7 @@ class Writer:
         same = {
             key: owners.setdefault(id(s.access.buffer), key) for key, s in zip(keys, streams, strict=True)
         }
-        body = Writer(plan, self.host, self.threads, f, frame, same)
+        body = Writer(plan, self.host, self.threads, f, frame, same, self.underflow)
         self.step(body, [s if s.step == 0 else None for s in streams], ZERO)
         return body
 
@@ -394,13 +395,14 @@ def write_module(
     The table holds the addresses of inputs, outputs and constants; the arena has `arena_parts`.
     """
     module = ir.Module()
-    _write_body(module, plan, host, threads)
+    _write_body(module, plan, host, threads, underflow)
     body = underflow.entrance(module, "body", BODY, host)
     f = module.function(name, "i64", [("table", "ptr"), ("arena", "ptr")])
     f.store(ZERO, f.param("arena"), 8)
     if threads:
         f.attributes = COLD
-        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"))
+        margin = ir.index(team.ALWAYS if is_worth_waking(plan) else 0)
+        f.call(team.RUN, "void", ir.Value(f"@{body}", "ptr"), f.param("table"), f.param("arena"), margin)
     else:
         f.call(body, "void", f.param("table"), f.param("arena"), ZERO, ir.index(1), ir.Value("null", "ptr"))
     f.ret(f.load("i64", f.param("arena"), 8))
@@ -415,7 +417,7 @@ def arena_parts(plan: Plan, host: Host) -> tuple[int, int]:
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
     """Memory that the products and routines of one thread need."""
-    own = [product_of(k, host).scratch_bytes for k in plan.kernels if isinstance(k, Contract)]
+    own = [scratch_of(k, host) for k in plan.kernels if isinstance(k, Contract)]
     own += [k.scratch for k in plan.kernels if isinstance(k, Routine)]
     inner = [scratch_bytes(body, host) for k in plan.kernels for body in k.bodies()]
     return max([0, *own, *inner])
@@ -434,7 +436,7 @@ BODY = [
 ]
 
 
-def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> None:
+def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool, underflow: Underflow) -> None:
     """The function that every thread runs: it fills the first frame."""
     f = module.function("body", "void", BODY, "private")
     count = len(plan.inputs) + len(plan.outputs)
@@ -450,7 +452,7 @@ def _write_body(module: ir.Module, plan: Plan, host: Host, threads: bool) -> Non
         f.store(value, f.offset(frame, "i64", ir.index(number)), 8)
     f.copy(f.offset(frame, "i64", ir.index(FIRST)), table, ir.index(8 * count))
     same: Same = {("input", i): ("output", o) for i, o in plan.in_place}
-    writer = Writer(plan, host, threads, f, frame, same)
+    writer = Writer(plan, host, threads, f, frame, same, underflow)
     writer.stands_around()
     writer.write()
     f.ret()

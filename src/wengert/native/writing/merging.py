@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 from wengert.native.machine import ir
 
-# Whole numbers in whose place a value may stand, after what is before them: arguments, operands.
-NUMBER = re.compile(r"((?:, |\w\()i64 |= (?:add|sub|mul|sdiv|icmp \w+)(?: nsw)? i64 %\w+, )(\d+)(?=[,)\n])")
+# Whole numbers in whose place a value may stand, after what is before them: arguments, operands; no lanes.
+NUMBER = re.compile(
+    r"((?:, |\w\()i64 |= (?:add|sub|mul|sdiv|icmp \w+)(?: nsw)? i64 (?:%\w+, )?)(\d+)(?=[,)\n])(?![^<\n]*>)"
+)
 INTERNAL = "define internal "  # functions that other modules share, which call no private ones
 CALLS = "  call void @"
 CALL = re.compile(r"  call void @([-\w.$]+)\((.*)\)")
-VECTOR_OF_NUMBERS = "<i64 0"
 MOST = 24  # numbers that may differ
 LEAST = 20  # lines from which merging pays
 
@@ -63,9 +64,7 @@ def _alike(functions: Iterable[ir.Function]) -> Iterator[Sequence[Cut]]:
         texts = defaultdict(list)
         for cut in map(_cut, several if len(several) > 1 else ()):
             texts[cut.between].append(cut)
-        yield from (
-            cuts for between, cuts in texts.items() if len(cuts) > 1 and VECTOR_OF_NUMBERS not in between
-        )
+        yield from (cuts for cuts in texts.values() if len(cuts) > 1)
 
 
 def _cut(f: ir.Function) -> Cut:

@@ -481,7 +481,16 @@ class Nest:
     def _compute(self, part: Part, values: Values, offsets: Offsets, cut: Cut, vector: int) -> None:
         for equation in part.kernel.equations:
             values.compute(equation)
+        for atom in part.kernel.required:
+            self._require(values.read(atom, atom.type.dtype), cut.masks[vector])
         self._store(part.writes, values, offsets, cut, vector)
+
+    def _require(self, condition: ir.Value, mask: ir.Value | None) -> None:
+        """Fail where a condition does not hold in a lane that counts."""
+        wrong = self.f.binary("xor", condition, ir.constant(True, condition.type))
+        if mask is not None and ir.lanes_of(condition.type) > 1:
+            wrong = self.f.binary("and", wrong, mask)
+        self.writer.fail_if(wrong)
 
     def _store(
         self, writes: Sequence[Write], values: Values, offsets: Offsets, cut: Cut, vector: int
@@ -513,6 +522,8 @@ class Nest:
         operands = [values.read(atom, dtype) for atom in reduction.operands]
         if reduction.kind == "dot":
             return values.operation("fma", dtype)(*operands, state)
+        if reduction.kind == "recurrence":
+            return values.operation("fma", dtype)(operands[0], state, operands[1])
         mask = cut.masks[vector]
         if mask is not None and self.cut is not None and self.cut.reduced:
             operands[0] = self.f.select(mask, operands[0], self._identity(reduction, cut.lanes))
@@ -631,6 +642,7 @@ def _most(dtype: np.dtype[Any]) -> Any:
 IDENTITY = {
     "sum": lambda t: 0,
     "dot": lambda t: 0,
+    "recurrence": lambda t: 0,
     "prod": lambda t: 1,
     "max": _least,
     "min": _most,

@@ -8,6 +8,7 @@ and an activation, the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touche
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
 from wengert.native.product.matmul import Inside, write_rows
-from wengert.native.product.plans import Product
+from wengert.native.product.plans import Product, is_for_unit
+from wengert.native.product.splits import SIDE
 from wengert.native.writing.vectors import Place, Values
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
+FEW, WIDE = 24, 64  # rows below which, columns from which on threads divide columns: 24 are two high tiles
+HALVED = 16  # rows that two threads divide into whole tiles, though low ones
 
 
 @dataclass
@@ -108,6 +112,14 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
+        return self._product(self.shape[-2] if self.across else self.grain)
+
+    @property
+    def whole(self) -> Product:
+        """The same for a thread that computes all of it."""
+        return replace(self.product, grain=self.product.m, across=False)
+
+    def _product(self, grain: int) -> Product:
         a, b = self.factors
         m, n = self.shape[-2:]
         batch = int(np.prod(self.lead, dtype=np.int64))
@@ -121,27 +133,58 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=self.grain,
+            grain=grain, across=self.across,
         )  # fmt: skip
 
     @cached_property
+    def across(self) -> bool:
+        """Whether threads divide columns: of a large product with few rows.
+
+        Rows whose halves are whole tiles stay, as what comes next then needs no other thread's, unless every
+        thread would read all of a large B.
+        """
+        m, n = self.shape[-2:]
+        large = product_operations(self.kernel) >= ENOUGH_EACH
+        b = self.factors[1]
+        far = math.prod(b.shape) * b.dtype.itemsize > self.host.second_cache
+        return not self.lead and m < FEW and n >= WIDE and large and (m % HALVED != 0 or far)
+
+    @property
+    def extent(self) -> int:
+        """How many rows or columns threads divide."""
+        return self.shape[-1] if self.across else self.rows
+
+    @property
+    def least(self) -> int:
+        """Of which they take multiples."""
+        return self.product.columns if self.across else self.grain
+
+    @cached_property
     def shared(self) -> bool:
-        """Whether threads divide the rows."""
-        writes = self.kernel.result.writes
-        return self.rows > self.grain and all(
-            self.strides(w.access)[-2] and not w.access.lookups for w in writes
+        """Whether threads divide the product."""
+        axis = -1 if self.across else -2
+        return self.extent > self.least and all(
+            self.strides(w.access)[axis] and not w.access.lookups for w in self.kernel.result.writes
         )
 
     @cached_property
     def together(self) -> int:
         """Rows of the whole batch that one thread takes together: of a matrix, where there are many."""
         *lead, m, _ = self.shape
-        return m if len(lead) and self.rows // m >= MATRICES else 1
+        whole = self.rows // m >= MATRICES or (self.for_unit and m % SIDE)
+        return m if len(lead) and whole else 1
 
     @cached_property
     def grain(self) -> int:
         """Rows of which threads take multiples."""
+        if self.for_unit and self.together == 1:
+            return SIDE
         return self.together * grain(self.rows // self.together)
+
+    @cached_property
+    def for_unit(self) -> bool:
+        """Whether the matrix unit computes it, which takes two tiles of rows together."""
+        return is_for_unit(self._product(SIDE))
 
     def footprint(self, access: Access) -> Footprint:
         """Which part each thread touches of the result, or of an operand of the epilogue."""
@@ -150,7 +193,7 @@ class Oriented:
     def footprint_of_rows(self) -> Footprint:
         """The same for the first factor."""
         a = self.factors[0]
-        return self._rows(a, a.strides, a.shape[-1])
+        return ANYWHERE if self.across else self._rows(a, a.strides, a.shape[-1])
 
     def _rows(self, access: Access, strides: Shape, columns: int) -> Footprint:
         """Rows count through the whole batch: they are one axis only if it goes on where a matrix ends."""
@@ -158,6 +201,8 @@ class Oriented:
         batch, m, size = one_stride(self.lead, tuple(lead)), self.shape[-2], access.dtype.itemsize
         if access.lookups or batch is None:
             return ANYWHERE
+        if self.across:
+            return rows(column, self.extent, self.least, access.offset, [(row, m)], size)
         if self.together > 1:
             others = [(row, m), (column, columns)]
             return rows(batch, self.rows // m, self.grain // m, access.offset, others, size)
@@ -176,8 +221,11 @@ class Oriented:
         return [(access, ALONE) for access, _ in reads], [(access, ALONE) for access, _ in writes]
 
     def _footprint_of_columns(self) -> Footprint:
-        """Which part of the second factor each thread touches: its own matrices, or all of it."""
+        """Which part of the second factor each thread touches: its own matrices or columns, or all of it."""
         b = self.factors[1]
+        if self.across:
+            others = [(b.strides[-2], b.shape[-2])]
+            return rows(b.strides[-1], self.extent, self.least, b.offset, others, b.dtype.itemsize)
         batch = one_stride(self.lead, b.strides)
         if self.together == 1 or batch is None:
             return ANYWHERE
@@ -199,18 +247,16 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    if oriented.shared:
-        _write(writer, oriented, *writer.share(oriented.rows, oriented.grain))
+    if writer.divides and oriented.shared:
+        _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
     with writer.alone():
-        _write(writer, oriented, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, oriented.whole, ir.index(0), ir.index(oriented.rows))
 
 
-def _write(writer: Writer, oriented: Oriented, begin: ir.Value, end: ir.Value) -> None:
+def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    product, scratch = oriented.product, writer.slot(SCRATCH)
-    if not (writer.divides and oriented.shared):
-        product = replace(product, grain=product.m)
+    product, scratch = replace(product, underflow=writer.underflow), writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         write_rows(writer.f, product, a, b, c, scratch, begin, end)
@@ -281,6 +327,12 @@ class Epilogue:
             within = f.binary("sub", row, f.binary("mul", rest, ir.index(extent)))
             total, row = f.binary("add", total, f.binary("mul", within, ir.index(stride))), rest
         return total
+
+
+def scratch_of(kernel: Contract, host: Host) -> int:
+    """Memory that each thread needs for a kernel, whether it is divided or not."""
+    oriented = Oriented(kernel, host)
+    return max(oriented.product.scratch_bytes, oriented.whole.scratch_bytes)
 
 
 def product_of(kernel: Contract, host: Host) -> Product:
