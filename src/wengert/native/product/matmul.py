@@ -33,7 +33,7 @@ from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.lines import Lines, lines_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
 from wengert.native.product.plans import UNIT, Product, power_of_two
-from wengert.native.product.splits import DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
+from wengert.native.product.splits import BIAS, DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
 from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
 from wengert.native.product.units import SUM_BYTES, configured, unit_function
 
@@ -413,17 +413,18 @@ class _Writer:
         n, k = ir.index(product.n), ir.index(product.k)
         with _blocks_of(f, ZERO, n, product.n, plan.width) as (j, width):
             with _blocks_of(f, ZERO, k, product.k, plan.depth) as (p, depth):
-                are_fit = self._split_b(p, j, depth, width)
+                least_b = self._split_b(p, j, depth, width)
                 with _rows_of(f, i, end, SIDE) as (r, high):
                     c, c_row = self._sum_place(_minus(f, r, i)), ir.index(product.sum_row)
                     start, start_row, start_next = self._start(r, j, p, c, c_row)
                     a, a_row = self._lines_of_a(r, p, depth, high)
                     step = ir.index(self.size)
                     operands = Operands(a, a, c, start, a_row, step, ZERO, c_row, start_row, depth)
-                    fit = f.binary("and", are_fit, self._split_a(a, a_row, depth, high))
-                    with _when(f, f.compare("icmp ne", fit, ZERO)):
+                    least = f.binary("add", least_b, self._split_a(a, a_row, depth, high))
+                    limit = ir.index(LIMITS[product.underflow].sum)
+                    with _when(f, f.compare("icmp sge", least, limit)):
                         self._call_unit(operands, high, width, start_next)
-                    with _when(f, f.compare("icmp eq", fit, ZERO)):
+                    with _when(f, f.compare("icmp slt", least, limit)):
                         b, b_step, b_next = self._panels_of_b(p, j, depth, width)
                         operands = operands._replace(b=b, b_step=b_step)
                         self._call(operands, high, j, width, b_next, start_next)
@@ -451,10 +452,10 @@ class _Writer:
 
     @property
     def _limits(self) -> list[ir.Value]:
-        return [ir.index(limit) for limit in LIMITS[self.product.underflow]]
+        return [ir.index(bits) for bits in LIMITS[self.product.underflow].bits]
 
     def _split_b(self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value) -> ir.Value:
-        """The parts of a block of B, and whether all its numbers are fit."""
+        """The parts of a block of B, and the exponent of the least of its numbers."""
         f, (step, column), limits = self.f, self.product.b_strides, self._limits
         name, target, across = split_function(f.module, Split(False)), self._parts[1], ir.index(self._panel)
         f.store(ir.index(int(column != 1)), self._are_panels, LINE)
@@ -462,11 +463,12 @@ class _Writer:
             b, b_step = self._at(self.b, p, step, j, 1), ir.index(step * self.size)
             return f.call(name, "i64", b, target, b_step, depth, width, ir.index(STEP), across, *limits)
         b, b_step, b_next = self._columns_of_b(p, j, depth, width)
-        with f.loop(ZERO, width, SIDE, [b, target, ir.index(1)]) as loop:
-            b, target, fit = loop.first
+        with f.loop(ZERO, width, SIDE, [b, target, ir.index(2 * BIAS)]) as loop:
+            b, target, least = loop.first
             columns = f.intrinsic("smin", "i64", _minus(f, width, loop.index), ir.index(SIDE))
             here = f.call(name, "i64", b, target, b_step, depth, columns, ir.index(STEP), across, *limits)
-            loop.next = [f.advance(b, b_next), f.advance(target, across, across), f.binary("and", fit, here)]
+            least = f.intrinsic("smin", "i64", least, here)
+            loop.next = [f.advance(b, b_next), f.advance(target, across, across), least]
         return loop.state[2]
 
     @property
@@ -498,7 +500,7 @@ class _Writer:
         return place, ir.index(panels.row_bytes)
 
     def _split_a(self, a: ir.Value, a_row: ir.Value, depth: ir.Value, rows: ir.Value) -> ir.Value:
-        """The parts of these rows, and whether all their numbers are fit."""
+        """The parts of these rows, and the exponent of the least of their numbers."""
         f, down, across = self.f, ir.index(self._panel), ir.index(STEP)
         name = split_function(f.module, Split(True))
         return f.call(name, "i64", a, self._parts[0], a_row, rows, depth, down, across, *self._limits)
