@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-import numpy as np
-
 Named = TypeVar("Named")
 
 # What others call what has another name here.
@@ -95,7 +93,7 @@ def require_share(**numbers: Any) -> None:
 def require_answers(**answers: Any) -> None:
     """Refuse what is neither true nor false, by its name."""
     for name, answer in answers.items():
-        is_answer = isinstance(answer, bool | np.bool_)
+        is_answer = isinstance(answer, bool) or getattr(answer, "dtype", None) == "bool"
         require_type(is_answer, f"{name} must be True or False, not {answer!r}")
 
 
@@ -107,6 +105,8 @@ def require_generator(rng: Any) -> None:
 
 def require_floating(dtype: Any) -> None:
     """Refuse a dtype that is none of floating-point numbers."""
+    import numpy as np  # not for the command line's help
+
     try:
         kind = np.dtype(dtype).kind
     except TypeError:

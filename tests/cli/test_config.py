@@ -33,16 +33,32 @@ def test_one_column_needs_no_list(wengert, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("epoch = 3", "o.toml: there is no option 'epoch'; did you mean 'epochs'?"),
-        ("colour = 3", "o.toml: there is no option 'colour'; see wengert train --help"),
-        ("config = 'o.toml'", "o.toml: there is no option 'config'; see wengert train --help"),
-        ("epochs = 0", "Invalid value for '--epochs'"),
-        ("epochs = 'many'", "Invalid value for '--epochs'"),
+        ("epoch = 3", "o.toml:1: there is no option 'epoch'; did you mean 'epochs'?"),
+        ("colour = 3", "o.toml:1: there is no option 'colour'; see wengert train --help"),
+        ("config = 'o.toml'", "o.toml:1: there is no option 'config'; see wengert train --help"),
+        ("epochs = 0", "o.toml:1: epochs 0: Input should be greater than or equal to 1"),
+        ("# much\n\n'epochs' = 'many'", "o.toml:3: epochs 'many': Input should be a valid integer"),
+        ("seed = 1\nbatch-size = 2.5", "o.toml:2: batch_size 2.5: Input should be a valid integer"),
+        ("seed = 1\nclass-weights = 5", "o.toml:2: class_weights '5': write balanced, or the weight"),
+        ("seed = 1\noptimiser = {b1 = 0.8}", "o.toml:2: optimiser 'b1=0.8': is no name with options"),
+        ("[epochs]\nfirst = 3", "o.toml:1: epochs {'first': 3}: Input should be a valid integer"),
         ("epochs = ", "o.toml: is not TOML (Invalid value"),
-        ("[training]\nepochs = 3", "o.toml: there is no option 'training'"),
-        ("hidden = ['x']", "--hidden 'x': no sizes of layers; write for instance 64,32, or 0 for none"),
+        ("[training]\nepochs = 3", "o.toml:1: there is no option 'training'"),
+        (
+            "hidden = ['x']",
+            "o.toml:1: hidden 'x': no sizes of layers; write for instance 64,32, or 0 for none",
+        ),
     ],
 )
 def test_what_is_refused(refuses, tmp_path, content, message):
     (tmp_path / "o.toml").write_text(content)
     assert refuses("train", "iris", "--config", "o.toml").startswith(message)
+
+
+def test_what_the_command_line_says_is_no_matter_of_the_file(refuses, tmp_path):
+    (tmp_path / "o.toml").write_text("epochs = 3\nhidden = 8")
+    message = refuses("train", "iris", "--config", "o.toml", "--epochs", "many")
+    assert message.startswith("Invalid value for '--epochs'")
+    assert refuses("train", "iris", "--config", "o.toml", "--hidden", "x").startswith(
+        "--hidden 'x': no sizes"
+    )

@@ -60,6 +60,9 @@ def test_evaluate_refuses(refuses, iris, tmp_path):
     )
 
 
+NUMBER = ' class="number"'
+
+
 def test_pictures_and_a_report(wengert, iris, tmp_path):
     wengert("train", "diabetes", *QUICK)
     for data in ("iris", "diabetes"):
@@ -68,7 +71,10 @@ def test_pictures_and_a_report(wengert, iris, tmp_path):
         assert code == 0
         assert (tmp_path / f"{data}.png").read_bytes().startswith(b"\x89PNG")
         page = (tmp_path / f"{data}.html").read_text()
-        assert out.splitlines()[-1] in page
+        name, value, *within = out.splitlines()[-1].split(" ", 2)
+        cells = "".join(f"<td{kind}>{cell}</td>" for kind, cell in (("", name), (NUMBER, value)))
+        assert f"<tr>{cells}<td>{within[0]}</td></tr>" in page
+        assert page.count("<table>") == page.count("</table>") == 4 and "<pre>" not in page
         assert page.count("<svg") == 1
         assert not re.findall(r'(?:src|href)="http', page)
         assert "Dense(activation=relu)" in page

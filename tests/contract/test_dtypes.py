@@ -286,6 +286,11 @@ def test_numbers_are_cut_off_as_by_numpy(source, dtype):
         equal(lambda x: [x.astype(dtype)], np.array([2.0**62, 2.0**63, 1.5 * 2.0**63], source))
 
 
+@pytest.mark.parametrize("exponents", ["?", "i1", "u1", "u2", "i4", "u4", "i8"])
+def test_powers_of_two_by_any_whole_number(exponents):
+    equal(lambda x, n: [np.ldexp(x, n)], np.array([1.5, -2.0, 0.25]), np.array([0, 1, 1]).astype(exponents))
+
+
 def test_statistics_of_float32():
     x = np.array([[1.0, np.nan, 3.0], [2.0, 5.0, 4.0]], np.float32)
     equal(

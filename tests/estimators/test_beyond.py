@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn import neural_network
+from sklearn.exceptions import ConvergenceWarning
 
 import wengert as wg
 from wengert import losses, nn, optim
@@ -381,7 +382,7 @@ def test_learning_curve():
     best = 1 + np.argmax(estimator.validation_scores_)
     labels = [text.get_text() for text in axes.figure.axes[1].get_legend().get_texts()]
     assert labels == ["training", f"best epoch: {best}", "validation score"]
-    with pytest.raises(ValueError, match="lbfgs"):
+    with pytest.raises(ValueError, match="all patterns at once keeps no learning curve"):
         _classifier(solver="lbfgs", max_iter=300).fit(X, Y).plot_learning_curve()
 
 
@@ -606,3 +607,51 @@ def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _classifier(max_iter=300, tol=0.01).fit(X, Y).predict(X)
+
+
+# ------------------------------------------------------------------------------ all patterns at once
+
+AT_ONCE = [optim.LBFGS(), optim.ConjugateGradients(), optim.LevenbergMarquardt()]
+
+
+@pytest.mark.filterwarnings("ignore:.*failed to converge")
+@pytest.mark.parametrize("optimizer", AT_ONCE, ids=lambda o: type(o).__name__)
+def test_optimisers_of_all_patterns_at_once(optimizer):
+    settings = {"activation": "tanh", "hidden_layer_sizes": 4, "alpha": 0.0, "max_iter": 20}
+    estimator = _regressor(optimizer=optimizer, **settings).fit(X, T)
+    started = _regressor(optimizer=optimizer, **settings | {"max_iter": 1}).fit(X, T)
+    assert estimator.loss_ == pytest.approx(np.mean((estimator.predict(X) - T) ** 2) / 2)
+    assert estimator.loss_ < started.loss_ and 1 < estimator.n_iter_ <= 20
+    repeats = np.arange(120) % 3
+    weighted = _regressor(optimizer=optimizer, **settings).fit(X, T, sample_weight=repeats)
+    repeated = _regressor(optimizer=optimizer, **settings).fit(
+        np.repeat(X, repeats, 0), np.repeat(T, repeats)
+    )
+    assert weighted.loss_ == pytest.approx(repeated.loss_, rel=1e-3)
+    with pytest.raises(AttributeError, match=f"{type(optimizer).__name__} is not stochastic"):
+        estimator.partial_fit(X, T)
+    with pytest.raises(ValueError, match=f"{type(optimizer).__name__} looks at all patterns at once"):
+        _regressor(optimizer=optimizer, dropout=0.5).fit(X, T)
+
+
+def test_a_classifier_by_conjugate_gradients_finds_the_minimum_of_another_method():
+    settings = {"hidden_layer_sizes": (), "max_iter": 500, "alpha": 0.1}
+    one = _classifier(optimizer=optim.ConjugateGradients(1e-7), **settings).fit(X, Y)
+    other = _classifier(solver="lbfgs", tol=1e-7, **settings).fit(X, Y)
+    assert one.loss_ == pytest.approx(other.loss_, rel=1e-6)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-4)
+
+
+def test_least_squares_need_squares_and_nothing_else():
+    rule = optim.LevenbergMarquardt()
+    with pytest.raises(ValueError, match="LevenbergMarquardt takes no penalty on the weights; set alpha=0"):
+        _regressor(optimizer=rule).fit(X, T)
+    for estimator, t in ((_regressor(optimizer=rule, loss="huber"), T), (_classifier(optimizer=rule), Y)):
+        with pytest.raises(ValueError, match="LevenbergMarquardt needs a sum of squares"):
+            estimator.fit(X, t)
+
+
+def test_iterations_are_printed(capsys):
+    with pytest.warns(ConvergenceWarning, match="LBFGS failed to converge after 3 iteration"):
+        _regressor(optimizer=optim.LBFGS(), verbose=True, max_iter=3).fit(X, T)
+    assert capsys.readouterr().out.count("loss = ") == 3

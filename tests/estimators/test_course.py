@@ -27,6 +27,7 @@ CLASSIFIERS = {
     "told": {"verbose": True},
     "what draws": {"batch_norm": True, "dropout": 0.2, "early_stopping": True},
     "averaged": {"optimizer": optim.PolyakAverage(optim.SGD(0.1)), "early_stopping": True},
+    "told of errors": {"learning_rate": optim.Adaptive(0.01, tol=1e-2, patience=4), "early_stopping": True},
     "in their order": {"shuffle": False, "early_stopping": True},
 }
 

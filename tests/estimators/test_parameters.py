@@ -82,7 +82,7 @@ def test_a_parameter_without_meaning_is_refused_in_fit(name, value, message):
         (lambda: wg.MLPClassifier(solver="rmsprop"), "Write optimizer=wengert.optim.RMSProp()."),
         (lambda: wg.MLPClassifier(solver=optim.Adam(0.1)), "instead. Write optimizer=Adam(learning_rate=0.1"),
         (lambda: wg.MLPClassifier(optimizer="sgd"), "Got 'sgd' instead. Write solver='sgd'."),
-        (lambda: wg.MLPClassifier(optimizer=optim.LBFGS()), "Write solver='lbfgs', whose steps take all"),
+        (lambda: wg.MLPClassifier(optimizer="conjugategradients"), "=wengert.optim.ConjugateGradients()."),
         (lambda: wg.MLPClassifier(optimizer=optim.Adam), "Give an object of the class, made with paren"),
         (lambda: wg.MLPClassifier(learning_rate=0.01), "Got 0.01 instead. Write learning_rate_init=0.01."),
         (lambda: wg.MLPClassifier(loss=losses.Focal), "Give an object of the class, made with parentheses."),

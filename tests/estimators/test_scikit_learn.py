@@ -15,10 +15,7 @@ import wengert as wg
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PRIVATE = {
-    "test_gradient": "calls _loss_grad_lbfgs, whose arguments are scikit-learn's own work arrays",
-    "test_early_stopping_stratified": "wants the class 1 of 0 and 1 called 'True', its name while it is split",
-}
+PRIVATE = {"test_gradient": "calls _loss_grad_lbfgs, whose arguments are scikit-learn's own work arrays"}
 FILE = Path(sklearn.neural_network.__file__).parent / "tests" / "test_mlp.py"
 
 

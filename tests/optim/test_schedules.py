@@ -133,3 +133,24 @@ def test_an_adaptive_rate_after_a_warm_up():
 def test_settings_that_make_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("errors", [[1.0] * 12, [3.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: optim.WarmUp(s, 2)], ids=["plain", "warm-up"])
+def test_a_rate_is_steady_for_as_many_epochs_as_are_said(wrap, errors):
+    schedule = wrap(optim.Adaptive(1.0, patience=3))
+    for first in range(len(errors)):
+        now, least = schedule, schedule.steady_epochs
+        for error in errors[first : first + least - 1]:
+            now = now.after_epoch(error)
+        assert float(now(99)) == float(schedule(99))
+        schedule = schedule.after_epoch(errors[first])
+
+
+def test_what_judges_epochs_in_its_own_way_is_asked_after_each():
+    class Own(optim.Constant):
+        def after_epoch(self, error):
+            return optim.Constant(self.rate / 2)
+
+    assert Own(0.1).steady_epochs == 1
+    assert optim.Constant(0.1).steady_epochs == math.inf

@@ -616,6 +616,22 @@ def test_an_adaptive_rate_falls_between_epochs():
     assert same(run(optimiser=optim.SGD(schedule), epochs=200).network, result.network)
 
 
+@pytest.mark.parametrize("options", [{}, {"validation": HELD_OUT}], ids=["plain", "watched"])
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_epochs_that_leave_an_adaptive_rate_as_it_is_are_one_call(monkeypatch, options, warm_up):
+    schedule = optim.Adaptive(0.5, tol=1e-3, patience=4, lowest=1e-3)
+    rule = optim.ClipNorm(optim.SGD(optim.WarmUp(schedule, 7) if warm_up else schedule), 1.0)
+    calls, run_native = [], Trainer._run
+    monkeypatch.setattr(Trainer, "_run", lambda *given: calls.append(given) or run_native(*given))
+    together = run(optimiser=rule, epochs=200, **options)
+    assert len(calls) < 0.6 * together.epochs < 120
+    monkeypatch.setattr(optim.Adaptive, "steady_epochs", 1)
+    alone = run(optimiser=rule, epochs=200, **options)
+    assert together.curve.training == alone.curve.training
+    assert (together.best_epoch, together.epochs) == (alone.best_epoch, alone.epochs)
+    assert same(together.network, alone.network)
+
+
 def test_averaged_weights_are_what_is_given_back():
     rule = optim.PolyakAverage(optim.SGD(0.1))
     seen = []

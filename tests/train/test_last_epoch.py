@@ -72,12 +72,12 @@ def test_an_interrupted_epoch_has_not_been(monkeypatch, number):
 def test_an_interruption_after_an_epoch_and_before_it_counts(monkeypatch):
     whole = trained(2).network
 
-    def after_epoch(self, error):
+    def after_epochs(self, errors):
         if self.epochs == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(wengert.train._trainer, "OPERATIONS_AT_A_TIME", 1)
-    monkeypatch.setattr(Trainer, "after_epoch", after_epoch)
+    monkeypatch.setattr(Trainer, "after_epochs", after_epochs)
     result = trained()
     assert (result.interrupted, result.epochs) == (True, 2)
     assert same(result.network, whole)

@@ -139,6 +139,46 @@ def test_second_derivatives_are_the_same(f, weights):
     passed(second, weights)
 
 
+# Each makes a value of the shape of a state of three such values and a weight.
+OPERATIONS = [
+    lambda a, b, x, w: np.tanh(a @ w),
+    lambda a, b, x, w: np.tanh(x @ w + b @ w.T + a[0]),
+    lambda a, b, x, w: (w @ a.T).T * 0.2 + x,
+    lambda a, b, x, w: logistic(a) * b,
+    lambda a, b, x, w: a * np.max(b, axis=1, keepdims=True) + x[:, ::-1],
+    lambda a, b, x, w: np.exp(w[:BATCH] * 0.1) * a - np.sum(b, axis=0) * 0.1,
+    lambda a, b, x, w: np.sum(a @ w, axis=1, keepdims=True) * 0.1 + b,
+]
+STATES = RNG.normal(size=(2, BATCH, UNITS)) * 0.3
+
+
+def at_random(seed, xs):
+    """The error of a layer whose step is made of operations at random."""
+    rng = np.random.default_rng(seed)
+    chosen = [(OPERATIONS[i], rng.integers(0, 50, 3)) for i in rng.integers(len(OPERATIONS), size=5)]
+    last = rng.integers(0, 50, 2)
+
+    def error(w):
+        def step(states, x):
+            values = [*states, x]
+            for operation, (i, j, k) in chosen:
+                values.append(operation(*(values[n % len(values)] for n in (i, j, k)), w))
+            return (np.tanh(values[-1]), np.tanh(values[last[0] % 8])), values[last[1] % 8]
+
+        (a, b), ys = wg.scan(step, tuple(STATES), xs)
+        return np.sum(a * b) + np.sum(np.sin(ys))
+
+    return error
+
+
+@pytest.mark.parametrize("length", [0, 1, 4])
+@pytest.mark.parametrize("seed", range(8))
+def test_random_layers(seed, length):
+    f = at_random(seed, RNG.normal(size=(length, BATCH, UNITS)))
+    passed(gradient(f, 1), WEIGHTS[1:2])
+    passed(lambda w: wg.hvp(f, (w,), (np.cos(w),))[0], WEIGHTS[1:2])
+
+
 def test_the_least_number_of_products_is_left():
     """Two forwards; backwards the one that carries on what comes from behind, and two after the loop."""
     _, after = passed(gradient(network, 3), WEIGHTS)

@@ -2,7 +2,8 @@
 
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -38,12 +39,37 @@ class Layout(typer.Context.formatter_class):  # type: ignore[misc,name-defined,v
         )  # fmt: skip
 
 
+@contextmanager
+def _located(context: Any) -> Iterator[None]:
+    from wengert.errors import SettingError
+
+    try:
+        yield
+    except (SettingError, typer.BadParameter) as error:
+        from wengert.cli._config import located
+
+        told = located(context, error)
+        if told is error:
+            raise
+        raise told from error
+
+
 class _Context(typer.Context):
     formatter_class = Layout
 
 
 class _Command(TyperCommand):
     context_class = _Context
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments; errors in those that a file gives name its line."""
+        with _located(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command; errors in what a file says name its line."""
+        with _located(ctx):
+            return super().invoke(ctx)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """The first sentence, however narrow the terminal is."""

@@ -101,7 +101,7 @@ def _draw(
     if plot is not None:
         write(plot, pictures.drawn(shown))
     if report is not None:
-        write(report, page(model, source, _text(found), pictures.drawn(shown, "svg")))
+        write(report, page(model, source, _about(found), _tables(found), pictures.drawn(shown, "svg")))
 
 
 # ---------------------------------------------------------------------------------------------- rows
@@ -151,12 +151,31 @@ def _rows(report: dict[str, Any]) -> str:
 
 
 def _text(report: dict[str, Any]) -> str:
-    lines = [_rows(report)]
-    lines += [_classes(report)] if "classes" in report else []
-    lines += [_residuals(report["residuals"])] if "residuals" in report else []
-    if "reliability" in report:
-        lines.append(f"calibration error {report['reliability']['calibration_error']:.4f}")
-    return "\n".join([*lines, *map(" ".join, _scores(report))])
+    from wengert.tables import justified
+
+    *details, scores = _tables(report).values()
+    lines = [_rows(report), *map(justified, details), *_calibration(report)]
+    return "\n".join([*lines, *(f"{name} {' '.join(rest)}" for name, *rest in scores[1:])])
+
+
+def _about(report: dict[str, Any]) -> str:
+    return "; ".join([_rows(report), *_calibration(report)])
+
+
+def _calibration(report: dict[str, Any]) -> list[str]:
+    if "reliability" not in report:
+        return []
+    return [f"calibration error {report['reliability']['calibration_error']:.4f}"]
+
+
+def _tables(report: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """What there is to say about classes or residuals, and the scores, in tables with a row above."""
+    found = {}
+    if "classes" in report:
+        found["Classes"] = _classes(report)
+    if "residuals" in report:
+        found["Residuals"] = _residuals(report["residuals"])
+    return found | {"Scores": [["score", "value", "95 % of bootstrap samples"], *_scores(report)]}
 
 
 def _scores(report: dict[str, Any]) -> list[list[str]]:
@@ -169,20 +188,16 @@ def _scores(report: dict[str, Any]) -> list[list[str]]:
     return found
 
 
-def _classes(report: dict[str, Any]) -> str:
-    from wengert.tables import justified
-
+def _classes(report: dict[str, Any]) -> list[list[str]]:
     keys = ("precision", "recall", "f1")
     body = [[c["name"], *(f"{c[key]:.4f}" for key in keys), str(c["rows"])] for c in report["classes"]]
-    return justified([[report["target"], *keys, "rows"], *body])
+    return [[report["target"], *keys, "rows"], *body]
 
 
-def _residuals(residuals: dict[str, Any]) -> str:
-    from wengert.tables import justified
-
+def _residuals(residuals: dict[str, Any]) -> list[list[str]]:
     names = list(next(iter(residuals.values())))
     body = [[name, *(f"{value:.4g}" for value in line.values())] for name, line in residuals.items()]
-    return justified([["true - predicted", *names], *body])
+    return [["true - predicted", *names], *body]
 
 
 def _number(value: float) -> str:

@@ -110,7 +110,8 @@ class MLPClassifier(Perceptron):
         ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
         ``"concatenate"`` hands them on beside its outputs.
     optimizer
-        Any rule of :mod:`wengert.optim`, instead of the solver's.
+        Any optimiser of :mod:`wengert.optim`, instead of the solver's. ``LBFGS`` and ``ConjugateGradients``
+        take all patterns at once, and end by tolerances of their own; ``max_iter`` counts their iterations.
     categorical
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.
@@ -392,7 +393,9 @@ class MLPClassifier(Perceptron):
 
     def _split(self, sample: Sample) -> tuple[Array, Array]:
         if self.n_outputs_ == 1:
-            labels = self._labels.decode(sample.t - 0.5)
+            labels = sample.t[:, 0] > 0
+            if not np.array_equal(self.classes_, [0, 1]):  # called False and True, as in scikit-learn
+                labels = self._labels.decode(sample.t - 0.5)
             return _draws.stratified_split(self._random_state, labels, self.validation_fraction)
         return _draws.split(self._random_state, len(sample), self.validation_fraction)
 

@@ -13,7 +13,6 @@ in which training diverges is taken back, and its epochs are made one by one.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -93,7 +92,8 @@ class Course:
         """All epochs, or fewer if there is a reason."""
         e = self.estimator
         while (left := self.epochs - e.n_iter_) > 0:
-            ends = told_of_epoch(e, partial(self._advance, min(self._span, left, _until_over(e))))
+            count = int(min(self._span, left, _until_over(e), self.trainer.steady_epochs))
+            ends = told_of_epoch(e, partial(self._advance, count))
             if _is_over(e) or self.trainer.is_exhausted or _stops(e) or ends:
                 e.stopped_early_ = True
                 return
@@ -111,7 +111,7 @@ class Course:
 
         The code has room for as many as there might be, and does not depend on who wants to know what.
         """
-        if self._listened or (self._told and self.trainer.acts_between_epochs) or is_sparse(self.sample.x):
+        if self._listened or is_sparse(self.sample.x):
             return 1, False
         if not self._tells:
             return self._room, False
@@ -131,7 +131,7 @@ class Course:
             self._span, self._keeps = 1, self._keeps and diverged
             return self._advance(1)
         if self._told:
-            self.trainer.after_epoch(errors[-1])
+            self.trainer.after_epochs(errors)
         self.estimator._optimizer.state = self.trainer.state
         self._note(errors, networks)
 
@@ -218,10 +218,9 @@ def _note_error(e: Any) -> None:
 # ------------------------------------------------------------------------------------------- its end
 
 
-def _until_over(estimator: Any) -> int:
+def _until_over(estimator: Any) -> float:
     """After how many epochs a lack of improvement may end the training at the earliest."""
-    left = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
-    return sys.maxsize if left == np.inf else max(1, left)
+    return max(1, estimator.n_iter_no_change + 1 - estimator._no_improvement_count)
 
 
 def _is_over(estimator: Any) -> bool:

@@ -140,7 +140,9 @@ class Inspection:
         e: Any = self
         e._require_fitted()
         if not hasattr(e, "loss_curve_"):
-            raise ValueError("the solver 'lbfgs' keeps no learning curve; choose 'adam' or 'sgd'")
+            raise ValueError(
+                "training on all patterns at once keeps no learning curve; choose solver='adam' or 'sgd'"
+            )
         curve = LearningCurve([Epoch(i, loss) for i, loss in enumerate(e.loss_curve_, 1)])
         scores = e.validation_scores_ or []
         axes = curve.plot(axes, best=1 + int(np.nanargmax(scores)) if scores and e.early_stopping else None)

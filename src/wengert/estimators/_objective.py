@@ -184,6 +184,11 @@ def require_weighted(loss: Any) -> None:
         )
 
 
+def is_of_squares(loss: Any) -> bool:
+    """Whether an error is a sum of squares, in any scale."""
+    return loss == "squared_error" or any(loss is squares for squares in losses.SUMS_OF_SQUARES)
+
+
 def is_of_margins(loss: Any) -> bool:
     """Whether an error of classes speaks of margins, and not of probabilities."""
     return any(kind.endswith("by margin") for kind in losses.kinds_of(loss))

@@ -186,7 +186,10 @@ ERROR = Rule(_is_function_of(2, 3), "a function of outputs and targets")
 CALLABLES = Rule(lambda v: _is_sequence(v) and all(map(callable, v)), "a sequence of functions")
 WEIGHTS = Rule(_are_weights, "a dict of numbers in the range [0, inf) or a list of these, one for each label")
 SCHEDULE = Rule(_is_function_of(1), "a schedule of wengert.optim or a function of the number of steps")
-OPTIMISER = Rule(lambda v: _is_object_with(v, "init", "update"), "an optimiser of wengert.optim")
+OPTIMISER = Rule(
+    lambda v: _is_object_with(v, "init", "update") or _is_object_with(v, "minimise"),
+    "an optimiser of wengert.optim",
+)
 
 
 # -------------------------------------------------------------------------------------------- hints
@@ -198,11 +201,10 @@ def rates(value: Any) -> str | None:
 
 
 def optimisers(value: Any) -> str | None:
-    """An optimiser of this package by its name; or what there is in the place of one for all patterns."""
+    """An optimiser of this package by its name."""
     from wengert import optim
 
-    if hasattr(value, "minimise"):
-        return "solver='lbfgs', whose steps take all patterns; train.fit takes every optimiser"
-    known = {name.lower(): name for name in optim.__all__ if hasattr(getattr(optim, name), "update")}
+    kinds = ("update", "minimise")
+    known = {n.lower(): n for n in optim.__all__ if any(hasattr(getattr(optim, n), kind) for kind in kinds)}
     found = known.get(value.lower()) if isinstance(value, str) else None
     return f"optimizer=wengert.optim.{found}()" if found else None

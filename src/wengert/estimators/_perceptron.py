@@ -28,8 +28,9 @@ STOCHASTIC = ("sgd", "adam")
 def has_partial_fit(estimator: Any) -> None:
     """Refuse training in parts where all patterns are needed for a step."""
     if not estimator._is_stochastic:
+        name = estimator.solver if estimator.optimizer is None else type(estimator.optimizer).__name__
         raise AttributeError(
-            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+            f"partial_fit is only available for stochastic optimizers. {name} is not stochastic."
         )
 
 
@@ -115,13 +116,16 @@ class Perceptron(Task, Inspection, Estimator):
             self._note_aside(aside)
 
     def _minimise(self, sample: Sample) -> None:
+        by = "solver='lbfgs'" if self.optimizer is None else type(self.optimizer).__name__
         if any(self._design.dropout) or self.batch_norm:
             raise ValueError(
-                "solver='lbfgs' looks at all patterns at once, so there are no minibatches to drop units "
+                f"{by} looks at all patterns at once, so there are no minibatches to drop units "
                 "in or to normalise over; choose solver='adam'"
             )
-        from wengert.estimators._quasi_newton import minimise
-
+        if self.optimizer is None:
+            from wengert.estimators._quasi_newton import minimise
+        else:
+            from wengert.estimators._minimisers import minimise
         minimise(self, sample)
 
     def _descend(self, sample: Sample, aside: Sample | None) -> None:
@@ -159,7 +163,9 @@ class Perceptron(Task, Inspection, Estimator):
 
     @property
     def _is_stochastic(self) -> bool:
-        return self.optimizer is not None or self.solver in STOCHASTIC
+        if self.optimizer is not None:
+            return not hasattr(self.optimizer, "minimise")
+        return self.solver in STOCHASTIC
 
     def _sample(self, x: Any, t: Array, sample_weight: Any, first: bool) -> Sample:
         """What to train on, with a network to train."""

@@ -117,7 +117,9 @@ class MLPRegressor(Perceptron, _WithLoss):
         ``"add"`` adds the inputs of a hidden layer to its outputs where there are as many of both;
         ``"concatenate"`` hands them on beside its outputs.
     optimizer
-        Any rule of :mod:`wengert.optim`, instead of the solver's.
+        Any optimiser of :mod:`wengert.optim`, instead of the solver's. ``LBFGS``, ``ConjugateGradients`` and,
+        for squares with ``alpha=0``, ``LevenbergMarquardt`` take all patterns at once, and end by tolerances
+        of their own; ``max_iter`` counts their iterations.
     categorical
         What a column of categories in a table becomes: ``"one_hot"``, a column for each; ``"ordinal"``, their
         places in order.

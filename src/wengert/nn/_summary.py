@@ -41,13 +41,20 @@ def summary(network: Any) -> str:
     """
     from wengert.tables import aligned
 
+    *rows, (total,) = summary_rows(network)
+    return f"{aligned(rows)}\n{total}"
+
+
+def summary_rows(network: Any) -> list[tuple[str, ...]]:
+    """The table's rows, its head first, and last the sentence below it."""
     trained = parameters(network)
     rows = [("layer", "kind", "arrays", "parameters"), *(_row(part, trained) for part in parts(network))]
     count = sum(w.size for w in trained.values())
     fixed = sum(np.size(w) for w in state(network).values()) - count
     precision = ", ".join(sorted({str(w.dtype) for w in trained.values()}))
     total = f"{count:,} parameters" + (f" in {precision}" if trained else "")
-    return f"{aligned(rows)}\n{total}" + (f"; {fixed:,} numbers that are not trained" if fixed else "")
+    total += f"; {fixed:,} numbers that are not trained" if fixed else ""
+    return [*rows, (total,)]
 
 
 def _row(part: Part, trained: Mapping[str, Array]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ A schedule is a tree of numbers that can be called, and is written in NumPy: in 
 taken and the numbers are traced.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ class Schedule(ABC):
     def after_epoch(self, error: float) -> Self:
         """The schedule after an epoch of this training error; only an adaptive one changes."""
         return self
+
+    @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is."""
+        return math.inf if type(self).after_epoch is Schedule.after_epoch else 1
 
     @property
     def is_exhausted(self) -> bool:

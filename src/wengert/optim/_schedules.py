@@ -397,6 +397,11 @@ class WarmUp(Schedule):
         return replace(self, schedule=self.schedule.after_epoch(error))
 
     @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is."""
+        return self.schedule.steady_epochs
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether the schedule that follows is."""
         return self.schedule.is_exhausted
@@ -497,6 +502,11 @@ class Adaptive(Schedule):
         if waited < self.patience or judged.is_exhausted:
             return judged
         return replace(judged, rate=self.rate / self.divisor, waited=0)
+
+    @property
+    def steady_epochs(self) -> float:
+        """For how many epochs at least `after_epoch` leaves the rate as it is: until patience is over."""
+        return max(1, int(self.patience - self.waited))
 
     @property
     def is_exhausted(self) -> bool:

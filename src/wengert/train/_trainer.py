@@ -134,7 +134,7 @@ class Trainer:
         # Rules that differ in their learning rates have the same code, which reads the rate from the state.
         self.programs = made(loss, getattr(optimiser, "kind", optimiser), penalty)
         self._is_large = weights > MANY
-        self._is_huge = sum(w.nbytes for w in parameters.values()) >= HUGE
+        self._is_huge = sum(np.asarray(w).nbytes for w in parameters.values()) >= HUGE
         self._owns_network, self._shelf = False, Shelf()
         # The state is given away, and a copy of the network where it is large.
         self._epochs = self.programs.epochs(batch_size, 2 if self._is_large else 1)
@@ -366,14 +366,25 @@ class Trainer:
                 carry, errors[number, i] = self.programs.step(carry, now, rows_of(piece.data, batch))
         return carry, errors
 
-    def after_epoch(self, error: float) -> None:
-        """Tell the optimiser the training error, between two epochs.
+    def after_epochs(self, errors: Iterable[float]) -> None:
+        """Tell the optimiser the training errors of epochs that were made in one call.
 
         An adaptive learning rate acts here: the optimiser's ``after_epoch(state, error)`` gives its state
         for the next epoch.
         """
         if self.acts_between_epochs:
-            self.state = tree.map(_as_numpy, self.optimiser.after_epoch(self.state, error))
+            state = self.state
+            for error in errors:
+                state = self.optimiser.after_epoch(state, error)
+            self.state = tree.map(_as_numpy, state)
+
+    @property
+    def steady_epochs(self) -> float:
+        """How many epochs may be made in one call before the optimiser is told their errors."""
+        if not self.acts_between_epochs:
+            return math.inf
+        is_known = _gives_state_away(self.optimiser)
+        return getattr(_schedule_of(self.state), "steady_epochs", 1) if is_known else 1
 
     @functools.cached_property
     def acts_between_epochs(self) -> bool:
@@ -390,10 +401,7 @@ class Trainer:
     @property
     def is_exhausted(self) -> bool:
         """Whether the optimiser's learning rate has come to its end."""
-        state = self.state
-        while hasattr(state, "rule"):  # a rule around another
-            state = state.rule
-        return bool(getattr(getattr(state, "schedule", None), "is_exhausted", False))
+        return bool(getattr(_schedule_of(self.state), "is_exhausted", False))
 
     # --------------------------------------------------------------------------------- prediction
 
@@ -582,6 +590,13 @@ def _first_state(optimiser: Any, parameters: Any) -> Any:
 def _gives_state_away(optimiser: Any) -> bool:
     """Whether this package has made an optimiser's arrays, and has forgotten them."""
     return is_ours(type(optimiser)) and (not hasattr(optimiser, "rule") or _gives_state_away(optimiser.rule))
+
+
+def _schedule_of(state: Any) -> Any:
+    """That of the learning rate, where a state has one."""
+    while hasattr(state, "rule"):  # a rule around another
+        state = state.rule
+    return getattr(state, "schedule", None)
 
 
 def _stand_alone(network: Network, state: Any) -> bool:

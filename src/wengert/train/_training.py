@@ -160,7 +160,7 @@ class Training:
     def _most_watched(self) -> int:
         """How many epochs a call makes with a look after each; 1 where others look in between, too."""
         others = self.callbacks or self.metrics or self.checkpoint or self.reports_every
-        if others or self.looks_every > 1 or self.trainer.acts_between_epochs:
+        if others or self.looks_every > 1:
             return 1
         if not isinstance(self.patterns, Rows) or not isinstance(self.watched, Rows):
             return 1
@@ -172,7 +172,7 @@ class Training:
         assert isinstance(self.patterns, Rows)
         assert isinstance(self.watched, Rows)
         first = self.moment.epoch + 1
-        span = min(epochs - self.moment.epoch, most, self.standing.left)
+        span = int(min(epochs - self.moment.epoch, most, self.standing.left, self.trainer.steady_epochs))
         try:
             errors, looks, networks = self.patterns.watched_epochs(self.trainer, span, self.watched, most)
         except ControlFlowError:  # a loop cannot follow the code
@@ -188,14 +188,14 @@ class Training:
 
     def _span(self, epochs: int) -> int:
         """How many epochs the next call makes: as many as nobody wants to look in between."""
-        if self.callbacks or self.trainer.acts_between_epochs:
+        if self.callbacks:
             return 1
         looks = [self.looks_every] if self.watched or self.metrics else []
         looks += [self.checkpoint_every] if self.checkpoint else []
         looks += [self.reports_every] if self.reports_every else []
         left = [epochs - self.moment.epoch, *(every - self.moment.epoch % every for every in looks)]
         left += [self.standing.left] if self.criterion.monitor == "training" else []
-        return min(self.patterns.most(self.trainer), *left)
+        return int(min(self.patterns.most(self.trainer), self.trainer.steady_epochs, *left))
 
     def _advance(self, span: int) -> None:
         """So many epochs."""
@@ -207,7 +207,7 @@ class Training:
         """All that is done before the next epochs; networks as `Trainer.run_watched` gives them."""
         if networks is None:
             found[-1] = self._looked_at(found[-1])
-        self.trainer.after_epoch(found[-1].training)
+        self.trainer.after_epochs(epoch.training for epoch in found)
         self.curve.epochs += found
         self.standing = self.standing.after_all(found)
         self.moment = self._now(found[-1].number, networks)

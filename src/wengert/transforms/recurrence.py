@@ -11,6 +11,7 @@ step computes of constants alone is computed before.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import is_
@@ -186,7 +187,7 @@ class Factor(NamedTuple):
     def rows(self, stored: Any) -> Any:
         """What is stored of it in all steps, with all that is summed along the first axis."""
         stored = np.swapaxes(stored, 1, 2) if self.labels[-1] == "k" else stored
-        return np.reshape(stored, (-1, stored.shape[-1]))
+        return np.reshape(stored, (math.prod(stored.shape[:-1]), stored.shape[-1]))
 
 
 def multiplied_once(loop: Loop, state: State) -> list[Equation]:

@@ -44,7 +44,7 @@ from wengert.native.product.plans import round_up
 from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.merging import merge
 from wengert.native.writing.nest import Nest
-from wengert.native.writing.products import Oriented, product_of, write_product
+from wengert.native.writing.products import Oriented, scratch_of, write_product
 
 ZERO = ir.index(0)
 SMALL = 30_000  # operations that take no longer than some barriers
@@ -417,7 +417,7 @@ def arena_parts(plan: Plan, host: Host) -> tuple[int, int]:
 
 def scratch_bytes(plan: Plan, host: Host) -> int:
     """Memory that the products and routines of one thread need."""
-    own = [product_of(k, host).scratch_bytes for k in plan.kernels if isinstance(k, Contract)]
+    own = [scratch_of(k, host) for k in plan.kernels if isinstance(k, Contract)]
     own += [k.scratch for k in plan.kernels if isinstance(k, Routine)]
     inner = [scratch_bytes(body, host) for k in plan.kernels for body in k.bodies()]
     return max([0, *own, *inner])

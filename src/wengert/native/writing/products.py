@@ -8,6 +8,7 @@ and an activation, the derivative of an activation, the update of a weight.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,10 +31,10 @@ from wengert.native.writing.vectors import Place, Values
 if TYPE_CHECKING:
     from wengert.native.writing.emit import Writer
 
-WIDE = 64  # columns from which on they are divided
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
-FEW = 24  # rows, below which threads divide columns: two heights of the tallest tile
+FEW, WIDE = 24, 64  # rows below which, columns from which on threads divide columns: 24 are two high tiles
+HALVED = 16  # rows that two threads divide into whole tiles, though low ones
 
 
 @dataclass
@@ -113,6 +114,11 @@ class Oriented:
         """The product to generate."""
         return self._product(self.shape[-2] if self.across else self.grain)
 
+    @property
+    def whole(self) -> Product:
+        """The same for a thread that computes all of it."""
+        return replace(self.product, grain=self.product.m, across=False)
+
     def _product(self, grain: int) -> Product:
         a, b = self.factors
         m, n = self.shape[-2:]
@@ -132,10 +138,16 @@ class Oriented:
 
     @cached_property
     def across(self) -> bool:
-        """Whether threads divide columns: of a large product with few rows."""
+        """Whether threads divide columns: of a large product with few rows.
+
+        Rows whose halves are whole tiles stay, as what comes next then needs no other thread's, unless every
+        thread would read all of a large B.
+        """
         m, n = self.shape[-2:]
         large = product_operations(self.kernel) >= ENOUGH_EACH
-        return not self.lead and m < FEW and n >= WIDE and large
+        b = self.factors[1]
+        far = math.prod(b.shape) * b.dtype.itemsize > self.host.second_cache
+        return not self.lead and m < FEW and n >= WIDE and large and (m % HALVED != 0 or far)
 
     @property
     def extent(self) -> int:
@@ -235,13 +247,11 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
     oriented = Oriented(kernel, writer.host)
-    product = oriented.product
     if writer.divides and oriented.shared:
-        _write(writer, oriented, product, *writer.share(oriented.extent, oriented.least))
+        _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
-    whole = replace(product, grain=product.m, across=False)
     with writer.alone():
-        _write(writer, oriented, whole, ir.index(0), ir.index(oriented.rows))
+        _write(writer, oriented, oriented.whole, ir.index(0), ir.index(oriented.rows))
 
 
 def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
@@ -317,6 +327,12 @@ class Epilogue:
             within = f.binary("sub", row, f.binary("mul", rest, ir.index(extent)))
             total, row = f.binary("add", total, f.binary("mul", within, ir.index(stride))), rest
         return total
+
+
+def scratch_of(kernel: Contract, host: Host) -> int:
+    """Memory that each thread needs for a kernel, whether it is divided or not."""
+    oriented = Oriented(kernel, host)
+    return max(oriented.product.scratch_bytes, oriented.whole.scratch_bytes)
 
 
 def product_of(kernel: Contract, host: Host) -> Product:

@@ -232,7 +232,7 @@ def element(values: Values, equation: Equation, type: Type) -> Any:
         working = _common(inputs)
     dtypes = [working] * len(inputs)
     if name == "ldexp":
-        dtypes[1] = inputs[1].type.dtype
+        dtypes[1] = np.result_type(inputs[1].type.dtype, np.int32)
     try:
         operands = [values.read(a, dtype) for a, dtype in zip(inputs, dtypes, strict=True)]
         if values.lanes == 1 and name in COSTLY and not (equation.params or equation.primitive.multiple):
