@@ -8,9 +8,9 @@ that of the BLAS (median of the rounds; `best` compares the fastest samples), `p
 processor's vectors can do from registers alone; a matrix unit does more. On one thread both are called from
 machine code, again and again, so that what Python adds to a call counts for neither, and the thread's own
 processor time counts. On more threads both are called as one calls them from Python, `np.matmul` under
-`wg.jit` and without: how the product is divided, and whether at all, is part of what is measured. Where others
-use the machine too, write `chrt --rr 2` in front, which needs the right to do so: then every thread has a core
-as soon as it asks for one.
+`wg.jit` and without: how the product is divided, and whether at all, is part of what is measured. Where
+others use the machine too, write `chrt --rr 2` in front, which needs the right to do so: then every thread
+has a core as soon as it asks for one.
 """
 
 import argparse
