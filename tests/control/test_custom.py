@@ -450,6 +450,12 @@ def test_arguments_by_name_alone():
         wg.grad(lambda x: f(x, scale=2.0))(1.0)
 
 
+def test_another_number_of_arguments():
+    f = doubled_slope(wg.custom_jvp, np)
+    with pytest.raises(TypeError, match=r"test_custom\.py:\d+: f\(x, w\): missing a required argument: 'w'"):
+        wg.grad(lambda x: f(x))(1.0)
+
+
 def test_what_is_no_function():
     with pytest.raises(TypeError, match="custom_vjp needs a function, not something of type float"):
         wg.custom_vjp(2.0)

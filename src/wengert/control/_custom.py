@@ -88,6 +88,11 @@ class Stated:
             bound = inspect.signature(self.f).bind(*args, **kwargs)
         except ValueError:  # of compiled code nothing is known
             bound = None
+        except TypeError as error:
+            wanted = inspect.signature(self.f)
+            raise TypeError(
+                at_user_line(f"{name_of(self.f)}{wanted}: {error}. Give these arguments.")
+            ) from None
         if bound is not None:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
