@@ -1,6 +1,8 @@
 """Stated derivatives: the rule is what every transformation uses, in both modes, and agrees with JAX's."""
 
+import gc
 import math
+import tracemalloc
 from functools import partial
 
 import jax
@@ -315,6 +317,22 @@ def test_traces_name_the_function():
     assert "v2 = f(v1, 2)" in str(wg.trace(lambda x: f(x, 2.0))(1.0))
 
 
+def test_reverse_mode_lets_go_of_what_it_has_used():
+    """Afterwards only the gradient is left, without waiting for the collector of cycles."""
+    f, x = doubled_slope(wg.custom_jvp, np), np.ones(20_000)
+    derivative = wg.grad(lambda x: np.sum(f(f(x, x), x)))
+    derivative(x)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        gradient = derivative(x)
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < gradient.nbytes + 50_000
+
+
 # --- errors -------------------------------------------------------------------------------------------------
 
 
@@ -430,6 +448,12 @@ def test_arguments_by_name_alone():
     f.defjvp(lambda primals, tangents: (primals[0], tangents[0]))
     with pytest.raises(TypeError, match="f takes scale by name alone"):
         wg.grad(lambda x: f(x, scale=2.0))(1.0)
+
+
+def test_another_number_of_arguments():
+    f = doubled_slope(wg.custom_jvp, np)
+    with pytest.raises(TypeError, match=r"test_custom\.py:\d+: f\(x, w\): missing a required argument: 'w'"):
+        wg.grad(lambda x: f(x))(1.0)
 
 
 def test_what_is_no_function():

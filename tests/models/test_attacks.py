@@ -159,7 +159,7 @@ FIRST = ("network", "layers", "tuple", 0)
         ((*FIRST, "activation"), {"ufunc": "load"}, "unknown function 'load'"),
         ((*FIRST, "activation"), {"ufunc": "__loader__"}, "unknown function"),
         ((*FIRST, "activation"), {"pickle": "gASV"}, "unknown description 'pickle'"),
-        ((*FIRST, "activation"), "relu", "damaged"),
+        ((*FIRST, "activation"), 5, "an activation is a name or a function of one argument, not 5"),
         ((*FIRST, "weights"), {"array": "../../etc/passwd"}, "array '../../etc/passwd' is missing"),
         ((*FIRST, "weights"), {"array": "layers.1.weights"}, "missing, or named twice|do not fit|damaged"),
         ((*FIRST, "weights"), None, "damaged"),

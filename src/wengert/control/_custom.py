@@ -77,8 +77,10 @@ class Stated:
             return self.f(*args, **kwargs)
         if self.rule is None:
             raise DerivativeError(at_user_line(f"{name_of(self.f)} has no rule. {self.missing}"))
-        call = Call(self, self._by_position(args, kwargs))
-        return tree.unflatten(*call.results(bind(self.primitive, call.leaves, {"call": call})))
+        given = self._by_position(args, kwargs)
+        call = Call(self, given)
+        outputs = bind(self.primitive, call.operands(given), {"call": call})
+        return tree.unflatten(call.result, outputs)
 
     def _by_position(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The arguments in the order of the parameters, defaults too: a rule always takes the same number."""
@@ -86,6 +88,11 @@ class Stated:
             bound = inspect.signature(self.f).bind(*args, **kwargs)
         except ValueError:  # of compiled code nothing is known
             bound = None
+        except TypeError as error:
+            wanted = inspect.signature(self.f)
+            raise TypeError(
+                at_user_line(f"{name_of(self.f)}{wanted}: {error}. Give these arguments.")
+            ) from None
         if bound is not None:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
@@ -211,11 +218,10 @@ class Call:
         self.fixed_places = [_place(stated, place, len(args)) for place in stated.nondiff_argnums]
         self.places = [place for place in range(len(args)) if place not in self.fixed_places]
         self.fixed = [self._untraced(place, args[place]) for place in self.fixed_places]
-        leaves, self.structure = tree.flatten(tuple(args[place] for place in self.places))
-        self.leaves = [self._operand(leaf) for leaf in leaves]
-        self.types = tuple(map(type_of, self.leaves))
+        self.structure = tree.flatten(tuple(args[place] for place in self.places))[1]
+        self.types = tuple(map(type_of, self.operands(args)))
         self.result: Any = None  # the structure, once the function has run
-        self.body = functools.cache(self._body)
+        self.bodies: dict[Types, Trace] = {}
 
     def __str__(self) -> str:
         return name_of(self.stated.f)
@@ -240,6 +246,11 @@ class Call:
             )
         return operand(leaf)
 
+    def operands(self, args: Sequence[Any]) -> list[Any]:
+        """The leaves of the arguments, which are not kept: values live no longer than their recording."""
+        leaves = tree.flatten(tuple(args[place] for place in self.places))[0]
+        return [self._operand(leaf) for leaf in leaves]
+
     def primals(self, leaves: Values) -> tuple[Any, ...]:
         """The arguments with these leaves, those without a derivative left out."""
         found: tuple[Any, ...] = tree.unflatten(self.structure, leaves)
@@ -250,10 +261,6 @@ class Call:
         pairs = [*zip(self.fixed_places, self.fixed, strict=True)]
         pairs += zip(self.places, self.primals(leaves), strict=True)
         return [argument for _, argument in sorted(pairs, key=lambda pair: pair[0])]
-
-    def results(self, outputs: Values) -> tuple[Any, Values]:
-        """What the outputs are a tree of."""
-        return self.result, outputs
 
     def run(self, values: Values) -> Values:
         """Run the function on numbers, as if nothing were recorded."""
@@ -274,11 +281,14 @@ class Call:
                 "nothing. Let it take the value as an argument."
             )
 
-    def _body(self, types: Types) -> Trace:
+    def body(self, types: Types) -> Trace:
         """The function's trace."""
-        body, captured, self.result = body_of(self.stated.f, types, lambda f, xs: f(*self.arguments(xs)))
-        self._refuse(captured)
-        return body
+        if types not in self.bodies:
+            found = body_of(self.stated.f, types, lambda f, xs: f(*self.arguments(xs)))
+            body, captured, self.result = found
+            self._refuse(captured)
+            self.bodies[types] = body
+        return self.bodies[types]
 
     def move(self, primals: Values, vectors: Values, types: Sequence[Type]) -> Values:
         """Apply the stated linear map; ``types`` are those of the outputs."""
@@ -360,7 +370,7 @@ class Batch:
     def __init__(self, call: Any, types: Sequence[Type], flags: Sequence[bool], size: int) -> None:
         self.stated, self.call, self.size = call.stated, call, size
         self.types, self.flags = tuple(types), list(flags)
-        self.body = functools.cache(self._body)
+        self.bodies: dict[Types, Trace] = {}
 
     def __str__(self) -> str:
         return str(self.call)
@@ -370,8 +380,11 @@ class Batch:
         found = evaluate_batch(self.call.body(self.types), values, self.flags, self.size)
         return [v if flag else spread(v, self.size) for v, flag in found]
 
-    def _body(self, types: Types) -> Trace:
-        return record_trace(self.run, types)
+    def body(self, types: Types) -> Trace:
+        """The trace of all examples."""
+        if types not in self.bodies:
+            self.bodies[types] = record_trace(self.run, types)
+        return self.bodies[types]
 
     def move(self, primals: Values, vectors: Values, types: Sequence[Type]) -> Values:
         """The stated linear map of every example; what all share gets the sum of their cotangents."""
