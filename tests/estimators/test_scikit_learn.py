@@ -42,7 +42,16 @@ def global_random_seed():
 globals().update(_tests_of_networks())
 
 
-@pytest.mark.parametrize("estimator", [wg.MLPClassifier(), wg.MLPRegressor()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        wg.MLPClassifier(),
+        wg.MLPRegressor(),
+        wg.MLPClassifier(8, missing="indicator"),
+        wg.MLPRegressor(hidden_layer_sizes=20, optimizer=wg.optim.LBFGS()),
+    ],
+    ids=lambda e: f"{type(e).__name__}-{e.missing}-{e.optimizer is None}",
+)
 def test_estimator_checks(estimator):
     results = check_estimator(estimator, on_skip=None, on_fail=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}

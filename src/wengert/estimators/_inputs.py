@@ -31,20 +31,32 @@ def patterns(estimator: Any, X: Any, first: bool) -> Any:
         estimator._encoder = _encoder_of(X, estimator.categorical, estimator.missing)
         estimator._fill = _means_of(X, estimator) if estimator._encoder is None else None
     encoder = getattr(estimator, "_encoder", None) or _filling(X, getattr(estimator, "_fill", None))
+    if encoder is not None and not hasattr(X, "columns"):
+        _require_features(_array(X), X, name, None if first else estimator.n_features_in_)
     x = sparse(X, name) if is_sparse(X) else dense(X if encoder is None else encoder(X), name)
     count = x.shape[1] if encoder is None else len(encoder.columns)
     if first:
         estimator.n_features_in_ = count
-    elif count != getattr(estimator, "n_features_in_", count):
-        raise ValueError(
-            f"X has {count} features, but {name} is expecting {estimator.n_features_in_} features as input."
-        )
+    else:
+        _require_count(count, name, getattr(estimator, "n_features_in_", count))
     return x
 
 
+def _require_features(x: Array, X: Any, name: str, known: int | None) -> None:
+    """An array whose columns are encoded: two dimensions, and the features of training."""
+    require_matrix(x, X, name)
+    if known is not None:
+        _require_count(x.shape[1], name, known)
+
+
+def _require_count(count: int, name: str, known: int) -> None:
+    if count != known:
+        raise ValueError(f"X has {count} features, but {name} is expecting {known} features as input.")
+
+
 def _encoder_of(X: Any, categorical: str, missing: str) -> Any:
-    """How to encode X; None where it is an array in which nothing may be missing."""
-    if type(X) is np.ndarray and missing != "indicator":
+    """How to encode X; None where it is an array in which nothing may be missing, or no matrix."""
+    if type(X) is np.ndarray and (missing != "indicator" or X.ndim != 2):
         return None
     from wengert.estimators._tables import encoder_of
 

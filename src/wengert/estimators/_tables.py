@@ -230,7 +230,10 @@ def _days(column: Array, name: str) -> Array:
 
 def _categories(column: Array, order: Any) -> tuple[Any, ...]:
     """The categories that there are, in the order of their type if it has one."""
-    found = {v for v in column.tolist() if v is not None and v == v}
+    try:
+        found = {v for v in column.tolist() if v is not None and v == v}
+    except TypeError as error:
+        raise TypeError(f"{error}; the argument must be a string or a number in every entry of X") from error
     if order is not None:
         return tuple(v for v in order if v in found)
     try:

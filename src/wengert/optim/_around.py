@@ -24,8 +24,11 @@ class Around(Steps):
     rule: Steps
 
     def __post_init__(self) -> None:
+        is_one = (
+            not isinstance(self.rule, type) and hasattr(self.rule, "init") and hasattr(self.rule, "update")
+        )
         require_type(
-            isinstance(self.rule, Steps),
+            is_one,  # also one of the user's own
             f"{type(self).__name__} goes around an optimiser such as optim.Adam(0.001), not {self.rule!r}",
         )
 
