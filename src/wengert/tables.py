@@ -10,6 +10,7 @@ recording the rule on named variables and writing the result down (Bishop, *Deep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,31 +88,46 @@ def _width(text: str) -> int:
 Group = tuple[str, Iterable[tuple[str, Any]]]  # a name, and symbols with what they stand for
 
 
-def worked_example(
-    forward: Iterable[Group],
-    backward: Iterable[Group],
-    update: Iterable[Group],
-    output: Any,
-    error: Any = None,
-    rate: Any = None,
-) -> str:
-    """The table of one pass through a network: forwards, the error, backwards and a step, as far as known.
+@dataclass(frozen=True, repr=False)
+class WorkedExample:
+    """Every number of one pass through a network; printing it gives a table.
 
-    Each part is made of groups: a name, and symbols, each with a number or a text.
+    Attributes
+    ----------
+    parts
+        The layers or units, from the inputs to the outputs. Of each there is a ``name``, and ``forward()``,
+        ``backward()`` and ``update(learning_rate)`` give symbols, each with a number or a text.
+    output
+        The activations of the output units.
+    error
+        The error of the pattern, where its target is known.
+    learning_rate
+        Of the step that is shown, if one is.
     """
-    rows = [("forward pass", "", ""), *_rows(forward), ("output", "y", output)]
-    if error is not None:
-        rows += [("error", "E", error), ("backward pass", "", ""), *_rows(backward)]
-    if rate is not None:
-        rows += [("update", "η", rate), *_rows(update)]
-    return aligned([(name, symbol, v if isinstance(v, str) else number(v)) for name, symbol, v in rows])
+
+    parts: tuple[Any, ...]
+    output: Any
+    error: float | None = None
+    learning_rate: float | None = None
+
+    def __repr__(self) -> str:
+        """Forwards, the error, backwards and a step, as far as known."""
+        rows = [("forward pass", "", ""), *_rows((p.name, p.forward()) for p in self.parts)]
+        rows.append(("output", "y", self.output))
+        if self.error is not None:
+            backward = _rows((p.name, p.backward()) for p in reversed(self.parts))
+            rows += [("error", "E", self.error), ("backward pass", "", ""), *backward]
+        rate = self.learning_rate
+        if rate is not None:
+            rows += [("update", "η", rate), *_rows((p.name, p.update(rate)) for p in self.parts)]
+        return aligned([(name, symbol, v if isinstance(v, str) else number(v)) for name, symbol, v in rows])
 
 
 def _rows(groups: Iterable[Group]) -> Iterator[tuple[str, str, Any]]:
     """The rows of each group, the first of them with its name."""
     for name, values in groups:
         for i, (symbol, value) in enumerate(values):
-            yield "" if i else name, symbol, value
+            yield "" if i else str(name), symbol, value
 
 
 def number(value: Any) -> str:

@@ -198,6 +198,76 @@ def test_complex64_stays_complex64():
     assert wg.grad(lambda z: np.sum(np.abs(z * 2.0) ** 2))(z).dtype == np.complex64
 
 
+HOLOMORPHIC = {
+    "power": lambda np: lambda z: z**3 * z[::-1],
+    "exp": lambda np: lambda z: np.exp(z) / z[0],
+    "real gradient": lambda np: lambda z: 2 * z + 1j,
+    "fft": lambda np: lambda z: np.fft.fft(z**2),
+    "solve": lambda np: lambda z: np.linalg.solve(np.outer(z, z) + np.eye(2), z),
+    "chosen by a part": lambda np: lambda z: np.where(np.real(z) > 0, z**2, 3j * z),
+    "scan": lambda np: lambda z: _scan(np)(lambda c, v: (c * v + 1j, c), 1.0 + 0j, z)[0],
+}
+
+
+def _scan(np):
+    return wg.scan if np.__name__ == "numpy" else jax.lax.scan
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("make", HOLOMORPHIC.values(), ids=HOLOMORPHIC)
+def test_jacobian_of_a_holomorphic_function_is_that_of_jax(make, mode):
+    close(wg.jacobian(make(np), mode=mode)(Z), jax.jacfwd(make(jnp), holomorphic=True)(Z))
+    close(wg.jit(wg.jacobian(make(np), mode=mode))(Z), jax.jacfwd(make(jnp), holomorphic=True)(Z))
+
+
+CONJUGATING = {
+    "conj": (np.conj, "conjugate"),
+    "abs": (np.abs, "complex_absolute"),
+    "real": (lambda z: np.real(z) * z, "real"),
+    "angle": (np.angle, "imag"),
+    "in a loop": (lambda z: wg.scan(lambda c, v: (c + np.conj(v), c), 0j, z)[0], "scan"),
+    "svd": (lambda z: np.linalg.svd(np.outer(z, z) + np.eye(2))[1], "svd"),
+}
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+@pytest.mark.parametrize(("f", "name"), CONJUGATING.values(), ids=CONJUGATING)
+def test_jacobian_of_what_has_no_complex_derivative_is_refused(f, name, mode):
+    with pytest.raises(TypeError, match=rf"{name} has not\. Differentiate by both parts: .*z\.real, z\.imag"):
+        wg.jacobian(f, mode=mode)(Z)
+    by_parts = wg.jacobian(lambda a, b: f(a + 1j * b), argnums=(0, 1))(Z.real, Z.imag)
+    v = np.array([0.3 + 0.1j, -1j])
+    close(by_parts[0] @ v.real + by_parts[1] @ v.imag, wg.jvp(f, (Z,), (v,))[1])
+
+
+def test_hessian_by_complex_numbers():
+    close(wg.hessian(lambda z: np.sum(z**3).real)(Z), np.diag(6 * Z))
+    with pytest.raises(TypeError, match="has not"):
+        wg.hessian(lambda z: np.sum(np.abs(z) ** 2))(Z)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_jacobian_of_complex_values_by_real_numbers(mode, dtype):
+    f = lambda lib: lambda x: (lib.exp(1j * x[:2]) * x[2], lib.sum(x**2), x[0] + 2j)
+    x = np.array([0.3, 0.7, -1.1], dtype)
+    found, expected = wg.jacobian(f(np), mode=mode)(x), jax.jacfwd(f(jnp))(x)
+    assert [block.dtype for block in found] == [np.result_type(dtype, np.complex64), dtype, found[2].dtype]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+    compiled = wg.jit(wg.jacobian(f(np), mode=mode))(x)
+    for one, other in zip(compiled, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+
+
+def test_jacobian_by_real_numbers_through_complex_ones():
+    x = np.array([0.3, 0.7])
+    close(
+        wg.jacobian(lambda x: np.abs(np.exp(1j * x) + x))(x),
+        jax.jacfwd(lambda x: jnp.abs(jnp.exp(1j * x) + x))(x),
+    )
+
+
 def test_bincount_adds_in_double_precision_as_numpy_does():
     x = np.array([1.0, 2.0, 3.0], np.float32)
     value, gradient = wg.value_and_grad(lambda x: np.sum(np.bincount([0, 1, 1], weights=x) ** 2))(x)

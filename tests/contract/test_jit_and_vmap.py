@@ -128,9 +128,18 @@ def test_masks_from_values():
 
 def test_the_warning_of_a_mask_is_at_its_line():
     f = wg.jit(lambda x: np.sum(x[x > 0]))
-    with pytest.warns(RuntimeWarning, match=r"depends on values at test_jit_and_vmap.py:\d+\. Write") as told:
+    with pytest.warns(
+        RuntimeWarning, match=r"an index depends on values at test_jit_and_vmap.py:\d+\. Write"
+    ) as told:
         f(X)
     assert told[0].filename == __file__
+
+
+def test_what_can_be_gone_through_once_is_no_result():
+    told = r"test_jit_and_vmap.py:\d+: .* gives a \w+, which the first .* list"
+    for f in (lambda x: (v for v in x), lambda x: zip(x, x, strict=True), lambda x: iter([1.0])):
+        with pytest.raises(TypeError, match=told):
+            wg.jit(f)(X)
 
 
 def test_what_has_no_hash_and_is_no_number():
@@ -242,6 +251,8 @@ MAPPED = {
     "one at a mapped place": lambda x: _one_at(x, np.argmax(x)) * x,
     "ones at mapped places": lambda x: _one_at(x, np.argsort(x)[:2]) * x,
     "ones at a mapped mask": lambda x: _one_at(x, x > 0) * x,
+    "lexsort": lambda x: x[np.lexsort((x, np.round(x)))],
+    "functions that write at a mapped mask": lambda x: _put(x) * x,
     "mapped rows of a matrix": lambda x: np.eye(4)[np.argsort(x), 1] * np.arange(4.0)[np.argmin(x)] * x,
     "take by argsort": lambda x: np.take(x, np.argsort(x)),
     "sort and cumsum": lambda x: np.cumsum(np.sort(x)[::-1]),
@@ -307,6 +318,13 @@ def _written(x):
 def _one_at(x, index):
     out = np.zeros(4)
     out[index] = 1.0
+    return out
+
+
+def _put(x):
+    out = np.zeros(4)
+    np.putmask(out, x > 0, x * 2)
+    np.place(out, x < 0.6, [1.0, 2.0])
     return out
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import wengert.train._trainer
-from tests.train.helpers import same
+from tests.train.helpers import arrays, same
 from wengert import losses, nn, optim
 from wengert.errors import DivergenceError
 from wengert.train import Trainer, fit
 from wengert.train._last_epoch import Shelf
 
-X = np.random.default_rng(0).normal(size=(40, 2))
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 2))
 Y = np.sin(X[:, :1] + X[:, 1:])
 SIZES = (2, 300, 450, 1)
 
@@ -165,3 +166,54 @@ def test_what_is_taken_is_given_back():
 def test_a_full_disk_takes_nothing(monkeypatch):
     no_file(monkeypatch)
     assert not Shelf().take(start())
+
+
+class Full:
+    """Stands for a file on a disk that is full after some bytes."""
+
+    room = 5000
+
+    def __init__(self, **_):
+        self.content, self.closed = bytearray(), False
+
+    def seek(self, place):
+        self.content.clear()
+
+    def write(self, data):
+        if len(self.content) >= self.room:
+            raise OSError("no space left on device")
+        self.content += data[:2000]
+        return len(data[:2000])
+
+    def close(self):
+        self.closed = True
+
+
+def test_what_a_disk_that_fills_up_has_taken_is_given_up(monkeypatch):
+    files = []
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **given: files.append(Full()) or files[-1])
+    shelf = Shelf()
+    assert not shelf.take(start())
+    assert files[0].closed
+    Full.room = 1 << 30
+    assert shelf.take(start())
+    assert bytes(files[1].content) == b"".join(w.tobytes() for w in arrays(start()))
+    del shelf
+    assert files[1].closed
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "complex128", "bool", "int8"])
+def test_arrays_of_all_kinds_come_back(dtype):
+    shelf = Shelf()
+    tree_ = {
+        "w": RNG.integers(0, 2, (3, 5)).astype(dtype),
+        "columns": np.asfortranarray(RNG.integers(0, 2, (3, 5)).astype(dtype)),
+        "0-d": np.array(1, dtype),
+        "none": np.empty((0, 2), dtype),
+    }
+    before = [a.copy() for a in tree_.values()]
+    assert shelf.take(tree_)
+    for a in tree_.values():
+        a[...] = 0
+    found = shelf.give_back(tree_)
+    assert all(map(np.array_equal, found.values(), before))

@@ -19,6 +19,7 @@ X = RNG.normal(size=(STEPS, BATCH, INPUTS))
 WEIGHTS = RNG.normal(size=(INPUTS, UNITS)) / 3, RNG.normal(size=(UNITS, UNITS)) / 3, RNG.normal(size=UNITS)
 GATES = RNG.normal(size=(INPUTS, 4 * UNITS)) / 3, RNG.normal(size=(UNITS, 4 * UNITS)) / 3
 START = np.zeros((BATCH, UNITS))
+LARGE = RNG.normal(size=(STEPS, BATCH, UNITS))
 
 
 def logistic(a):
@@ -207,6 +208,29 @@ def test_outer_products_are_one_product_after_the_loop():
     assert sum(e.primitive.name == "matmul" for e in after.equations) == 2
 
 
+FACTORS = {
+    "turned round": lambda w, h, x: w + h[::-1, None] * x,
+    "turned round by rows": lambda w, h, x: w + h[:, None] * x[None, ::-1],
+    "chosen": lambda w, h, x: w + h[[1, 0, 3, 2, 4, 5, 7, 6]][:, None] * x,
+    "the other way": lambda w, h, x: x * h[:, None] + w,
+    "squares": lambda w, h, x: w + np.reshape(h, (8, 1)) * h[None],
+    "a constant and a row": lambda w, h, x: w + CHAIN.T @ np.outer(h, x),
+    "rows": lambda w, h, x: w + np.outer(x, h).T @ np.outer(x, x),
+    "a difference": lambda w, h, x: w - np.outer(x, h),
+    "halved": lambda w, h, x: 0.5 * w + np.outer(x, h),
+}
+CHAIN = RNG.normal(size=(UNITS, UNITS))
+
+
+@pytest.mark.parametrize("add", FACTORS.values(), ids=FACTORS)
+def test_sums_of_products_of_all_kinds(add):
+    def f(w, h, xs):
+        step = lambda state, x: ((add(state[0], state[1], x), np.tanh(state[1] + x)), None)
+        return wg.scan(step, (w, h), xs)[0]
+
+    passed(f, [CHAIN, STATES[0, 0], LARGE[:, 0]])
+
+
 def test_many_rows_are_not_stored_for_small_weights():
     x = RNG.normal(size=(STEPS, 40, 3))
     w = RNG.normal(size=(3, 3))
@@ -254,9 +278,6 @@ def test_what_two_loops_compute_of_the_same_rows_is_computed_once():
 
 
 # --- what is the same in every step -------------------------------------------------------------------------
-
-
-LARGE = RNG.normal(size=(STEPS, BATCH, UNITS))
 
 
 def computed_before(step, constant):

@@ -24,6 +24,7 @@ from wengert.core.trace import Trace, Type, Var
 from wengert.errors import DerivativeError, at_user_line
 from wengert.transforms.adjoint import strong
 from wengert.transforms.batch import evaluate_batch, spread
+from wengert.transforms.holomorphic import first_conjugation
 from wengert.transforms.tangent import push
 
 
@@ -52,7 +53,8 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
     Raises
     ------
     TypeError
-        Where the argument or an output is not of floating point.
+        Where the argument or an output is not of floating point, or where a complex argument goes through an
+        operation without a complex derivative, such as ``np.conj`` or ``np.abs``.
     ValueError
         Where the mode is none of the four.
 
@@ -87,6 +89,7 @@ def _matrix(f: Function, selection: Selection, blocks_of: Blocks, several: bool)
     """The blocks of a Jacobian, one for each pair of leaves of the result and the arguments."""
     recording = record(f, selection.leaves, selection.call)
     _check_outputs(recording)
+    _check_complex_inputs(recording)
     blocks = blocks_of(recording)
     recording.recorder.close()
     return _assembled(recording, selection, blocks, several)
@@ -99,6 +102,21 @@ def _check_outputs(recording: Recording) -> None:
             raise DerivativeError(
                 at_user_line(f"jacobian of an output that is {what}: return floating-point arrays only.")
             )
+
+
+def _check_complex_inputs(recording: Recording) -> None:
+    """One complex number for each pair of numbers is the derivative of a holomorphic function alone."""
+    equations = recording.recorder.equations
+    found = first_conjugation(equations, recording.inputs, recording.atoms())
+    if found is not None:
+        raise DerivativeError(
+            at_user_line(
+                "a matrix of derivatives by complex numbers needs a function with a complex derivative, "
+                f"which {found.primitive.name} has not. Differentiate by both parts: "
+                "wg.jacobian(lambda a, b: f(a + 1j * b), argnums=(0, 1))(z.real, z.imag); "
+                "of one real number take wg.grad or wg.hvp."
+            )
+        )
 
 
 def _cheaper_blocks(recording: Recording) -> list[list[Any]]:
@@ -132,20 +150,20 @@ def _linear_trace(
     return trace
 
 
-def _basis(types: Sequence[Type]) -> tuple[list[Any], int]:
-    """The unit vectors of a list of leaves, as one batch for each leaf."""
+def _basis(types: Sequence[Type], unit: complex = 1) -> tuple[list[Any], int]:
+    """The unit vectors of a list of leaves, as one batch for each leaf; complex ones times a unit."""
     sizes = [type.size for type in types]
     total, start, batches = sum(sizes), 0, []
     for type, size in zip(types, sizes, strict=True):
         batch = np.zeros((total, size), type.dtype)
-        batch[start + np.arange(size), np.arange(size)] = 1
+        batch[start + np.arange(size), np.arange(size)] = unit if type.dtype.kind == "c" else 1
         batches.append(batch.reshape(total, *type.shape))
         start += size
     return batches, total
 
 
-def _run_batch(trace: Trace, types: Sequence[Type]) -> list[Any]:
-    batches, total = _basis(types)
+def _run_batch(trace: Trace, types: Sequence[Type], unit: complex = 1) -> list[Any]:
+    batches, total = _basis(types, unit)
     if total == 0:
         return [np.zeros((0, *atom.type.shape), atom.type.dtype) for atom in trace.outputs]
     results = evaluate_batch(trace, batches, [True] * len(batches), total)
@@ -207,12 +225,29 @@ def _reverse_blocks(recording: Recording) -> list[list[Any]]:
         outputs,
         lambda seeds: pull_back(recording, recording.outputs, seeds, recording.recorder.unwind()),
     )
-    rows = _run_batch(trace, outputs)
+    blocks = _row_blocks(trace, outputs)
+    if all(type.dtype.kind == "f" for type in outputs):
+        return blocks
+    turned = _row_blocks(trace, outputs, -1j)
+    return [
+        [_with_imaginary(type, *parts) for parts in zip(*rows, strict=True)]
+        for type, *rows in zip(outputs, blocks, turned, strict=True)
+    ]
+
+
+def _row_blocks(trace: Trace, outputs: Sequence[Type], unit: complex = 1) -> list[list[Any]]:
+    rows = _run_batch(trace, outputs, unit)
     starts = np.cumsum([0] + [type.size for type in outputs])
     return [
         [np.reshape(row[a:b], (*type.shape, *row.shape[1:])) for row in rows]
         for a, b, type in zip(starts, starts[1:], outputs, strict=False)
     ]
+
+
+def _with_imaginary(output: Type, first: Any, second: Any) -> Any:
+    """What a complex output has of a real input: the adjoint of 1 is the real part, that of -i the other."""
+    is_split = output.dtype.kind == "c" and first.dtype.kind == "f"
+    return first + 1j * second if is_split else first
 
 
 _BLOCKS: dict[str, Blocks] = {

@@ -54,7 +54,7 @@ def located(context: typer.Context, error: Any) -> Exception:
 
 
 def _option_of(error: Any) -> tuple[str, str]:
-    """The parameter that an error is about, and what it says of it behind its name, if it begins with that."""
+    """The parameter that an error is about, and what is said behind its name, where it begins with that."""
     if getattr(error, "param", None) is not None:
         return error.param.name, ""
     option, _, said = str(error).partition(" ")

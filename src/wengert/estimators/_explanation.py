@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from wengert import nn
 from wengert.api import jvp, value_and_grad
 from wengert.estimators._objective import error_of
 from wengert.estimators._prediction import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from wengert.tables import Group
+from wengert.tables import WorkedExample
 
 Array = np.ndarray
 
@@ -53,69 +51,52 @@ class LayerExplained:
     deltas: Array | None = None
     gradient: Array | None = None
 
+    def forward(self) -> list[tuple[str, Any]]:
+        """Sums and activations."""
+        return _known(
+            ("z in", self.inputs),
+            ("w", self.weights),
+            ("b", self.biases),
+            ("a", self.pre_activations),
+            ("z out", self.outputs),
+        )
 
-@dataclass(frozen=True, repr=False)
-class Explanation:
+    def backward(self) -> list[tuple[str, Any]]:
+        """Error signals and derivatives."""
+        return _known(
+            ("h'(a)", self.derivatives),
+            ("δ", self.deltas),
+            ("∂E/∂w", self.gradient),
+            ("∂E/∂b", self.deltas),
+        )
+
+    def update(self, rate: float) -> list[tuple[str, Any]]:
+        """The weights and biases after a step of gradient descent."""
+        pairs = (("w", self.weights, self.gradient), ("b", self.biases, self.deltas))
+        return [(f"{w} - η ∂E/∂{w}", x - rate * d) for w, x, d in pairs if x is not None and d is not None]
+
+
+def _known(*values: tuple[str, Any]) -> list[tuple[str, Any]]:
+    """The values that there are."""
+    return [(symbol, value) for symbol, value in values if value is not None]
+
+
+class Explanation(WorkedExample):
     """Every number of one pass; printing it gives a table.
 
     Attributes
     ----------
     layers
         The layers, from the inputs to the outputs.
-    output
-        The activations of the output units.
-    error
-        The error of the pattern, where its target is known.
-    learning_rate
-        Of the step that is shown, if one is.
+    output, error, learning_rate
+        As of any worked example: the activations of the output units, the error of the pattern where its
+        target is known, and the learning rate of the step that is shown, if one is.
     """
 
-    layers: tuple[LayerExplained, ...]
-    output: Array
-    error: float | None = None
-    learning_rate: float | None = None
-
-    def __repr__(self) -> str:
-        from wengert import tables
-
-        forward, update = map(self._forward, self.layers), map(self._update, self.layers)
-        backward = map(self._backward, reversed(self.layers))
-        return tables.worked_example(forward, backward, update, self.output, self.error, self.learning_rate)
-
-    def _forward(self, layer: LayerExplained) -> Group:
-        return _group(
-            layer.name,
-            ("z in", layer.inputs),
-            ("w", layer.weights),
-            ("b", layer.biases),
-            ("a", layer.pre_activations),
-            ("z out", layer.outputs),
-        )
-
-    def _backward(self, layer: LayerExplained) -> Group:
-        return _group(
-            layer.name,
-            ("h'(a)", layer.derivatives),
-            ("δ", layer.deltas),
-            ("∂E/∂w", layer.gradient),
-            ("∂E/∂b", layer.deltas),
-        )
-
-    def _update(self, layer: LayerExplained) -> Group:
-        """The weights and biases after a step of gradient descent."""
-        return _group(
-            layer.name,
-            ("w - η ∂E/∂w", self._stepped(layer.weights, layer.gradient)),
-            ("b - η ∂E/∂b", self._stepped(layer.biases, layer.deltas)),
-        )
-
-    def _stepped(self, w: Any, gradient: Any) -> Any:
-        return None if w is None else w - self.learning_rate * gradient
-
-
-def _group(name: str, *values: tuple[str, Any]) -> Group:
-    """The values that there are."""
-    return name, [(symbol, value) for symbol, value in values if value is not None]
+    @property
+    def layers(self) -> tuple[LayerExplained, ...]:
+        """The layers, from the inputs to the outputs."""
+        return self.parts
 
 
 def explained(e: Any, x: Array, t: Array | None, rate: float | None) -> Explanation:

@@ -15,7 +15,9 @@ Array = np.ndarray
 def accuracy(y: Any, t: Any, weights: Array | None = None) -> float:
     """The (weighted) share of patterns all of whose labels are right."""
     right = np.all(np.asarray(y == t).reshape(len(t), -1), axis=1)
-    return float(np.count_nonzero(right) / len(t) if weights is None else np.average(right, weights=weights))
+    if weights is None:
+        return int(np.count_nonzero(right)) / len(t)
+    return float(np.average(right, weights=weights))
 
 
 def r_squared(y: Array, t: Array, weights: Array | None = None) -> float:

@@ -8,7 +8,7 @@ which other path to take; a path that was never taken is recorded from the call 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from wengert.core.recorder import Tracer, type_of
 from wengert.core.recording import Recording, record
 from wengert.core.trace import Literal, Trace, Type, Var
-from wengert.errors import location, warn
+from wengert.errors import at_user_line, location, warn
 from wengert.native.options import Options
 from wengert.native.program import Run, compile
 
@@ -39,7 +39,7 @@ class Path:
         traced = [o.variable for o in recording.outputs if recording.is_traced(o)]
         numbers = iter(range(len(traced)))
         self.places = [next(numbers) if recording.is_traced(o) else None for o in recording.outputs]
-        self.constants = [None if recording.is_traced(o) else _copied(o) for o in recording.outputs]
+        self.constants = [None if recording.is_traced(o) else _kept(o) for o in recording.outputs]
         self.count = len(traced)
         self.answers = [encoded(answer, var.type) for var, answer, _ in guards]
         self.types = [var.type for var, _, _ in guards]
@@ -60,6 +60,14 @@ class Path:
 def encoded(answer: Any, type: Type) -> bytes:
     """An answer as it stands in memory, so that NaN equals NaN and -0 differs from 0."""
     return np.asarray(answer, type.dtype).tobytes().ljust(ANSWER, b"\0")
+
+
+def _kept(value: Any) -> Any:
+    """What every call gives again."""
+    if isinstance(value, Iterator | Coroutine):
+        what = f"the function under jit gives a {type(value).__name__}, which the first call would use up"
+        raise TypeError(at_user_line(f"{what}. Return a list or an array of its items."))
+    return _copied(value)
 
 
 def _copied(value: Any) -> Any:
@@ -103,7 +111,7 @@ class Paths:
         found, recording, guards = self._record(leaves, call)
         if recording.recorder.opaque:
             where = recording.recorder.opaque.removesuffix(": ")
-            self._give_up(f"the shape of a result depends on values at {where}")
+            self._give_up(f"a shape or an index depends on values at {where}")
         elif len(self.paths) >= MAX_PATHS:
             self._give_up(f"more than {MAX_PATHS} paths have been taken")
         elif not _is_bound(recording):
@@ -138,7 +146,8 @@ class Paths:
         self.interpreted = why
         warn(
             f"{location()}jit runs this function by the interpreter: {why}. Write wg.while_loop, wg.scan or "
-            "wg.cond where the number of steps depends on values, and np.where in place of masks.",
+            "wg.cond where the number of steps depends on values, np.where in place of masks, and "
+            "np.take(table, i) in place of table[i].",
             RuntimeWarning,
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from wengert.api import jvp, value_and_grad
 from wengert.nn._schedule import NONE, Topology
+from wengert.tables import WorkedExample, number
 
 Array = np.ndarray
 Loss = Callable[..., Any]
@@ -59,77 +60,58 @@ class UnitExplained:
     stepped_weights: tuple[float, ...] | None = None
     stepped_bias: float | None = None
 
+    def forward(self) -> Iterator[tuple[str, Any]]:
+        """The sum with the numbers in it, and the activation."""
+        if self.pre_activation is not None:
+            yield "a", f"{self._sum()} = {number(self.pre_activation)}"
+        yield "z", self.output
 
-@dataclass(frozen=True, repr=False)
-class UnitsExplained:
+    def _sum(self) -> str:
+        """``b + w z + w z``, with the numbers in it."""
+        terms = [] if self.bias is None else [_short(self.bias)]
+        terms += [f"{_short(w)}*{_short(z)}" for w, z in zip(self.weights, self.inputs)]
+        return " + ".join(terms) or "0"
+
+    def backward(self) -> Iterator[tuple[str, Any]]:
+        """The error signal, and derivatives by what the unit reads with."""
+        if self.delta is None or self.gradient is None:
+            return
+        yield "h'(a)", self.derivative
+        yield "δ", self.delta
+        for source, derivative in zip(self.sources, self.gradient):
+            yield f"∂E/∂w {source}", derivative
+        if self.bias is not None:
+            yield "∂E/∂b", self.delta
+
+    def update(self, rate: float) -> Iterator[tuple[str, Any]]:
+        """Weights and bias after the step."""
+        for source, weight in zip(self.sources, self.stepped_weights or ()):
+            yield f"w {source}", weight
+        if self.stepped_bias is not None:
+            yield "b", self.stepped_bias
+
+
+def _short(value: float) -> str:
+    text = number(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+class UnitsExplained(WorkedExample):
     """Every number of one pass; printing it gives a table.
 
     Attributes
     ----------
     units
         The units, from the inputs to the outputs.
-    output
-        The outputs of the network.
-    error
-        The error of the pattern, where its target is known.
-    learning_rate
-        Of the step that is shown, if one is.
+    output, error, learning_rate
+        As of any worked example: the outputs of the network, the error of the pattern where its target is
+        known, and the learning rate of the step that is shown, if one is.
     """
 
-    units: tuple[UnitExplained, ...]
-    output: Array
-    error: float | None = None
-    learning_rate: float | None = None
-
-    def __repr__(self) -> str:
-        from wengert import tables
-
-        forward, update = ([(str(u.name), part(u)) for u in self.units] for part in (_forward, _update))
-        backward = [(str(unit.name), _backward(unit)) for unit in reversed(self.units)]
-        return tables.worked_example(forward, backward, update, self.output, self.error, self.learning_rate)
-
-
-# --- tables -------------------------------------------------------------------------------------------------
-
-
-def _forward(unit: UnitExplained) -> Iterator[tuple[str, Any]]:
-    from wengert.tables import number
-
-    if unit.pre_activation is not None:
-        yield "a", f"{_sum(unit)} = {number(unit.pre_activation)}"
-    yield "z", unit.output
-
-
-def _sum(unit: UnitExplained) -> str:
-    """``b + w z + w z``, with the numbers in it."""
-    terms = [] if unit.bias is None else [_short(unit.bias)]
-    terms += [f"{_short(w)}*{_short(z)}" for w, z in zip(unit.weights, unit.inputs)]
-    return " + ".join(terms) or "0"
-
-
-def _backward(unit: UnitExplained) -> Iterator[tuple[str, Any]]:
-    if unit.delta is None or unit.gradient is None:
-        return
-    yield "h'(a)", unit.derivative
-    yield "δ", unit.delta
-    for source, derivative in zip(unit.sources, unit.gradient):
-        yield f"∂E/∂w {source}", derivative
-    if unit.bias is not None:
-        yield "∂E/∂b", unit.delta
-
-
-def _update(unit: UnitExplained) -> Iterator[tuple[str, Any]]:
-    for source, weight in zip(unit.sources, unit.stepped_weights or ()):
-        yield f"w {source}", weight
-    if unit.stepped_bias is not None:
-        yield "b", unit.stepped_bias
-
-
-def _short(number: float) -> str:
-    from wengert import tables
-
-    text = tables.number(number)
-    return f"({text})" if text.startswith("-") else text
+    @property
+    def units(self) -> tuple[UnitExplained, ...]:
+        """The units, from the inputs to the outputs."""
+        return self.parts
 
 
 # --- passes -------------------------------------------------------------------------------------------------

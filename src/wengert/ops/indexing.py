@@ -613,15 +613,16 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
 
 @implements(np.putmask)
 def _putmask(a: Any, mask: Any, values: Any) -> None:
-    mask = np.broadcast_to(concrete(mask), a.shape)
+    mask = np.broadcast_to(as_array(mask), a.shape)
     values = np.resize(values, a.shape) if np.shape(values) != a.shape and np.ndim(values) else values
     a[...] = np.where(mask, values, a)
 
 
 @implements(np.place)
 def _place(arr: Any, mask: Any, vals: Any) -> None:
-    places = np.flatnonzero(concrete(mask))
-    np.reshape(arr, -1)[places] = np.resize(vals, len(places))
+    mask, vals = np.astype(as_array(mask), bool), np.reshape(as_array(vals), -1)
+    numbers = np.reshape(np.cumsum(mask), mask.shape) - 1  # of the places, in order
+    arr[...] = np.where(mask, _getitem(vals, numbers % vals.shape[0]), arr)
 
 
 @implements(np.put)

@@ -13,7 +13,6 @@ import numpy as np
 
 from wengert.core.primitive import constant, implements
 from wengert.core.recorder import bind
-from wengert.core.tracer import concrete
 from wengert.ops.reduction import axes_from_end
 from wengert.ops.shape import as_array
 
@@ -54,4 +53,8 @@ def _argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", o
 
 @implements(np.lexsort)
 def _lexsort(keys: Any, axis: int = -1) -> Any:
-    return np.lexsort([concrete(key) for key in keys], axis=axis)
+    first, *others = [as_array(key) for key in keys]
+    order = _argsort(first, axis)
+    for key in others:  # sorting is stable, so the last key decides first
+        order = np.take_along_axis(order, _argsort(np.take_along_axis(key, order, axis), axis), axis)
+    return order

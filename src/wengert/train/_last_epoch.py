@@ -10,13 +10,13 @@ written stays with the system, which may need the memory for something else.
 """
 
 import weakref
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from wengert.core import tree
 
+Array = np.ndarray
 Network = Any
 
 
@@ -28,30 +28,57 @@ class Shelf:
 
     def take(self, network: Network) -> bool:
         """Write a network down, instead of the last one; False where there is no room for it."""
-        with suppress(OSError):
+        try:
             file = self._opened()
-            file.seek(0)
             for array in _arrays(network):
-                file.write(array.data)
-            file.flush()
-            return True
-        return False
+                _write(file, _bytes_of(array.reshape(-1)))
+        except OSError:
+            self._close()
+            return False
+        return True
 
     def give_back(self, network: Network) -> Network:
         """The network whose arrays these were when it was written down, in the same arrays."""
-        self._file.seek(0)
+        file = self._opened()
         for array in _arrays(network):
-            self._file.readinto(array.data)
+            row = array.reshape(-1)
+            _read(file, _bytes_of(row))
+            if not np.may_share_memory(row, array):  # its rows are not one after the other in memory
+                array[...] = row.reshape(array.shape)
         return network
 
     def _opened(self) -> Any:
+        """The file, from its beginning."""
         if self._file is None:
             from tempfile import TemporaryFile
 
-            self._file = TemporaryFile(prefix="wengert-")  # noqa: SIM115
-            weakref.finalize(self, self._file.close)
+            self._file = TemporaryFile(prefix="wengert-", buffering=0)  # noqa: SIM115
+            self._finalizer = weakref.finalize(self, self._file.close)
+        self._file.seek(0)
         return self._file
 
+    def _close(self) -> None:
+        if self._file is not None:
+            self._finalizer()
+            self._file = None
 
-def _arrays(network: Network) -> list[np.ndarray[Any, Any]]:
-    return [leaf for leaf in tree.flatten(network)[0] if isinstance(leaf, np.ndarray) and leaf.size]
+
+def _arrays(network: Network) -> list[Array]:
+    return [leaf for leaf in tree.flatten(network)[0] if isinstance(leaf, np.ndarray)]
+
+
+def _bytes_of(row: Array) -> memoryview:
+    return row.view(np.uint8).data
+
+
+def _write(file: Any, left: memoryview) -> None:
+    while left:
+        left = left[file.write(left) :]
+
+
+def _read(file: Any, left: memoryview) -> None:
+    while left:
+        got = file.readinto(left)
+        if not got:
+            raise OSError("the weights of the last epoch are no longer in their temporary file")
+        left = left[got:]

@@ -30,6 +30,8 @@ ROOM = 1 << 28  # bytes that it stores at most
 WIDER = 4  # times as much memory as its operands the result of an equation takes at most that leaves a loop
 PLAIN = ("elementwise", "linear", "bilinear", "constant")  # kinds of operations that do nothing but compute
 
+WHOLE = (None, Ellipsis, slice(None))  # parts of an index that leave every number where it is
+
 
 def recur(trace: Trace) -> Trace:
     """The trace with less to do in its scans; itself if it has none."""
@@ -239,13 +241,15 @@ def _factors(loop: Loop, state: State) -> list[Factor] | None:
 def _of_product(makers: Makers, atom: Atom) -> list[Factor] | None:
     """The factors of a product of matrices, or what they are transposes of."""
     product = makers.of(atom, "matmul")
-    if product is None or any(a.type.ndim != 2 or type(a) is not Var for a in product.inputs):
+    if product is None or any(a.type.ndim != 2 for a in product.inputs):
         return None
     found = []
     for a, labels in zip(product.inputs, ("ik", "kj"), strict=True):
         turned = makers.of(a, "transpose")
         root = a if turned is None else turned.inputs[0]
-        found.append(Factor(labels if turned is None else labels[::-1], root))  # type: ignore[arg-type]
+        if type(root) is not Var:
+            return None
+        found.append(Factor(labels if turned is None else labels[::-1], root))
     return found
 
 
@@ -266,9 +270,9 @@ def _of_outer_product(makers: Makers, atom: Atom) -> list[Factor] | None:
 
 def _vector(makers: Makers, atom: Atom) -> Var | None:
     """A vector of which something is a view with axes of length 1."""
-    while type(atom) is Var and atom.type.ndim != 1:
+    while atom.type.ndim != 1:
         view = makers.of(atom, "reshape") or makers.of(atom, "getitem")
-        if view is None or view.inputs[0].type.size != atom.type.size:
+        if view is None or any(part not in WHOLE for part in view.params.get("index", ())):
             return None
         atom = view.inputs[0]
     return atom if type(atom) is Var else None

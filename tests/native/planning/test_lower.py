@@ -13,7 +13,7 @@ from wengert.core.primitive import REGISTRY
 from wengert.core.recorder import Recorder
 from wengert.native.machine.host import this_host
 from wengert.native.planning.plan import Plan
-from wengert.native.planning.sorting import LONG
+from wengert.native.planning.sorting import BLOCK, LONG
 from wengert.native.planning.unlowerable import Unlowerable
 from wengert.native.writing.emit import write_module
 
@@ -283,6 +283,27 @@ def test_searchsorted(n, side):
     agrees(lambda a, v: np.searchsorted(a, v, side=side), a, v)
     agrees(lambda a, v: np.searchsorted(a, v.T, side=side), a.astype(np.float32), v)
     agrees(lambda a, v: np.searchsorted(a, v, side=side), np.append(a, np.nan), v)
+
+
+@pytest.mark.parametrize("host", ["avx512", "avx2", "sse2", "portable"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "int16", "uint8"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searchsorted_by_all_processors(side, dtype, host):
+    rng = np.random.default_rng(3)
+    a, v = np.sort(rng.integers(0, 50, 37)).astype(dtype), rng.integers(0, 60, 19).astype(dtype)
+    (found,) = run(traced(lambda a, v: np.searchsorted(a, v, side=side), a, v), [a, v], host)
+    np.testing.assert_array_equal(found, np.searchsorted(a, v, side=side))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+@pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5])
+def test_searchsorted_of_many(count, threads):
+    rng = np.random.default_rng(count)
+    a, v = np.sort(rng.normal(size=(90,))), rng.normal(size=(2, count))
+    f = lambda a, v: (np.searchsorted(a[::3], v), np.searchsorted(-a[::-1], v), np.searchsorted(a[:0], v))
+    trace = traced(f, a, v)
+    for found, expected in zip(run(trace, [a, v], threads=threads), f(a, v), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 # --- sums of products ---------------------------------------------------------------------------------------

@@ -145,6 +145,18 @@ def test_copies_of_a(machine, by_columns):
         assert product.describe()["copies"] == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    "shape, copied", [((32, 1024, 700), True), ((16, 1024, 700), False), ((32, 1000, 300), False)]
+)
+def test_what_few_rows_read_from_far_apart_is_copied(shape, copied):
+    m, n, k = shape
+    rng = np.random.default_rng(24)
+    a, b, c = rng.standard_normal((m, k)), rng.standard_normal((k, n)), np.full((m, n), np.nan)
+    product = product_of(a, b, c, host.target("avx512"))
+    assert (product.plan.panels_b is not None) == copied
+    assert_close(native(product)(a, b, c), a, b)
+
+
 def test_rows_of_larger_arrays():
     rng = np.random.default_rng(6)
     space = [np.full(shape, np.nan, "float32") for shape in ((40, 60), (70, 50), (40, 90))]

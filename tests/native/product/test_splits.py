@@ -9,11 +9,13 @@ from tests.native.product.test_matmul import guarded
 from wengert.native.machine import host, ir
 from wengert.native.machine.underflow import Underflow
 from wengert.native.product.splits import (
+    BIAS,
     DEPTH,
     LIMITS,
     LINES,
     PARTS,
     STEP,
+    UNFIT,
     Split,
     panel_bytes,
     split_function,
@@ -25,7 +27,7 @@ SHAPES = [(32, 32), (1, 1), (16, 64), (33, 31), (17, 100), (70, 130)]  # lines a
 
 @pytest.fixture(scope="module", params=[True, False], ids=["lines", "pairs"])
 def split(request):
-    """A function of a block, line by line: all parts by line and step of k, and whether it is fit."""
+    """A function of a block, line by line: all parts by line and step of k, and the least exponent."""
     way, module = Split(request.param), ir.Module()
     f = module.function("run", "i64", [(name, "ptr" if i < 2 else "i64") for i, name in enumerate(NAMES)])
     f.ret(f.call(split_function(module, way), "i64", *map(f.param, NAMES)))
@@ -40,8 +42,8 @@ def split(request):
         target[...] = 0xFF
         apart = (panel, STEP) if way.along else (STEP, panel)
         places = (memory.ctypes.data, target.ctypes.data, memory.strides[0])
-        fit = call(*places, *memory.shape, *apart, *LIMITS[underflow])
-        return unpacked(target.reshape(panels, panel), depth, way.along), fit
+        least = call(*places, *memory.shape, *apart, *LIMITS[underflow].bits)
+        return unpacked(target.reshape(panels, panel), depth, way.along), least
 
     run.code = code
     return run
@@ -73,9 +75,9 @@ def numbers(lines, depth):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_parts_add_up_to_the_numbers_and_nothing_else_is_read(split, shape, at_end):
     block = numbers(*shape)
-    parts, fit = split(block, at_end=at_end)
+    parts, least = split(block, at_end=at_end)
     lines, depth = shape
-    assert fit == 1
+    assert least == BIAS + np.frexp(np.abs(block).min())[1] - 1
     np.testing.assert_array_equal(parts[:, :lines, :depth].sum(0, dtype=np.float64), block)
     assert not parts[:, lines:].any() and not parts[:, :, depth:].any()
 
@@ -91,15 +93,21 @@ def test_a_part_is_half_of_the_last_digit_of_the_one_before_at_most(split):
 @pytest.mark.parametrize(
     "number, gradual, abrupt",
     [
-        (0.0, 1, 1), (-0.0, 1, 1), (1.0, 1, 1), (2.0**50, 1, 1), (-(2.0**50), 1, 1), (2.0**-50, 1, 1),
-        (-(2.0**-50), 1, 1), (2.0**-50 * (1 - 2.0**-24), 0, 1), (1e-40, 0, 1), (-1e-45, 0, 1),
-        (2.0**50 * (1 + 2.0**-23), 0, 0), (np.inf, 0, 0), (-np.inf, 0, 0), (np.nan, 0, 0),
+        (0.0, 127, 127), (-0.0, 127, 127), (1.5, 127, 127), (2.0**50, 127, 127), (-(2.0**50), 127, 127),
+        (1.5 * 2.0**-50, 77, 77), (1.5 * -(2.0**-100), 27, 27), (2.0**-100, 26, 26),
+        (2.0**-100 * (1 - 2.0**-24), UNFIT, 26), (1e-40, UNFIT, 0), (-1e-45, UNFIT, 0),
+        (2.0**50 * (1 + 2.0**-23), UNFIT, UNFIT), (np.inf, UNFIT, UNFIT), (-np.inf, UNFIT, UNFIT),
+        (np.nan, UNFIT, UNFIT),
     ],
 )  # fmt: skip
 def test_which_numbers_are_fit(split, number, gradual, abrupt):
-    block = numbers(40, 70)
+    block = np.full((40, 70), 1.25, "f4")
     for place in ((0, 0), (39, 69), (17, 33)):
         changed = block.copy()
         changed[place] = number
         assert split(changed)[1] == gradual
         assert split(changed, Underflow.ABRUPT)[1] == abrupt
+
+
+def test_a_block_of_zeros_is_the_greatest(split):
+    assert split(np.zeros((40, 70), "f4"))[1] >= 2 * BIAS

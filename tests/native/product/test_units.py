@@ -135,9 +135,21 @@ def test_results_that_underflow_are_those_of_vectors(always, size, orientation):
 
 
 @here
+@pytest.mark.parametrize("size, by_unit_too", [(2.0**-20, True), (2.0**-60, True), (2.0**-90, False)])
+def test_numbers_are_as_small_as_their_products_allow(always, size, by_unit_too):
+    a, b, c = factors(64, 64, 128, (False, False))
+    a *= np.float32(size)
+    b = np.sign(b) * (1 + np.abs(b))
+    unit, vectors = (native(p)(a, b, c.copy()) for p in by_unit(a, b, c))
+    exact, scale = a.astype("f8") @ b.astype("f8"), np.abs(a).astype("f8") @ np.abs(b)
+    assert np.any(unit != vectors) == by_unit_too
+    assert np.all(np.abs(unit - exact) <= 2.0**-20 * scale)
+
+
+@here
 def test_small_numbers_stay_with_the_unit_under_abrupt_underflow(always):
     a, b, c = factors(64, 64, 128, (False, False))
-    a *= np.float32(1e-20)
+    a *= np.float32(1e-24)
     gradual, vectors = by_unit(a, b, c)
     abrupt, _ = by_unit(a, b, c, underflow=Underflow.ABRUPT)
     one, two, three = (native(p)(a, b, c.copy()) for p in (gradual, abrupt, vectors))
@@ -250,7 +262,9 @@ def test_limits_follow_from_the_underflow_of_the_function(underflow):
     plan = compiled._calls.path((a, b), {}).run.plan
     text = write_module(plan, host.target("amx"), underflow=underflow)
     calls = re.findall(r"call i64 @split.*i64 (\d+), i64 (\d+)\)", text)
-    assert calls == [tuple(map(str, LIMITS[underflow]))] * 2
+    assert calls == [tuple(map(str, LIMITS[underflow].bits))] * 2
+    (limit,) = re.findall(r"icmp sge i64 %\w+, (\d+)", text)
+    assert int(limit) == LIMITS[underflow].sum
 
 
 # --- when it is used ----------------------------------------------------------------------------------------

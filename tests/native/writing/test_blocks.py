@@ -11,7 +11,7 @@ import wengert as wg
 from tests.native.programs import STEPS
 from wengert.native.machine import ir
 from wengert.native.machine.host import this_host
-from wengert.native.planning.plan import Plan
+from wengert.native.planning.plan import MANY, Plan
 from wengert.native.writing.blocks import Group, grouped, in_runs
 from wengert.native.writing.emit import Writer
 
@@ -72,7 +72,7 @@ def test_what_only_a_group_uses_is_kept_for_one_block():
 
 def unrolled(x):
     """Many steps, of each of which the derivative needs a value."""
-    for _ in range(60):
+    for _ in range(MANY):
         x = np.sin(x) + 0.1 * x
     return np.sum(x)
 

@@ -15,6 +15,7 @@ share one arena: a buffer is given away after its last use.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -102,8 +103,11 @@ SMALL = 32 * 1024
 PART = 64
 SPREAD = 16
 
-# A loop takes so many costly operations, and then ends: LLVM is slow with code that goes on and on.
+# LLVM is slow with code that goes on and on: where a program has so many costly operations, a loop over not
+# too many elements takes some of them, and then ends. What the next loops need of it must then be in memory.
+MANY = 64
 ENOUGH = 12
+FEW = 1 << 16
 
 # So many equations at most are computed anew, one after the other, where a value is used.
 MOST_WAITING = 4
@@ -161,6 +165,7 @@ class Plan:
         self._output_strides = outputs
         self._wanted = dict(self._seen_through_views())
         self._hints = dict(self._seen_by_what_is_wanted())
+        self._is_long = sum(e.primitive.name in COSTLY for e in trace.equations) > MANY
         for equation in trace.equations:
             self.lower(equation)
         for i, atom in enumerate(trace.outputs):
@@ -240,9 +245,21 @@ class Plan:
     def _loop(self, stage: float, equation: Equation) -> Map:
         """The loop at a stage that an equation may join: a new one if the last is long enough."""
         shape = equation.outputs[0].type.shape
-        if _is_full(self.map(stage, shape), equation):
+        if self._is_full(self.map(stage, shape), equation):
             del self._maps[stage, shape]
         return self.map(stage, shape)
+
+    def _may_join(self, home: Map, equation: Equation) -> bool:
+        return home.takes(equation.primitive.name in COSTLY) and not self._is_full(home, equation)
+
+    def _is_full(self, home: Map, equation: Equation) -> bool:
+        """Whether a loop is long enough to end before an equation.
+
+        It ends before one of the kind that it began with, if there is one: loops of unrolled code are alike.
+        """
+        if not self._is_long or home.costly < ENOUGH or not home.shape or math.prod(home.shape) > FEW:
+            return False
+        return home.costly >= 2 * ENOUGH or equation.primitive is home.equations[0].primitive
 
     def _delayed(self, equation: Equation) -> Map | None:
         """A product that nobody has used, put off until the other operands are there: ``a @ b + c @ d``.
@@ -251,7 +268,7 @@ class Plan:
         """
         for atom in reversed(equation.inputs):
             home = self.maker(atom)
-            if home is None or not _may_wait(home) or not _takes(home, equation):
+            if home is None or not _may_wait(home) or not self._may_join(home, equation):
                 continue
             if atom.type.shape == equation.outputs[0].type.shape and not any(
                 map(self._is_windowed, equation.inputs)
@@ -315,7 +332,7 @@ class Plan:
         return [
             home
             for home in homes.values()
-            if _takes(home, equation)
+            if self._may_join(home, equation)
             and self._ready(equation.inputs, home) <= home.stage
             and not (windowed and isinstance(home.parent, Contract))
         ]
@@ -623,20 +640,6 @@ class Plan:
 
 def _is_cheap(equation: Equation) -> bool:
     return equation.primitive.name not in COSTLY and not equation.primitive.multiple
-
-
-def _takes(home: Map, equation: Equation) -> bool:
-    return home.takes(equation.primitive.name in COSTLY) and not _is_full(home, equation)
-
-
-def _is_full(home: Map, equation: Equation) -> bool:
-    """Whether a loop is long enough to end before an equation.
-
-    It ends before one of the kind that it began with, if there is one: loops of unrolled code are alike then.
-    """
-    if home.costly < ENOUGH or not home.shape:
-        return False
-    return home.costly >= 2 * ENOUGH or equation.primitive is home.equations[0].primitive
 
 
 def _may_wait(home: Map) -> bool:

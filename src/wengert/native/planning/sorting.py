@@ -13,6 +13,8 @@ of eight digits in the base 256 for float64 (Knuth, TAOCP 3, 5.2.5).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,9 @@ import numpy as np
 from wengert.core.primitive import REGISTRY
 from wengert.core.trace import Atom, Equation, Var, type_for
 from wengert.native.machine import ir
-from wengert.native.planning.kernels import Access, Routine
-from wengert.native.planning.lower import in_memory, lowers
+from wengert.native.machine.host import Host
+from wengert.native.planning.kernels import Access, Routine, Shape, row_major
+from wengert.native.planning.lower import filled, lowers, zero
 from wengert.native.planning.plan import Plan
 from wengert.native.product.tiles import has
 
@@ -30,6 +33,7 @@ INDEX = np.dtype(np.intp)
 STEP = 8  # operations that a step of a search, a merge or a distribution counts as
 LONG = 64  # elements of a row from which it is sorted by digits
 BASE = 256
+BLOCK = 256  # numbers that one thread searches for
 
 
 def less_function(module: ir.Module, dtype: np.dtype[Any]) -> str:
@@ -55,21 +59,37 @@ def _less(f: ir.Function, a: ir.Value, b: ir.Value, kind: str) -> ir.Value:
 @lowers("searchsorted")
 def _searchsorted(plan: Plan, equation: Equation) -> None:
     (a, v), (out,) = equation.inputs, equation.outputs
-    dtype, shape = np.result_type(a.type.dtype, v.type.dtype), out.type.shape
-    (a, v), target = (_converted(plan, x, dtype) for x in (a, v)), plan.allocate(out.type)
-    (row, keys), stage = in_memory(plan, [a, v])
-    rows = row.view((*shape, *row.shape), (*(0,) * len(shape), *row.strides))
-    extent, stride, side = row.shape[0], row.strides[0], equation.params["side"]
-
-    def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
-        f, (begin, value, place) = writer.f, pointers
-        key = f.load(ir.type_name(dtype), value)
-        name = search_function(f.module, dtype, side)
-        f.store(f.call(name, "i64", begin, ir.index(extent), ir.index(stride), key), place)
-
-    work = STEP * extent.bit_length()
-    plan.kernels.append(Routine(stage, "searchsorted", shape, [rows, keys], [target], code, work))
+    if not a.type.size:
+        plan.assign(out, *filled(plan, out, zero(out.type)))
+        return
+    dtype = np.result_type(a.type.dtype, v.type.dtype)
+    a, v = (_converted(plan, x, dtype) for x in (a, v))
+    row, (keys, ready) = plan.access(a), plan.row_major(v)
+    stage, target = max(ready, plan.ready(a)), plan.allocate(out.type, row_major(out.type.shape))
+    for kernel in _searches(stage, row, keys, target, equation.params["side"]):
+        plan.kernels.append(kernel)
     plan.assign(out, target, stage)
+
+
+def _searches(stage: float, row: Access, keys: Access, target: Access, side: str) -> Iterator[Routine]:
+    """Blocks of keys, which threads divide among themselves, and the keys that are left."""
+    size, (extent,), (step,) = math.prod(keys.shape), row.shape, row.strides
+    blocks, rest = divmod(size, BLOCK)
+    rounds, done = ir.index((extent - 1).bit_length()), blocks * BLOCK
+
+    def kernel(lead: Shape, count: int, start: int) -> Routine:
+        def code(writer: Any, pointers: list[ir.Value], memory: ir.Value) -> None:
+            name = search_function(writer.f.module, writer.host, row.dtype, side, step)
+            writer.f.call(name, "void", *pointers, ir.index(count), ir.index(extent), rounds)
+
+        shape, steps = (*lead, count), (count, 1)[-len(lead) - 1 :]
+        rows = row.view((*lead, extent), (*(0,) * len(lead), step))
+        some, places = (x.view(shape, steps, x.offset + start) for x in (keys, target))
+        work = STEP * extent.bit_length() * count
+        return Routine(stage, "searchsorted", lead, [rows, some], [places], code, work)
+
+    yield from [kernel((blocks,), BLOCK, 0)] if blocks else []
+    yield from [kernel((), rest, done)] if rest else []
 
 
 def _converted(plan: Plan, atom: Atom, dtype: np.dtype[Any]) -> Atom:
@@ -80,44 +100,76 @@ def _converted(plan: Plan, atom: Atom, dtype: np.dtype[Any]) -> Atom:
     return out
 
 
-def search_function(module: ir.Module, dtype: np.dtype[Any], side: str) -> str:
-    """The function that finds where a number belongs in a sorted row, by bisection.
+def search_function(module: ir.Module, host: Host, dtype: np.dtype[Any], side: str, step: int) -> str:
+    """The function that finds where numbers belong in a sorted row, by bisection, as many as a vector has.
 
-    Its arguments: where the row begins, how many elements it has and how far they are apart, and the number.
+    Its arguments: where the row, the numbers and the results begin, how many numbers there are, how many
+    elements the row has, and how often it can be halved until one is left.
     """
-    name, element = f"search.{side}.{dtype.kind}{dtype.itemsize}", ir.type_name(dtype)
+    name = f"search.{side}.{dtype.kind}{dtype.itemsize}.{step}".replace("-", "_")
     if not has(module, name):
-        less = less_function(module, dtype)
-        params = [("row", "ptr"), ("count", "i64"), ("step", "i64"), ("key", element)]
-        f = module.function(name, "i64", params, "internal")
-        _write_search(f, element, less, side)
+        params = [("row", "ptr"), ("keys", "ptr"), ("places", "ptr")]
+        params += [(name, "i64") for name in ("count", "extent", "rounds")]
+        f = module.function(name, "void", params, "internal")
+        lanes = host.lanes(INDEX) if host.vector_bytes >= 32 else 1
+        with f.loop(ZERO, f.param("count"), lanes) as loop:
+            _Search(f, dtype, side, step, lanes, loop.index).write()
+        f.ret()
     return name
 
 
-def _write_search(f: ir.Function, element: str, less: str, side: str) -> None:
-    """Everything before ``low`` comes before the key, nothing from ``high`` on does."""
-    head, body, after = (f.new_label(hint) for hint in ("head", "body", "after"))
-    f.jump(head)
-    f.start(head)
-    low, high = (
-        f.phi("i64", ("0", "entry"), ("%low", body)),
-        f.phi("i64", ("%count", "entry"), ("%high", body)),
-    )
-    f.branch(f.compare("icmp slt", low, high), body, after)
-    f.start(body)
-    middle = f.binary("lshr", f.binary("add", low, high), ONE)
-    found = f.load(element, f.offset(f.param("row"), element, f.binary("mul", middle, f.param("step"))))
-    key = f.param("key")
-    if side == "left":
-        before = f.call(less, "i1", found, key)
-    else:
-        before = f.binary("xor", f.call(less, "i1", key, found), ir.constant(True, "i1"))
-    following = f.binary("add", middle, ONE)
-    f.do(f"%low = select i1 {before.name}, i64 {following.name}, i64 {low.name}")
-    f.do(f"%high = select i1 {before.name}, i64 {high.name}, i64 {middle.name}")
-    f.jump(head)
-    f.start(after)
-    f.ret(low)
+class _Search:
+    """The search for the numbers of one vector."""
+
+    def __init__(
+        self, f: ir.Function, dtype: np.dtype[Any], side: str, step: int, lanes: int, first: ir.Value
+    ) -> None:
+        self.f, self.dtype, self.side, self.step, self.lanes = f, dtype, side, step, lanes
+        left = f.binary("sub", f.param("count"), first)
+        self.mask = f.first_lanes(left, lanes, 64) if lanes > 1 else None
+        self.key = self._read(f.offset(f.param("keys"), ir.type_name(dtype), first))
+        self.places = f.offset(f.param("places"), "i64", first)
+
+    def _read(self, pointer: ir.Value) -> ir.Value:
+        type, size = ir.vector(ir.type_name(self.dtype), self.lanes), self.dtype.itemsize
+        if self.mask is None:
+            return self.f.load(type, pointer, size)
+        return self.f.masked_load(type, pointer, self.mask, size)
+
+    def _write(self, value: ir.Value) -> None:
+        if self.mask is None:
+            self.f.store(value, self.places, 8)
+        else:
+            self.f.masked_store(value, self.places, self.mask, 8)
+
+    def write(self) -> None:
+        """What comes before the key begins in ``length`` elements from ``base`` on, of which half is left."""
+        f = self.f
+        base = ir.constant(0, ir.vector("i64", self.lanes))
+        with f.loop(ZERO, f.param("rounds"), 1, [base, f.param("extent")]) as loop:
+            base, length = loop.first
+            half = f.binary("lshr", length, ONE)
+            middle = f.binary("add", base, f.splat(f.binary("sub", half, ONE), self.lanes))
+            loop.next = [self._moved(base, middle, f.splat(half, self.lanes)), f.binary("sub", length, half)]
+        base, _ = loop.state
+        self._write(self._moved(base, base, ir.constant(1, base.type)))
+
+    def _moved(self, base: ir.Value, at: ir.Value, distance: ir.Value) -> ir.Value:
+        """Further by a distance where the element at a place comes before the key; without a branch."""
+        f, kind = self.f, self.dtype.kind
+        found = self._element(at)
+        before = _less(f, found, self.key, kind)
+        if self.side == "right":
+            before = f.binary("xor", _less(f, self.key, found, kind), ir.constant(True, before.type))
+        return f.binary("add", base, f.binary("and", f.cast("sext", before, base.type), distance))
+
+    def _element(self, at: ir.Value) -> ir.Value:
+        f, element = self.f, ir.type_name(self.dtype)
+        far = at if self.step == 1 else f.binary("mul", at, ir.constant(self.step, at.type))
+        pointers = f.offset(f.param("row"), element, far)
+        if self.mask is None:
+            return f.load(element, pointers, self.dtype.itemsize)
+        return f.gather(ir.vector(element, self.lanes), pointers, self.mask, self.dtype.itemsize)
 
 
 # --- argsort ------------------------------------------------------------------------------------------------

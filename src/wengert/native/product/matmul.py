@@ -33,9 +33,9 @@ from wengert.native.product.dots import Dots, dots_function
 from wengert.native.product.lines import Lines, lines_function
 from wengert.native.product.packing import Panels, Rows, fill, rows_function
 from wengert.native.product.plans import UNIT, Product, power_of_two
-from wengert.native.product.splits import DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
+from wengert.native.product.splits import BIAS, DEPTH, LIMITS, SIDE, STEP, Split, panel_bytes, split_function
 from wengert.native.product.tiles import ZERO, Mask, Operands, Strip, strip_function
-from wengert.native.product.units import configured, unit_function
+from wengert.native.product.units import SUM_BYTES, configured, unit_function
 
 Epilogue = Callable[[ir.Function, ir.Value, ir.Value, ir.Value, "ir.Value | None"], "ir.Value | None"]
 """(function, sums, row, column of the first lane, lanes that take part or None) to what is stored, if any."""
@@ -173,11 +173,15 @@ class _Writer:
             return b, ir.index(column * self.size), ZERO
         if plan.panels_b is None:
             return b, ir.index(step * self.size), ir.index(first.tile.columns * self.size)
-        panels = plan.panels_b
-        apart = ir.index(panels.depth(min(plan.depth, self.product.k)) * panels.row_bytes)
-        distance = ir.index((column if panels.transposed else step) * self.size)
-        fill(f, panels, b, self.scratch, distance, width, depth, apart)
-        return self.scratch, ir.index(panels.row_bytes), apart
+        place, row, apart = self._panels_where(plan.panels_b)
+        distance = ir.index((column if plan.panels_b.transposed else step) * self.size)
+        fill(f, plan.panels_b, b, place, distance, width, depth, apart)
+        return place, row, apart
+
+    def _panels_where(self, panels: Panels) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Where panels of B stand, bytes from row to row and from panel to panel."""
+        apart = panels.depth(min(self.plan.depth, self.product.k)) * panels.row_bytes
+        return self.scratch, ir.index(panels.row_bytes), ir.index(apart)
 
     def _rows_of_a(
         self, i: ir.Value, p: ir.Value, depth: ir.Value, rows: ir.Value
@@ -409,37 +413,33 @@ class _Writer:
         n, k = ir.index(product.n), ir.index(product.k)
         with _blocks_of(f, ZERO, n, product.n, plan.width) as (j, width):
             with _blocks_of(f, ZERO, k, product.k, plan.depth) as (p, depth):
-                b, b_step, b_next = self._columns_of_b(p, j, depth, width)
-                are_fit = self._split_b(b, b_step, b_next, depth, width)
+                least_b = self._split_b(p, j, depth, width)
                 with _rows_of(f, i, end, SIDE) as (r, high):
                     c, c_row = self._sum_place(_minus(f, r, i)), ir.index(product.sum_row)
                     start, start_row, start_next = self._start(r, j, p, c, c_row)
-                    operands = Operands(b, b, c, start, ZERO, ZERO, b_step, c_row, start_row, depth)
-                    self._side(operands, r, p, high, j, width, b_next, start_next, are_fit)
+                    a, a_row = self._lines_of_a(r, p, depth, high)
+                    step = ir.index(self.size)
+                    operands = Operands(a, a, c, start, a_row, step, ZERO, c_row, start_row, depth)
+                    least = f.binary("add", least_b, self._split_a(a, a_row, depth, high))
+                    limit = ir.index(LIMITS[product.underflow].sum)
+                    with _when(f, f.compare("icmp sge", least, limit)):
+                        self._call_unit(operands, high, width, start_next)
+                    with _when(f, f.compare("icmp slt", least, limit)):
+                        b, b_step, b_next = self._panels_of_b(p, j, depth, width)
+                        operands = operands._replace(b=b, b_step=b_step)
+                        self._call(operands, high, j, width, b_next, start_next)
             values = (self._sum_place(), self.c, i, j, rows, width, self.first_row)
             with self._apart(values) as (inside, given):
                 inside._finish_rows(*given)
 
-    def _side(
-        self, operands: Operands, i: ir.Value, p: ir.Value, rows: ir.Value, j: ir.Value, width: ir.Value,
-        b_next: ir.Value, start_next: ir.Value, are_fit: ir.Value,
-    ) -> None:  # fmt: skip
-        """As many rows as two tiles have: by the unit if all numbers are fit for it, else by strips."""
-        f, depth = self.f, operands.depth
-        row, step = self.product.a_strides
-        a = self._at(self.a, i, row, p, step)
-        fit = f.binary("and", are_fit, self._split_a(a, depth, rows))
-        panel, (first, second, tiles) = ir.index(self._panel), self._parts
-        steps = f.binary("sdiv", f.binary("add", depth, ir.index(DEPTH - 1)), ir.index(DEPTH))
-        with _when(f, f.compare("icmp ne", fit, ZERO)):
-            f.call(
-                unit_function(f.module), "void", first, second, operands.c, operands.start, tiles, panel,
-                steps, rows, width, operands.c_row, operands.start_row, start_next,
-            )  # fmt: skip
-        with _when(f, f.compare("icmp eq", fit, ZERO)):
-            a_row, a_step = (ir.index(s * self.size) for s in (row, step))
-            given = operands._replace(a=a, a_row=a_row, a_step=a_step)
-            self._call(given, rows, j, width, b_next, start_next)
+    def _call_unit(self, operands: Operands, rows: ir.Value, width: ir.Value, start_next: ir.Value) -> None:
+        """As many rows as two tiles have, from their parts."""
+        f, (first, second, tiles) = self.f, self._parts
+        steps = f.binary("sdiv", f.binary("add", operands.depth, ir.index(DEPTH - 1)), ir.index(DEPTH))
+        f.call(
+            unit_function(f.module), "void", first, second, operands.c, operands.start, tiles,
+            ir.index(self._panel), steps, rows, width, operands.c_row, operands.start_row, start_next,
+        )  # fmt: skip
 
     @property
     def _panel(self) -> int:
@@ -452,33 +452,58 @@ class _Writer:
 
     @property
     def _limits(self) -> list[ir.Value]:
-        return [ir.index(limit) for limit in LIMITS[self.product.underflow]]
+        return [ir.index(bits) for bits in LIMITS[self.product.underflow].bits]
 
-    def _split_b(
-        self, b: ir.Value, b_step: ir.Value, b_next: ir.Value, depth: ir.Value, width: ir.Value
-    ) -> ir.Value:
-        """The parts of a block of B, and whether all its numbers are fit."""
-        f, limits = self.f, self._limits
+    def _split_b(self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value) -> ir.Value:
+        """The parts of a block of B, and the exponent of the least of its numbers."""
+        f, (step, column), limits = self.f, self.product.b_strides, self._limits
         name, target, across = split_function(f.module, Split(False)), self._parts[1], ir.index(self._panel)
-        if self.plan.panels_b is None:
+        f.store(ir.index(int(column != 1)), self._are_panels, LINE)
+        if column == 1:
+            b, b_step = self._at(self.b, p, step, j, 1), ir.index(step * self.size)
             return f.call(name, "i64", b, target, b_step, depth, width, ir.index(STEP), across, *limits)
-        with f.loop(ZERO, width, SIDE, [b, target, ir.index(1)]) as loop:
-            b, target, fit = loop.first
+        b, b_step, b_next = self._columns_of_b(p, j, depth, width)
+        with f.loop(ZERO, width, SIDE, [b, target, ir.index(2 * BIAS)]) as loop:
+            b, target, least = loop.first
             columns = f.intrinsic("smin", "i64", _minus(f, width, loop.index), ir.index(SIDE))
             here = f.call(name, "i64", b, target, b_step, depth, columns, ir.index(STEP), across, *limits)
-            loop.next = [f.advance(b, b_next), f.advance(target, across, across), f.binary("and", fit, here)]
+            least = f.intrinsic("smin", "i64", least, here)
+            loop.next = [f.advance(b, b_next), f.advance(target, across, across), least]
         return loop.state[2]
 
-    def _split_a(self, a: ir.Value, depth: ir.Value, rows: ir.Value) -> ir.Value:
-        """The parts of so many rows of A, and whether all its numbers are fit."""
+    @property
+    def _are_panels(self) -> ir.Value:
+        """Where it stands whether there are panels of this block of B (1)."""
+        return self.f.advance(self._parts[2], ir.index(SUM_BYTES))
+
+    def _panels_of_b(
+        self, p: ir.Value, j: ir.Value, depth: ir.Value, width: ir.Value
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Panels of B for the strips, copied when they are first asked for."""
+        f, place, panels = self.f, self._are_panels, self.plan.panels_b
+        assert panels is not None
+        with _when(f, f.compare("icmp eq", f.load("i64", place, LINE), ZERO)):
+            self._columns_of_b(p, j, depth, width)
+            f.store(ir.index(1), place, LINE)
+        return self._panels_where(panels)
+
+    def _lines_of_a(
+        self, i: ir.Value, p: ir.Value, depth: ir.Value, rows: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
+        """Where so many rows of A stand, along k, and bytes from row to row."""
         f, panels, (row, step) = self.f, self.plan.panels_a, self.product.a_strides
-        apart = ir.index(row * self.size)
-        if isinstance(panels, Panels):
-            place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
-            fill(f, panels, a, place, ir.index(step * self.size), depth, rows, ZERO)
-            a, apart = place, ir.index(panels.row_bytes)
-        name, down, across = split_function(f.module, Split(True)), ir.index(self._panel), ir.index(STEP)
-        return f.call(name, "i64", a, self._parts[0], apart, rows, depth, down, across, *self._limits)
+        a = self._at(self.a, i, row, p, step)
+        if not isinstance(panels, Panels):
+            return a, ir.index(row * self.size)
+        place = f.advance(self.scratch, ir.index(self.product.scratch.copies))
+        fill(f, panels, a, place, ir.index(step * self.size), depth, rows, ZERO)
+        return place, ir.index(panels.row_bytes)
+
+    def _split_a(self, a: ir.Value, a_row: ir.Value, depth: ir.Value, rows: ir.Value) -> ir.Value:
+        """The parts of these rows, and the exponent of the least of their numbers."""
+        f, down, across = self.f, ir.index(self._panel), ir.index(STEP)
+        name = split_function(f.module, Split(True))
+        return f.call(name, "i64", a, self._parts[0], a_row, rows, depth, down, across, *self._limits)
 
     # --- epilogue -------------------------------------------------------------------------------------------
 

@@ -66,6 +66,13 @@ class Plan:
     panels_b: Panels | None = None
     turned: Panels | None = None
 
+    @property
+    def copies(self) -> list[str]:
+        """What is copied in any case: not what only strips of a product by the matrix unit read."""
+        panels = {"A": self.panels_a, "B": self.panels_b}
+        always = lambda p: p is not None and (self.method != UNIT or p.transposed)
+        return [name for name, p in panels.items() if always(p)]
+
     def pitch(self, size: int) -> int:
         """Bytes from row to row of a block of a narrow product, transposed: an odd number of cache lines."""
         return round_up(self.rows * size, LINE) + LINE
@@ -74,7 +81,8 @@ class Plan:
 class Scratch(NamedTuple):
     """What stands where, in bytes: after panels of B those of A, or a block that is turned; then sums.
 
-    For the matrix unit between copies and sums the parts of A, of B, and the sums of two by two tiles.
+    For the matrix unit before the sums the parts of A, of B, and the sums of two by two tiles; after these
+    whether there are panels of B.
     """
 
     copies: int
@@ -138,7 +146,7 @@ class Product:
         a = copies + (0 if plan.panels_a is None else plan.panels_a.nbytes(depth, SIDE))
         b = a + SIDE // LINES * panel
         tiles = b + round_up(width, SIDE) // LINES * panel
-        sums = tiles + UNIT_BYTES
+        sums = tiles + UNIT_BYTES + LINE
         rows = min(self.m, plan.rows)
         return Scratch(copies, sums, sums + rows * self.sum_row + LINE, (a, b, tiles))
 
@@ -172,7 +180,7 @@ class Product:
             "tile": f"{SIDE} rows × {SIDE} columns" if plan.method == UNIT else tile,
             "depth": min(plan.depth, self.k),
             "width": min(plan.width, self.n),
-            "copies": [name for name, p in (("A", plan.panels_a), ("B", plan.panels_b)) if p is not None],
+            "copies": plan.copies,
             "scratch": self.scratch_bytes,
             "operations": 2 * self.batch * self.m * self.n * self.k,
         }
@@ -223,7 +231,7 @@ SAVED, SAVED_SHARE = 20_000, 0.15  # at least: what a product of some other shap
 def is_for_unit(product: Product) -> bool:
     """Whether the matrix unit computes a product, and so much sooner than vectors do that it pays."""
     host = product.host or this_host()
-    if not (host.matrix_unit and product.arithmetic.element == "float"):
+    if product.across or not (host.matrix_unit and product.arithmetic.element == "float"):
         return False
     whole = product.grain % SIDE == 0 or product.grain >= product.m
     if product.m < SIDE or not whole or 1 not in product.a_strides or 1 not in product.b_strides:
@@ -252,8 +260,13 @@ def _by_unit(product: Product) -> Plan:
     kind, side = product.arithmetic, _unit_side(product.host or this_host())
     strips = _column_strips(product, product.m, math.gcd(product.m, SIDE), product.n)
     turned_a = None if product.a_strides[1] == 1 else Panels(kind, UNIT_DEPTH // SQUARE, SQUARE, True)
-    turned_b = None if product.b_strides[1] == 1 else Panels(kind, SIDE // SQUARE, SQUARE, True)
-    return Plan(UNIT, strips, UNIT_DEPTH, side, side, turned_a, turned_b)
+    return Plan(UNIT, strips, UNIT_DEPTH, side, side, turned_a, _unit_panels(product))
+
+
+def _unit_panels(product: Product) -> Panels:
+    """Of B, for the unit, or else for strips alone, which copy them when they are needed."""
+    lanes = LINES if product.b_strides[1] == 1 else SQUARE
+    return Panels(product.arithmetic, SIDE // lanes, lanes, product.b_strides[1] != 1)
 
 
 # --- dot products -------------------------------------------------------------------------------------------
@@ -321,8 +334,9 @@ def _panels_b(product: Product, tile: Tile, depth: int, width: int) -> Panels | 
     if column != 1 and product.n > 1:
         lanes = min(tile.lanes, SQUARE)
         return Panels(product.arithmetic, tile.columns // lanes, lanes, True)
-    far = step * size % PAGE == 0 or product.k * product.n * size > block * 4 // 3
-    if far and product.m >= 64 and product.k * product.n * size > LINE * LINE * size:
+    far, large = step * size % PAGE == 0, product.k * product.n * size > block * 4 // 3
+    often = product.m >= 64 or (far and large and product.m >= 24)
+    if (far or large) and often and product.k * product.n * size > LINE * LINE * size:
         return Panels(product.arithmetic, tile.vectors, tile.lanes, False)
     return None
 

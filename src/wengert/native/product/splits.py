@@ -27,15 +27,39 @@ TILE = LINES * ROW
 STEP = PARTS * TILE  # bytes from one tile to the next along k
 SIDE = 2 * LINES  # lines that are written together: those of two tiles
 AHEAD = 4  # rows of memory between asking for one and reading it
-LIMITS = {  # of the numbers that are fit
-    Underflow.GRADUAL: ((127 - 50 << 23) - 1, 127 + 50 << 23),
-    Underflow.ABRUPT: (0, 127 + 50 << 23),
-}
+BIAS, DIGITS = 127, 23  # of exponents in memory; after the point
+UNFIT = -1024
 NUMBERS, WORDS = "<16 x float>", "<16 x i32>"
 PARAMS = [
     ("source", "ptr"), ("target", "ptr"),
     *((name, "i64") for name in ("step", "rows", "columns", "down", "across", "least", "most")),
 ]  # fmt: skip
+
+
+class Limits(NamedTuple):
+    """Exponents of the numbers that are fit: of one, and of the least of A and the least of B together."""
+
+    least: int
+    most: int
+    together: int
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """The least number with one taken off and the greatest, as whole numbers of 31 bits."""
+        return max(0, (BIAS + self.least << DIGITS) - 1), BIAS + self.most << DIGITS
+
+    @property
+    def sum(self) -> int:
+        """Of the two exponents as `split_function` gives them."""
+        return 2 * BIAS + self.together
+
+
+LIMITS = {
+    # No part is less than the smallest normal number, and of no product of numbers a digit that counts.
+    Underflow.GRADUAL: Limits(-100, 50, -100),
+    # Parts and products that are too small are zero, as numbers are.
+    Underflow.ABRUPT: Limits(-BIAS, 50, -2 * BIAS),
+}
 
 
 class Split(NamedTuple):
@@ -65,17 +89,18 @@ def panel_bytes(depth: int) -> int:
 
 
 def split_function(module: ir.Module, split: Split) -> str:
-    """The function that writes the parts of a block, once per module; it says whether all numbers are fit.
+    """The function that writes the parts of a block, once per module, and says how fit its numbers are.
 
     Its arguments: where the block begins and its parts go, the bytes from one row of memory to the next, how
     many rows and columns, and how many bytes apart tiles are that are one below or beside the other in
-    memory. Numbers are fit that are zero or whose absolute value is, as a whole number of 31 bits with one
-    taken off, from ``least`` to ``most``. The result is 1 or 0. Nothing outside the block is read.
+    memory; ``least`` and ``most`` are the bits of `Limits`. The result is the exponent of the least number,
+    as it is in memory, with zero as the greatest; `UNFIT` where one is beyond the limits. Nothing outside the
+    block is read.
     """
     if not has(module, split.name):
         f = module.function(split.name, "i64", PARAMS, "internal")
         extremes = _down(f, split, [ir.constant(-1, WORDS), ir.constant(0, WORDS)])
-        f.ret(f.cast("zext", _are_fit(f, *extremes), "i64"))
+        f.ret(_exponent(f, *extremes))
     return split.name
 
 
@@ -171,8 +196,10 @@ def _extremes(f: ir.Function, numbers: Sequence[ir.Value], extremes: Sequence[ir
     return [least, most]
 
 
-def _are_fit(f: ir.Function, least: ir.Value, most: ir.Value) -> ir.Value:
+def _exponent(f: ir.Function, least: ir.Value, most: ir.Value) -> ir.Value:
     low, high = (f.cast("trunc", f.param(name), "i32") for name in ("least", "most"))
     small = f.call("llvm.vector.reduce.umin.v16i32", "i32", least)
     great = f.call("llvm.vector.reduce.umax.v16i32", "i32", most)
-    return f.binary("and", f.compare("icmp uge", small, low), f.compare("icmp ule", great, high))
+    fit = f.binary("and", f.compare("icmp uge", small, low), f.compare("icmp ule", great, high))
+    exponent = f.binary("lshr", f.cast("zext", small, "i64"), ir.index(DIGITS))
+    return f.select(fit, exponent, ir.index(UNFIT))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCRATCH = 3  # the slot of a frame that holds scratch memory (see `native.writing.emit`)
 MATRICES = 8  # of a batch, from which on threads take whole ones
 FEW, WIDE = 24, 64  # rows below which, columns from which on threads divide columns: 24 are two high tiles
+FEW_OF_FAR = 64  # where the columns have no room in the cache
 HALVED = 16  # rows that two threads divide into whole tiles, though low ones
 
 
@@ -112,7 +113,8 @@ class Oriented:
     @cached_property
     def product(self) -> Product:
         """The product to generate."""
-        return self._product(self.shape[-2] if self.across else self.grain)
+        product = self._product(self.grain)
+        return replace(product, grain=product.m, across=True) if self.across else product
 
     @property
     def whole(self) -> Product:
@@ -133,21 +135,21 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=grain, across=self.across,
+            grain=grain,
         )  # fmt: skip
 
     @cached_property
     def across(self) -> bool:
         """Whether threads divide columns: of a large product with few rows.
 
-        Rows whose halves are whole tiles stay, as what comes next then needs no other thread's, unless every
-        thread would read all of a large B.
+        Rows whose halves are whole tiles stay, as what comes next then needs no other thread's. Where the
+        second factor outgrows the cache, more rows are few: every thread would read all of it.
         """
-        m, n = self.shape[-2:]
+        (m, n), b = self.shape[-2:], self.factors[1]
         large = product_operations(self.kernel) >= ENOUGH_EACH
-        b = self.factors[1]
         far = math.prod(b.shape) * b.dtype.itemsize > self.host.second_cache
-        return not self.lead and m < FEW and n >= WIDE and large and (m % HALVED != 0 or far)
+        few = m < FEW_OF_FAR if far else m < FEW and m % HALVED != 0
+        return not self.lead and n >= WIDE and large and few and not self.for_unit
 
     @property
     def extent(self) -> int:
