@@ -147,12 +147,19 @@ def test_batches_with_weights_and_validation_batches():
     np.testing.assert_allclose(one.curve.metrics["worst"], two.curve.metrics["worst"], rtol=1e-12)
 
 
+def test_batches_of_weight_zero_are_left_out():
+    batches = [(X[:20], Y[:20], np.ones(20)), (X[20:], Y[20:], np.zeros(40))]
+    one, two = (fit(network(), squares, some, epochs=3) for some in (batches, batches[:1]))
+    assert same(one.network, two.network) and one.curve.training == two.curve.training
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"x": [(X, Y), (X[:0], Y[:0])]}, "batch 2 of epoch 1: x has no rows"),
         ({"x": [(X[:5], Y[:4])]}, "batch 1 of epoch 1: x has 5 rows and batch 1 of epoch 1: y has 4"),
-        ({"x": [(X, Y, np.zeros(60))]}, "batch 1 of epoch 1: weights must be one number for each pattern"),
+        ({"x": [(X, Y, -np.ones(60))]}, "batch 1 of epoch 1: weights must be one number for each pattern"),
+        ({"x": [(X, Y, np.zeros(60))]}, "there are no batches in epoch 1 that weigh anything"),
         ({"x": [None]}, r"batch 1 of epoch 1 is a NoneType; give \(x, y\)"),
         ({"x": [(X, Y)], "validation": [X, Y]}, "validation batch 1 of epoch 1 is a ndarray"),
         (
@@ -171,7 +178,10 @@ def test_data_that_do_not_fit_are_named(options, message):
 
 
 def test_batches_that_are_used_up():
-    with pytest.raises(DataError, match="there are no batches in epoch 2; give an iterable that begins anew"):
+    with pytest.raises(
+        DataError,
+        match="there are no batches in epoch 2 that weigh anything; give an iterable",
+    ):
         fit(network(), losses.mean_squared_error, iter(batches_of(np.arange(40))), epochs=2)
 
 

@@ -134,18 +134,21 @@ class Batches:
         self.batches, self.check = batches, check
 
     def _of(self, epoch: int) -> Iterator[Data]:
-        batches, found = self._begun(epoch), 0
+        batches, used = self._begun(epoch), 0
         require(
             hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"),
             f"x is {batches!r:.60} in epoch {epoch}, and without y an iterable of batches; give x and y, or "
             "batches",
         )
-        for found, batch in enumerate(batches, start=1):
-            yield self.check(batch, f"{found} of epoch {epoch}")
-        if not found:
+        for number, batch in enumerate(batches, start=1):
+            if not _weighs_nothing(batch):
+                used += 1
+                yield self.check(batch, f"{number} of epoch {epoch}")
+        if not used:
             raise unusable(
-                f"there are no batches in epoch {epoch}; give an iterable that begins anew each time "
-                "(a list, or an object with __iter__), or a function of the epoch's number that makes one"
+                f"there are no batches in epoch {epoch} that weigh anything; give an iterable that begins "
+                "anew each time (a list, or an object with __iter__), or a function of the epoch's number that "
+                "makes one"
             )
 
     def _begun(self, epoch: int) -> Any:
@@ -179,6 +182,12 @@ class Batches:
     def known_by(self) -> str:
         """That these are batches; they are not looked at before their turn."""
         return "batches"
+
+
+def _weighs_nothing(batch: Any) -> bool:
+    """Whether it is a batch of patterns of weight 0, which are left out here as anywhere."""
+    weights = batch[2] if isinstance(batch, tuple | list) and len(batch) == 3 else None
+    return weights is not None and np.size(weights) > 0 and not np.any(weights)
 
 
 # ------------------------------------------------------------------------------------------ reading
