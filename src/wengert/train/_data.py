@@ -147,8 +147,8 @@ class Batches:
         if not used:
             raise unusable(
                 f"there are no batches in epoch {epoch} that weigh anything; give an iterable that begins "
-                "anew each time (a list, or an object with __iter__), or a function of the epoch's number that "
-                "makes one"
+                "anew each time (a list, or an object with __iter__), or a function of the epoch's number "
+                "that makes one"
             )
 
     def _begun(self, epoch: int) -> Any:
