@@ -8,13 +8,13 @@ import numpy as np
 from wengert.estimators import _draws
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
-from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import is_sparse, weights_of
 from wengert.estimators._joining import join
 from wengert.estimators._objective import CLASSES, is_of_margins, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
+from wengert.estimators._sample import Sample
 from wengert.estimators._scores import accuracy
 from wengert.estimators._targets import Labels, distinct, labels_array, labels_of, warn_of_many_classes
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +26,10 @@ from wengert.errors import ControlFlowError, DivergenceError
 from wengert.estimators import _draws
 from wengert.estimators._inputs import is_sparse, rows
 from wengert.estimators._listeners import told_of_epoch
+from wengert.estimators._sample import Sample
 from wengert.optim._schedule import Schedule
 from wengert.train import Trainer
 from wengert.train._orders import AsTheyStand, Drawn
-
-if TYPE_CHECKING:
-    from wengert.estimators._descent import Sample
 
 Array = np.ndarray
 

@@ -11,13 +11,14 @@ from wengert import nn
 from wengert.estimators import _descent, _draws, _prediction
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import Estimator, Task
-from wengert.estimators._descent import Descent, Sample, objective_of, rule_of
+from wengert.estimators._descent import Descent, objective_of, rule_of
 from wengert.estimators._inputs import patterns
 from wengert.estimators._inspection import Inspection
 from wengert.estimators._listeners import told_of_training
 from wengert.estimators._network import Design, assembled, design_of, hidden_units, layers_of
 from wengert.estimators._objective import require_weighted
 from wengert.estimators._parameters import parameter
+from wengert.estimators._sample import Sample
 from wengert.native.machine.team import LIMIT, threads
 
 Array = np.ndarray

@@ -15,10 +15,11 @@ from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert.api import jit, value_and_grad
 from wengert.errors import warn
-from wengert.estimators._descent import NOT_FINITE, Sample, objective_of
+from wengert.estimators._descent import NOT_FINITE, objective_of
 from wengert.estimators._inputs import is_sparse
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of
+from wengert.estimators._sample import Sample
 
 Array = np.ndarray
 

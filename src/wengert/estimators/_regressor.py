@@ -9,7 +9,6 @@ from wengert import losses
 from wengert.estimators import _draws
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
-from wengert.estimators._descent import Sample
 from wengert.estimators._inputs import weights_of
 from wengert.estimators._intervals import conformal_radius, normal_radius
 from wengert.estimators._joining import join
@@ -17,6 +16,7 @@ from wengert.estimators._objective import OF_NUMBERS, named_loss, require_kind
 from wengert.estimators._parameters import parameter
 from wengert.estimators._perceptron import Perceptron, has_partial_fit
 from wengert.estimators._prediction import outputs
+from wengert.estimators._sample import Sample
 from wengert.estimators._scores import r_squared
 from wengert.estimators._targets import numbers_array
 
