@@ -116,8 +116,8 @@ def to_c(
             v1[0] += x[i] * weights[i];
         }
         const float v2 = v1[0] + biases[0];
-        const int v3 = v2 > 0.0f;
-        const float v4 = v3 ? v2 : 0.0f;
+        const int v3 = v2 <= 0.0f;
+        const float v4 = v3 ? 0.0f : v2;
         y[0] = v4;
     }
     <BLANKLINE>
