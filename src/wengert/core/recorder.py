@@ -77,7 +77,7 @@ def require_array(value: Any) -> None:
     """Refuse arrays whose arithmetic is not that of arrays: a trace would forget what they are."""
     if isinstance(value, np.matrix):
         what, instead = "an np.matrix", "np.asarray(x)"
-    elif isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+    elif isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):  # np.ma is slow to import
         what, instead = "an array with masked elements", "x.filled(np.nan), or x.data and x.mask"
     else:
         return
