@@ -63,3 +63,17 @@ def test_much_in_small_pieces_is_not_shared():
     assert operations > ENOUGH
     assert operations < ENOUGH_EACH * kernels
     assert not is_worth_sharing(plan_of(f, np.ones(20)))
+
+
+def test_a_product_of_longer_numbers_counts_twice():
+    """Of numbers of 8 bytes a register holds half as many."""
+    n, steps = 54, 12  # 300,000 operations a product
+
+    def chain(x):
+        for _ in range(steps):
+            x = x @ x
+        return x
+
+    double, single = (plan_of(chain, np.ones((n, n), dtype)) for dtype in (np.float64, np.float32))
+    assert counted(double) == counted(single)
+    assert is_worth_sharing(double) and not is_worth_sharing(single)

@@ -9,7 +9,8 @@ work of 20 µs, and threads are woken for four times as much, or for many bytes,
 operations on them; less than that is shared while calls follow each other closely
 (`wengert.native.machine.team`). Between kernels threads fetch what another core has written, some 15 ns
 for every line of 64 bytes: a training step of 280,000 operations a kernel was found to gain nothing from a
-second core, and one of three million to take 0.6 of the time. :math:`c_0` lies between them.
+second core, and one of three million to take 0.6 of the time. :math:`c_0` lies between them. In a product of
+numbers of 8 bytes an operation takes twice as long, and counts as two: a step of 280,000 a kernel takes 0.8.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import math
 
 from wengert.core.trace import Trace
 from wengert.native.planning.kernels import Choice, Contract, Kernel, Map, Repeat, Routine
-from wengert.native.planning.plan import COSTLY, Plan
+from wengert.native.planning.plan import COSTLY, Plan, all_plans
 from wengert.transforms.counting import Cost
 
 ENOUGH = 2_000_000
@@ -33,7 +34,7 @@ LONG_OPERATIONS, LONG_BYTES = 2e5, 1e6
 def is_worth_sharing(plan: Plan) -> bool:
     """Whether threads would make it faster. It depends on shapes alone."""
     operations, kernels = counted(plan)
-    return operations >= ENOUGH and operations >= ENOUGH_EACH * kernels
+    return operations >= ENOUGH and operations * _width(plan) >= ENOUGH_EACH * kernels
 
 
 def is_worth_waking(plan: Plan) -> bool:
@@ -46,6 +47,12 @@ def is_long(trace: Trace) -> bool:
     cost = Cost(trace)
     loops = any(e.primitive.name == "while_loop" for e in trace.equations)
     return loops or cost.operations > LONG_OPERATIONS or cost.bytes > LONG_BYTES
+
+
+def _width(plan: Plan) -> int:
+    """How long an operation takes, beside one of a product of numbers of 4 bytes."""
+    products = (k for part in all_plans(plan) for k in part.kernels if isinstance(k, Contract))
+    return max((k.out.type.dtype.itemsize for k in products), default=4) // 4
 
 
 def counted(plan: Plan) -> tuple[int, int]:
