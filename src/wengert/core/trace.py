@@ -10,7 +10,7 @@ This module knows no operation. It holds the data that everything else records, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,17 @@ class Equation:
     def variables(self) -> Iterator[Var]:
         """The operands that are variables."""
         return (atom for atom in self.inputs if type(atom) is Var)
+
+    def like(self, **new: Any) -> Equation:
+        """The same with other operands, parameters, results or operation."""
+        parts = {part: new.get(part, getattr(self, part)) for part in Equation.__slots__}
+        return Equation(**parts)
+
+    def with_bodies(self, change: Callable[[Trace], Trace]) -> Equation:
+        """The same with the traces inside changed, of loops and branches; itself if none of them is."""
+        params = {k: change(v) if isinstance(v, Trace) else v for k, v in self.params.items()}
+        same = all(params[k] is v for k, v in self.params.items())
+        return self if same else self.like(params=params)
 
     def __repr__(self) -> str:
         return f"Equation({self.primitive.name}, {self.inputs!r} -> {self.outputs!r})"

@@ -8,7 +8,7 @@ import numpy as np
 from wengert.estimators import _draws
 from wengert.estimators import _parameters as allowed
 from wengert.estimators._base import available_if
-from wengert.estimators._inputs import is_sparse, weights_of
+from wengert.estimators._inputs import densified, is_sparse, weights_of
 from wengert.estimators._joining import join
 from wengert.estimators._objective import CLASSES, is_of_margins, require_kind
 from wengert.estimators._parameters import parameter
@@ -312,7 +312,7 @@ class MLPClassifier(Perceptron):
         float
         """
         found = self.predict(X)
-        found = found.toarray() if is_sparse(found) else found
+        found = densified(found)
         t = labels_array(y, len(found))
         return accuracy(found, t, weights_of(sample_weight, len(t)))
 

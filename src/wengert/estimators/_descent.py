@@ -31,6 +31,12 @@ NOT_FINITE = (
 )
 
 
+def require_finite_weights(*weights: Array) -> None:
+    """Refuse what an optimiser of all patterns at once has found, if that is no network."""
+    if not all(np.isfinite(w).all() for w in weights):
+        raise ValueError(f"{NOT_FINITE} Standardise the data.")
+
+
 class Descent:
     """The update rule and its state, which the next call of ``partial_fit`` goes on with."""
 

@@ -105,9 +105,14 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr") and hasattr(X, "nnz")
 
 
+def densified(x: Any) -> Any:
+    """The same as an array of NumPy's, if it is sparse."""
+    return x.toarray() if is_sparse(x) else x
+
+
 def rows(x: Any, chosen: Any) -> Any:
     """These rows as a dense matrix."""
-    return x[chosen].toarray() if is_sparse(x) else x[chosen]
+    return densified(x[chosen])
 
 
 def _at_hand(X: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.api import jacobian, jit, vmap
-from wengert.estimators._inputs import is_sparse, patterns
+from wengert.estimators._inputs import densified, patterns
 from wengert.estimators._prediction import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Inspection:
         e: Any = self
         e._require_fitted()
         x = patterns(e, X, first=False)
-        return _jacobians(e.out_activation_)(e.network_, x.toarray() if is_sparse(x) else x)
+        return _jacobians(e.out_activation_)(e.network_, densified(x))
 
     def explain(self, x: Any, y: Any = None, learning_rate: float | None = None) -> Explanation:
         r"""One pass through the network, layer by layer: activations, error signals, gradients, a step.
@@ -115,7 +115,7 @@ class Inspection:
         if learning_rate is not None and y is None:
             raise ValueError("explain: a step needs the target of the pattern; give y too")
         found = patterns(e, _one_row(x), first=False)
-        row = found.toarray() if is_sparse(found) else found
+        row = densified(found)
         from wengert.estimators._explanation import explained
 
         return explained(e, row, None if y is None else e._more_targets(_one_target(y), row), learning_rate)

@@ -19,8 +19,8 @@ from wengert import nn
 from wengert.api import jit
 from wengert.core import tree
 from wengert.errors import warn
-from wengert.estimators._descent import NOT_FINITE, objective_of
-from wengert.estimators._inputs import is_sparse
+from wengert.estimators._descent import objective_of, require_finite_weights
+from wengert.estimators._inputs import densified
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of, is_of_squares
 from wengert.estimators._sample import Sample
@@ -31,14 +31,13 @@ Array = np.ndarray
 def minimise(estimator: Any, sample: Sample) -> None:
     """Train until the optimiser says that it is done, or the iterations are over."""
     objective, error = objective_of(estimator), error_of(estimator._loss, estimator.out_activation_)
-    x = sample.x.toarray() if is_sparse(sample.x) else sample.x
+    x = densified(sample.x)
     value = _error_of_parameters(error)
     told = _printed(lambda w: value(w, objective, x, sample.targets)) if estimator.verbose else None
     run = {"error": _by_error, "residuals": _by_residuals}[estimator.optimizer.wants]
     found = run(estimator, objective, value, x, sample, told)
     w = tree.map(lambda leaf: np.asarray(leaf, x.dtype), found.x)
-    if not all(np.isfinite(leaf).all() for leaf in w.values()):
-        raise ValueError(f"{NOT_FINITE} Standardise the data.")
+    require_finite_weights(*w.values())
     estimator.n_iter_ = int(min(found.get("nit", found.get("njev", 0)), estimator.max_iter))
     estimator.loss_ = float(value(w, objective, x, sample.targets))
     estimator._adopt(nn.replaced(objective, w).network)
@@ -70,7 +69,6 @@ def _by_residuals(
 
 @functools.lru_cache(maxsize=32)
 def _error_of_parameters(error: Any) -> Any:
-
     def of_parameters(w: Any, objective: Penalised, x: Array, targets: Any) -> Any:
         return error(nn.replaced(objective, w)(x), targets)
 

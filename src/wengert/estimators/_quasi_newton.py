@@ -15,8 +15,8 @@ from wengert import nn
 from wengert._blas import one_blas_thread
 from wengert.api import jit, value_and_grad
 from wengert.errors import warn
-from wengert.estimators._descent import NOT_FINITE, objective_of
-from wengert.estimators._inputs import is_sparse
+from wengert.estimators._descent import objective_of, require_finite_weights
+from wengert.estimators._inputs import densified
 from wengert.estimators._joining import not_converged
 from wengert.estimators._objective import Penalised, error_of
 from wengert.estimators._sample import Sample
@@ -28,7 +28,7 @@ def minimise(estimator: Any, sample: Sample) -> None:
     """Train until the gradient is below ``tol``, or the iterations or evaluations are over."""
     objective = objective_of(estimator)
     found = _minimum(estimator, objective, _function(estimator, objective, sample))
-    _require_finite(found.x)
+    require_finite_weights(found.x)
     estimator.n_iter_ = min(found.nit, estimator.max_iter)
     estimator.loss_ = float(found.fun)
     estimator._adopt(unpacked(found.x.astype(sample.x.dtype), objective).network)
@@ -51,7 +51,7 @@ def _minimum(estimator: Any, objective: Penalised, function: Any) -> Any:
 
 def _function(estimator: Any, objective: Penalised, sample: Sample) -> Any:
     """Value and gradient of a vector in float64, in the precision of the data."""
-    x = sample.x.toarray() if is_sparse(sample.x) else sample.x
+    x = densified(sample.x)
     program = _program(error_of(estimator._loss, estimator.out_activation_))
 
     def value_and_gradient(w: Array) -> tuple[float, Array]:
@@ -92,11 +92,6 @@ def unpacked(w: Array, objective: Penalised) -> Penalised:
 
 def _print_iteration(intermediate_result: Any) -> None:
     print(f"loss = {intermediate_result.fun:.8f}")
-
-
-def _require_finite(w: Array) -> None:
-    if not np.isfinite(w).all():
-        raise ValueError(f"{NOT_FINITE} Standardise the data.")
 
 
 def _warn_unless_converged(found: Any, estimator: Any) -> None:

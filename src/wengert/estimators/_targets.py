@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert import losses
 from wengert.errors import warn
-from wengert.estimators._inputs import is_sparse, require_finite
+from wengert.estimators._inputs import densified, is_sparse, require_finite
 from wengert.estimators._joining import converted
 
 Array = np.ndarray
@@ -174,7 +174,7 @@ def dense_targets(y: Any, what: str) -> Array:
     """Targets as an array of one or two dimensions."""
     if y is None:
         raise ValueError(f"This estimator requires y to be passed, but the target y is None; give {what}")
-    found = np.asarray(y.toarray() if is_sparse(y) else y)
+    found = np.asarray(densified(y))
     if found.ndim not in (1, 2):
         raise ValueError(f"y should be a 1d array, or 2d for several outputs, not of shape {found.shape}")
     if found.dtype.kind == "c":

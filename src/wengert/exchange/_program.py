@@ -378,9 +378,7 @@ def promoted(trace: Trace) -> Trace:
     for equation in trace.equations:
         dtypes = _operand_dtypes(equation)
         inputs = [_as(a, d, equation.source, equations) for a, d in zip(equation.inputs, dtypes, strict=True)]
-        equations.append(
-            Equation(equation.primitive, inputs, equation.params, equation.outputs, equation.source)
-        )
+        equations.append(equation.like(inputs=inputs))
     return Trace(trace.inputs, equations, trace.outputs)
 
 

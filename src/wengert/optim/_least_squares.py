@@ -302,13 +302,12 @@ def _fitted_within(
     layout, first, problem, limits = _prepared(residuals, x0, args, rows, limits)
     box = Box.of(bounds, layout, first, x0)
 
-    def tell(x: Array, residuals: Array, cost: float) -> None:
-        if callback is not None:
-            callback(_seen_at(layout.tree(x), cost, residuals))
-
+    telling = None
+    if callback is not None:
+        telling = lambda x, fun, cost: callback(_seen_at(layout.tree(x), cost, fun))
     with _quietly():
         start = _first_point(problem, first, precise=True)
-        found = fitted_within(problem, start, method, limits, box, loss, tell)
+        found = fitted_within(problem, start, method, limits, box, loss, telling)
     mask = layout.tree(found.active_mask.astype(float))
     found.update(
         x=layout.tree(found.x),

@@ -112,14 +112,14 @@ def fitted_within(
     limits: Limits,
     box: Box,
     loss: Loss,
-    telling: Callable[[Array, Array, float], None],
+    telling: Callable[[Array, Array, float], None] | None,
 ) -> Any:
     """SciPy's result, with its status and numbers of evaluations."""
     from scipy.optimize import least_squares
 
     def jacobian(x: Array) -> Array:
         residuals, matrix = problem.programs.with_jacobian(x, *problem.args)
-        if not np.array_equal(x, start.x):
+        if telling is not None and not np.array_equal(x, start.x):
             try:
                 telling(x, residuals, loss.cost(residuals))
             except StopIteration:

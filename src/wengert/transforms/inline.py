@@ -17,10 +17,10 @@ def inlined(trace: Trace) -> Trace:
     known: dict[Atom, Atom] = {}
     equations: list[Equation] = []
     for equation in trace.equations:
-        equation = _with_inputs(equation, [known.get(atom, atom) for atom in equation.inputs])
+        equation = equation.like(inputs=[known.get(atom, atom) for atom in equation.inputs])
         body = _body(equation)
         if body is None:
-            equations.append(_inside(equation))
+            equations.append(equation.with_bodies(inlined))
         else:
             known.update(zip(equation.outputs, _append(equations, body, equation.inputs), strict=True))
     return Trace(trace.inputs, equations, [known.get(atom, atom) for atom in trace.outputs])
@@ -41,21 +41,12 @@ def _body(equation: Equation) -> Trace | None:
     return inlined(body)
 
 
-def _inside(equation: Equation) -> Equation:
-    params = {k: inlined(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
-    return Equation(equation.primitive, equation.inputs, params, equation.outputs, equation.source)
-
-
-def _with_inputs(equation: Equation, inputs: Sequence[Atom]) -> Equation:
-    return Equation(equation.primitive, inputs, equation.params, equation.outputs, equation.source)
-
-
 def _append(equations: list[Equation], body: Trace, inputs: Sequence[Atom]) -> list[Atom]:
     """Add a body's equations under new names for these inputs, and give its outputs."""
     names: dict[Atom, Atom] = dict(zip(body.inputs, inputs, strict=True))
     for e in body.equations:
         outputs = [Var(var.type) for var in e.outputs]
         operands = [names.get(atom, atom) for atom in e.inputs]
-        equations.append(Equation(e.primitive, operands, e.params, outputs, e.source))
+        equations.append(e.like(inputs=operands, outputs=outputs))
         names.update(zip(e.outputs, outputs, strict=True))
     return [names.get(atom, atom) for atom in body.outputs]

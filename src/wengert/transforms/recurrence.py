@@ -35,7 +35,7 @@ WHOLE = (None, Ellipsis, slice(None))  # parts of an index that leave every numb
 
 def recur(trace: Trace) -> Trace:
     """The trace with less to do in its scans; itself if it has none."""
-    equations = [_inside(equation) for equation in trace.equations]
+    equations = [equation.with_bodies(recur) for equation in trace.equations]
     loops = {i: loop_of(e) for i, e in enumerate(equations) if e.primitive.name == "scan"}
     if not loops and all(map(is_, equations, trace.equations)):
         return trace
@@ -47,13 +47,6 @@ def recur(trace: Trace) -> Trace:
     for i, equation in enumerate(equations):
         found += _put_together(loops[i]) if i in loops else [equation]
     return Trace(trace.inputs, found, trace.outputs)
-
-
-def _inside(equation: Equation) -> Equation:
-    params = {k: recur(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
-    if all(params[k] is v for k, v in equation.params.items()):
-        return equation
-    return Equation(equation.primitive, equation.inputs, params, equation.outputs, equation.source)
 
 
 def _put_together(loop: Loop) -> list[Equation]:
@@ -113,7 +106,7 @@ def _number(
     known, before = [], set(table)
     for equation in equations:
         operands = [names.get(atom, atom) for atom in equation.inputs]
-        key = signature(Equation(equation.primitive, operands, equation.params, equation.outputs))
+        key = signature(equation.like(inputs=operands))
         names.update(zip(equation.outputs, table.setdefault(key, equation.outputs), strict=True))
         if key in before:
             known.append(equation)
@@ -161,7 +154,7 @@ def computed_once(loop: Loop) -> list[Equation]:
             continue
         found = [Var(v.type) for v in equation.outputs]
         operands = [outside.get(atom, atom) for atom in equation.inputs]
-        before.append(Equation(equation.primitive, operands, equation.params, found, equation.source))
+        before.append(equation.like(inputs=operands, outputs=found))
         outside.update(zip(equation.outputs, found, strict=True))
         loop.constants += [Given(*pair) for pair in zip(equation.outputs, found, strict=True)]
     loop.equations = left

@@ -63,7 +63,7 @@ class Regrouping:
         rule = RULES.get(equation.primitive.name)
         found = rule(equation, self) if rule is not None else None
         if found is None:
-            equation = _inside(equation)
+            equation = equation.with_bodies(regroup)
             self.makers.update(dict.fromkeys(equation.outputs, equation))
             yield equation
             return
@@ -73,14 +73,6 @@ class Regrouping:
     def made_for_this(self, atom: Atom) -> Equation | None:
         """What makes an operand that nobody else uses."""
         return self.makers.get(atom) if type(atom) is Var and self.uses[atom] == 1 else None
-
-
-def _inside(equation: Equation) -> Equation:
-    """The bodies of loops and the branches of conditions."""
-    params = {k: regroup(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
-    if all(params[k] is v for k, v in equation.params.items()):
-        return equation
-    return Equation(equation.primitive, equation.inputs, params, equation.outputs, equation.source)
 
 
 # --- sums ---------------------------------------------------------------------------------------------------

@@ -80,13 +80,7 @@ def rewrite(trace: Trace, rule: Callable[[Equation, Makers], Found]) -> Trace:
 def _substituted(equation: Equation, known: Mapping[Atom, Atom]) -> Equation:
     if not known or known.keys().isdisjoint(equation.inputs):
         return equation
-    return _like(equation, inputs=[known.get(atom, atom) for atom in equation.inputs])
-
-
-def _like(equation: Equation, **new: Any) -> Equation:
-    """The equation with other operands, parameters or operation."""
-    parts = {part: new.get(part, getattr(equation, part)) for part in Equation.__slots__}
-    return Equation(**parts)
+    return equation.like(inputs=[known.get(atom, atom) for atom in equation.inputs])
 
 
 # --- identities ---------------------------------------------------------------------------------------
@@ -177,7 +171,7 @@ def negated(place: int, instead: Primitive) -> Rule:
         if inner is None or inner.outputs[0].type.dtype != equation.outputs[0].type.dtype:
             return None  # -y may wrap around before it is promoted
         operands = [equation.inputs[1 - place], inner.inputs[0]]
-        return _like(equation, primitive=instead, inputs=operands)
+        return equation.like(primitive=instead, inputs=operands)
 
     return rule
 
@@ -195,7 +189,7 @@ def reshaped_twice(equation: Equation, makers: Makers) -> Any:
         return None
     (x,) = inner.inputs
     params = {"shape": equation.outputs[0].type.shape, "ndim": x.type.ndim}
-    return x if x.type is equation.outputs[0].type else _like(equation, inputs=[x], params=params)
+    return x if x.type is equation.outputs[0].type else equation.like(inputs=[x], params=params)
 
 
 def in_order(equation: Equation, makers: Makers) -> Any:
@@ -214,7 +208,7 @@ def transposed_twice(equation: Equation, makers: Makers) -> Any:
     axes = tuple(inner_axes[i] for i in outer_axes)
     if axes == _identity_axes(n):
         return inner.inputs[0]
-    return _like(equation, inputs=inner.inputs, params={"axes": axes})
+    return equation.like(inputs=inner.inputs, params={"axes": axes})
 
 
 def _identity_axes(n: int) -> tuple[int, ...]:
@@ -228,7 +222,7 @@ def _padded(axes: Sequence[int], n: int) -> tuple[int, ...]:
 def broadcast_twice(equation: Equation, makers: Makers) -> Any:
     """One broadcast in place of two."""
     inner = makers.of(equation.inputs[0], "broadcast_to")
-    return inner and _like(equation, inputs=inner.inputs)
+    return inner and equation.like(inputs=inner.inputs)
 
 
 def widened(equation: Equation, makers: Makers) -> Any:
@@ -239,7 +233,7 @@ def widened(equation: Equation, makers: Makers) -> Any:
     (x,), wide = inner.inputs, inner.params["dtype"]
     if x.type.dtype.kind != wide.kind or not np.can_cast(x.type.dtype, wide, "safe"):
         return None
-    return x if x.type is equation.outputs[0].type else _like(equation, inputs=[x])
+    return x if x.type is equation.outputs[0].type else equation.like(inputs=[x])
 
 
 def flipped_twice(equation: Equation, makers: Makers) -> Any:
@@ -386,7 +380,7 @@ def _without_rest(equation: Equation, needed: set[Atom]) -> Equation:
     count = len(equation.params["body"].outputs)
     if equation.params["history"] and needed.isdisjoint(equation.outputs[count:]):
         params = {**equation.params, "history": False}
-        equation = _like(equation, params=params, outputs=equation.outputs[:count])
+        equation = equation.like(params=params, outputs=equation.outputs[:count])
     return without_rest(equation, needed)
 
 
@@ -399,10 +393,7 @@ def nested(trace: Trace) -> Trace:
 
 
 def _inside(equation: Equation, makers: Makers) -> Found:
-    if not bodies(equation):
-        return None
-    params = {k: simplify(v) if isinstance(v, Trace) else v for k, v in equation.params.items()}
-    return _like(equation, params=params)
+    return equation.with_bodies(simplify)
 
 
 PASSES: dict[str, Pass] = {

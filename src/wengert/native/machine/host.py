@@ -92,11 +92,8 @@ def this_host() -> Host:
 
 
 MATRIX_UNIT = ("amx-tile", "amx-bf16")
-ARCH_PRCTL, REQUEST, TILES = (
-    158,
-    0x1023,
-    18,
-)  # the call of Linux on x86-64, what is asked, and for which state
+# The call of Linux on x86-64, what is asked, and for which state.
+ARCH_PRCTL, REQUEST, TILES = 158, 0x1023, 18
 
 
 def _is_permitted() -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from wengert.core.trace import Atom
 from wengert.native.machine import ir
 from wengert.native.machine.host import Host
+from wengert.native.machine.underflow import Underflow
 from wengert.native.planning.footprint import ALONE, ANYWHERE, Footprint, Touches, grain, rows
 from wengert.native.planning.kernels import Access, Contract, Shape, one_stride
 from wengert.native.planning.work import ENOUGH_EACH, product_operations
@@ -44,6 +45,7 @@ class Oriented:
 
     kernel: Contract
     host: Host
+    underflow: Underflow = Underflow.GRADUAL
 
     @cached_property
     def swapped(self) -> bool:
@@ -116,7 +118,7 @@ class Oriented:
         product = self._product(self.grain)
         return replace(product, grain=product.m, across=True) if self.across else product
 
-    @property
+    @cached_property
     def whole(self) -> Product:
         """The same for a thread that computes all of it."""
         return replace(self.product, grain=self.product.m, across=False)
@@ -135,7 +137,7 @@ class Oriented:
             m=m, n=n, k=a.shape[-1], dtype=self.kernel.out.type.dtype,
             a_strides=(a.strides[-2], a.strides[-1]), b_strides=(b.strides[-2], b.strides[-1]),
             c_stride=c_stride, batch=batch, batch_strides=(lead_a, lead_b, batch_c), host=self.host,
-            grain=grain,
+            grain=grain, underflow=self.underflow,
         )  # fmt: skip
 
     @cached_property
@@ -248,7 +250,7 @@ def _lead_stride(oriented: Oriented, access: Access) -> int | None:
 
 def write_product(writer: Writer, kernel: Contract) -> None:
     """A matrix product with its epilogue."""
-    oriented = Oriented(kernel, writer.host)
+    oriented = Oriented(kernel, writer.host, writer.underflow)
     if writer.divides and oriented.shared:
         _write(writer, oriented, oriented.product, *writer.share(oriented.extent, oriented.least))
         return
@@ -258,7 +260,7 @@ def write_product(writer: Writer, kernel: Contract) -> None:
 
 def _write(writer: Writer, oriented: Oriented, product: Product, begin: ir.Value, end: ir.Value) -> None:
     a, b = map(writer.pointer, oriented.factors)
-    product, scratch = replace(product, underflow=writer.underflow), writer.slot(SCRATCH)
+    scratch = writer.slot(SCRATCH)
     if oriented.plain:
         c = writer.pointer(oriented.kernel.result.writes[0].access)
         write_rows(writer.f, product, a, b, c, scratch, begin, end)
